@@ -1,0 +1,38 @@
+# Two commands do everything: `make train` and `make test`. Both set up .venv first; a second call starts at once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: train test lint clean lock
+
+train: $(READY)  ## train the default experiment; options: make train ARGS="smoothing=none seed=1"
+	$(BIN)/smoothlab train $(ARGS)
+
+test: $(READY) lint  ## ruff, the type checker and the tests
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:  ## remove everything that make made, except outputs/
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A fresh environment with every extra, frozen. The local part of torch's version (+cpu, +cu126) is dropped.
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet "torch==2.13.0"
+	build/lock/bin/pip install --quiet ".[sweeps,translation,images,export,dev]"
+	head -n 3 requirements.lock > build/lock.txt
+	build/lock/bin/pip freeze --all | grep -v -e '^smoothlab' -e '^pip==' | sed 's/+.*//' >> build/lock.txt
+	mv build/lock.txt requirements.lock
+
+# torch first: the pinned release, so that nothing below resolves to a newer build.
+$(READY): pyproject.toml setup.py requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[dev]"
+	touch $(READY)

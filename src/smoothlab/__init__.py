@@ -1,0 +1,1 @@
+"""smoothlab: train classifiers whose confidence can be trusted."""

@@ -1,0 +1,23 @@
+"""Errors that say in one line what was wrong, where, and what would be right."""
+
+from __future__ import annotations
+
+
+class UserMistake(Exception):
+    """A mistake in a command, a config or an input file; commands print its one line and exit with code 2."""
+
+
+class InvalidArgument(ValueError):
+    """An argument outside its range.
+
+    Args:
+        name: the argument as the caller writes it, such as ``"epsilon"``.
+        value: what came.
+        expected: what would be right, such as ``"a number in [0, 1)"``.
+    """
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        super().__init__(f"{name} = {value!r}: expected {expected}")
+        self.name = name
+        self.value = value
+        self.expected = expected

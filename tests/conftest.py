@@ -1,0 +1,42 @@
+"""Shared fixtures: the folder of test vectors and public data, where this checkout has one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with ``vectors/`` and ``data/``: SMOOTHLAB_SHARED, or ``../shared`` beside the checkout."""
+    folder = Path(os.environ.get("SMOOTHLAB_SHARED", CHECKOUT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no test vectors: {folder} does not exist and SMOOTHLAB_SHARED is not set")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vectors(shared: Path):
+    """Load ``vectors/<name>.json``, with its strings for inf and nan turned into floats."""
+
+    def numbers(value):
+        if isinstance(value, str) and value.lower() in {"inf", "-inf", "nan"}:
+            return float(value)
+        if isinstance(value, list):
+            return [numbers(item) for item in value]
+        if isinstance(value, dict):
+            return {key: numbers(item) for key, item in value.items()}
+        return value
+
+    def load(name: str) -> dict:
+        path = shared / "vectors" / f"{name}.json"
+        if not path.is_file():
+            pytest.skip(f"no test vectors: {path} does not exist")
+        return numbers(json.loads(path.read_text()))
+
+    return load
