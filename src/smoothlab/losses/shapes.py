@@ -1,0 +1,53 @@
+"""Shape checks of the loss's arguments; they look at no value, so that no device has to wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.targets import PerClass, PerSample, SoftTarget
+
+if TYPE_CHECKING:
+    import torch
+
+
+def check_shapes(
+    logits: Tensor, target: SoftTarget, class_weight: Tensor | None, sample_weight: Tensor | None
+) -> None:
+    """Raise InvalidArgument where a factor of the target, or a weight, does not fit logits ``(..., K)``."""
+    if not isinstance(target, SoftTarget):
+        raise InvalidArgument("target", type(target).__name__, "a SoftTarget, such as SoftTarget(labels)")
+    shape = logits.shape
+    if not logits.is_floating_point() or not shape or shape[-1] == 0:
+        raise InvalidArgument("logits", _described(logits), "a float tensor of shape (..., K)")
+    leading, num_classes = shape[:-1], shape[-1]
+    base_shape = leading if target.is_index else shape
+    if target.base.shape != base_shape:
+        raise InvalidArgument(
+            "target.base", _described(target.base), f"shape {tuple(base_shape)} for these logits"
+        )
+    epsilon, prior = target.epsilon, target.prior
+    if isinstance(epsilon, Tensor) and epsilon.numel() != 1 and epsilon.shape != leading:
+        raise InvalidArgument("target.epsilon", _described(epsilon), f"one value, or shape {tuple(leading)}")
+    if isinstance(prior, PerSample):
+        if prior.rows.shape[-1] != num_classes or prior.rows.numel() != logits.numel():
+            expected = f"{leading.numel()} rows of {num_classes} classes"
+            raise InvalidArgument("target.prior.rows", _described(prior.rows), expected)
+    elif isinstance(prior, PerClass):
+        if prior.matrix.shape[0] != num_classes:
+            raise InvalidArgument(
+                "target.prior.matrix", _described(prior.matrix), f"({num_classes}, {num_classes})"
+            )
+    elif isinstance(prior, Tensor) and len(prior) != num_classes:
+        raise InvalidArgument("target.prior", _described(prior), f"shape ({num_classes},)")
+    if class_weight is not None and class_weight.shape != (num_classes,):
+        raise InvalidArgument("class_weight", _described(class_weight), f"shape ({num_classes},)")
+    if sample_weight is not None and sample_weight.shape != leading:
+        raise InvalidArgument("sample_weight", _described(sample_weight), f"shape {tuple(leading)}")
+
+
+def _described(tensor: Tensor) -> str:
+    dtype: torch.dtype = tensor.dtype
+    return f"{dtype} tensor of shape {tuple(tensor.shape)}"

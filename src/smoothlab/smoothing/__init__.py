@@ -1,0 +1,7 @@
+"""Smoothers: how much mass leaves the label (strength), and where it goes (prior)."""
+
+from smoothlab.smoothing.priors import Exclusive, Uniform
+from smoothlab.smoothing.smoother import Smoother
+from smoothlab.smoothing.strengths import Constant
+
+__all__ = ["Constant", "Exclusive", "Smoother", "Uniform"]

@@ -1,0 +1,54 @@
+"""Priors: where the mass that leaves the label goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from smoothlab.targets import Prior as PriorFactor
+
+
+class Prior(Protocol):
+    """What a smoother asks of a prior: one method."""
+
+    def __call__(self, labels: Tensor, *, logits: Tensor | None, progress: float) -> PriorFactor:
+        """The prior factor of a SoftTarget for this step.
+
+        Args:
+            labels: class indices ``(...,)`` or vote distributions ``(..., K)``.
+            logits: the model's output ``(..., K)``, detached, or None where the caller has none.
+            progress: share of the training that is done, in [0, 1].
+        """
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """``epsilon/K`` on every class: the label keeps ``1 - epsilon + epsilon/K``.
+
+    Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016; the
+    convention of torch, timm and Keras.
+    """
+
+    def __call__(
+        self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0
+    ) -> Literal["uniform"]:
+        """The uniform factor."""
+        return "uniform"
+
+
+@dataclass(frozen=True)
+class Exclusive:
+    """``epsilon/(K-1)`` on every class but the label, which keeps ``1 - epsilon``.
+
+    Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017; the convention of fairseq since 0.12.
+    The same targets as :class:`Uniform` with epsilon ``K/(K-1)`` times as large.
+    """
+
+    def __call__(
+        self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0
+    ) -> Literal["exclusive"]:
+        """The exclusive factor."""
+        return "exclusive"

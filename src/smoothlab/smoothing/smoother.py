@@ -1,0 +1,47 @@
+"""The smoother: a strength and a prior make soft targets from labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from smoothlab.targets import SoftTarget
+
+if TYPE_CHECKING:
+    from smoothlab.smoothing.priors import Prior
+    from smoothlab.smoothing.strengths import Strength
+
+
+class Smoother(nn.Module):
+    """Makes a soft target from labels: ``(1 - epsilon) * label + epsilon * prior``.
+
+    A module, so that a strength or prior that is one itself takes its buffers to the model's device and
+    checkpoint.
+
+    Args:
+        strength: gives epsilon, such as ``Constant(0.1)``; ``Constant(0.0)`` is no smoothing.
+        prior: gives the place of the mass, such as ``Uniform()``.
+    """
+
+    def __init__(self, strength: Strength, prior: Prior) -> None:
+        super().__init__()
+        self.strength = strength
+        self.prior = prior
+
+    def forward(self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0) -> SoftTarget:
+        """The soft target of a batch.
+
+        Args:
+            labels: class indices ``(...,)``, or vote distributions ``(..., K)``.
+            logits: the model's output ``(..., K)``, for strengths and priors that look at it; detached here.
+            progress: share of the training that is done, in [0, 1], for those that change with it.
+        """
+        if logits is not None:
+            logits = logits.detach()
+        epsilon = self.strength(labels, logits=logits, progress=progress)
+        return SoftTarget(labels, epsilon, self.prior(labels, logits=logits, progress=progress))
+
+    def extra_repr(self) -> str:
+        """Shown by print(model)."""
+        return f"strength={self.strength!r}, prior={self.prior!r}"

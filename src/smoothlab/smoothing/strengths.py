@@ -1,0 +1,45 @@
+"""Strengths: how much probability mass leaves the label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from smoothlab.targets import checked_epsilon
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Strength(Protocol):
+    """What a smoother asks of a strength: one method."""
+
+    def __call__(self, labels: Tensor, *, logits: Tensor | None, progress: float) -> float | Tensor:
+        """The epsilon of this step: a number in [0, 1), or a tensor with one value per sample.
+
+        Args:
+            labels: class indices ``(...,)`` or vote distributions ``(..., K)``.
+            logits: the model's output ``(..., K)``, detached, or None where the caller has none.
+            progress: share of the training that is done, in [0, 1].
+        """
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same epsilon in every step; ``Constant(0.0)`` is no smoothing.
+
+    Args:
+        epsilon: in [0, 1). 0.1 is usual (Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016).
+
+    Raises:
+        InvalidArgument: for anything that is not a number in [0, 1).
+    """
+
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "epsilon", checked_epsilon(self.epsilon))
+
+    def __call__(self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0) -> float:
+        """The constant."""
+        return self.epsilon
