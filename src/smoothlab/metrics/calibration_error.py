@@ -1,0 +1,268 @@
+"""Binned calibration errors of the predicted class: ECE, MCE, root-mean-square, debiased."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smoothlab.metrics.bins import ReliabilityBins, Scheme, bins_of, reliability_bins
+from smoothlab.metrics.prediction import Prediction
+
+if TYPE_CHECKING:
+    from smoothlab.metrics.inputs import Array
+
+
+def expected_error(bins: ReliabilityBins) -> float:
+    """Sum over bins of their share times the distance of confidence and accuracy."""
+    return float(bins.share @ np.abs(bins.gap))
+
+
+def maximum_error(bins: ReliabilityBins) -> float:
+    """The largest distance of confidence and accuracy over the bins that hold samples."""
+    return float(np.abs(bins.gap).max())
+
+
+def squared_error(bins: ReliabilityBins) -> float:
+    """Sum over bins of their share times the squared distance."""
+    return float(bins.share @ bins.gap**2)
+
+
+def debiased_squared_error(bins: ReliabilityBins) -> float:
+    """Squared error less what chance adds to it; a bin with one sample has no variance and counts nothing."""
+    several = bins.count > 1
+    accuracy = bins.accuracy[several]
+    chance = accuracy * (1.0 - accuracy) / (bins.count[several] - 1.0)
+    return float(bins.share[several] @ (bins.gap[several] ** 2 - chance))
+
+
+def ece(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+) -> float:
+    """Expected calibration error of the predicted class over bins of equal width, in [0, 1]; 0 is best.
+
+    ECE = sum_b n_b / N * |accuracy_b - confidence_b|, with bin b = [b/B, (b+1)/B) and 1.0 in the last bin.
+    It is biased upwards at small N (see ``ece_bias``) and hides the sign (see ``confidence_gap``).
+
+    Args:
+        values: ``(..., K)`` probabilities or logits.
+        labels: ``(...)`` class indices, or ``(..., K)`` votes, whose mode is the label.
+        from_logits: whether ``values`` are logits.
+        sample_weight: ``(...)`` numbers >= 0; like that many copies of the sample.
+        mask: ``(...)`` bools, False where a position does not count.
+        num_bins: 15 here and in most papers; torchmetrics and netcal default to others.
+
+    Raises:
+        InvalidArgument: NaN, a label outside [0, K), rows that are no distributions.
+
+    Others: torchmetrics 1.9 puts confidence 1.0 into a bin of its own (as relplot's binnedECE does), takes
+    logits between 0 and 1 for probabilities and sums in float32; given two columns, netcal scores the second
+    column against the label, not the predicted class. With bins closed on the right, a confidence on an edge
+    falls one bin lower.
+
+    Source: Naeini et al., AAAI 2015; Guo et al., ICML 2017.
+    """
+    return expected_error(
+        reliability_bins(
+            values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask, num_bins=num_bins
+        )
+    )
+
+
+def ece_equal_mass(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+) -> float:
+    """Expected calibration error over bins of equally many samples ("adaptive" ECE), in [0, 1]; 0 is best.
+
+    Arguments and formula as in :func:`ece`; the ranked samples are cut as ``numpy.array_split`` cuts them,
+    and ties across a cut are shared out, so that their order does not matter.
+
+    Others: torch-uncertainty returns NaN with fewer samples than bins, netcal fails when quantiles coincide,
+    both and verified_calibration depend on the order of ties.
+
+    Source: Nguyen and O'Connor, EMNLP 2015; Nixon et al., CVPR workshops 2019.
+    """
+    return expected_error(
+        reliability_bins(
+            values,
+            labels,
+            from_logits=from_logits,
+            sample_weight=sample_weight,
+            mask=mask,
+            num_bins=num_bins,
+            scheme="mass",
+        )
+    )
+
+
+def mce(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+) -> float:
+    """Maximum calibration error: the largest |accuracy_b - confidence_b| over bins of equal width, in [0, 1].
+
+    Arguments as in :func:`ece`. Empty bins count as 0. A bin with a single sample can decide it, so read it
+    only beside the counts.
+
+    Source: Naeini et al., AAAI 2015.
+    """
+    return maximum_error(
+        reliability_bins(
+            values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask, num_bins=num_bins
+        )
+    )
+
+
+def ace(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+) -> float:
+    """Average calibration error: the plain mean of |accuracy_b - confidence_b| over filled bins.
+
+    Arguments as in :func:`ece`. The name is also used for *adaptive* errors, which is :func:`ece_equal_mass`.
+
+    Source: Neumann et al., 2018; as "ACE" in netcal.
+    """
+    bins = reliability_bins(
+        values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask, num_bins=num_bins
+    )
+    return float(np.abs(bins.gap[bins.count > 0]).mean())
+
+
+def rmsce(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+    scheme: Scheme = "width",
+) -> float:
+    """Root-mean-square calibration error: sqrt(sum_b n_b / N * (accuracy_b - confidence_b)^2), in [0, 1].
+
+    Arguments as in :func:`ece`; ``scheme="mass"`` takes bins of equally many samples, as verified_calibration
+    and torch-uncertainty's adaptive form do, where torchmetrics' ``norm="l2"`` has equal width.
+
+    Source: Hendrycks et al., ICLR 2019; Kumar et al., NeurIPS 2019.
+    """
+    bins = reliability_bins(
+        values,
+        labels,
+        from_logits=from_logits,
+        sample_weight=sample_weight,
+        mask=mask,
+        num_bins=num_bins,
+        scheme=scheme,
+    )
+    return float(np.sqrt(squared_error(bins)))
+
+
+def rmsce_debiased(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+    scheme: Scheme = "mass",
+) -> float:
+    """Root-mean-square calibration error less the part that chance adds, in [0, 1].
+
+    sqrt(max(0, sum_b n_b / N * [(accuracy_b - confidence_b)^2 - accuracy_b (1 - accuracy_b) / (n_b - 1)])).
+    Arguments as in :func:`ece`. Bins with a single sample count nothing.
+
+    Source: Kumar et al., NeurIPS 2019 (verified_calibration), there with bins of equal mass, the default
+    here too.
+    """
+    bins = reliability_bins(
+        values,
+        labels,
+        from_logits=from_logits,
+        sample_weight=sample_weight,
+        mask=mask,
+        num_bins=num_bins,
+        scheme=scheme,
+    )
+    return float(np.sqrt(max(0.0, debiased_squared_error(bins))))
+
+
+def classwise_bins(told: Prediction, num_bins: int, scheme: Scheme = "width") -> list[ReliabilityBins]:
+    """One-against-the-rest bins of each class: its probability against whether it is the label."""
+    probabilities, outcomes = told.probabilities.T.contiguous().numpy(), told.outcomes.T.contiguous().numpy()
+    return [
+        bins_of(probability, outcome, told.weights, num_bins, scheme)
+        for probability, outcome in zip(probabilities, outcomes, strict=True)
+    ]
+
+
+def classwise_errors(told: Prediction, num_bins: int) -> Array:
+    """(K,) the equal-width ECE of each class against the rest."""
+    return np.array([expected_error(bins) for bins in classwise_bins(told, num_bins)])
+
+
+def ece_classwise(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+) -> float:
+    """Class-wise (static, marginal) calibration error: the mean over classes of class k's ECE.
+
+    (1/K) sum_k sum_b n_kb / N * |frequency_kb - probability_kb|, each class against the rest; every class
+    counts the same, absent ones included. Arguments as in :func:`ece`. At large K nearly all mass is in the
+    lowest bin, and the value is small for any model.
+
+    Others: thresholded variants leave out small probabilities (Nixon et al., 2019); torchmetrics has none.
+
+    Source: Nixon et al., CVPR workshops 2019 (SCE); Kull et al., NeurIPS 2019.
+    """
+    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+    return float(classwise_errors(told, num_bins).mean())
+
+
+def rmsce_classwise_debiased(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+    scheme: Scheme = "mass",
+) -> float:
+    """Debiased root-mean-square error over classes: sqrt(max(0, mean_k of class k's debiased squared error)).
+
+    Arguments as in :func:`rmsce_debiased`.
+
+    Source: Kumar et al., NeurIPS 2019 (the "marginal" mode of verified_calibration).
+    """
+    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+    errors = [debiased_squared_error(bins) for bins in classwise_bins(told, num_bins, scheme)]
+    return float(np.sqrt(max(0.0, float(np.mean(errors)))))

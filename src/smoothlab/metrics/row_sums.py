@@ -1,0 +1,171 @@
+"""The one pass over (N, K) of streaming metrics: each row reduced to a few numbers, each class to sums.
+
+Rows are taken in blocks that stay in the cache. With many classes the work is done in the input's precision
+(float32 at least): the probability of all other classes is summed apart from the largest, so that 1 -
+confidence keeps its digits where a float32 confidence would round to 1. With few classes everything is
+float64, which costs nothing there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from smoothlab.metrics.inputs import Batch, check_finite, check_probabilities
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from smoothlab.metrics.inputs import Array
+
+MANY_CLASSES = 128  # from here on the passes cost more than the calls, and float32 is half of float64
+BLOCK_BYTES = {
+    "cpu": 1 << 20,
+    "other": 1 << 28,
+}  # a CPU wants blocks that fit its cache, a GPU few large launches
+
+
+@dataclass(frozen=True)
+class RowSums:
+    """What is left of N rows of K probabilities; arrays on the CPU."""
+
+    predicted: NDArray[np.int64]  # (N,) first of the most probable classes
+    confidence: Array  # (N,)
+    nll: Array  # (N,) minus the log-probability of the label, or the cross-entropy of the votes
+    brier: Array  # (N,) squared distance from the one-hot label, or from the votes
+    label_probability: Array  # (N,)
+    # Entries that are not their row's largest and not below the first bin edge: few, since rows sum to 1.
+    entry_row: NDArray[np.int64]
+    entry_class: NDArray[np.int64]
+    entry_probability: Array
+    class_mass: Array  # (K,) weighted sum over rows of all probabilities but each row's largest
+
+
+class _Block(NamedTuple):
+    predicted: Tensor  # (n,)
+    top: Tensor  # (n,) largest probability
+    tail: Tensor  # (n,) sum of the others
+    own: Tensor  # (n,) probability of the label
+    squares: Tensor  # (n,) sum of squares of all but the largest
+    margin: Tensor  # (n,) largest value less the label's value
+    entries: Tensor  # flat positions of entries at or above the edge
+    entry_probability: Tensor
+    class_mass: Tensor  # (K,)
+
+
+def row_sums(batch: Batch, edge: float) -> RowSums:
+    """Reduce a batch; entries are listed from probability ``edge`` on.
+
+    Raises:
+        InvalidArgument: NaN among the values, or rows that are no distributions.
+    """
+    many = batch.num_classes >= MANY_CLASSES and batch.values.dtype != torch.float64
+    place = batch.values.device.type
+    dtype = torch.float32 if many or place == "mps" else torch.float64
+    size = BLOCK_BYTES.get(place, BLOCK_BYTES["other"])
+    rows = max(1, size // (batch.num_classes * dtype.itemsize))
+    weights = None if batch.weights is None else torch.from_numpy(batch.weights)
+    parts = []
+    for start in range(0, len(batch), rows):
+        block = slice(start, start + rows)
+        mass = None if weights is None else weights[block].to(place, dtype)
+        parts.append(_reduce(batch.values[block], batch.labels[block], mass, batch.from_logits, dtype, edge))
+    return _join(batch, parts, rows)
+
+
+def _probabilities(values: Tensor, from_logits: bool, dtype: torch.dtype) -> Tensor:
+    """(n, K) probabilities in ``dtype``, safe to write into."""
+    if not from_logits:
+        return values.to(dtype, copy=True).contiguous()
+    if values.shape[1] >= MANY_CLASSES or values.device.type != "cpu":
+        return torch.softmax(values, 1, dtype=dtype)
+    # torch's softmax over a short last dimension is 5 times slower than over the first one.
+    return torch.softmax(values.t().to(dtype, memory_format=torch.contiguous_format), 0).t().contiguous()
+
+
+def _reduce(
+    values: Tensor, labels: Tensor, weights: Tensor | None, from_logits: bool, dtype: torch.dtype, edge: float
+) -> _Block:
+    p = _probabilities(values, from_logits, dtype)
+    if not from_logits:
+        lowest = float(p.min())
+    # numpy's argmax over contiguous rows is vectorised, torch's is not.
+    cpu = p.device.type == "cpu"
+    predicted = torch.from_numpy(p.numpy().argmax(1)) if cpu else p.argmax(1)
+    largest, label = predicted[:, None], labels[:, None]
+    top, own = p.gather(1, largest)[:, 0], p.gather(1, label)[:, 0]
+    wide = torch.float32 if p.device.type == "mps" else torch.float64
+    margin = (values.gather(1, largest).to(wide) - values.gather(1, label).to(wide))[:, 0]
+    p.scatter_(1, largest, 0.0)
+    tail = p.sum(1)
+    if from_logits:
+        check_finite(bool(tail.isnan().any()))
+    else:
+        check_probabilities(lowest, float((top + tail - 1.0).abs().max()), values.dtype)
+    flat = p.view(-1)
+    above = torch.from_numpy(np.flatnonzero(flat.numpy() >= edge)) if cpu else (flat >= edge).nonzero()[:, 0]
+    return _Block(
+        predicted,
+        top,
+        tail,
+        own,
+        torch.linalg.vecdot(p, p),
+        margin,
+        above,
+        flat[above],
+        p.sum(0) if weights is None else weights @ p,
+    )
+
+
+def _join(batch: Batch, parts: list[_Block], rows: int) -> RowSums:
+    size = batch.num_classes
+    predicted, top, tail, own, squares, margin = (
+        _gather([getattr(part, name) for part in parts])
+        for name in ("predicted", "top", "tail", "own", "squares", "margin")
+    )
+    entries = _gather([part.entries + i * rows * size for i, part in enumerate(parts)])
+    if batch.from_logits:
+        # top / (top + tail) has all the digits of both: neither 1 - tail nor top alone has.
+        confidence = top / (top + tail)
+        nll = margin + np.log1p(tail / top)
+    else:
+        confidence = np.minimum(top, 1.0)
+        with np.errstate(divide="ignore"):
+            nll = -np.log(own)
+    # (p_y - 1)^2 + sum of the other squares, without the cancellation of sum p^2 - 2 p_y + 1
+    right = predicted == batch.labels.cpu().numpy()
+    miss = 1.0 - confidence if batch.from_logits else 1.0 - top
+    brier = np.where(right, miss**2 + squares, (1.0 - own) ** 2 + top**2 + squares - own**2)
+    if batch.votes is not None:
+        nll, brier = _against_votes(batch)
+    return RowSums(
+        predicted=predicted.astype(np.int64),
+        confidence=confidence,
+        nll=nll,
+        brier=brier,
+        label_probability=own,
+        entry_row=(entries // size).astype(np.int64),
+        entry_class=(entries % size).astype(np.int64),
+        entry_probability=_gather([part.entry_probability for part in parts]),
+        class_mass=np.sum([part.class_mass.cpu().double().numpy() for part in parts], axis=0),
+    )
+
+
+def _gather(pieces: list[Tensor]) -> NDArray:
+    joined = torch.cat(pieces).cpu()
+    return joined.numpy() if joined.dtype == torch.int64 else joined.double().numpy()
+
+
+def _against_votes(batch: Batch) -> tuple[Array, Array]:
+    """Cross-entropy and squared distance of (N, K) votes; a second pass that only votes pay for."""
+    votes = batch.votes
+    assert votes is not None
+    values = batch.values.to(votes.dtype)
+    logs = torch.log_softmax(values, 1) if batch.from_logits else values.log()
+    crossed = torch.where(votes > 0, votes * logs, 0.0).sum(1)  # 0 * log 0 is 0
+    distance = ((logs.exp() if batch.from_logits else values) - votes).square().sum(1)
+    return -crossed.cpu().double().numpy(), distance.cpu().double().numpy()

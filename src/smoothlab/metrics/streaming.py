@@ -1,0 +1,108 @@
+"""All classification metrics as one torchmetrics.Metric, whose states do not grow with the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import ReliabilityBins, check_bins
+from smoothlab.metrics.inputs import read
+from smoothlab.metrics.running_sums import RunningSums
+from smoothlab.metrics.sketch import CAPACITY
+
+
+def gather_from_cpu(state: Tensor, group: Any = None) -> list[Tensor]:
+    """Gather a CPU state over ranks; where the backend speaks GPU only, by way of the GPU."""
+    if torch.distributed.get_backend(group) != "nccl":
+        return gather_all_tensors(state, group)
+    device = torch.device("cuda", torch.cuda.current_device())
+    return [gathered.cpu() for gathered in gather_all_tensors(state.to(device), group)]
+
+
+class ClassificationMetrics(Metric):
+    """All metrics of ``smoothlab.metrics.NAMES``, batch by batch and over ranks.
+
+    States are two float64 tensors on the CPU (they stay there: MPS has no float64, and a batch on a GPU is
+    reduced to a few numbers a row before it leaves it). Their size depends on the number of classes alone.
+    Ranks add up the one with the sums and gather the other one, 1.5 MiB each.
+
+    Exact, to float rounding: all metrics up to 65,536 samples a rank, and without limit all but ``aurc``,
+    ``ece_equal_mass`` and ``smece``, which depend on the ranking of all samples. Beyond, those come from
+    atoms of samples next to one another in rank (see ``smoothlab.metrics.sketch``) and are within 1e-4 of
+    exact. From 128 classes on, float32 logits are worked on in float32 and summed in float64, within 1e-6.
+
+    Args:
+        num_classes: K.
+        num_bins: bins of the binned calibration errors.
+        from_logits: whether ``values`` are logits; never guessed.
+        kwargs: those of torchmetrics.Metric.
+
+    Others: torchmetrics' CalibrationError keeps every confidence, gathers all of them, and sums in float32:
+    13% off at 1e7 samples.
+    """
+
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update = True  # the tables of two halves cannot be joined by a sum
+
+    sums: Tensor
+    table: Tensor
+
+    def __init__(self, num_classes: int, num_bins: int = 15, from_logits: bool = True, **kwargs: Any) -> None:
+        kwargs.setdefault("dist_sync_fn", gather_from_cpu)
+        super().__init__(**kwargs)
+        if not isinstance(num_classes, int) or num_classes < 2:
+            raise InvalidArgument("num_classes", num_classes, "a whole number >= 2")
+        check_bins(num_bins)
+        if not isinstance(from_logits, bool):
+            raise InvalidArgument("from_logits", from_logits, "True or False")
+        self.num_classes, self.num_bins, self.from_logits = num_classes, num_bins, from_logits
+        length = RunningSums.length(num_classes, num_bins)
+        self.add_state("sums", torch.zeros(length, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("table", torch.zeros(CAPACITY, 3, dtype=torch.float64), dist_reduce_fx=None)
+
+    def _apply(self, *_: Any, **__: Any) -> ClassificationMetrics:
+        """Stay on the CPU, in float64, wherever the module goes that this metric belongs to."""
+        return self
+
+    def _running(self) -> RunningSums:
+        table = self.table.reshape(-1, 3)  # after a sync: (ranks, CAPACITY, 3)
+        return RunningSums(self.sums.numpy(), table.numpy(), self.num_classes, self.num_bins)
+
+    def update(self, values: Any, labels: Any, sample_weight: Any = None, mask: Any = None) -> None:
+        """Count a batch.
+
+        Args:
+            values: ``(..., K)`` logits or probabilities, on any device and of any floating dtype.
+            labels: ``(...)`` class indices, or ``(..., K)`` votes.
+            sample_weight: ``(...)`` numbers >= 0; like that many copies of the sample.
+            mask: ``(...)`` bools, False where a position does not count.
+
+        Raises:
+            InvalidArgument: NaN, a label outside [0, K), another number of classes; nothing is counted then.
+        """
+        batch = read(
+            values,
+            labels,
+            from_logits=self.from_logits,
+            sample_weight=sample_weight,
+            mask=mask,
+            allow_empty=True,
+        )
+        if batch.num_classes != self.num_classes:
+            raise InvalidArgument("values", tuple(batch.values.shape), f"{self.num_classes} classes")
+        if len(batch):
+            self._running().add(batch)
+
+    def compute(self) -> dict[str, float]:
+        """All metrics over everything counted on all ranks; NaN where nothing was."""
+        return self._running().metrics()
+
+    def reliability_bins(self) -> ReliabilityBins:
+        """The bins of the reliability diagram over what this rank counted."""
+        return self._running().reliability_bins()
