@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from smoothlab.metrics.accuracy import accuracy, macro_f1, top_k_accuracy
 from smoothlab.metrics.bins import ReliabilityBins, reliability_bins
+from smoothlab.metrics.bootstrap import Interval, bootstrap
 from smoothlab.metrics.calibration_error import (
     ace,
     ece,
@@ -32,6 +33,7 @@ from smoothlab.metrics.selective import (
     excess_aurc,
     risk_at_coverage,
 )
+from smoothlab.metrics.small_samples import ECEBias, ece_bias
 from smoothlab.metrics.smooth import smece
 from smoothlab.metrics.summary import NAMES, classification_metrics
 
@@ -42,12 +44,15 @@ __all__ = [
     "NAMES",
     "BrierParts",
     "ClassificationMetrics",
+    "ECEBias",
+    "Interval",
     "ReliabilityBins",
     "RiskCoverage",
     "accuracy",
     "ace",
     "augrc",
     "aurc",
+    "bootstrap",
     "brier",
     "brier_parts",
     "classification_metrics",
@@ -57,6 +62,7 @@ __all__ = [
     "confidence_gap_per_class",
     "coverage_at_risk",
     "ece",
+    "ece_bias",
     "ece_classwise",
     "ece_equal_mass",
     "excess_aurc",

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
 
 
-def accuracy(
-    values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
-) -> float:
+def accuracy(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None) -> float:
     """Share of samples whose most probable class is the label, in [0, 1].
 
     Args:
@@ -66,9 +64,7 @@ def class_counts(told: Prediction) -> tuple[Array, Array, Array]:
     return hits, named, labelled
 
 
-def macro_f1(
-    values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
-) -> float:
+def macro_f1(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None) -> float:
     """Mean over classes of F1 = 2 TP / (2 TP + FP + FN), in [0, 1].
 
     Arguments as in :func:`accuracy`. Classes that are neither predicted nor a label are left out, as

@@ -107,9 +107,7 @@ def mass_bins(groups: ConfidenceGroups, num_bins: int) -> ReliabilityBins:
     return from_sums(sums, lower, upper)
 
 
-def bins_of(
-    confidence: Array, correct: Array, weights: Array, num_bins: int, scheme: Scheme
-) -> ReliabilityBins:
+def bins_of(confidence: Array, correct: Array, weights: Array, num_bins: int, scheme: Scheme) -> ReliabilityBins:
     """Bins of the named scheme over pairs of confidence and correctness."""
     check_bins(num_bins)
     if scheme == "width":

@@ -33,9 +33,7 @@ def nll(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = Non
     return told.mean(told.nll)
 
 
-def brier(
-    values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
-) -> float:
+def brier(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None) -> float:
     """Brier score, the sum form: mean_i of sum_k (p_ik - y_ik)^2, in [0, 2]; 0 is best.
 
     Arguments as in :func:`nll`; for votes ``y`` is their distribution.
@@ -55,9 +53,7 @@ class BrierParts(NamedTuple):
     reliability: float  # how far forecasts are from frequencies, >= 0; 0 is best
     resolution: float  # how far frequencies differ from the base rate, >= 0; more is better
     uncertainty: float  # what the labels alone bring
-    within_bins: (
-        float  # what joining different forecasts in one bin leaves over; 0 where each bin has one forecast
-    )
+    within_bins: float  # what joining different forecasts in one bin leaves over; 0 where each bin has one forecast
 
 
 def brier_parts(

@@ -98,9 +98,7 @@ class RunningSums:
         summed = np.bincount(place, mass * probability, size).reshape(shape)
         # An entry exactly at the edge may have been listed in lower precision: whatever bin it went to, it is
         # counted.
-        total = reduced.class_mass + np.bincount(
-            reduced.predicted, weights * reduced.confidence, self.num_classes
-        )
+        total = reduced.class_mass + np.bincount(reduced.predicted, weights * reduced.confidence, self.num_classes)
         count[:, 0] += weights.sum() - count.sum(1)
         summed[:, 0] += total - summed.sum(1)
         self.classwise[0] += count

@@ -204,9 +204,7 @@ def aurc(
 
     Source: El-Yaniv and Wiener, JMLR 2010; Geifman, Uziel and El-Yaniv, ICLR 2019.
     """
-    return RiskCoverage.of(
-        values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask
-    ).area(rule)
+    return RiskCoverage.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask).area(rule)
 
 
 def excess_aurc(
@@ -268,9 +266,9 @@ def risk_at_coverage(
     Arguments as in :func:`aurc`; ``coverage`` in (0, 1]. Weights that are no whole numbers are not rounded
     up.
     """
-    return RiskCoverage.of(
-        values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask
-    ).risk_at(coverage)
+    return RiskCoverage.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask).risk_at(
+        coverage
+    )
 
 
 def coverage_at_risk(
@@ -282,9 +280,9 @@ def coverage_at_risk(
     (others return NaN there, which no mean over runs survives). A group of ties is accepted in part, in
     random order.
     """
-    return RiskCoverage.of(
-        values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask
-    ).coverage_at(risk)
+    return RiskCoverage.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask).coverage_at(
+        risk
+    )
 
 
 def confidence_auroc(
@@ -296,6 +294,4 @@ def confidence_auroc(
 
     Source: Hendrycks and Gimpel, ICLR 2017.
     """
-    return RiskCoverage.of(
-        values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask
-    ).auroc()
+    return RiskCoverage.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask).auroc()

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 NARROWEST = 1e-4  # no width below it is tried; a smaller error than this is reported at this width
 FIRST_MODES = 192  # enough for widths of 0.015 and more, where nearly all models end
-DIRECT = (
-    1 << 21
-)  # confidences x modes up to which every cosine is taken; beyond, confidences go to a fine grid
+DIRECT = 1 << 21  # confidences x modes up to which every cosine is taken; beyond, confidences go to a fine grid
 GRID = 1 << 16
 
 
@@ -58,9 +56,7 @@ class SmoothedResidual:
         # which costs the integral nothing to third order.
         before, after = curve[:-1], curve[1:]
         # Far from all data the curve is rounding noise around zero, whose sign changes mean nothing.
-        crossing = np.flatnonzero(
-            (before * after < 0.0) & (np.abs(after - before) > 1e-11 * np.abs(curve).max())
-        )
+        crossing = np.flatnonzero((before * after < 0.0) & (np.abs(after - before) > 1e-11 * np.abs(curve).max()))
         zeros = (crossing + before[crossing] / (before[crossing] - after[crossing])) / points
         edges = np.concatenate(([0.0], zeros, [1.0]))
         waves = damped[1:] / frequency[1:]

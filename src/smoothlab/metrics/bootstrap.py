@@ -1,0 +1,264 @@
+"""How sure a metric is: bootstrap intervals from resampled counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import bin_index, check_bins, mass_bins, width_bins
+from smoothlab.metrics.calibration_error import expected_error, maximum_error, squared_error
+from smoothlab.metrics.groups import ConfidenceGroups, group
+from smoothlab.metrics.prediction import Prediction
+from smoothlab.metrics.selective import RiskCoverage
+from smoothlab.metrics.smooth import smooth_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from smoothlab.metrics.inputs import Array
+
+    Positions = NDArray[np.int64]
+
+MAX_CELLS = 2048  # more samples than that are resampled in cells of like ones
+MEANS = ("nll", "brier", "accuracy", "confidence_gap", "aurc")
+ERRORS = ("ece", "ece_equal_mass", "mce", "rmsce", "smece")  # biased upwards: noise adds to them
+DEFAULT = ("nll", "brier", "accuracy", "confidence_gap", "aurc", "ece", "ece_equal_mass", "rmsce")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A metric with its uncertainty over samples (not over trainings: seeds are another source)."""
+
+    estimate: float  # of the data as they are
+    low: float
+    high: float
+    bias: float  # mean of the resamples less the estimate; for a calibration error about its own bias
+
+    @property
+    def corrected(self) -> float:
+        """The estimate less the bootstrap's estimate of its bias."""
+        return self.estimate - self.bias
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Samples, or cells of samples alike in rank and correctness, from the most to the least confident."""
+
+    size: Array  # (C,) number of samples
+    nll: Array  # (C,) means
+    brier: Array
+    nll_variance: Array  # (C,) within the cell; 0 for single samples
+    brier_variance: Array
+    correct: Array  # (C,) 0 or 1
+    first: Positions  # (G,) where each group of equal rank begins among the cells
+    confidence: Array  # (G,) mean confidence of each group
+    index: Positions  # (G,) its equal-width bin
+
+
+def bootstrap(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    mask: Any = None,
+    metrics: Sequence[str] = DEFAULT,
+    resamples: int = 400,
+    level: float = 0.95,
+    num_bins: int = 15,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Bootstrap intervals of metrics over the samples of one test set.
+
+    Resampling n of n samples is drawing how often each one comes, so all metrics of a resample follow from
+    one vector of counts, and of all resamples from one matrix. Beyond 2,048 samples the counts are those of
+    cells: neighbours in rank, right or wrong, whose confidences differ by next to nothing.
+
+    Means (nll, brier, accuracy, confidence_gap) and aurc get percentile intervals. A calibration error is
+    biased upwards, and its resamples twice: it gets the pivotal interval [2 e - q_high, 2 e - q_low], cut off
+    at 0, which takes the bias out to first order; ``Interval.bias`` says how large it is.
+
+    Args:
+        values: ``(..., K)`` probabilities or logits.
+        labels: ``(...)`` class indices, or ``(..., K)`` votes.
+        from_logits: whether ``values`` are logits.
+        mask: ``(...)`` bools, False where a position does not count.
+        metrics: names out of nll, brier, accuracy, confidence_gap, aurc, ece, ece_equal_mass, mce, rmsce and
+            smece (the last one takes a millisecond a resample).
+        resamples: how many.
+        level: coverage aimed at, in (0, 1).
+        num_bins: bins of the binned errors.
+        seed: of the draws; the same seed gives the same intervals.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993; the bias of ECE, Bröcker, Climate
+    Dynamics 2012.
+    """
+    check_bins(num_bins)
+    for name in metrics:
+        if name not in MEANS + ERRORS:
+            raise InvalidArgument("metrics", name, "names out of " + ", ".join(MEANS + ERRORS))
+    if not 0.0 < level < 1.0:
+        raise InvalidArgument("level", level, "a number in (0, 1)")
+    if not isinstance(resamples, int) or resamples < 2:
+        raise InvalidArgument("resamples", resamples, "a whole number >= 2")
+    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
+    cells = _cells(told, num_bins)
+    random = np.random.default_rng(seed)
+    counts = _draw(cells.size, resamples, random)
+    exact = {name: _exact(told, name, num_bins) for name in metrics}
+    drawn = _resampled(cells, counts, metrics, num_bins, random)
+    tail = 100.0 * (1.0 - level) / 2.0
+    result = {}
+    for name in metrics:
+        low, high = np.percentile(drawn[name], (tail, 100.0 - tail))
+        if name in ERRORS:
+            low, high = max(0.0, 2 * exact[name] - high), max(0.0, 2 * exact[name] - low)
+        bias = float(drawn[name].mean()) - exact[name]
+        result[name] = Interval(exact[name], float(low), float(high), bias)
+    return result
+
+
+def _cells(told: Prediction, num_bins: int) -> _Cells:
+    order = np.lexsort((told.correct, -told.confidence))
+    confidence, correct = told.confidence[order], told.correct[order]
+    index = bin_index(confidence, num_bins)
+    starts_group = np.concatenate(([True], confidence[1:] != confidence[:-1]))
+    if len(order) > MAX_CELLS:
+        # Neighbours in rank become one group, but never across a bin's edge, nor a part of a group of ties.
+        rank = np.cumsum(starts_group) * (MAX_CELLS // 2) // int(starts_group.sum() + 1)
+        starts_group = np.concatenate(([True], (rank[1:] != rank[:-1]) | (index[1:] != index[:-1])))
+        order = order[np.lexsort((correct, np.cumsum(starts_group)))]
+        correct = told.correct[order]
+        starts_cell = starts_group | np.concatenate(([True], correct[1:] != correct[:-1]))
+    else:
+        starts_cell = np.ones(len(order), dtype=np.bool_)
+    groups, cells = np.flatnonzero(starts_group), np.flatnonzero(starts_cell)
+    size = np.diff(np.append(cells, len(order))).astype(np.float64)
+    sizes = np.diff(np.append(groups, len(order)))
+
+    def moments(per_sample: Array) -> tuple[Array, Array]:
+        ordered = per_sample[order]
+        mean = np.add.reduceat(ordered, cells) / size
+        spread = ordered - np.repeat(mean, size.astype(np.int64))
+        return mean, np.add.reduceat(spread**2, cells) / size
+
+    (nll, nll_variance), (brier, brier_variance) = moments(told.nll), moments(told.brier)
+    mean_confidence = np.add.reduceat(told.confidence[order], groups) / sizes
+    return _Cells(
+        size=size,
+        nll=nll,
+        brier=brier,
+        nll_variance=nll_variance,
+        brier_variance=brier_variance,
+        correct=correct[cells],
+        first=np.searchsorted(cells, groups),
+        confidence=mean_confidence,
+        index=index[groups],
+    )
+
+
+def _draw(size: Array, resamples: int, random: np.random.Generator) -> Array:
+    """(R, C) how many samples of each cell come in each resample; rows sum to the number of samples."""
+    total = int(size.sum())
+    if total > len(size):
+        return random.multinomial(total, size / total, resamples).astype(np.float64)
+    picked = random.integers(0, total, (resamples, total))
+    picked += np.arange(resamples)[:, None] * total
+    counts = np.bincount(picked.ravel(), minlength=resamples * total)
+    return counts.reshape(resamples, total).astype(np.float64)
+
+
+def _exact(told: Prediction, name: str, num_bins: int) -> float:
+    if name in ("nll", "brier"):
+        return told.mean(getattr(told, name))
+    if name == "accuracy":
+        return told.mean(told.correct)
+    if name == "confidence_gap":
+        return told.mean(told.confidence - told.correct)
+    groups = group(told.confidence, told.correct)
+    if name == "aurc":
+        return RiskCoverage(groups).area()
+    if name == "smece":
+        return smooth_error(groups)
+    if name == "ece_equal_mass":
+        return expected_error(mass_bins(groups, num_bins))
+    bins = width_bins(told.confidence, told.correct, told.weights, num_bins)
+    return {
+        "ece": expected_error(bins),
+        "mce": maximum_error(bins),
+        "rmsce": float(np.sqrt(squared_error(bins))),
+    }[name]
+
+
+def _resampled(
+    cells: _Cells, counts: Array, metrics: Sequence[str], num_bins: int, random: np.random.Generator
+) -> dict[str, Array]:
+    """(R,) values of each metric over the resamples."""
+    total = float(counts[0].sum())
+    weight = np.add.reduceat(counts, cells.first, axis=1)  # (R, G)
+    right = np.add.reduceat(counts * cells.correct, cells.first, axis=1)
+    gap = weight * cells.confidence - right
+    result = {"accuracy": right.sum(1) / total, "confidence_gap": gap.sum(1) / total}
+    for name, mean, variance in (
+        ("nll", cells.nll, cells.nll_variance),
+        ("brier", cells.brier, cells.brier_variance),
+    ):
+        # What varies within a cell has no count of its own; its sum over many samples is normal.
+        noise = random.standard_normal(len(counts)) * np.sqrt(counts @ variance)
+        result[name] = (counts @ mean + noise) / total
+    member = np.zeros((len(cells.index), num_bins))
+    member[np.arange(len(cells.index)), cells.index] = 1.0
+    count, apart = weight @ member, np.abs(gap @ member)
+    mean_gap = apart / np.where(count > 0, count, 1.0)
+    result["ece"] = apart.sum(1) / total
+    result["mce"] = mean_gap.max(1)
+    result["rmsce"] = np.sqrt((apart * mean_gap).sum(1) / total)
+    if "aurc" in metrics:
+        result["aurc"] = _areas(weight, weight - right)
+    if "ece_equal_mass" in metrics:
+        result["ece_equal_mass"] = _equal_mass(weight, gap, num_bins)
+    if "smece" in metrics:
+        result["smece"] = np.array([_smooth(cells, *row) for row in zip(weight, right, strict=True)])
+    return result
+
+
+def _smooth(cells: _Cells, weight: Array, right: Array) -> float:
+    held = np.flatnonzero(weight > 0)[::-1]
+    return smooth_error(ConfidenceGroups(cells.confidence[held], weight[held], right[held], True))
+
+
+def _areas(weight: Array, wrong: Array) -> Array:
+    """(R,) AURC of each resample: the closed form of RiskCoverage.area, with a table of harmonic numbers."""
+    total = round(float(weight[0].sum()))
+    harmonic = np.concatenate(([0.0], np.cumsum(1.0 / np.arange(1, total + 1))))
+    reached = np.cumsum(weight, 1)
+    start = reached - weight
+    before = np.cumsum(wrong, 1) - wrong
+    rate = wrong / np.where(weight > 0, weight, 1.0)
+    steps = harmonic[reached.astype(np.int64)] - harmonic[start.astype(np.int64)]
+    return (wrong.sum(1) + ((before - rate * start) * steps).sum(1)) / total
+
+
+def _equal_mass(weight: Array, gap: Array, num_bins: int) -> Array:
+    """(R,) equal-mass ECE of each resample, cut as ``mass_bins`` cuts, all rows in one search."""
+    resamples = len(weight)
+    total = round(float(weight[0].sum()))
+    # mass_bins cuts from the least confident end
+    weight, gap = weight[:, ::-1], gap[:, ::-1]
+    smaller, larger = divmod(total, num_bins)
+    cuts = np.cumsum(np.where(np.arange(num_bins) < larger, smaller + 1.0, smaller))[:-1]
+    reached = np.cumsum(weight, 1)
+    summed = np.cumsum(gap, 1)
+    offset = np.arange(resamples)[:, None] * (total + 1.0)
+    place = np.searchsorted((reached + offset).ravel(), (cuts + offset).ravel(), side="left")
+    past, ends = summed.ravel()[place], reached.ravel()[place]
+    mass = np.where(weight > 0, weight, 1.0).ravel()[place]
+    inside = past - gap.ravel()[place] * (ends - np.tile(cuts, resamples)) / mass
+    edges = np.zeros((resamples, num_bins + 1))
+    edges[:, 1:-1] = inside.reshape(resamples, -1)
+    edges[:, -1] = summed[:, -1]
+    return np.abs(np.diff(edges, axis=1)).sum(1) / total

@@ -1,0 +1,378 @@
+"""Figures of calibration, each a matplotlib Figure that a run saves and every logger gets.
+
+One style for all: blue is right or under-confident, orange-red wrong or over-confident (Okabe and Ito's
+colours, told apart by all common forms of colour blindness); hatching and line styles say the same again in
+black and white. Nothing here touches pyplot, so that no backend, window or global state is involved.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import binom
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import ReliabilityBins, bins_of
+from smoothlab.metrics.calibration_error import classwise_bins, expected_error
+from smoothlab.metrics.groups import group
+from smoothlab.metrics.prediction import Prediction
+from smoothlab.metrics.selective import RiskCoverage
+from smoothlab.metrics.small_samples import calibrated_eces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from smoothlab.metrics.inputs import Array
+
+UNDER, OVER, MODEL, BAND, GUIDE = "#0072B2", "#D55E00", "#222222", "#D0D0D0", "#777777"
+STYLE: dict[Any, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.labelsize": 9.0,
+    "legend.fontsize": 8.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.6,
+    "hatch.linewidth": 0.6,
+    "legend.frameon": False,
+    "figure.dpi": 150.0,
+}
+LEVEL = 0.95
+
+
+@contextmanager
+def _figure(width: float, height: float, title: str | None) -> Iterator[Figure]:
+    """A figure in the one style; sizes in inches."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        if title:
+            figure.suptitle(title, fontsize=11)
+        yield figure
+
+
+def _percent(axis: Any) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+
+
+def reliability_diagram(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+    title: str | None = None,
+) -> Figure:
+    """Accuracy over confidence, the gap to the diagonal coloured by its sign, and the counts below.
+
+    Grey is where the accuracies of a calibrated model would fall, bin by bin, in 95% of test sets of this
+    size. Arguments as in ``smoothlab.metrics.reliability_bins``.
+
+    Source: DeGroot and Fienberg, The Statistician 1983; the band, Bröcker and Smith, Weather and Forecasting
+        2007.
+    """
+    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+    with _figure(4.6, 5.2, title) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        _reliability(upper, lower, told, num_bins)
+        upper.legend(loc="upper left", handlelength=1.6)
+        upper.set_ylabel("accuracy")
+        lower.set_ylabel("samples")
+        lower.set_xlabel("confidence (probability of the predicted class)")
+    return figure
+
+
+def before_and_after(
+    before: Any,
+    after: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    mask: Any = None,
+    num_bins: int = 15,
+    names: tuple[str, str] = ("before", "after"),
+    title: str | None = None,
+) -> Figure:
+    """Two reliability diagrams of the same samples side by side: before and after a calibrator.
+
+    Args:
+        before: ``(..., K)`` probabilities or logits.
+        after: the same, calibrated.
+        labels: ``(...)`` class indices, or ``(..., K)`` votes.
+        from_logits: whether both are logits.
+        mask: ``(...)`` bools, False where a position does not count.
+        num_bins: bins of equal width.
+        names: what to call the two.
+        title: over both.
+    """
+    with _figure(7.6, 5.2, title) as figure:
+        axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(4, 1))
+        for column, (values, name) in enumerate(zip((before, after), names, strict=True)):
+            told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
+            _reliability(axes[0, column], axes[1, column], told, num_bins)
+            axes[0, column].set_title(f"{name}: NLL {told.mean(told.nll):.3f}")
+            axes[1, column].set_xlabel("confidence (probability of the predicted class)")
+        axes[0, 0].legend(loc="upper left", handlelength=1.6)
+        axes[0, 0].set_ylabel("accuracy")
+        axes[1, 0].set_ylabel("samples")
+    return figure
+
+
+def _reliability(upper: Axes, lower: Axes, told: Prediction, num_bins: int) -> None:
+    bins = bins_of(told.confidence, told.correct, told.weights, num_bins, "width")
+    _gaps(upper, bins)
+    upper.set_ylim(0, 1)
+    ece, gap = expected_error(bins), told.mean(told.confidence - told.correct)
+    chance = calibrated_eces(told.confidence, num_bins, draws=200, seed=0).mean()
+    sign = "over-confident" if gap > 0 else "under-confident"
+    upper.text(
+        0.98,
+        0.03,
+        f"ECE {ece:.3f} (chance alone {chance:.3f})\ngap {gap:+.3f}, {sign}\nN = {len(told.confidence):,}",
+        transform=upper.transAxes,
+        ha="right",
+        va="bottom",
+        fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2},
+    )
+    lower.bar(bins.lower, bins.count, bins.upper - bins.lower, align="edge", color=GUIDE, edgecolor="white")
+    lower.set_xlim(0, 1)
+    for axis in (upper.xaxis, upper.yaxis, lower.xaxis):
+        _percent(axis)
+
+
+def _gaps(axes: Axes, bins: ReliabilityBins) -> None:
+    """Bars from confidence to accuracy by sign, over the diagonal and a calibrated model's band."""
+    filled = bins.count > 0
+    confidence, accuracy = bins.confidence[filled], bins.accuracy[filled]
+    lower, width = bins.lower[filled], (bins.upper - bins.lower)[filled]
+    count = np.maximum(1.0, np.round(bins.count[filled]))
+    tail = (1 - LEVEL) / 2
+    band = [binom.ppf(level, count, np.clip(confidence, 0, 1)) / count for level in (tail, 1 - tail)]
+    axes.bar(
+        lower,
+        band[1] - band[0],
+        width,
+        bottom=band[0],
+        align="edge",
+        color=BAND,
+        label="calibrated, 95%",
+    )
+    axes.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1, zorder=2)
+    for sign, colour, hatch, name in (
+        (1, OVER, "////", "over-confident"),
+        (-1, UNDER, "....", "under-confident"),
+    ):
+        part = (confidence - accuracy) * sign > 0
+        axes.bar(
+            (lower + width * 0.25)[part],
+            (accuracy - confidence)[part],
+            (width * 0.5)[part],
+            bottom=confidence[part],
+            align="edge",
+            facecolor=colour,
+            edgecolor="white",
+            hatch=hatch,
+            label=name,
+            zorder=3,
+        )
+    axes.plot(lower + width / 2, accuracy, "o", color=MODEL, markersize=3.5, label="accuracy", zorder=4)
+
+
+def confidence_histogram(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    mask: Any = None,
+    num_bins: int = 30,
+    title: str | None = None,
+) -> Figure:
+    """How confident the model was where it was right, and where it was wrong.
+
+    The two have axes of their own, since a good model is seldom wrong. Arguments as in
+    ``smoothlab.metrics.reliability_bins``.
+    """
+    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
+    right = told.correct > 0
+    with _figure(4.6, 4.2, title) as figure:
+        panels = figure.subplots(2, 1, sharex=True)
+        edges = np.linspace(0, 1, num_bins + 1)
+        for axes, chosen, colour, hatch, name in (
+            (panels[0], right, UNDER, None, "right"),
+            (panels[1], ~right, OVER, "////", "wrong"),
+        ):
+            confidence = told.confidence[chosen]
+            axes.hist(confidence, edges, facecolor=colour, edgecolor="white", hatch=hatch)
+            share = len(confidence) / len(right)
+            head = f"{name}: {len(confidence):,} of {len(right):,} ({share:.1%})"
+            if len(confidence):
+                mean = float(confidence.mean())
+                axes.axvline(mean, color=MODEL, linestyle=":", linewidth=1.4)
+                head += f", mean confidence {mean:.1%} (dotted)"
+            axes.set_title(head, loc="left", fontsize=9)
+            axes.set_ylabel("samples")
+            axes.set_xlim(0, 1)
+            axes.set_ylim(bottom=0, top=None if len(confidence) else 1)
+        _percent(panels[1].xaxis)
+        panels[1].set_xlabel("confidence (probability of the predicted class)")
+    return figure
+
+
+def classwise_reliability(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    mask: Any = None,
+    class_names: Sequence[str] | None = None,
+    num_bins: int = 10,
+    most: int = 9,
+    title: str | None = None,
+) -> Figure:
+    """Each class against the rest: how often it is the label, over the probability it was given.
+
+    With more than ``most`` classes, those with the largest class-wise ECE are drawn. Other arguments as in
+    ``smoothlab.metrics.reliability_bins``.
+    """
+    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
+    classes = class_names or [f"class {k}" for k in range(told.num_classes)]
+    if len(classes) != told.num_classes:
+        raise InvalidArgument("class_names", len(classes), f"{told.num_classes} names")
+    every = classwise_bins(told, num_bins)
+    errors = np.array([expected_error(bins) for bins in every])
+    shown = np.arange(len(every)) if len(every) <= most else np.sort(np.argsort(-errors)[:most])
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    if len(every) > most:
+        worst = f"the {len(shown)} of {len(every)} classes with the largest error"
+        title = f"{title}: {worst}" if title else worst[0].upper() + worst[1:]
+    with _figure(2.5 * columns + 0.4, 2.4 * rows + 0.9, title) as figure:
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes, k in zip(grid.flat, shown, strict=False):
+            _gaps(axes, every[k])
+            count = int(told.weights[told.labels.numpy() == k].sum())
+            axes.set_title(f"{classes[k]} ({count:,})\nECE {errors[k]:.3f}", fontsize=9)
+            axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+            _percent(axes.xaxis)
+            _percent(axes.yaxis)
+        for axes in grid.flat[len(shown) :]:
+            axes.set_visible(False)
+        figure.supxlabel("probability given to the class", fontsize=9)
+        figure.supylabel("how often it was the label", fontsize=9)
+        handles, names = _legend(list(grid.flat)[: len(shown)])
+        figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    return figure
+
+
+def _legend(panels: Sequence[Axes]) -> tuple[list[Any], list[str]]:
+    """Every label once, from a panel that has something drawn for it."""
+    found: dict[str, Any] = {}
+    for axes in panels:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            if getattr(handle, "patches", True):
+                found.setdefault(name, handle)
+    return list(found.values()), list(found)
+
+
+def risk_coverage_curve(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    mask: Any = None,
+    target_risk: float | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Error rate among the accepted samples over their share, beside the best and the useless ranking.
+
+    Args:
+        values: ``(..., K)`` probabilities or logits.
+        labels: ``(...)`` class indices, or ``(..., K)`` votes.
+        from_logits: whether ``values`` are logits.
+        mask: ``(...)`` bools, False where a position does not count.
+        target_risk: marks how much can be accepted at this error rate.
+        title: of the figure.
+    """
+    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
+    curve = RiskCoverage(group(told.confidence, told.correct))
+    oracle = curve.oracle()
+    with _figure(4.6, 3.6, title) as figure:
+        axes = figure.subplots()
+        points = min(2000, len(told.confidence))
+        axes.plot(*curve.curve(points), color=UNDER, label=f"model, AURC {curve.area():.4f}")
+        axes.plot(*oracle.curve(points), color=MODEL, linestyle=":", label=f"errors last, AURC {oracle.area():.4f}")
+        axes.axhline(curve.error_rate, color=GUIDE, linestyle="--", label=f"random order, {curve.error_rate:.4f}")
+        if target_risk is not None:
+            coverage = curve.coverage_at(target_risk)
+            axes.plot([coverage], [target_risk], "D", color=OVER, label=f"{coverage:.1%} at risk {target_risk:.1%}")
+        highest = max(1e-3, 1.25 * curve.error_rate, float(curve.curve(20)[1].max()) * 1.1)
+        axes.set(xlim=(0, 1), ylim=(0, min(1.0, highest)))
+        axes.set_xlabel("coverage (share of samples accepted, most confident first)")
+        axes.set_ylabel("risk (error rate among them)")
+        _percent(axes.xaxis)
+        _percent(axes.yaxis)
+        axes.legend(loc="best")
+    return figure
+
+
+def calibration_over_epochs(
+    epochs: Sequence[int], metrics: Mapping[str, Sequence[float]], *, title: str | None = None
+) -> Figure:
+    """How loss, calibration errors and the signed confidence gap went during training.
+
+    Args:
+        epochs: (E,) epoch numbers. metrics: (E,) values by name, such as the columns of metrics.csv without
+        ``val/``. Drawn are ``nll``; of the
+            errors ``ece``, ``ece_equal_mass``, ``smece``; and ``confidence_gap``, those that are there.
+        title: of the figure.
+    """
+    panels = [
+        ("NLL (nats)", [name for name in ("nll",) if name in metrics]),
+        ("calibration error", [name for name in ("ece", "ece_equal_mass", "smece") if name in metrics]),
+        ("confidence gap", [name for name in ("confidence_gap",) if name in metrics]),
+    ]
+    panels = [(label, names) for label, names in panels if names]
+    if not panels:
+        raise InvalidArgument("metrics", sorted(metrics), "at least nll, ece or confidence_gap")
+    with _figure(4.8, 1.7 * len(panels) + 0.5, title) as figure:
+        stack = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (label, names) in zip(stack, panels, strict=True):
+            for name, colour, line in zip(names, (UNDER, OVER, MODEL), ("-", "--", ":"), strict=False):
+                axes.plot(epochs, metrics[name], color=colour, linestyle=line, label=name)
+            axes.set_ylabel(label)
+            if names[0] == "confidence_gap":
+                _fill_gap(axes, np.asarray(epochs, float), np.asarray(metrics["confidence_gap"], float))
+            elif len(names) > 1:
+                axes.legend(loc="best", ncols=len(names))
+        if "nll" in metrics:
+            best = int(np.nanargmin(metrics["nll"]))
+            for axes in stack:
+                axes.axvline(epochs[best], color=GUIDE, linewidth=1, linestyle="--")
+            stack[0].set_title(f"lowest NLL at epoch {epochs[best]} (dashed)", loc="right", fontsize=8)
+        stack[-1].set_xlabel("epoch")
+        stack[-1].xaxis.get_major_locator().set_params(integer=True)
+        figure.align_ylabels(list(stack))
+    return figure
+
+
+def _fill_gap(axes: Axes, epochs: Array, gap: Array) -> None:
+    axes.axhline(0, color=GUIDE, linewidth=1)
+    above = axes.fill_between(epochs, gap, 0, where=gap > 0, interpolate=True, facecolor=OVER, alpha=0.3, hatch="////")
+    below = axes.fill_between(epochs, gap, 0, where=gap < 0, interpolate=True, facecolor=UNDER, alpha=0.3, hatch="....")
+    used = [(above, "over-confident", gap > 0), (below, "under-confident", gap < 0)]
+    shown = [(area, name) for area, name, there in used if there.any()]
+    if shown:
+        axes.legend([area for area, _ in shown], [name for _, name in shown], loc="best")
