@@ -31,9 +31,7 @@ class PerClass:
 
     def __post_init__(self) -> None:
         if self.matrix.ndim != 2 or self.matrix.shape[0] != self.matrix.shape[1]:
-            raise InvalidArgument(
-                "PerClass.matrix", tuple(self.matrix.shape), "a square tensor of shape (K, K)"
-            )
+            raise InvalidArgument("PerClass.matrix", tuple(self.matrix.shape), "a square tensor of shape (K, K)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +129,7 @@ class SoftTarget:
             return base
         epsilon = self._column_epsilon(dtype)
         prior = self._dense_prior(base, num_classes)
-        if logits is None and not (self.prior == "exclusive" and num_classes == 1):
+        if logits is None and num_classes > 1:
             return (1 - epsilon) * base + epsilon * prior
         if logits is not None:
             prior = prior.masked_fill(logits == -math.inf, 0)
@@ -190,17 +188,13 @@ class SoftTarget:
             classes = rows.shape[-1]
             _check_distribution("prior", rows)
             if isinstance(self.prior, PerSample) and rows.numel() // classes != self._num_samples():
-                raise InvalidArgument(
-                    "prior", tuple(rows.shape), f"{self._num_samples()} rows, one per sample"
-                )
+                raise InvalidArgument("prior", tuple(rows.shape), f"{self._num_samples()} rows, one per sample")
         if not self.is_index:
             _check_distribution("base", self.base)
             if classes not in (None, self.base.shape[-1]):
                 raise InvalidArgument("base", tuple(self.base.shape), f"{classes} classes, as in the prior")
         elif classes is not None and self.base.numel() and int(self.base.max()) >= classes:
-            raise InvalidArgument(
-                "base", int(self.base.max()), f"labels below {classes}, the classes of the prior"
-            )
+            raise InvalidArgument("base", int(self.base.max()), f"labels below {classes}, the classes of the prior")
         epsilon = self.epsilon
         if isinstance(epsilon, Tensor):
             if not bool(((epsilon >= 0) & (epsilon < 1)).all()):  # written so that nan fails too
@@ -306,9 +300,7 @@ def _mixture_entropy(epsilon: Tensor, row_entropy: float | Tensor, at_label: flo
 
 def _check_distribution(name: str, rows: Tensor) -> None:
     if not bool((torch.isfinite(rows) & (rows >= 0)).all()):
-        raise InvalidArgument(
-            name, "a negative or non-finite entry", "a distribution: entries >= 0, rows summing to 1"
-        )
+        raise InvalidArgument(name, "a negative or non-finite entry", "a distribution: entries >= 0, rows summing to 1")
     tolerance = 1e-2 if rows.dtype in (torch.float16, torch.bfloat16) else 1e-4
     error = (rows.double().sum(-1) - 1).abs()
     if error.numel() and float(error.max()) > tolerance:

@@ -1,10 +1,10 @@
 """Soft cross-entropy on a CPU, in chunks of rows that stay in the cache.
 
-One visit to the logits gives loss and gradient. The softmax goes straight into the gradient's buffer, the
-target is subtracted there factor by factor, and the log-sum-exp is read back from the largest probability,
-``lse = max z - log max p``. Beside the gradient nothing of the logits' size is held. The gradient made is
-that of the sum over rows; ``backward`` scales it, so that a loss scaler reaches half-precision gradients
-before they round to zero.
+One visit to the logits gives loss and gradient. The softmax goes straight into the gradient's buffer, and the
+target is subtracted there factor by factor. The log-sum-exp is read back from one class r of each row,
+``lse = z_r - log p_r``. Beside the gradient nothing of the logits' size is held. The gradient made is that of
+the sum over rows; ``backward`` scales it, so that a loss scaler reaches half-precision gradients before they
+round to zero.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from smoothlab.losses.terms import terms_of
+from smoothlab.losses.terms import cut, terms_of
 from smoothlab.losses.weights import accumulator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from smoothlab.targets import SoftTarget
 
 # Half of a usual L2 cache, per thread: smaller chunks pay for more calls, larger ones fall out of the cache.
@@ -34,7 +36,7 @@ def chunked_sum(logits: Tensor, target: SoftTarget, weight: Tensor | None, scale
     """``scale`` times the sum over rows of weight times loss: a scalar, float32 or wider.
 
     Args:
-        logits: ``(N, K)`` of any float type, on the CPU.
+        logits: ``(N, K)`` of any float type, on the CPU, not empty.
         target: a flat target, its labels in [0, K).
         weight: ``(N,)`` in float32 or wider, or None. A row of weight 0 is absent, even if its logits are
             nan.
@@ -42,105 +44,138 @@ def chunked_sum(logits: Tensor, target: SoftTarget, weight: Tensor | None, scale
     """
     if torch.is_grad_enabled() and logits.requires_grad:
         return _ChunkedSum.apply(logits, target, weight, scale)
-    return _forward(logits, target, weight, None).sum() * scale
+    return _Pass(logits, target, weight, None).rows().sum().mul_(scale)
 
 
 def chunked_rows(logits: Tensor, target: SoftTarget, weight: Tensor | None) -> Tensor:
     """As :func:`chunked_sum`, but the weighted losses ``(N,)`` themselves."""
     if torch.is_grad_enabled() and logits.requires_grad:
         return _ChunkedRows.apply(logits, target, weight)
-    return _forward(logits, target, weight, None)
+    return _Pass(logits, target, weight, None).rows()
 
 
 class _ChunkedSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: SoftTarget, weight: Tensor | None, scale: float) -> Tensor:
         ctx.scale = scale
-        return _ChunkedRows.forward(ctx, logits, target, weight).sum() * scale
+        return _ChunkedRows.forward(ctx, logits, target, weight).sum().mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        return _scaled_gradient(ctx, grad_outputs[0] * ctx.scale), None, None, None
+        return _scaled_gradient(ctx, grad_outputs[0].item() * ctx.scale), None, None, None
 
 
 class _ChunkedRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: SoftTarget, weight: Tensor | None) -> Tensor:
         gradient = torch.empty_like(logits)
-        rows = _forward(logits, target, weight, gradient)
+        rows = _Pass(logits, target, weight, gradient).rows()
         ctx.save_for_backward(gradient)
         ctx.spent = False
         return rows
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        return _scaled_gradient(ctx, grad_outputs[0].unsqueeze(-1)), None, None
+        return _scaled_gradient(ctx, grad_outputs[0].unsqueeze(1)), None, None
 
 
-def _scaled_gradient(ctx: Any, scale: Tensor) -> Tensor:
+def _scaled_gradient(ctx: Any, scale: float | Tensor) -> Tensor:
     if ctx.spent or torch.is_grad_enabled():
         raise RuntimeError(ONCE)
     ctx.spent = True
-    return ctx.saved_tensors[0].mul_(scale)
+    (gradient,) = ctx.saved_tensors
+    return gradient.mul_(scale)
 
 
-def _forward(logits: Tensor, target: SoftTarget, weight: Tensor | None, gradient: Tensor | None) -> Tensor:
-    """The weighted losses ``(N,)``; the gradient of their sum goes to ``gradient`` ``(N, K)``, if given."""
-    num_rows, num_classes = logits.shape
-    dtype = accumulator(logits.dtype)
-    step = _rows_per_chunk(num_classes * dtype.itemsize)
-    chunks = logits.split(step)
-    terms = terms_of(target, logits, dtype, step)
+class _Pass:
+    """One pass over the logits; fills ``gradient`` ``(N, K)``, where it is given."""
 
-    if gradient is not None and gradient.dtype is dtype:
-        buffers = gradient.split(step)
-    else:
-        scratch = torch.empty(min(step, num_rows), num_classes, dtype=dtype, device="cpu")
-        buffers = tuple(scratch[: len(chunk)] for chunk in chunks)
+    def __init__(self, logits: Tensor, target: SoftTarget, weight: Tensor | None, gradient: Tensor | None) -> None:
+        num_rows, num_classes = logits.shape
+        self.target = target
+        self.dtype = accumulator(logits.dtype)
+        self.step = _rows_per_chunk(num_classes * self.dtype.itemsize)
+        self.chunks = cut(logits, self.step)
+        self.weight = None if weight is None else weight.unsqueeze(1)
+        self.labels = cut(target.base.unsqueeze(1), self.step) if target.is_index else None
+        self.gradients = None if gradient is None else cut(gradient, self.step)
+        self.terms = terms_of(target, num_classes, self.dtype, self.step)
+        if self.gradients is not None and logits.dtype is self.dtype:
+            self.buffers = self.gradients  # p is made in place
+        else:
+            scratch = torch.empty(min(self.step, num_rows), num_classes, dtype=self.dtype, device="cpu")
+            self.buffers = [scratch[: chunk.shape[0]] for chunk in self.chunks]
 
-    def keep(index: int) -> None:
+    def rows(self) -> Tensor:
+        """The weighted losses, ``(N,)``."""
+        logits, probabilities = [], []  # of the class that gives the log-sum-exp
+        dots: list[list[Tensor]] = [[] for _ in self.terms]
+        for index, (chunk, p) in enumerate(zip(self.chunks, self.buffers, strict=True)):
+            z = chunk.to(self.dtype)
+            for term, products in zip(self.terms, dots, strict=True):
+                products.append(term.dot(index, z, p))
+            torch.softmax(z, 1, out=p)
+            logit, probability = self.anchor(index, z, p, dots[0][-1])
+            logits.append(logit)
+            probabilities.append(probability)
+            if self.gradients is not None:
+                for term in self.terms:
+                    term.subtract_from(index, p)
+                self.keep(index)
+        rows = _joined(logits) - _joined(probabilities).log_()
+        for term, products in zip(self.terms, dots, strict=True):
+            if isinstance(term.coefficient, Tensor):
+                rows.addcmul_(_joined(products), term.coefficient, value=-1)
+            else:
+                rows.sub_(_joined(products), alpha=term.coefficient)
+        if not math.isfinite(rows.sum().item()):
+            self.mend(rows)
+        return rows.squeeze(1) if self.weight is None else _weighed(rows, self.weight).squeeze(1)
+
+    def anchor(self, index: int, z: Tensor, p: Tensor, label_logit: Tensor) -> tuple[Tensor, Tensor]:
+        """Logit and probability, ``(rows, 1)``, of the class that gives the log-sum-exp.
+
+        Any class does whose probability lost no digits to underflow. The label costs one look-up; where it
+        will not do, and for vote bases, it is the largest one.
+        """
+        if self.labels is not None:
+            probability = p.gather(1, self.labels[index])
+            if probability.min().item() >= torch.finfo(self.dtype).smallest_normal:
+                return label_logit, probability
+        return z.amax(1, keepdim=True), p.amax(1, keepdim=True)
+
+    def keep(self, index: int) -> None:
         """Weigh the gradient of a chunk, and take it out of scratch."""
-        start, p = index * step, buffers[index]
-        if weight is not None:
-            factor = weight[start : start + step].unsqueeze(1)
-            p.mul_(factor).masked_fill_(factor == 0, 0)
-        if gradient is not None and gradient.dtype is not dtype:
-            gradient[start : start + step] = p
+        p = self.buffers[index]
+        if self.weight is not None:
+            _weighed(p, self.weight[index * self.step : (index + 1) * self.step])
+        if self.gradients is not None and self.gradients is not self.buffers:
+            self.gradients[index].copy_(p)
 
-    peak = torch.empty(num_rows, dtype=dtype, device="cpu")  # max z
-    top = torch.empty(num_rows, dtype=dtype, device="cpu")  # max p
-    peaks, tops = peak.split(step), top.split(step)
-    for index, (chunk, p) in enumerate(zip(chunks, buffers, strict=True)):
-        z = chunk.to(dtype)
-        for term in terms:
-            term.dot(index, z, p)
-        torch.amax(z, 1, out=peaks[index])
-        torch.softmax(z, 1, out=p)
-        torch.amax(p, 1, out=tops[index])
-        if gradient is not None:
-            for term in terms:
-                term.subtract_from(index, p)
-            keep(index)
+    def mend(self, rows: Tensor) -> None:
+        """Make the chunks again, with care, that have a loss of inf or nan in ``rows`` ``(N, 1)``.
 
-    rows = peak.sub_(top.log_())
-    for term in terms:
-        rows.sub_(term.dots())
-    if not math.isfinite(rows.sum().item()):
-        # A prior met a -inf logit, or a label is masked, or the logits are nan or inf. The few chunks that it
-        # concerns are made again with care. To look here and not at the logits spares a pass over (N, K).
-        for index, (chunk, losses) in enumerate(zip(chunks, rows.split(step), strict=True)):
+        There a prior met a -inf logit, or a label is masked, or the logits are nan or inf. To find that out
+        from the losses, and not from the logits, spares a pass over (N, K).
+        """
+        for index, (chunk, losses) in enumerate(zip(self.chunks, cut(rows, self.step), strict=True)):
             if not losses.isfinite().all():
-                part = target.part(slice(index * step, (index + 1) * step))
-                losses.copy_(_careful(chunk.to(dtype), part, buffers[index]))
-                keep(index)
-    return rows if weight is None else rows.mul_(weight).masked_fill_(weight == 0, 0)
+                z, p = chunk.to(self.dtype), self.buffers[index]
+                q = self.target.part(slice(index * self.step, (index + 1) * self.step)).dense(z.shape[1], z)
+                q = q.to(self.dtype)
+                torch.softmax(z, 1, out=p).sub_(q)
+                inner = (q * z).masked_fill_(q == 0, 0).sum(1)  # without the fill, 0 * -inf
+                losses.copy_((z.logsumexp(1) - inner).unsqueeze(1))
+                self.keep(index)
 
 
-def _careful(z: Tensor, target: SoftTarget, p: Tensor) -> Tensor:
-    """The losses of rows with masked classes; leaves ``softmax(z) - q`` in p."""
-    q = target.dense(z.shape[1], z).to(z.dtype)
-    torch.softmax(z, 1, out=p).sub_(q)
-    return z.logsumexp(1) - (q * z).masked_fill_(q == 0, 0).sum(1)  # without the fill, 0 * -inf
+def _joined(chunks: Sequence[Tensor]) -> Tensor:
+    return chunks[0] if len(chunks) == 1 else torch.cat(list(chunks))
+
+
+def _weighed(rows: Tensor, weight: Tensor) -> Tensor:
+    """``rows *= weight``, in place; a weight of 0 makes 0 even of nan."""
+    return rows.mul_(weight).masked_fill_(weight == 0, 0)
 
 
 def _rows_per_chunk(row_bytes: int) -> int:

@@ -14,7 +14,7 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.losses.chunked import chunked_rows, chunked_sum
 from smoothlab.losses.reference import reference_rows
 from smoothlab.losses.shapes import check_shapes
-from smoothlab.losses.table import table_sum
+from smoothlab.losses.small import dense_sum, table_sum
 from smoothlab.losses.weights import accumulator, keep_rows, row_weight
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def soft_cross_entropy(
     eager_cpu = _eager_on_cpu(logits)
     bent = class_weight if class_weight_mode == "torch" else None  # weights inside the sum over classes
     weighing = class_weight if bent is None else None
-    fast = eager_cpu and implementation == "auto" and bent is None
+    fast = eager_cpu and implementation == "auto" and bent is None and logits.numel() > 0
     if fast and not _wants_gradient(target, class_weight, sample_weight):
         return _fast(logits, target, class_weight, sample_weight, ignore_index, reduction)
 
@@ -107,20 +107,16 @@ def _fast(
     ignore_index: int,
     reduction: str,
 ) -> Tensor:
-    """The table where there are few classes and nothing special, else chunks of rows."""
+    """Small batches as a whole, others in chunks of rows."""
     leading, num_classes = logits.shape[:-1], logits.shape[-1]
     num_rows = leading.numel()
     if logits.ndim != 2:
         logits = logits.reshape(-1, num_classes)
     target = target.flatten()
-    scale = 1 / num_rows if reduction == "mean" and num_rows else 1.0
-    # an ignored label in [0, K) has to be looked for; others the table finds by itself, and steps aside
-    if (
-        class_weight is None
-        and sample_weight is None
-        and reduction != "none"
-        and not 0 <= ignore_index < num_classes
-    ):
+    scale = 1 / num_rows if reduction == "mean" else 1.0
+    plain = class_weight is None and sample_weight is None and reduction != "none"
+    # an ignored label in [0, K) has to be looked for; at any other the table steps aside
+    if plain and not 0 <= ignore_index < num_classes:
         loss = table_sum(logits, target, scale)
         if loss is not None:
             return loss
@@ -131,7 +127,8 @@ def _fast(
         return chunked_rows(logits, target, weight).reshape(leading)
     if reduction == "mean" and weight is not None:
         scale = 1 / (weight.sum().item() or 1.0)
-    return chunked_sum(logits, target, weight, scale)
+    loss = dense_sum(logits, target, weight, scale)
+    return loss if loss is not None else chunked_sum(logits, target, weight, scale)
 
 
 def _eager_on_cpu(logits: Tensor) -> bool:

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from smoothlab.targets import SoftTarget
 
 
-def reference_rows(
-    logits: Tensor, target: SoftTarget, weight: Tensor | None, inner_weight: Tensor | None
-) -> Tensor:
+def reference_rows(logits: Tensor, target: SoftTarget, weight: Tensor | None, inner_weight: Tensor | None) -> Tensor:
     """The weighted loss of every row, ``(...,)``: ``-weight sum_k q_k log softmax(z)_k``.
 
     Args:

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def check_shapes(
-    logits: Tensor, target: SoftTarget, class_weight: Tensor | None, sample_weight: Tensor | None
-) -> None:
+def check_shapes(logits: Tensor, target: SoftTarget, class_weight: Tensor | None, sample_weight: Tensor | None) -> None:
     """Raise InvalidArgument where a factor of the target, or a weight, does not fit logits ``(..., K)``."""
     if not isinstance(target, SoftTarget):
         raise InvalidArgument("target", type(target).__name__, "a SoftTarget, such as SoftTarget(labels)")
@@ -25,9 +23,7 @@ def check_shapes(
     leading, num_classes = shape[:-1], shape[-1]
     base_shape = leading if target.is_index else shape
     if target.base.shape != base_shape:
-        raise InvalidArgument(
-            "target.base", _described(target.base), f"shape {tuple(base_shape)} for these logits"
-        )
+        raise InvalidArgument("target.base", _described(target.base), f"shape {tuple(base_shape)} for these logits")
     epsilon, prior = target.epsilon, target.prior
     if isinstance(epsilon, Tensor) and epsilon.numel() != 1 and epsilon.shape != leading:
         raise InvalidArgument("target.epsilon", _described(epsilon), f"one value, or shape {tuple(leading)}")
@@ -37,9 +33,7 @@ def check_shapes(
             raise InvalidArgument("target.prior.rows", _described(prior.rows), expected)
     elif isinstance(prior, PerClass):
         if prior.matrix.shape[0] != num_classes:
-            raise InvalidArgument(
-                "target.prior.matrix", _described(prior.matrix), f"({num_classes}, {num_classes})"
-            )
+            raise InvalidArgument("target.prior.matrix", _described(prior.matrix), f"({num_classes}, {num_classes})")
     elif isinstance(prior, Tensor) and len(prior) != num_classes:
         raise InvalidArgument("target.prior", _described(prior), f"shape ({num_classes},)")
     if class_weight is not None and class_weight.shape != (num_classes,):

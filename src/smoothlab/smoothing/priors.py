@@ -32,9 +32,7 @@ class Uniform:
     convention of torch, timm and Keras.
     """
 
-    def __call__(
-        self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0
-    ) -> Literal["uniform"]:
+    def __call__(self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0) -> Literal["uniform"]:
         """The uniform factor."""
         return "uniform"
 
@@ -47,8 +45,6 @@ class Exclusive:
     The same targets as :class:`Uniform` with epsilon ``K/(K-1)`` times as large.
     """
 
-    def __call__(
-        self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0
-    ) -> Literal["exclusive"]:
+    def __call__(self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0) -> Literal["exclusive"]:
         """The exclusive factor."""
         return "exclusive"
