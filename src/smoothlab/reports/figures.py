@@ -44,6 +44,8 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": 150.0,
 }
 LEVEL = 0.95
+# A legend over the right end of its panel, where no curve can run through it.
+ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
 
 
 @contextmanager
@@ -57,6 +59,13 @@ def _figure(width: float, height: float, title: str | None) -> Iterator[Figure]:
         if title:
             figure.suptitle(title, fontsize=11)
         yield figure
+
+
+def _apart(figure: Figure) -> None:
+    """Room between panels, so that the 100% of one and the 0% of the next stay two labels."""
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(w_pad=0.1)  # type: ignore[call-arg]
 
 
 def _percent(axis: Any) -> None:
@@ -86,8 +95,8 @@ def reliability_diagram(
     told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
     with _figure(4.6, 5.2, title) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        _reliability(upper, lower, told, num_bins)
-        upper.legend(loc="upper left", handlelength=1.6)
+        upper.set_title(_reliability(upper, lower, told, num_bins), loc="left", fontsize=8)
+        _legend(figure, columns=3)
         upper.set_ylabel("accuracy")
         lower.set_ylabel("samples")
         lower.set_xlabel("confidence (probability of the predicted class)")
@@ -118,77 +127,86 @@ def before_and_after(
         title: over both.
     """
     with _figure(7.6, 5.2, title) as figure:
+        _apart(figure)
         axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(4, 1))
         for column, (values, name) in enumerate(zip((before, after), names, strict=True)):
             told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
-            _reliability(axes[0, column], axes[1, column], told, num_bins)
-            axes[0, column].set_title(f"{name}: NLL {told.mean(told.nll):.3f}")
+            said = _reliability(axes[0, column], axes[1, column], told, num_bins)
+            head = f"{name}: NLL {told.mean(told.nll):.3f}"
+            axes[0, column].set_title(f"{head}\n{said}", loc="left", fontsize=8)
             axes[1, column].set_xlabel("confidence (probability of the predicted class)")
-        axes[0, 0].legend(loc="upper left", handlelength=1.6)
+        _legend(figure, columns=5)
         axes[0, 0].set_ylabel("accuracy")
         axes[1, 0].set_ylabel("samples")
     return figure
 
 
-def _reliability(upper: Axes, lower: Axes, told: Prediction, num_bins: int) -> None:
+def _reliability(upper: Axes, lower: Axes, told: Prediction, num_bins: int) -> str:
+    """Draw the diagram over its counts; return its numbers in two lines."""
     bins = bins_of(told.confidence, told.correct, told.weights, num_bins, "width")
     _gaps(upper, bins)
     upper.set_ylim(0, 1)
-    ece, gap = expected_error(bins), told.mean(told.confidence - told.correct)
-    chance = calibrated_eces(told.confidence, num_bins, draws=200, seed=0).mean()
-    sign = "over-confident" if gap > 0 else "under-confident"
-    upper.text(
-        0.98,
-        0.03,
-        f"ECE {ece:.3f} (chance alone {chance:.3f})\ngap {gap:+.3f}, {sign}\nN = {len(told.confidence):,}",
-        transform=upper.transAxes,
-        ha="right",
-        va="bottom",
-        fontsize=8,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2},
-    )
     lower.bar(bins.lower, bins.count, bins.upper - bins.lower, align="edge", color=GUIDE, edgecolor="white")
     lower.set_xlim(0, 1)
     for axis in (upper.xaxis, upper.yaxis, lower.xaxis):
         _percent(axis)
+    gap = told.mean(told.confidence - told.correct)
+    chance = calibrated_eces(told.confidence, num_bins, draws=200, seed=0).mean()
+    sign = "over-confident" if gap > 0 else "under-confident"
+    error = f"ECE {expected_error(bins):.3f} (chance alone {chance:.3f})"
+    return f"{error}, N = {len(told.confidence):,}\nconfidence gap {gap:+.3f}, {sign}"
+
+
+PALE = 0.35
+SIGNS = ((1, OVER, "////", "over-confident"), (-1, UNDER, "....", "under-confident"))
 
 
 def _gaps(axes: Axes, bins: ReliabilityBins) -> None:
-    """Bars from confidence to accuracy by sign, over the diagonal and a calibrated model's band."""
+    """Bars from confidence to accuracy by sign, over the diagonal and a calibrated model's band.
+
+    A gap that stays inside the band is pale: it may be chance.
+    """
     filled = bins.count > 0
     confidence, accuracy = bins.confidence[filled], bins.accuracy[filled]
     lower, width = bins.lower[filled], (bins.upper - bins.lower)[filled]
     count = np.maximum(1.0, np.round(bins.count[filled]))
     tail = (1 - LEVEL) / 2
-    band = [binom.ppf(level, count, np.clip(confidence, 0, 1)) / count for level in (tail, 1 - tail)]
-    axes.bar(
-        lower,
-        band[1] - band[0],
-        width,
-        bottom=band[0],
-        align="edge",
-        color=BAND,
-        label="calibrated, 95%",
-    )
+    low, high = (binom.ppf(level, count, np.clip(confidence, 0, 1)) / count for level in (tail, 1 - tail))
+    axes.bar(lower, high - low, width, bottom=low, align="edge", color=BAND)
     axes.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1, zorder=2)
-    for sign, colour, hatch, name in (
-        (1, OVER, "////", "over-confident"),
-        (-1, UNDER, "....", "under-confident"),
-    ):
-        part = (confidence - accuracy) * sign > 0
-        axes.bar(
-            (lower + width * 0.25)[part],
-            (accuracy - confidence)[part],
-            (width * 0.5)[part],
-            bottom=confidence[part],
-            align="edge",
-            facecolor=colour,
-            edgecolor="white",
-            hatch=hatch,
-            label=name,
-            zorder=3,
-        )
-    axes.plot(lower + width / 2, accuracy, "o", color=MODEL, markersize=3.5, label="accuracy", zorder=4)
+    inside = (accuracy >= low - 1e-9) & (accuracy <= high + 1e-9)
+    for sign, colour, hatch, _ in SIGNS:
+        for chosen, alpha in ((inside, PALE), (~inside, 1.0)):
+            part = chosen & ((confidence - accuracy) * sign > 0)
+            axes.bar(
+                (lower + width * 0.25)[part],
+                (accuracy - confidence)[part],
+                (width * 0.5)[part],
+                bottom=confidence[part],
+                align="edge",
+                facecolor=colour,
+                edgecolor="white",
+                hatch=hatch,
+                alpha=alpha,
+                zorder=3,
+            )
+    # Points at 0% and 100% are whole: the axes would cut them in half.
+    axes.plot(lower + width / 2, accuracy, "o", color=MODEL, markersize=3.5, zorder=4, clip_on=False)
+
+
+def _legend(figure: Figure, columns: int) -> None:
+    """What the marks of a reliability diagram mean, below everything."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Any] = [
+        Line2D([], [], color=MODEL, marker="o", linestyle="none", markersize=3.5, label="accuracy"),
+        Patch(facecolor=BAND, label="95% if calibrated"),
+    ]
+    for _, colour, hatch, name in SIGNS:
+        handles.append(Patch(facecolor=colour, edgecolor="white", hatch=hatch, label=name))
+    handles.append(Patch(facecolor=OVER, alpha=PALE, edgecolor="white", hatch="////", label="pale: may be chance"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=1.6)
 
 
 def confidence_histogram(
@@ -239,7 +257,7 @@ def classwise_reliability(
     mask: Any = None,
     class_names: Sequence[str] | None = None,
     num_bins: int = 10,
-    most: int = 9,
+    most: int = 12,
     title: str | None = None,
 ) -> Figure:
     """Each class against the rest: how often it is the label, over the probability it was given.
@@ -254,37 +272,32 @@ def classwise_reliability(
     every = classwise_bins(told, num_bins)
     errors = np.array([expected_error(bins) for bins in every])
     shown = np.arange(len(every)) if len(every) <= most else np.sort(np.argsort(-errors)[:most])
-    columns = min(3, len(shown))
+    columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
     if len(every) > most:
         worst = f"the {len(shown)} of {len(every)} classes with the largest error"
         title = f"{title}: {worst}" if title else worst[0].upper() + worst[1:]
-    with _figure(2.5 * columns + 0.4, 2.4 * rows + 0.9, title) as figure:
+    with _figure(2.3 * columns + 0.5, 2.4 * rows + 0.9, title) as figure:
+        _apart(figure)
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axes, k in zip(grid.flat, shown, strict=False):
+        for place, axes in enumerate(grid.flat):
+            if place >= len(shown):
+                axes.set_visible(False)
+                continue
+            k = shown[place]
             _gaps(axes, every[k])
             count = int(told.weights[told.labels.numpy() == k].sum())
             axes.set_title(f"{classes[k]} ({count:,})\nECE {errors[k]:.3f}", fontsize=9)
             axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
             _percent(axes.xaxis)
             _percent(axes.yaxis)
-        for axes in grid.flat[len(shown) :]:
-            axes.set_visible(False)
-        figure.supxlabel("probability given to the class", fontsize=9)
-        figure.supylabel("how often it was the label", fontsize=9)
-        handles, names = _legend(list(grid.flat)[: len(shown)])
-        figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+            if place % columns == 0:
+                axes.set_ylabel("how often the label", fontsize=8)
+            if place + columns >= len(shown):  # nothing is drawn below
+                axes.tick_params(labelbottom=True)
+                axes.set_xlabel("probability of the class", fontsize=8)
+        _legend(figure, columns=5 if columns > 2 else 3 if columns == 2 else 1)
     return figure
-
-
-def _legend(panels: Sequence[Axes]) -> tuple[list[Any], list[str]]:
-    """Every label once, from a panel that has something drawn for it."""
-    found: dict[str, Any] = {}
-    for axes in panels:
-        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
-            if getattr(handle, "patches", True):
-                found.setdefault(name, handle)
-    return list(found.values()), list(found)
 
 
 def risk_coverage_curve(
@@ -317,7 +330,9 @@ def risk_coverage_curve(
         axes.axhline(curve.error_rate, color=GUIDE, linestyle="--", label=f"random order, {curve.error_rate:.4f}")
         if target_risk is not None:
             coverage = curve.coverage_at(target_risk)
-            axes.plot([coverage], [target_risk], "D", color=OVER, label=f"{coverage:.1%} at risk {target_risk:.1%}")
+            label = f"{coverage:.1%} accepted at risk {target_risk:.1%}"
+            where = [coverage] if coverage > 0 else []
+            axes.plot(where, [target_risk] * len(where), "D", color=OVER, label=label)
         highest = max(1e-3, 1.25 * curve.error_rate, float(curve.curve(20)[1].max()) * 1.1)
         axes.set(xlim=(0, 1), ylim=(0, min(1.0, highest)))
         axes.set_xlabel("coverage (share of samples accepted, most confident first)")
@@ -356,7 +371,7 @@ def calibration_over_epochs(
             if names[0] == "confidence_gap":
                 _fill_gap(axes, np.asarray(epochs, float), np.asarray(metrics["confidence_gap"], float))
             elif len(names) > 1:
-                axes.legend(loc="best", ncols=len(names))
+                axes.legend(**ABOVE, ncols=len(names))
         if "nll" in metrics:
             best = int(np.nanargmin(metrics["nll"]))
             for axes in stack:
@@ -375,4 +390,4 @@ def _fill_gap(axes: Axes, epochs: Array, gap: Array) -> None:
     used = [(above, "over-confident", gap > 0), (below, "under-confident", gap < 0)]
     shown = [(area, name) for area, name, there in used if there.any()]
     if shown:
-        axes.legend([area for area, _ in shown], [name for _, name in shown], loc="best")
+        axes.legend([area for area, _ in shown], [name for _, name in shown], **ABOVE, ncols=2)
