@@ -1,1 +1,55 @@
-"""smoothlab: train classifiers whose confidence can be trusted."""
+"""smoothlab: train classifiers whose confidence can be trusted.
+
+The names below are imported when they are first used, so that the command line answers without importing torch, and
+the library is used without importing Hydra, Lightning or W&B.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smoothlab.commands.train import train
+    from smoothlab.errors import InvalidArgument, UserMistake
+    from smoothlab.losses import soft_cross_entropy
+    from smoothlab.runs.model import load
+    from smoothlab.runs.run import Run
+    from smoothlab.smoothing import Smoother
+    from smoothlab.targets import SoftTarget
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "InvalidArgument",
+    "Run",
+    "Smoother",
+    "SoftTarget",
+    "UserMistake",
+    "load",
+    "soft_cross_entropy",
+    "train",
+]
+
+_HOME = {
+    "InvalidArgument": "smoothlab.errors",
+    "Run": "smoothlab.runs.run",
+    "Smoother": "smoothlab.smoothing",
+    "SoftTarget": "smoothlab.targets",
+    "UserMistake": "smoothlab.errors",
+    "load": "smoothlab.runs.model",
+    "soft_cross_entropy": "smoothlab.losses",
+    "train": "smoothlab.commands.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'smoothlab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,166 @@
+"""Training steps through smoothlab against a bare PyTorch loop, side by side in one process.
+
+    python benchmarks/loop.py [--rounds 9] [--threads 1] [--output benchmarks/results/loop]
+
+Net, data and batches are the same: an MLP 30-64-64-2 on the breast-cancer columns, repeated until an epoch is long
+enough to time. The bare loop uses plain F.cross_entropy and torch.optim.AdamW with its defaults on tensors in memory;
+a second bare loop has fused AdamW, as smoothlab has. smoothlab's epoch is everything that a run does in one: smoothing,
+steps, validation, metrics.csv and two checkpoints. Each round times all three, in changing order; ratios are medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import platform
+import statistics
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback
+from torch.nn import functional as F
+
+from smoothlab.commands.compose import compose_config, plain
+from smoothlab.data import Batch, TableData
+from smoothlab.runs.directory import RunDirectory, StatusFile
+from smoothlab.runs.training import Prepared, _make_loggers, _make_trainer, prepare
+
+STEPS = {32: 400, 1024: 100}  # steps an epoch
+
+
+class EpochTimer(Callback):
+    """Seconds from the start of an epoch's first step to the end of everything that the epoch does."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def on_train_epoch_start(self, *args: Any) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, *args: Any) -> None:
+        self.seconds.append(time.perf_counter() - self.started)
+
+
+def repeated(data: TableData, rows: int) -> None:
+    """Make the training split ``rows`` long."""
+    index = torch.arange(rows) % len(data.split("train"))
+    data._batches["train"] = data.split("train").take(index)
+
+
+def bare_epoch(train: Batch, batch_size: int, *, fused: bool) -> float:
+    """Seconds of the loop that a tutorial would write, after a first epoch to warm up."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Linear(30, 64),
+        torch.nn.ReLU(),
+        torch.nn.Linear(64, 64),
+        torch.nn.ReLU(),
+        torch.nn.Linear(64, 2),
+    )
+    optimizer = torch.optim.AdamW(net.parameters(), fused=True) if fused else torch.optim.AdamW(net.parameters())
+    seconds = 0.0
+    for _ in range(2):
+        started = time.perf_counter()
+        for index in torch.randperm(len(train)).split(batch_size):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(train.features[index]), train.labels[index])
+            loss.backward()
+            optimizer.step()
+        seconds = time.perf_counter() - started
+    return seconds
+
+
+def smoothlab_epoch(batch_size: int, smoothing: str) -> float:
+    """Seconds of the second epoch of a run with the default callbacks and metrics.csv."""
+    overrides = [
+        f"data.batch_size={batch_size}",
+        f"smoothing={smoothing}",
+        "net.hidden=[64,64]",
+        "trainer.max_epochs=2",
+        "logger=csv",
+        "progress=lines",
+    ]
+    prepared: Prepared = prepare(plain(compose_config("train", overrides)))
+    repeated(prepared.data, batch_size * STEPS[batch_size])
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunDirectory(folder)
+        loggers: list[Any] = []
+        _make_loggers(prepared, run, loggers, 0)
+        timer = EpochTimer()
+        with StatusFile(run, prepared.identity) as status:
+            trainer = _make_trainer(prepared, run, loggers, status)
+            # before the checkpoint callbacks in on_train_epoch_start, after them in on_train_epoch_end
+            trainer.callbacks.append(timer)  # type: ignore[attr-defined]
+            trainer.fit(prepared.task, datamodule=prepared.data)
+    return timer.seconds[-1]
+
+
+def measure(batch_size: int, rounds: int, smoothing: str) -> dict[str, float]:
+    """Medians of times and of paired ratios."""
+    prepared = prepare(plain(compose_config("train", ["logger=none"])))
+    repeated(prepared.data, batch_size * STEPS[batch_size])
+    train = prepared.data.split("train")
+    ways = {
+        "bare": lambda: bare_epoch(train, batch_size, fused=False),
+        "bare_fused": lambda: bare_epoch(train, batch_size, fused=True),
+        "smoothlab": lambda: smoothlab_epoch(batch_size, smoothing),
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        order = list(ways)[number % 3 :] + list(ways)[: number % 3]
+        for name in order:
+            times[name].append(ways[name]())
+    step = {name: 1e3 * statistics.median(values) / STEPS[batch_size] for name, values in times.items()}
+    ratios = {
+        f"over_{other}": statistics.median(a / b for a, b in zip(times["smoothlab"], times[other], strict=True))
+        for other in ("bare", "bare_fused")
+    }
+    return {f"{name}_ms_a_step": value for name, value in step.items()} | ratios
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="write <output>.json and <output>.md")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+
+    lines = [
+        f"torch {torch.__version__}, Python {platform.python_version()}, {options.threads} thread(s), "
+        f"{options.rounds} paired rounds, medians",
+        "",
+        "| batch | smoothing | bare, ms a step | bare + fused AdamW | smoothlab | over bare | over bare + fused |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines), flush=True)
+    results = []
+    for batch_size in STEPS:
+        for smoothing in ("standard", "none"):
+            one = measure(batch_size, options.rounds, smoothing)
+            results.append({"batch_size": batch_size, "smoothing": smoothing, **one})
+            lines.append(
+                f"| {batch_size} | {smoothing} | {one['bare_ms_a_step']:.3f} | {one['bare_fused_ms_a_step']:.3f} "
+                f"| {one['smoothlab_ms_a_step']:.3f} | {one['over_bare']:.2f} | {one['over_bare_fused']:.2f} |"
+            )
+            print(lines[-1], flush=True)
+    if options.output:
+        options.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
+        record = {
+            "torch": torch.__version__,
+            "threads": options.threads,
+            "rounds": options.rounds,
+            "results": results,
+        }
+        options.output.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

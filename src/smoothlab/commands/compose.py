@@ -1,0 +1,299 @@
+"""Compose a command's config; a mistake in the overrides becomes one line."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from smoothlab.errors import UserMistake
+
+CONFIG_MODULE = "smoothlab.conf"
+
+
+@contextmanager
+def _hydra(name: str) -> Iterator[None]:
+    outer = GlobalHydra.instance().hydra  # a notebook may have initialised Hydra for itself
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module(CONFIG_MODULE, job_name=name, version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
+    """The config of command ``name`` with Hydra's own node, interpolations not yet resolved.
+
+    Args:
+        name: ``train``, ``evaluate`` or ``predict``.
+        overrides: as on the command line, ``key=value`` or ``group=option``.
+
+    Raises:
+        UserMistake: unknown key, unknown option, wrong grammar, or a mandatory key that is missing.
+    """
+    with _hydra(name):
+        parsed = _parse(overrides)
+        try:
+            config = compose(name, overrides=list(overrides), return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise _explain(name, parsed, error) from None
+        _refuse_new_top_level_keys(name, parsed)
+    return config
+
+
+def check_overrides(name: str, overrides: Sequence[str]) -> None:
+    """Refuse wrong overrides where the config itself is not needed; a mandatory key may be missing."""
+    for job in expand_sweep(overrides):
+        compose_config(name, job)
+
+
+def all_groups() -> dict[str, list[str]]:
+    """Every config group of ours with its options."""
+    with _hydra("train"):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        return groups(hydra.config_loader)
+
+
+def split_options(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Overrides, and whether ``-m`` asks for a sweep.
+
+    Raises:
+        UserMistake: an option that is not known, or one without its value.
+    """
+    overrides, many, rest = [], False, list(words)
+    while rest:
+        word = rest.pop(0)
+        if word in ("-m", "--multirun"):
+            many = True
+        elif word.split("=")[0] in ("-cd", "--config-dir"):
+            folder = word.split("=", 1)[1] if "=" in word else (rest.pop(0) if rest else "")
+            if not folder or not Path(folder).is_dir():
+                raise UserMistake(f"--config-dir {folder!r}: no such folder")
+            overrides.append(f"hydra.searchpath=['file://{Path(folder).resolve()}']")
+        elif word.startswith("-"):
+            raise UserMistake(f"{word}: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help")
+        else:
+            overrides.append(word)
+    return overrides, many
+
+
+def no_sweep(name: str, words: Sequence[str]) -> list[str]:
+    """Overrides of a command that runs once."""
+    overrides, many = split_options(words)
+    if many:
+        raise UserMistake(f"-m: smoothlab {name} runs once; sweeps are for train")
+    return overrides
+
+
+def run_job(config: DictConfig, task: Callable[[DictConfig], Any]) -> Any:
+    """Run ``task`` as Hydra runs an application: directory, ``.hydra/``, callbacks; errors come through.
+
+    Args:
+        config: composed, with Hydra's own node.
+        task: gets the config without that node.
+    """
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.utils import run_job as hydra_run_job
+    from hydra.types import HydraContext
+
+    caught: list[Exception] = []
+
+    def keep_error(task_config: DictConfig) -> Any:
+        try:
+            return task(task_config)
+        except Exception as error:  # raised again below: Hydra would print a line of its own
+            caught.append(error)
+
+    with _hydra("train"):
+        context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks(config))
+        ending = hydra_run_job(
+            task_function=keep_error,
+            config=config,
+            job_dir_key="hydra.run.dir",
+            job_subdir_key=None,
+            hydra_context=context,
+            configure_logging=False,
+        )
+    if caught:
+        raise caught[0]
+    return ending.return_value
+
+
+def multirun(name: str, overrides: Sequence[str], task: Callable[[DictConfig], Any]) -> Exception | None:
+    """Let Hydra's sweeper and launcher run ``task`` for each job; returns the first job's error, if any."""
+    with _hydra(name):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        try:
+            hydra.multirun(
+                config_name=name, task_function=task, overrides=list(overrides), with_log_configuration=False
+            )
+        except Exception as error:  # the runs have reported their own
+            return error
+    return None
+
+
+def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """Each job's overrides, for lists of values as Hydra's basic sweeper reads them."""
+    choices = []
+    for override in _parse(overrides):
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([str(override.input_line)])
+    return [list(job) for job in itertools.product(*choices)]
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The config as plain values, resolved, without Hydra's own node.
+
+    Raises:
+        UserMistake: a mandatory key is missing, or an interpolation names nothing.
+    """
+    copy = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
+    with _resolvable(config):
+        for key in copy:
+            if OmegaConf.is_missing(copy, key):
+                raise UserMistake(f"{key!s}: missing; give it as {key!s}=...")
+        values = OmegaConf.to_container(copy, resolve=True, throw_on_missing=True)
+    assert isinstance(values, dict)
+    return values  # type: ignore[return-value]
+
+
+def directory_of(config: DictConfig, key: str) -> Path:
+    """A directory of Hydra's, ``hydra.run.dir`` or ``hydra.sweep.dir``, resolved.
+
+    Raises:
+        UserMistake: an interpolation names nothing.
+    """
+    with _resolvable(config):
+        return Path(str(OmegaConf.select(config, key)))
+
+
+@contextmanager
+def _resolvable(config: DictConfig) -> Iterator[None]:
+    """Let ``${hydra:...}`` be resolved, and explain in one line what cannot be."""
+    from hydra.core.hydra_config import HydraConfig
+
+    outer = HydraConfig.instance().cfg
+    try:
+        if "hydra" in config:  # inside a sweep's job it is set already
+            HydraConfig.instance().set_config(config)
+        yield
+    except MissingMandatoryValue as error:
+        raise UserMistake(f"{error.full_key!s}: missing; give it as {error.full_key!s}=...") from None
+    except OmegaConfBaseException as error:
+        raise UserMistake(f"{error.full_key or 'config'!s}: {str(error).splitlines()[0]}") from None
+    finally:
+        HydraConfig.instance().cfg = outer
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+        except HydraException as error:
+            reason = str(error).splitlines()[0].strip()
+            raise UserMistake(f"{text!r}: expected key=value or group=option ({reason})") from None
+    return parsed
+
+
+def groups(loader: ConfigLoader, parent: str = "") -> dict[str, list[str]]:
+    """Every config group of ours, nested ones by their path, with its options."""
+    from hydra.core.object_type import ObjectType
+
+    found: dict[str, list[str]] = {}
+    for child in loader.get_group_options(parent, results_filter=ObjectType.GROUP):
+        path = f"{parent}/{child}" if parent else child
+        if path == "hydra":
+            continue
+        options = loader.get_group_options(path, results_filter=ObjectType.CONFIG)
+        if options:
+            found[path] = options
+        found |= groups(loader, path)
+    return found
+
+
+def _explain(name: str, overrides: list[Override], error: Exception) -> UserMistake:
+    """Find the override behind a failed composition: unknown option, unknown group or key; else Hydra's first line."""
+    hydra = GlobalHydra.instance().hydra
+    assert hydra is not None
+    known_groups = groups(hydra.config_loader)
+    for one in overrides:
+        if one.is_sweep_override():
+            return UserMistake(f"{one.input_line}: a list of values makes a sweep; add -m")
+    choices = [one for one in overrides if one.key_or_group in known_groups]
+    for choice in choices:
+        key, value = choice.key_or_group, choice.value()
+        for option in value if isinstance(value, list) else [value]:
+            if option is not None and str(option) not in known_groups[key]:
+                return UserMistake(
+                    f"{key} = {option}: no such option; {_nearest(str(option), known_groups[key])}"
+                    f"options: {', '.join(known_groups[key])}"
+                )
+    try:
+        base = compose(name, overrides=[str(one.input_line) for one in choices])
+    except (HydraException, OmegaConfBaseException):
+        base = compose(name)
+    keys = _flat(base)
+    for one in overrides:
+        key = one.key_or_group
+        if one in choices or one.is_add() or key.split(".")[0] == "hydra":
+            continue
+        if key not in keys:
+            return UserMistake(
+                f"{key}: no such key; {_nearest(key, [*keys, *known_groups])}see smoothlab {name} --help"
+            )
+    return UserMistake(re.sub(r"\s+", " ", str(error).strip().splitlines()[0]))
+
+
+def _refuse_new_top_level_keys(name: str, overrides: list[Override]) -> None:
+    """``+lr=1`` would be composed and then read by nobody."""
+    known = {str(key) for key in compose(name)}
+    for override in overrides:
+        key = str(override.key_or_group)
+        if override.is_add() and "/" not in key and key.split(".")[0] not in {*known, "hydra"}:
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            if key in groups(hydra.config_loader):
+                continue
+            raise UserMistake(f"+{key}: nothing reads this key; {_nearest(key, _flat(compose(name)))}see --help")
+
+
+def _flat(config: Any, prefix: str = "") -> list[str]:
+    if not OmegaConf.is_dict(config):
+        return [prefix]
+    keys = [prefix] if prefix else []
+    for key in config:
+        inner = f"{prefix}.{key}" if prefix else str(key)
+        node = config._get_node(key)
+        keys += _flat(node, inner) if OmegaConf.is_dict(node) else [inner]
+    return keys
+
+
+def _nearest(word: str, known: Any) -> str:
+    """``nearest: ...; `` or nothing. A bare name is also compared with the last part of dotted keys."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if not near:
+        tails = {key.rsplit(".", 1)[-1]: key for key in reversed(known)}
+        near = [tails[tail] for tail in difflib.get_close_matches(word.rsplit(".", 1)[-1], tails, n=1, cutoff=0.6)]
+    return f"nearest: {near[0]}; " if near else ""

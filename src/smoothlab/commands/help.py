@@ -1,0 +1,36 @@
+"""What `smoothlab --help` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def overview(commands: Mapping[str, str]) -> str:
+    """Commands, config groups with their options, and where to read on."""
+    from smoothlab.commands.compose import all_groups
+
+    options = all_groups()
+    wide = max(map(len, [*options, *commands]))
+    return "\n".join(
+        [
+            "smoothlab: train classifiers whose confidence can be trusted",
+            "",
+            "usage: smoothlab <command> [group=option ...] [key=value ...]",
+            "",
+            "commands",
+            *(f"  {name:<{wide}}  {what}" for name, what in commands.items()),
+            "",
+            "config groups of train",
+            *(f"  {group:<{wide}}  {', '.join(names)}" for group, names in options.items()),
+            "",
+            "first steps",
+            "  smoothlab train                                    the default experiment",
+            "  smoothlab train smoothing=none seed=1              another smoothing, another seed",
+            "  smoothlab train -m smoothing=none,standard seed=0,1,2   a sweep",
+            "  smoothlab train --help                             every key with its value",
+            "  smoothlab train --cfg job                          the composed config",
+            '  eval "$(smoothlab -sc install=bash)"               tab completion',
+            "",
+            "exit codes: 0 done, 1 a run failed, 2 a mistake in the command, 130 interrupted",
+        ]
+    )

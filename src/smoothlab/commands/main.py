@@ -1,0 +1,86 @@
+"""`smoothlab <command> ...`: choose the command, turn every ending into its exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from smoothlab.errors import UserMistake
+
+# name: what it does
+COMMANDS = {
+    "train": "train a classifier with label smoothing and judge its calibration",
+    "evaluate": "score a run's data again with its checkpoint",
+    "predict": "probabilities for the raw rows of a file",
+}
+DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+# Options that Hydra answers itself, without a run.
+HYDRA_OPTIONS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code: 0 done, 1 a run failed, 2 the user's mistake, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except UserMistake as mistake:
+        print(f"smoothlab: {mistake}", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `smoothlab --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("--help", "-h", "help"):
+        from smoothlab.commands.help import overview
+
+        print(overview(COMMANDS))
+        return DONE
+    if words[0] in ("--version", "-V"):
+        import smoothlab
+
+        print(f"smoothlab {smoothlab.__version__}")
+        return DONE
+    if words[0] in ("-sc", "--shell-completion"):
+        from smoothlab.commands.completion import complete
+
+        return complete(words, list(COMMANDS))
+    name, *rest = words
+    if name not in COMMANDS:
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"; nearest: {near[0]}" if near else ""
+        raise UserMistake(f"{name}: no such command{hint}; commands: {', '.join(COMMANDS)}")
+    if HYDRA_OPTIONS & {word.split("=")[0] for word in rest}:
+        return ask_hydra(name, rest)
+    return importlib.import_module(f"smoothlab.commands.{name}").run(rest)
+
+
+def ask_hydra(name: str, words: list[str]) -> int:
+    """Let Hydra answer ``--help``, ``--cfg``, ``--info`` and shell completion for the config of a command."""
+    import hydra
+
+    from smoothlab.commands.compose import check_overrides
+
+    overrides = [word for word in words if not word.startswith("-") and "=" in word]
+    if not {"-sc", "--shell-completion"} & {word.split("=")[0] for word in words}:
+        check_overrides(name, overrides)
+    before = sys.argv
+    sys.argv = [f"smoothlab {name}", *words]
+    try:
+        hydra.main(config_path="pkg://smoothlab.conf", config_name=name, version_base="1.3")(_never)()
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else DONE
+    finally:
+        sys.argv = before
+    return DONE
+
+
+def _never(config: object) -> None:
+    raise AssertionError("Hydra was only asked a question")

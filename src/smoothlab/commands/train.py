@@ -1,0 +1,180 @@
+"""`smoothlab train`: one run, or a sweep with -m."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from smoothlab.commands.compose import compose_config, directory_of, expand_sweep, multirun, plain, run_job, split_options
+from smoothlab.errors import RunFailed, UserMistake
+
+if TYPE_CHECKING:
+    from smoothlab.runs.run import Run
+
+log = logging.getLogger("smoothlab")
+
+
+def run(words: Sequence[str]) -> int:
+    """The command: exit code 0 when every run is done, 1 when one failed."""
+    overrides, many = split_options(words)
+    try:
+        if many:
+            return sweep(overrides)
+        train(overrides)
+    except RunFailed:
+        return 1  # the run said why
+    return 0
+
+
+def train(overrides: Sequence[str] = ()) -> Run:
+    """Train one classifier, as ``smoothlab train`` does.
+
+    Args:
+        overrides: as on the command line, such as ``["smoothing=none", "seed=1"]``.
+
+    Returns:
+        The finished run; ``run.results`` holds its metrics, ``run.model()`` predicts.
+
+    Raises:
+        UserMistake: something in the config or the data is wrong; nothing was written.
+        RunFailed: training failed; the run directory says why.
+    """
+    config = compose_config("train", overrides)
+    values = plain(config)
+
+    from smoothlab.runs.run import Run
+    from smoothlab.runs.training import prepare
+    from smoothlab.runs.training import train as train_prepared
+
+    prepared = prepare(values)
+    directory, resume = choose_directory(config, values, prepared.identity)
+    _check_writable(directory.path)
+    config = compose_config("train", [*overrides, f"hydra.run.dir='{directory.path}'"])
+    run_job(config, lambda _: train_prepared(prepared, directory, resume=resume))
+    return Run(directory.path)
+
+
+def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) -> tuple[Any, bool]:
+    """The run's directory, and whether the run in it is continued.
+
+    Raises:
+        UserMistake: the run to continue is not there, is finished, or has another config.
+    """
+    from smoothlab.runs.directory import DONE, RunDirectory, existing_run
+    from smoothlab.runs.identity import differences
+    from smoothlab.runs.run import Run
+
+    wanted = values["resume"]
+    fresh = fresh_directory(directory_of(config, "hydra.run.dir"))
+    if wanted in (None, "none"):
+        return RunDirectory(fresh), False
+    if wanted == "auto":
+        found = newest_unfinished(fresh.parent, identity)
+        if found is None:
+            print("resume=auto: no unfinished run of this config; starting anew", file=sys.stderr)
+        return found or RunDirectory(fresh), found is not None
+    run = existing_run(wanted, key="resume")
+    status = run.read_status()
+    if status.get("state") == DONE:
+        raise UserMistake(f"resume = {str(wanted)!r}: this run is finished")
+    if status.get("identity") != identity:
+        changed = differences(Run(run.path).config, values) or ["the data's content"]
+        raise UserMistake(f"resume = {str(wanted)!r}: its config is another one ({'; '.join(changed[:3])})")
+    return run, True
+
+
+def newest_unfinished(folder: Path, identity: str) -> Any:
+    """The newest run directory in ``folder`` of this identity that is neither done nor held by a living process."""
+    from smoothlab.runs.directory import DONE, RUNNING, RunDirectory
+
+    candidates = []
+    for status_file in folder.glob("*/status.json"):
+        run = RunDirectory(status_file.parent)
+        status = run.read_status()
+        if status.get("identity") == identity and status.get("state") not in (DONE, RUNNING):
+            candidates.append((status.get("started", ""), run.path.name, run))
+    return max(candidates, key=lambda one: one[:2])[2] if candidates else None
+
+
+def fresh_directory(path: Path) -> Path:
+    """``path``, or with ``_2``, ``_3``, ... where another run of the same second has it."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}_{number}")
+    return free
+
+
+def _check_writable(path: Path) -> None:
+    import os
+
+    parent = path
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UserMistake(f"output_root: cannot write below {str(parent)!r}")
+
+
+def sweep(overrides: Sequence[str]) -> int:
+    """Every combination of the listed values, one after another; a failed run does not stop the others."""
+    jobs = expand_sweep(overrides)
+    configs = [plain(compose_config("train", job)) for job in jobs]
+
+    from smoothlab.runs.training import check_config
+
+    for values in configs:
+        check_config(values)
+    first = compose_config("train", jobs[0])
+    folder = directory_of(first, "hydra.sweep.dir")
+    _check_writable(folder)
+    print(f"sweep of {len(jobs)} runs in {folder}", file=sys.stderr)
+    error = multirun("train", [*overrides, f"hydra.sweep.dir='{folder}'"], _sweep_job)
+    failed = _print_sweep(folder, jobs)
+    if error is not None and not failed:
+        print(f"smoothlab: {str(error).splitlines()[0]}", file=sys.stderr)
+    return 1 if failed or error is not None else 0
+
+
+def _sweep_job(config: DictConfig) -> float | None:
+    """One job of a sweep, called by Hydra's launcher; returns the objective."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from smoothlab.runs.directory import FAILED, RunDirectory, StatusFile
+    from smoothlab.runs.identity import run_identity
+    from smoothlab.runs.training import prepare
+    from smoothlab.runs.training import train as train_prepared
+
+    values = plain(config)
+    directory = RunDirectory(HydraConfig.get().runtime.output_dir)
+    print(f"\nrun {directory.path.name}: {' '.join(HydraConfig.get().overrides.task)}", file=sys.stderr)
+    try:
+        prepared = prepare(values)
+    except UserMistake as mistake:
+        with directory.held():
+            StatusFile(directory, run_identity(values, "")).update(state=FAILED, error=str(mistake))
+        print(f"smoothlab: {mistake}", file=sys.stderr)
+        raise RunFailed(str(mistake)) from None
+    return train_prepared(prepared, directory)["objective"]["value"]
+
+
+def _print_sweep(folder: Path, jobs: list[list[str]]) -> int:
+    """A table of the sweep's runs; returns how many are not done."""
+    from smoothlab.runs.directory import DONE, RunDirectory
+    from smoothlab.runs.run import Run
+
+    failed = 0
+    print(f"\n{'run':<6}{'state':<13}{'objective':<12}overrides", file=sys.stderr)
+    for number, job in enumerate(jobs):
+        status = RunDirectory(folder / str(number)).read_status()
+        state, objective = status.get("state", "not started"), ""
+        if state == DONE:
+            objective = f"{Run(folder / str(number)).results['objective']['value']:.4f}"
+        else:
+            failed += 1
+        print(f"{number:<6}{state:<13}{objective:<12}{' '.join(job)} {status.get('error', '')}", file=sys.stderr)
+    return failed

@@ -1,0 +1,38 @@
+"""What a loader hands to a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of samples.
+
+    Args:
+        features: what the net takes, ``(N, ...)``.
+        labels: class indices ``(N,)``.
+        rows: the samples' row numbers in their source ``(N,)``, so that predictions can be traced back.
+    """
+
+    features: Tensor
+    labels: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+    def take(self, index: Tensor | slice) -> Batch:
+        """The samples at ``index``: a view for a slice, a copy for a tensor of positions."""
+        return Batch(self.features[index], self.labels[index], self.rows[index])
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on ``device``."""
+        return Batch(
+            self.features.to(device, non_blocking=True),
+            self.labels.to(device, non_blocking=True),
+            self.rows,  # never used on a device: results are joined with them on the CPU
+        )

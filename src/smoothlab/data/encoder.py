@@ -1,0 +1,90 @@
+"""The map from raw columns to the features of a net: part of the model, stored in its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from smoothlab.errors import UserMistake
+
+
+class TableEncoder:
+    """Read numeric columns of a table by name and standardise them: ``(value - mean) / deviation``.
+
+    Means and deviations come from the training rows alone. A constant column has deviation 0 and becomes zeros.
+
+    Args:
+        columns: names, in the order of the features.
+        mean: one number a column.
+        deviation: one number a column, the population standard deviation.
+    """
+
+    def __init__(self, columns: Sequence[str], mean: Sequence[float], deviation: Sequence[float]) -> None:
+        self.columns = list(columns)
+        self.mean = np.asarray(mean, dtype=np.float64)
+        self.deviation = np.asarray(deviation, dtype=np.float64)
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame) -> TableEncoder:
+        """Take every column of ``frame`` as a numeric feature."""
+        values = read_numbers(frame, list(frame.columns), where="training data")
+        return cls(list(frame.columns), values.mean(axis=0), values.std(axis=0))
+
+    @property
+    def num_features(self) -> int:
+        """Width of the features."""
+        return len(self.columns)
+
+    def encode(self, frame: pd.DataFrame, *, where: str = "table") -> Tensor:
+        """Features ``(rows, num_features)`` in float32.
+
+        Args:
+            frame: raw rows; columns that are not features are ignored, their order does not matter.
+            where: what to call the table in an error.
+
+        Raises:
+            UserMistake: a column is missing, or a cell is not a finite number.
+        """
+        missing = [name for name in self.columns if name not in frame.columns]
+        if missing:
+            names = ", ".join(repr(name) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
+            raise UserMistake(
+                f"{where}: column{'s' if len(missing) > 1 else ''} {names} missing; "
+                f"the model needs {len(self.columns)} columns, the first is {self.columns[0]!r}"
+            )
+        values = read_numbers(frame, self.columns, where=where)
+        scale = np.where(self.deviation > 0, self.deviation, np.inf)
+        return torch.from_numpy(((values - self.mean) / scale).astype(np.float32))
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        return {"columns": self.columns, "mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> TableEncoder:
+        """The encoder that ``state()`` described."""
+        return cls(state["columns"], state["mean"], state["deviation"])
+
+
+def read_numbers(frame: pd.DataFrame, columns: list[str], *, where: str) -> np.ndarray:
+    """The columns as float64 ``(rows, columns)``; a cell that is no finite number is a UserMistake that names it."""
+    values = np.empty((len(frame), len(columns)), dtype=np.float64)
+    for position, name in enumerate(columns):
+        column = frame[name]
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        bad = np.flatnonzero(~np.isfinite(numbers))
+        if bad.size:
+            row = int(bad[0])
+            cell = column.iloc[row]
+            what = "an empty cell" if pd.isna(cell) else repr(cell.item() if hasattr(cell, "item") else cell)
+            raise UserMistake(
+                f"{where}: column {name!r}, data row {row + 1}: expected a finite number, got {what}"
+                + (f" ({bad.size} such cells in this column)" if bad.size > 1 else "")
+            )
+        values[:, position] = numbers
+    return values

@@ -1,0 +1,5 @@
+"""Small reference nets; anything else comes in by its `_target_`."""
+
+from smoothlab.nets.mlp import MLP
+
+__all__ = ["MLP"]

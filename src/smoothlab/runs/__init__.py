@@ -1,0 +1,1 @@
+"""Run directories: their files, their state, their identity, and the model that one holds."""

@@ -1,0 +1,45 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, write: Callable[[Path], None], *, sync: bool = True) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step.
+
+    The temporary file stands in the same folder, since a move between file systems is a copy that can be cut off.
+
+    Args:
+        path: the file to make or replace.
+        write: fills the file whose path it is given; it keeps ``path``'s ending, which some writers look at.
+        sync: wait until the bytes are on the disk; without it a power cut may leave an empty file.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        write(temporary)
+        if sync:
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fill(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
+    """Write ``value`` as indented JSON, atomically. NaN and infinities are refused: JSON has none."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda temporary: _fill(temporary, text), sync=sync)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text``, atomically."""
+    write_atomically(path, lambda temporary: _fill(temporary, text))

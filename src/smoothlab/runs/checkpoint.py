@@ -1,0 +1,123 @@
+"""The checkpoint file: tensors and plain values only, written whole, read with ``weights_only=True``."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from smoothlab.errors import UserMistake
+from smoothlab.runs.atomic import write_atomically
+
+FORMAT = 1
+KEY = "smoothlab"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write beside the target and rename; read tensors and plain values only.
+
+    Lightning's own plugin writes to the system's temporary folder and moves, which between file systems is a copy.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Save ``checkpoint`` at ``path``: afterwards the old file or the new one stands there, whole."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda temporary: torch.save(checkpoint, temporary))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:
+        """Read a checkpoint of ours."""
+        return read_checkpoint(Path(path), map_location=map_location or "cpu")
+
+
+def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
+    """The content of a checkpoint file.
+
+    Raises:
+        UserMistake: there is no such file, it is damaged, it holds something else than tensors and plain values, it is
+            not smoothlab's, or its format is not this version's.
+    """
+    if not path.is_file():
+        raise UserMistake(f"{path}: no such checkpoint")
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Weights only load failed" in str(error) and ("GLOBAL" in str(error) or "Unsupported" in str(error)):
+            raise UserMistake(f"{path}: refused, it holds Python objects, which can run code when loaded") from None
+        raise UserMistake(f"{path}: not a readable checkpoint (damaged, or another kind of file)") from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserMistake(f"{path}: not a readable checkpoint (damaged, or another kind of file: {reason})") from None
+    ours = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
+    if not isinstance(ours, dict) or "state_dict" not in checkpoint:
+        raise UserMistake(f"{path}: a checkpoint, but not one of smoothlab")
+    if ours.get("format") != FORMAT:
+        raise UserMistake(
+            f"{path}: checkpoint format {ours.get('format')!r}; this version of smoothlab reads format {FORMAT}"
+        )
+    return checkpoint
+
+
+class RunState(Callback):
+    """Put into each checkpoint what resuming and predicting need beside the weights.
+
+    Args:
+        config: the run's resolved config, plain values.
+        identity: the run's identity.
+    """
+
+    def __init__(self, config: dict[str, Any], identity: str) -> None:
+        self.config = config
+        self.identity = identity
+        self._restored: dict[str, Any] | None = None
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add format, config, identity and the state of every random generator."""
+        checkpoint[KEY] = {
+            **checkpoint.get(KEY, {}),
+            "format": FORMAT,
+            "config": self.config,
+            "identity": self.identity,
+            "random": random_state(),
+        }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the generators' states until training starts: setting up may draw from them."""
+        self._restored = checkpoint[KEY]["random"]
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go on with the random numbers that the interrupted run would have drawn next."""
+        if self._restored is not None:
+            set_random_state(self._restored)
+            self._restored = None
+
+
+def random_state() -> dict[str, Any]:
+    """The states of Python's, numpy's and torch's generators, as plain values and tensors."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - what libraries draw from
+    state: dict[str, Any] = {
+        "python": [version, list(words), gauss],
+        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    return state
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Undo ``random_state``."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    torch.set_rng_state(state["torch"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])

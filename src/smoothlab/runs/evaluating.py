@@ -1,0 +1,60 @@
+"""Score a run's data again, from its directory alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytorch_lightning import Trainer
+
+from smoothlab.data.encoder import TableEncoder
+from smoothlab.errors import UserMistake
+from smoothlab.runs.build import build
+from smoothlab.runs.checkpoint import KEY, read_checkpoint
+from smoothlab.runs.model import checkpoint_path
+from smoothlab.runs.scoring import score
+from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
+from smoothlab.runs.training import make_task
+
+
+def evaluate(
+    path: str | Path,
+    *,
+    checkpoint: str = "best",
+    splits: Sequence[str] = ("val", "test"),
+    code: str | None = None,
+) -> dict[str, dict[str, float]]:
+    """Metrics of each split, by the same code as after training.
+
+    Args:
+        path: a run directory.
+        checkpoint: ``best``, ``last``, or the path of a checkpoint file.
+        splits: names of splits.
+        code: the Python file or folder that the run was trained with, if it was.
+
+    Raises:
+        UserMistake: the run or its checkpoint cannot be used, or its data changed their classes.
+    """
+    content = read_checkpoint(checkpoint_path(path, checkpoint))
+    ours = content[KEY]
+    config = ours["config"]
+    allowed = (*ALLOWED_FROM_RUN, *add_code(code))
+    data = build(config["data"], "data", allowed=allowed)
+    data.encoder = TableEncoder.from_state(ours["encoder"])
+    data.setup()
+    if data.class_names != ours["class_names"]:
+        raise UserMistake(
+            f"{path}: its data now has the classes {data.class_names}, the model knows {ours['class_names']}"
+        )
+    task = make_task(config, data, allowed)
+    task.load_state_dict(content["state_dict"])
+    trainer = Trainer(
+        accelerator=config["trainer"]["accelerator"],
+        devices=1,
+        precision=config["trainer"]["precision"],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    return {split: one.metrics for split, one in score(task, data, trainer, splits).items()}

@@ -1,0 +1,44 @@
+"""What makes two runs the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+FORMAT = 1
+
+# Where results go, what is printed and how work is spread: none of it changes what a run computes.
+NOT_IDENTITY = frozenset({"logger", "resume", "code", "name", "output_root", "progress"})
+
+
+def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
+    """A hash of what determines a run's result: 64 hexadecimal digits.
+
+    Args:
+        config: the resolved config, plain values.
+        data_fingerprint: a hash of the data's content, so that two files of one name are two runs and one file at two
+            places is one.
+    """
+    kept = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
+    text = json.dumps([FORMAT, kept, data_fingerprint], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The keys of identity in which two configs differ, as ``key: old -> new``."""
+    before, after = _flat(old), _flat(new)
+    return [
+        f"{key}: {before.get(key, '(absent)')} -> {after.get(key, '(absent)')}"
+        for key in sorted({*before, *after})
+        if before.get(key) != after.get(key) and key.split(".")[0] not in NOT_IDENTITY
+    ]
+
+
+def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(config, dict) or not config:
+        return {prefix: config}
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        leaves |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return leaves

@@ -1,0 +1,98 @@
+"""The model that a run left: raw rows in, probabilities out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from smoothlab.data.encoder import TableEncoder
+from smoothlab.errors import UserMistake
+from smoothlab.runs.build import build
+from smoothlab.runs.checkpoint import KEY, read_checkpoint
+from smoothlab.runs.directory import existing_run
+from smoothlab.runs.scoring import probability_table
+from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
+
+
+class Model:
+    """A trained net with the encoder of its raw columns.
+
+    Args:
+        net: maps encoded features to logits.
+        encoder: maps raw rows to encoded features.
+        class_names: names in the order of the logits.
+    """
+
+    def __init__(self, net: nn.Module, encoder: TableEncoder, class_names: list[str]) -> None:
+        self.net = net.eval()
+        self.encoder = encoder
+        self.class_names = class_names
+
+    def logits(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> Tensor:
+        """Logits ``(rows, classes)`` on the CPU.
+
+        Raises:
+            UserMistake: a column is missing or a cell is not a finite number.
+        """
+        features = self.encoder.encode(frame, where=where)
+        with torch.inference_mode():
+            return torch.cat([self.net(part) for part in features.split(batch_size)])
+
+    def predict(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> pd.DataFrame:
+        """The predicted class and the probability of each class, a row for each row of ``frame``, with its index.
+
+        Args:
+            frame: raw rows with the columns of training; the label is not needed, other columns are ignored.
+            batch_size: rows that go through the net at once.
+            where: what to call the table in an error.
+        """
+        table = probability_table(self.logits(frame, batch_size=batch_size, where=where), self.class_names)
+        table.index = frame.index
+        return table
+
+
+def load(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Model:
+    """Load the model of a run.
+
+    Args:
+        path: a run directory.
+        checkpoint: ``best``, ``last``, or the path of a checkpoint file.
+        code: the Python file or folder that the run was trained with, if it was.
+
+    Raises:
+        UserMistake: no run directory, no checkpoint, or one that cannot be read safely.
+    """
+    content = read_checkpoint(checkpoint_path(path, checkpoint))
+    return model_from(content, add_code(code))
+
+
+def checkpoint_path(path: str | Path, checkpoint: str) -> Path:
+    """The checkpoint file of a run that ``best``, ``last`` or a path names."""
+    run = existing_run(path)
+    named = {"best": run.best_checkpoint, "last": run.last_checkpoint}
+    chosen = named.get(checkpoint, Path(checkpoint))
+    if not chosen.is_file():
+        raise UserMistake(f"checkpoint = {checkpoint!r}: {chosen} does not exist; has the run finished an epoch?")
+    return chosen
+
+
+def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model:
+    """The model in a checkpoint's content."""
+    ours = content[KEY]
+    encoder = TableEncoder.from_state(ours["encoder"])
+    net = build(
+        ours["config"]["net"],
+        "net",
+        allowed=(*ALLOWED_FROM_RUN, *code),
+        in_features=encoder.num_features,
+        num_classes=len(ours["class_names"]),
+    )
+    weights = {
+        name.removeprefix("net."): value for name, value in content["state_dict"].items() if name.startswith("net.")
+    }
+    net.load_state_dict(weights)
+    return Model(net, encoder, list(ours["class_names"]))

@@ -1,0 +1,215 @@
+"""Which `_target_` a config may name, judged by what the name resolves to."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union
+
+from smoothlab.errors import UserMistake
+
+ALLOWED = ("smoothlab", "torch.nn", "torch.optim", "pytorch_lightning", "torchmetrics")
+# What a run directory or a checkpoint, which may come from elsewhere, may name.
+ALLOWED_FROM_RUN = (
+    "smoothlab.data",
+    "smoothlab.nets",
+    "smoothlab.smoothing",
+    "smoothlab.tasks",
+    "torch.nn",
+    "torch.optim",
+)
+
+
+def resolve_target(target: str, allowed: tuple[str, ...], *, key: str = "_target_") -> Callable[..., Any]:
+    """The class or function that ``target`` names.
+
+    A prefix test on the text alone can be walked around (``torch.nn.functional.torch.load`` begins with ``torch.nn``),
+    so the object's own ``__module__`` and ``__qualname__`` must begin with an allowed prefix too.
+
+    Args:
+        target: dotted path.
+        allowed: prefixes, whole components.
+        key: the config key, for the error.
+
+    Raises:
+        UserMistake: the target is not found, not allowed, or neither a class nor a function.
+    """
+    refusal = UserMistake(
+        f"{key} = {target!r}: not allowed; a target must be defined in one of {', '.join(allowed)} "
+        "(own code comes in with code=<file>)"
+    )
+    if not _begins(target, allowed):
+        raise refusal
+    found = _locate(target, key)
+    if not (inspect.isclass(found) or inspect.isfunction(found)):
+        raise refusal
+    if not _begins(f"{found.__module__}.{found.__qualname__}", allowed):
+        raise refusal
+    return found
+
+
+def _begins(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name.startswith(prefix + ".") for prefix in prefixes)
+
+
+def _locate(target: str, key: str) -> Any:
+    parts = target.split(".")
+    if not all(part.isidentifier() for part in parts):
+        raise UserMistake(f"{key} = {target!r}: expected a dotted name such as torch.optim.SGD")
+    for length in range(len(parts) - 1, 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError as error:
+            name = error.name or ""
+            if ".".join(parts[:length]).startswith(name):
+                continue  # the last parts may be a class and its member
+            raise UserMistake(f"{key} = {target!r}: needs the package {name!r}, which is not installed") from None
+        for position, part in enumerate(parts[length:], start=length):
+            if not hasattr(found, part):
+                near = difflib.get_close_matches(part, [name for name in dir(found) if name[0] != "_"], n=1)
+                hint = f"; nearest: {'.'.join(parts[:position])}.{near[0]}" if near else ""
+                raise UserMistake(f"{key} = {target!r}: {'.'.join(parts[:position])} has no {part!r}{hint}")
+            found = getattr(found, part)
+        return found
+    raise UserMistake(f"{key} = {target!r}: no module {parts[0]!r}")
+
+
+def add_code(code: str | None) -> tuple[str, ...]:
+    """Make a user's file or folder importable; returns the prefixes that it adds to the allow-list.
+
+    Raises:
+        UserMistake: nothing there, or no Python code.
+    """
+    if code is None:
+        return ()
+    path = Path(code).resolve()
+    if path.is_file() and path.suffix == ".py":
+        folder = path.parent
+        names: tuple[str, ...] = (path.stem,)
+    elif path.is_dir():
+        folder = path
+        names = tuple(
+            sorted(
+                child.stem
+                for child in path.iterdir()
+                if (child.suffix == ".py" or (child / "__init__.py").is_file()) and child.stem.isidentifier()
+            )
+        )
+    else:
+        raise UserMistake(f"code = {code!r}: expected a Python file or a folder with some")
+    if not names:
+        raise UserMistake(f"code = {code!r}: the folder holds no Python module")
+    taken = [name for name in names if name in sys.stdlib_module_names or _begins(f"{name}.", ALLOWED)]
+    if taken:
+        raise UserMistake(f"code = {code!r}: the module name {taken[0]!r} is taken; rename the file")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return names
+
+
+def check_targets(config: Any, allowed: tuple[str, ...], *, at: str = "") -> None:
+    """Check every ``_target_`` below ``config`` and the arguments beside it, without calling anything.
+
+    Args:
+        config: plain values.
+        allowed: prefixes that targets may begin with.
+        at: key of ``config`` itself.
+
+    Raises:
+        UserMistake: a target is refused, has no such argument, or gets a value of a wrong type.
+    """
+    for key, node in _nodes(config, at):
+        target = node.get("_target_")
+        if target is None:
+            continue
+        function = resolve_target(str(target), allowed, key=f"{key}._target_")
+        _check_arguments(function, node, key)
+
+
+def _nodes(config: Any, at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(config, Mapping):
+        yield at, config
+        for name, value in config.items():
+            yield from _nodes(value, f"{at}.{name}" if at else str(name))
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            yield from _nodes(value, f"{at}[{index}]")
+
+
+def _check_arguments(function: Callable[..., Any], node: Mapping[str, Any], key: str) -> None:
+    signature = inspect.signature(function)
+    try:
+        hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    except Exception:  # names that only a type checker sees: types are then left to the callee
+        hints = {}
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
+    for name, value in node.items():
+        if name in ("_target_", "_partial_"):
+            continue
+        if name not in signature.parameters and not open_ended:
+            near = difflib.get_close_matches(str(name), signature.parameters, n=1)
+            hint = f"; nearest: {near[0]}" if near else ""
+            raise UserMistake(f"{key}.{name}: {node['_target_']} has no argument {name!r}{hint}")
+        nested = isinstance(value, Mapping) and "_target_" in value
+        if name in hints and not nested and not fits(value, hints[name]):
+            raise UserMistake(f"{key}.{name} = {value!r}: expected {describe(hints[name])}")
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a plain config value can be an argument of this type; types that YAML cannot write are not judged."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        writable = [option for option in options if _is_writable(option)]
+        others_count = not any(option is not type(None) for option in writable) or Any in options
+        return any(fits(value, option) for option in (options if others_count else writable))
+    if origin is Literal:
+        return value in options
+    if hint is type(None):
+        return value is None
+    if hint is bool:
+        return isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is str:
+        return isinstance(value, str)
+    if _is_sequence(origin):
+        items = [item for item in options if item is not Ellipsis]
+        return isinstance(value, list) and (len(items) != 1 or all(fits(element, items[0]) for element in value))
+    return hint not in (dict, list, tuple) or isinstance(value, hint)
+
+
+def _is_writable(hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    return hint in (type(None), bool, int, float, str, dict, list, tuple) or origin is Literal or _is_sequence(origin)
+
+
+def _is_sequence(origin: Any) -> bool:
+    return inspect.isclass(origin) and issubclass(origin, Sequence)
+
+
+def describe(hint: Any) -> str:
+    """A type in words that fit a config."""
+    origin = typing.get_origin(hint)
+    if origin in (Union, types.UnionType):
+        options = [option for option in typing.get_args(hint) if _is_writable(option)] or typing.get_args(hint)
+        return " or ".join(dict.fromkeys(describe(option) for option in options))
+    if origin is Literal:
+        return " or ".join(map(str, typing.get_args(hint)))
+    names = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    if hint in names:
+        return names[hint]
+    if origin is not None:
+        return f"a list of {', '.join(_plural(item) for item in typing.get_args(hint) if item is not Ellipsis)}"
+    return getattr(hint, "__name__", str(hint))
+
+
+def _plural(hint: Any) -> str:
+    return {int: "integers", float: "numbers", str: "texts", bool: "true or false"}.get(hint, describe(hint))

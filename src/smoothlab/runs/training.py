@@ -1,0 +1,295 @@
+"""One training, from a plain config to a finished run directory. Knows nothing of Hydra."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.runs.atomic import write_json, write_text
+from smoothlab.runs.build import build
+from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, read_checkpoint
+from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, RunDirectory, StatusFile
+from smoothlab.runs.identity import run_identity
+from smoothlab.runs.provenance import provenance
+from smoothlab.runs.scoring import Scores, score
+from smoothlab.runs.targets import ALLOWED, add_code, check_targets
+from smoothlab.tasks import TrainingDiverged
+from smoothlab.tracking import save_figure
+from smoothlab.tracking.console import EpochProgress, quiet_lightning, results_table, run_log
+from smoothlab.tracking.wandb import finish_wandb
+
+log = logging.getLogger("smoothlab")
+PROGRESS = ("auto", "lines", "none")
+
+
+@dataclass
+class Prepared:
+    """Everything that a run needs, made and checked before its directory is."""
+
+    config: dict[str, Any]
+    allowed: tuple[str, ...]
+    data: Any
+    task: LightningModule
+    callbacks: list[Callback]
+    identity: str
+
+
+def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback]]:
+    """Check everything that needs no data; returns the allowed prefixes of targets and the run's callbacks.
+
+    Raises:
+        UserMistake: something in the config is wrong.
+    """
+    allowed = (*ALLOWED, *add_code(config["code"]))
+    check_targets(config, allowed)
+    check_seed(config["seed"])
+    if config["progress"] not in PROGRESS:
+        raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
+    build(config["smoothing"], "smoothing", allowed=allowed)
+    _try_optimizer(config, allowed)
+    with quiet_lightning():
+        build(config["trainer"], "trainer", allowed=allowed, logger=False, enable_checkpointing=False)
+    return allowed, list(build(config["callbacks"], "callbacks", allowed=allowed).values())
+
+
+def prepare(config: dict[str, Any]) -> Prepared:
+    """Check the whole config, read the data and make every object that can be wrong, without writing anything.
+
+    Raises:
+        UserMistake: something in the config or the data is wrong.
+    """
+    allowed, callbacks = check_config(config)
+    # Other runs of this process may have set it.
+    torch.use_deterministic_algorithms(bool(config["trainer"].get("deterministic")))
+    data = build(config["data"], "data", allowed=allowed)
+    data.setup()
+    seed_everything(config["seed"], workers=True, verbose=False)
+    task = make_task(config, data, allowed)
+    return Prepared(config, allowed, data, task, callbacks, run_identity(config, data.fingerprint))
+
+
+def check_seed(seed: Any) -> int:
+    """The seed, if it is one."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise UserMistake(f"seed = {seed!r}: expected an integer in [0, 4294967295]")
+    return seed
+
+
+def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> LightningModule:
+    """The task with net, smoother, optimizer and scheduler, for data that are set up."""
+    classes = data.class_names
+    net = build(config["net"], "net", allowed=allowed, in_features=data.num_features, num_classes=len(classes))
+    return build(
+        config["task"],
+        "task",
+        allowed=allowed,
+        net=net,
+        smoother=build(config["smoothing"], "smoothing", allowed=allowed),
+        class_names=classes,
+        optimizer=build(config["optimizer"], "optimizer", allowed=allowed),
+        scheduler=build(config["scheduler"], "scheduler", allowed=allowed) or None,
+        encoder_state=data.encoder.state(),
+    )
+
+
+def _try_optimizer(config: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    """Find a bad learning rate before any work: make both once, for one parameter."""
+    optimizer = build(config["optimizer"], "optimizer", allowed=allowed)([torch.nn.Parameter(torch.zeros(1))])
+    scheduler = build(config["scheduler"], "scheduler", allowed=allowed)
+    if scheduler:
+        scheduler(optimizer, 10)
+
+
+def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dict[str, Any]:
+    """Train, score and leave a finished run directory.
+
+    Args:
+        prepared: from ``prepare``.
+        run: the directory, which must exist.
+        resume: continue from its last checkpoint, if it has one.
+
+    Returns:
+        The content of results.json.
+
+    Raises:
+        UserMistake: another process holds the directory, or the run in it is finished.
+        RunFailed: training failed; status.json says why.
+        KeyboardInterrupt: the user stopped the run; status.json says interrupted.
+    """
+    with run.held():
+        if run.read_status().get("state") == DONE:
+            raise UserMistake(f"{run.path}: this run is finished; a finished run is never overwritten")
+        with run_log(run.log), StatusFile(run, prepared.identity) as status:
+            loggers: list[Any] = []
+            failed = True
+            try:
+                results = _train(prepared, run, status, loggers, resume)
+                failed = False
+            except (KeyboardInterrupt, SystemExit):
+                status.update(state=INTERRUPTED)
+                log.info("interrupted; continue with resume=auto and the same options\nrun %s", run.path)
+                raise KeyboardInterrupt from None
+            except Exception as error:
+                status.update(state=FAILED, error=_one_line(error))
+                expected = isinstance(error, TrainingDiverged | UserMistake)
+                log.error("run failed: %s\nrun %s", _one_line(error), run.path, exc_info=None if expected else error)
+                raise RunFailed(f"{_one_line(error)} ({run.path})") from error
+            finally:
+                finish_wandb(loggers, failed=failed)
+            status.update(state=DONE)
+    return results
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _train(
+    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool
+) -> dict[str, Any]:
+    started = time.monotonic()
+    checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
+    step = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
+    write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
+    log.info("run %s%s", run.path, f", resumed at step {step}" if checkpoint else "")
+    _make_loggers(prepared, run, loggers, step)
+    trainer = _make_trainer(prepared, run, loggers, status)
+    fit_started = time.monotonic()
+    _fit(trainer, prepared, checkpoint)
+    fit_seconds = time.monotonic() - fit_started
+
+    best = run.best_checkpoint if run.best_checkpoint.is_file() else run.last_checkpoint
+    weights = read_checkpoint(best)
+    prepared.task.load_state_dict(weights["state_dict"])
+    scores = score(prepared.task, prepared.data, trainer, ("val", "test"))
+    _write_scores(scores, run, loggers, prepared.task)
+    results = {
+        "format": 1,
+        "name": prepared.config["name"],
+        "identity": prepared.identity,
+        "seed": prepared.config["seed"],
+        "objective": _objective(prepared.callbacks),
+        "metrics": {split: one.metrics for split, one in scores.items()},
+        "metrics_are": {split: one.precision for split, one in scores.items()},
+        "checkpoint": f"{best.parent.name}/{best.name}",
+        "best_epoch": int(weights["epoch"]),
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "seconds": {"fit": round(fit_seconds, 3), "total": round(time.monotonic() - started, 3)},
+        **provenance(),
+    }
+    write_json(run.results, results)
+    log.info("%s", results_table(results["metrics"]))
+    log.info(
+        "best epoch %d of %d, fit %.1f s\nrun %s",
+        weights["epoch"],
+        trainer.current_epoch,
+        fit_seconds,
+        run.path,
+    )
+    return results
+
+
+def _make_loggers(prepared: Prepared, run: RunDirectory, loggers: list[Any], resume_step: int) -> None:
+    """Fill ``loggers`` one by one, so that those which started are closed when the next one fails."""
+    for name, node in prepared.config["logger"].items():
+        logger = build(
+            node,
+            f"logger.{name}",
+            allowed=prepared.allowed,
+            run_dir=run.path,
+            resume_step=resume_step,
+            config=prepared.config,
+            identity=prepared.identity,
+            name=run.path.name,
+        )
+        if logger is not None:
+            loggers.append(logger)
+
+
+def _make_trainer(prepared: Prepared, run: RunDirectory, loggers: list[Any], status: StatusFile) -> Trainer:
+    for callback in prepared.callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            callback.dirpath = str(run.checkpoints.resolve())
+    callbacks = [
+        *prepared.callbacks,
+        RunState(prepared.config, prepared.identity),
+        EpochProgress(prepared.config["progress"]),
+        StatusProgress(status),
+    ]
+    return build(
+        prepared.config["trainer"],
+        "trainer",
+        allowed=prepared.allowed,
+        logger=loggers or False,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=str(run.path),
+    )
+
+
+class StatusProgress(Callback):
+    """Tell status.json how far the run is, at each epoch's end."""
+
+    def __init__(self, status: StatusFile) -> None:
+        self._status = status
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note epoch and step; the heartbeat writes them."""
+        self._status.note(epoch=trainer.current_epoch, step=trainer.global_step)
+
+
+def _fit(trainer: Trainer, prepared: Prepared, checkpoint: Path | None) -> None:
+    """Lightning ignores Ctrl-C for good once it saw one, and turns it into SystemExit: put the handler back."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(prepared.task, datamodule=prepared.data, ckpt_path=checkpoint)
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGINT, handler)
+
+
+def _objective(callbacks: list[Callback]) -> dict[str, Any]:
+    """Name and best value of what the checkpoint callback monitors; what a search minimises."""
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_score is not None:
+            return {
+                "name": callback.monitor,
+                "mode": callback.mode,
+                "value": float(callback.best_model_score),
+            }
+    return {"name": None, "mode": None, "value": None}
+
+
+def _write_scores(scores: dict[str, Scores], run: RunDirectory, loggers: list[Any], task: Any) -> None:
+    """Predictions and figures of each split, and the final metrics in every logger's summary."""
+    from smoothlab.reports.figures import reliability_diagram
+
+    for split, one in scores.items():
+        one.write(run.predictions / f"{split}.parquet", task.class_names)
+        figure = reliability_diagram(
+            one.logits,
+            one.labels,
+            from_logits=True,
+            num_bins=task.num_bins,
+            title=f"{run.path.name}, {split}",
+        )
+        save_figure(figure, f"reliability_{split}", run.figures, loggers)
+    summary = {f"final/{split}/{name}": value for split, one in scores.items() for name, value in one.metrics.items()}
+    for logger in loggers:
+        if hasattr(logger, "log_summary"):
+            logger.log_summary(summary)

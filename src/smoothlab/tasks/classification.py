@@ -1,0 +1,194 @@
+"""Classification: one label a sample, or one distribution over the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from smoothlab.data.batch import Batch
+from smoothlab.errors import InvalidArgument
+from smoothlab.losses import soft_cross_entropy
+from smoothlab.metrics import ClassificationMetrics
+from smoothlab.smoothing import Smoother
+from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
+
+
+class ClassificationTask(LightningModule):
+    """Train a net against smoothed targets, judge it against the labels as they are.
+
+    Args:
+        net: maps features ``(N, ...)`` to logits ``(N, K)``.
+        smoother: makes the soft targets of a training step.
+        class_names: K names, in the order of the logits.
+        optimizer: called with the parameters.
+        scheduler: called with the optimizer and the number of optimizer steps of the whole run; stepped at each step.
+        num_bins: bins of the calibration errors.
+        encoder_state: what the data's encoder of raw columns needs to be made again, plain values; stored in each
+            checkpoint, since a model without it cannot read a row.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        smoother: Smoother,
+        class_names: Sequence[str],
+        *,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., Any] | None = None,
+        num_bins: int = 15,
+        encoder_state: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if num_bins < 1:
+            raise InvalidArgument("num_bins", num_bins, "an integer of at least 1")
+        self.net = net
+        self.smoother = smoother
+        self.class_names = list(class_names)
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.num_bins = num_bins
+        self.encoder_state = encoder_state
+        self.train_loss = LossMeter()
+        self.val_metrics = ClassificationMetrics(len(class_names), num_bins=num_bins, from_logits=True)
+        self.test_metrics = ClassificationMetrics(len(class_names), num_bins=num_bins, from_logits=True)
+        self._total_steps = 0.0
+        self._gathered = 0  # samples since the last optimizer step
+        self._validated: dict[str, float] = {}  # the epoch's validation metrics
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits ``(N, K)``."""
+        return self.net(features)
+
+    # Training ---------------------------------------------------------------------------------------------------------
+
+    def on_train_start(self) -> None:
+        """Learn how long the run will be, for schedules on its progress."""
+        self._total_steps = float(self.trainer.estimated_stepping_batches)
+        self.train_loss.reset()
+
+    @property
+    def progress(self) -> float:
+        """Share of the run's optimizer steps that are done, in [0, 1]; 0 for a run without an end."""
+        return min(1.0, self.global_step / self._total_steps) if self._total_steps else 0.0
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch: net, smoother, loss, record."""
+        logits = self.net(batch.features)
+        target = self.smoother(batch.labels, logits=logits.detach(), progress=self.progress)
+        loss = soft_cross_entropy(logits, target, reduction="sum")
+        bad_step = self.train_loss.add(
+            loss, len(batch), target.entropy(logits.shape[-1]), target.epsilon, self.global_step
+        )
+        if bad_step is not None:
+            raise TrainingDiverged(bad_step, self.likely_cause())
+        self._gathered += len(batch)
+        return loss / self._divisor(len(batch))
+
+    def _divisor(self, count: int) -> float:
+        # Lightning divides each micro-batch by their number; a fixed divisor, undone in on_before_optimizer_step,
+        # makes the step a sum over all samples by their count, however the batch is cut.
+        return count if self.trainer.accumulate_grad_batches == 1 else 1.0
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Divide gathered gradients by the samples gathered, where a step has several micro-batches."""
+        if self.trainer.accumulate_grad_batches > 1:
+            factor = self.trainer.accumulate_grad_batches / self._gathered
+            grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            torch._foreach_mul_(grads, factor)
+        self._gathered = 0
+
+    def on_train_epoch_end(self) -> None:
+        """Close the epoch: refuse a loss that is no number, then write the epoch's row."""
+        bad_step = self.train_loss.read()
+        if bad_step is not None:
+            raise TrainingDiverged(bad_step, self.likely_cause())
+        row = self.train_loss.summary() | self._validated
+        self.train_loss.reset()
+        self._validated = {}
+        row["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        row["epoch"] = self.current_epoch
+        # Written before the epoch's checkpoint, so that a checkpoint never runs ahead of the rows.
+        for logger in self.trainer.loggers:
+            logger.log_metrics(row, step=self.global_step)
+
+    def likely_cause(self) -> str:
+        """Why the loss may have stopped being a number, in one line."""
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        if str(self.trainer.precision).startswith("16"):
+            return "16-bit floats overflow beyond 65504; try trainer.precision=bf16-mixed or 32-true"
+        if not all(bool(parameter.isfinite().all()) for parameter in self.net.parameters()):
+            return (
+                f"the weights are no longer finite; the learning rate optimizer.lr={rate:g} is probably too high "
+                "(try a tenth of it, or trainer.gradient_clip_val=1)"
+            )
+        return (
+            f"the weights are finite, so the logits overflowed or the net divides by zero (optimizer.lr={rate:g}); "
+            "debug=anomaly finds the operation"
+        )
+
+    # Evaluation: always against the labels as they are ----------------------------------------------------------------
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a validation batch."""
+        self._count(self.val_metrics, batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a test batch."""
+        self._count(self.test_metrics, batch)
+
+    def _count(self, metrics: ClassificationMetrics, batch: Batch) -> None:
+        try:
+            metrics.update(self.net(batch.features), batch.labels)
+        except InvalidArgument as error:
+            if self.trainer.state.fn != "fit":
+                raise
+            raise TrainingDiverged(self.global_step, self.likely_cause()) from error
+
+    def on_validation_epoch_end(self) -> None:
+        """Publish ``val/...``, for the epoch's row and for callbacks that monitor it."""
+        self._validated = self._publish("val", self.val_metrics)  # Lightning keeps float32
+
+    def on_test_epoch_end(self) -> None:
+        """Publish ``test/...``."""
+        self._publish("test", self.test_metrics)
+
+    def _publish(self, split: str, metrics: ClassificationMetrics) -> dict[str, float]:
+        values = {f"{split}/{name}": float(value) for name, value in metrics.compute().items()}
+        metrics.reset()
+        self.log_dict(values, logger=False)
+        return values
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Logits ``(N, K)``, labels ``(N,)`` and row numbers ``(N,)``, on the CPU."""
+        logits = self.net(batch.features)
+        return {"logits": logits.cpu(), "labels": batch.labels.cpu(), "rows": batch.rows}
+
+    # Set-up -----------------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what turns raw rows into features and logits into names."""
+        checkpoint["smoothlab"] = {
+            **checkpoint.get("smoothlab", {}),
+            "encoder": self.encoder_state,
+            "class_names": self.class_names,
+        }
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch, if it is not there already."""
+        return batch if batch.labels.device == device else batch.to(device)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and the scheduler at each step where there is one."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise InvalidArgument("max_epochs", -1, "a number of epochs: a schedule needs an end")
+        scheduler = self.make_scheduler(optimizer, int(steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,0 +1,109 @@
+"""The training loss of an epoch, kept on the device and read once in a while."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+READ_EVERY = 256  # steps between two looks at the device
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a finite number.
+
+    Args:
+        step: the first optimizer step with such a loss, counted from 0.
+        cause: what is likely behind it, in one line.
+    """
+
+    def __init__(self, step: int, cause: str) -> None:
+        super().__init__(f"the loss became non-finite at step {step}: {cause}")
+        self.step = step
+        self.cause = cause
+
+
+class LossMeter:
+    """Sum losses, counts and target entropies over an epoch without waiting for the device.
+
+    Each step writes one number into a buffer; the buffer is read when it is full and at the epoch's end. Sums are
+    float64. Reading finds the first step whose loss is not finite.
+    """
+
+    def __init__(self) -> None:
+        self._losses: Tensor | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Start an epoch."""
+        self._filled = 0
+        self._first_step = 0
+        self._loss = 0.0
+        self._entropy: float | Tensor = 0.0
+        self._epsilon: float | Tensor = 0.0
+        self._low, self._high = float("inf"), float("-inf")  # of epsilons that are Python numbers
+        self._extremes: Tensor | None = None  # (2,), of those that are tensors
+        self._count = 0
+
+    def add(self, loss: Tensor, count: int, entropy: float | Tensor, epsilon: float | Tensor, step: int) -> int | None:
+        """Record a step; returns the first bad step when this call read the buffer and found one.
+
+        Args:
+            loss: the sum of the batch's losses, a scalar.
+            count: samples in the batch.
+            entropy: entropy of the targets, nats: one number for every sample, or one a sample.
+            epsilon: smoothing strength, likewise.
+            step: number of the optimizer step.
+        """
+        if self._losses is None or self._losses.device != loss.device:
+            self._losses = torch.zeros(READ_EVERY, dtype=torch.float32, device=loss.device)
+        if self._filled == 0:
+            self._first_step = step
+        self._losses[self._filled] = loss.detach()
+        self._filled += 1
+        self._count += count
+        if isinstance(epsilon, Tensor):
+            self._add_tensor(epsilon.detach(), count)
+        else:
+            self._epsilon = self._epsilon + epsilon * count
+            self._low, self._high = min(self._low, epsilon), max(self._high, epsilon)
+        if isinstance(entropy, Tensor):
+            self._entropy = self._entropy + (entropy.detach().sum() if entropy.ndim else entropy.detach() * count)
+        else:
+            self._entropy = self._entropy + entropy * count
+        return self.read() if self._filled == READ_EVERY else None
+
+    def _add_tensor(self, epsilon: Tensor, count: int) -> None:
+        each = epsilon.float() if epsilon.ndim else epsilon.float().expand(count)
+        self._epsilon = self._epsilon + each.sum()
+        extremes = torch.stack(each.aminmax())
+        if self._extremes is not None:
+            extremes = torch.stack(
+                [torch.minimum(extremes[0], self._extremes[0]), torch.maximum(extremes[1], self._extremes[1])]
+            )
+        self._extremes = extremes
+
+    def read(self) -> int | None:
+        """Take what the device holds into the sums; returns the first step whose loss is not finite, if any."""
+        if self._losses is None or self._filled == 0:
+            return None
+        losses = self._losses[: self._filled].double().cpu()
+        self._loss += float(losses.sum())
+        bad = (~losses.isfinite()).nonzero()
+        self._filled = 0
+        return self._first_step + int(bad[0]) if len(bad) else None
+
+    def summary(self) -> dict[str, float]:
+        """Means over the epoch's samples; call ``read`` first."""
+        count = max(self._count, 1)
+        loss, entropy = self._loss / count, float(self._entropy) / count
+        low, high = self._low, self._high
+        if self._extremes is not None:
+            low, high = min(low, float(self._extremes[0])), max(high, float(self._extremes[1]))
+        return {
+            "train/loss": loss,
+            "train/kl": loss - entropy,
+            "smoothing/epsilon": float(self._epsilon) / count,
+            "smoothing/epsilon_min": low,
+            "smoothing/epsilon_max": high,
+            "smoothing/target_entropy": entropy,
+        }

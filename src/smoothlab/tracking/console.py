@@ -1,0 +1,134 @@
+"""What the user sees of a run, and the copy of it in run.log."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+log = logging.getLogger("smoothlab")
+LINE_SECONDS = 5.0  # at most one progress line in this time
+
+
+@contextlib.contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Leave out Lightning's advertisements, and its warnings about choices that smoothlab made on purpose."""
+    names = ("pytorch_lightning", "lightning_fabric")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+            warnings.filterwarnings("ignore", module=r"pytorch_lightning\.trainer\.connectors\.data_connector")
+            warnings.filterwarnings("ignore", module=r"pytorch_lightning\.loops\.fit_loop")
+            warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def run_log(path: Path | None) -> Iterator[None]:
+    """Send smoothlab's messages and Lightning's warnings to the console, and to ``path`` with times."""
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(logging.Formatter("%(message)s"))
+    handlers: list[logging.Handler] = [console]
+    if path is not None:
+        file = logging.FileHandler(path, encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers.append(file)
+    loggers = {name: logging.getLogger(name) for name in ("smoothlab", "pytorch_lightning", "lightning_fabric")}
+    before = {name: (one.level, one.propagate, list(one.handlers)) for name, one in loggers.items()}
+    for name, one in loggers.items():
+        one.handlers = list(handlers)
+        one.propagate = False
+        one.setLevel(logging.INFO if name == "smoothlab" else logging.WARNING)
+    try:
+        with quiet_lightning():
+            yield
+    finally:
+        for name, (level, propagate, old) in before.items():
+            loggers[name].setLevel(level)
+            loggers[name].propagate = propagate
+            loggers[name].handlers = old
+        for handler in handlers:
+            handler.flush()
+        if path is not None:
+            handlers[-1].close()
+
+
+class EpochProgress(Callback):
+    """A bar over epochs on a terminal; now and then a line elsewhere.
+
+    Args:
+        style: ``auto`` (a bar where standard error is a terminal, else lines), ``lines`` or ``none``.
+    """
+
+    def __init__(self, style: str) -> None:
+        self.bar = style == "auto" and sys.stderr.isatty()
+        self.lines = style != "none" and not self.bar
+        self._progress: Progress | None = None
+        self._last_line = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the bar."""
+        self._last_line = time.monotonic()
+        if self.bar:
+            self._progress = Progress(
+                TextColumn("epoch"),
+                MofNCompleteColumn(),
+                BarColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[metrics]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            total = trainer.max_epochs if trainer.max_epochs != -1 else None
+            self._task = self._progress.add_task("", total=total, metrics="", completed=trainer.current_epoch)
+            self._progress.start()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Advance the bar, or write a line when the last one is some seconds old."""
+        if self._progress is not None:
+            self._progress.update(self._task, advance=1, metrics=_short(trainer.callback_metrics))
+        elif self.lines and time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._last_line = time.monotonic()
+            log.info(
+                "epoch %d  step %d  %s",
+                trainer.current_epoch,
+                trainer.global_step,
+                _short(trainer.callback_metrics),
+            )
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take the bar away, however the run ended."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def _short(metrics: Any) -> str:
+    shown = ("val/nll", "val/accuracy", "val/ece")
+    return "  ".join(f"{name} {float(metrics[name]):.4f}" for name in shown if name in metrics)
+
+
+def results_table(splits: dict[str, dict[str, float]]) -> str:
+    """Metrics as rows, splits as columns, in plain text."""
+    names = list(dict.fromkeys(name for metrics in splits.values() for name in metrics))
+    width = max(len(name) for name in names)
+    lines = [" " * width + "".join(f"{split:>12}" for split in splits)]
+    for name in names:
+        cells = "".join(f"{splits[split][name]:>12.4f}" if name in splits[split] else " " * 12 for split in splits)
+        lines.append(f"{name:<{width}}{cells}")
+    return "\n".join(lines)

@@ -1,0 +1,91 @@
+"""metrics.csv: one row an epoch, kept through an interruption."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from smoothlab.runs.atomic import write_text
+
+FIRST = ("epoch", "step")  # the columns that every row has
+
+
+class CSVLogger(Logger):
+    """Append each epoch's metrics to ``metrics.csv``.
+
+    Lightning's own CSV logger deletes the file when a run is resumed. This one keeps the rows up to the checkpoint's
+    step and drops the later ones, which the resumed run writes again. There is no wall-clock column, so that two runs
+    of one seed write the same file.
+
+    Args:
+        run_dir: the run directory.
+        resume_step: the optimizer step of the checkpoint that the run continues from; 0 starts a new file.
+    """
+
+    def __init__(self, run_dir: str | Path, resume_step: int = 0) -> None:
+        super().__init__()
+        self._path = Path(run_dir) / "metrics.csv"
+        self._columns: list[str] = []
+        rows = read_rows(self._path) if resume_step else []
+        kept = [row for row in rows if int(row["step"]) <= resume_step]
+        if kept:
+            self._columns = list(kept[0])
+            self._rewrite(kept)
+        else:
+            self._path.unlink(missing_ok=True)
+
+    @property
+    def name(self) -> str:
+        """Name of the logger's folder; not used."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """Version of the logger's folder; not used."""
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: config.yaml has them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append a row. A metric that the file has no column for rewrites it with one more."""
+        row = {"epoch": metrics.get("epoch"), "step": step, **metrics}
+        new = [name for name in row if name not in self._columns]
+        if new and self._columns:
+            rows = read_rows(self._path)
+            self._columns += new
+            self._rewrite(rows)
+        elif new:
+            self._columns = [*FIRST, *sorted(name for name in row if name not in FIRST)]
+            self._rewrite([])
+        line = _lines(self._columns, [row])
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        try:
+            os.write(descriptor, line.encode())  # one call: another process sees the whole row or none of it
+        finally:
+            os.close(descriptor)
+
+    def _rewrite(self, rows: list[dict[str, Any]]) -> None:
+        write_text(self._path, ",".join(self._columns) + "\n" + _lines(self._columns, rows))
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a metrics.csv, as text; a last row that was cut off is dropped."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+
+
+def _lines(columns: list[str], rows: list[dict[str, Any]]) -> str:
+    buffer = io.StringIO()
+    csv.DictWriter(buffer, columns, restval="", lineterminator="\n").writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,44 @@
+"""A finished run can be scored again to the last digit, and used on raw rows."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from run_directories import SHORT, only_run
+
+from smoothlab.data import breast_cancer
+
+
+@pytest.fixture
+def run(cli) -> Path:
+    assert cli("train", *SHORT)[0] == 0
+    return only_run()
+
+
+def test_evaluate_repeats_the_numbers_of_training_to_the_last_digit(cli, run):
+    code, out, _ = cli("evaluate", f"run={run}", "output=again.json")
+    assert code == 0
+    assert "accuracy" in out
+    again = json.loads(Path("again.json").read_text())["metrics"]
+    assert again == json.loads((run / "results.json").read_text())["metrics"]
+
+
+def test_evaluate_scores_the_splits_and_the_checkpoint_that_were_asked_for(cli, run):
+    assert cli("evaluate", f"run={run}", "splits=[train]", "checkpoint=last", "output=train.json")[0] == 0
+    metrics = json.loads(Path("train.json").read_text())["metrics"]
+    assert set(metrics) == {"train"}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_predict_reads_raw_rows_and_gives_what_training_gave(cli, run, ending):
+    test = pd.read_parquet(run / "predictions" / "test.parquet")
+    raw = breast_cancer().drop(columns="diagnosis").iloc[test["row"]]
+    raw = raw[raw.columns[::-1]].assign(note="columns are found by name, others ignored")
+    raw.to_csv("rows.csv", index=False) if ending == "csv" else raw.to_parquet("rows.parquet")
+    code, _, err = cli("predict", f"run={run}", f"input=rows.{ending}", f"output=out.{ending}", "batch_size=50")
+    assert code == 0
+    assert "114 rows written" in err
+    out = pd.read_csv("out.csv") if ending == "csv" else pd.read_parquet("out.parquet")
+    assert out["prediction"].tolist() == test["prediction"].tolist()
+    assert out["prob_malignant"].to_numpy() == pytest.approx(test["prob_malignant"].to_numpy(), abs=1e-6)

@@ -1,0 +1,171 @@
+"""A user's mistake ends in one line that says what would be right, exit code 2, and nothing made."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from run_directories import SHORT, only_run
+
+from smoothlab.data import breast_cancer
+
+
+def refused(cli, *words: str) -> str:
+    """The one line that a refused command prints."""
+    before = sorted(Path().rglob("*"))
+    code, out, err = cli(*words)
+    assert code == 2, err
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1, err
+    assert sorted(Path().rglob("*")) == before  # nothing was made
+    return err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("optimiser.lr=0.1", "optimiser.lr: no such key; nearest: optimizer.lr"),
+        ("lr=0.1", "lr: no such key; nearest: optimizer.lr"),
+        ("+lr=0.1", "+lr: nothing reads this key; nearest: optimizer.lr"),
+        ("+optimizer.lrr=0.1", "optimizer.lrr: torch.optim.AdamW has no argument 'lrr'; nearest: lr"),
+        ("smoothing.strength.epsilonn=0.1", "nearest: smoothing.strength.epsilon"),
+        ("smoothing=standart", "smoothing = standart: no such option; nearest: standard; options: none, standard"),
+        ("nets=mlp", "nets: no such key; nearest: net"),
+        ("smoothing.strength.epsilon=1.2", "smoothing.strength.epsilon = 1.2: expected a number in [0, 1)"),
+        ("smoothing.strength.epsilon=-0.1", "smoothing.strength.epsilon = -0.1: expected a number in [0, 1)"),
+        ("smoothing.strength.epsilon=abc", "smoothing.strength.epsilon = 'abc': expected a number"),
+        ("trainer.max_epochs=-5", "trainer: `max_epochs` must be a non-negative integer or -1"),
+        ("trainer.max_epochs=ten", "trainer.max_epochs = 'ten': expected an integer or null"),
+        ("trainer.precision=12", "trainer.precision = 12: expected"),
+        ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
+        ("optimizer.lr=fast", "optimizer.lr = 'fast': expected a number"),
+        ("scheduler=cosine scheduler.warmup=2", "scheduler.warmup = 2: expected a number in [0, 1)"),
+        ("data.batch_size=0", "data.batch_size = 0: expected an integer of at least 1"),
+        ("data.target=diagnose", "data.target = 'diagnose': no such column"),
+        ("data.fractions=[0.9,0.9,0.9]", "data.fractions = [0.9, 0.9, 0.9]: expected three positive numbers"),
+        ("net.hidden=[-3]", "net.hidden = [-3]: expected widths of at least 1"),
+        ("net.hidden=wide", "net.hidden = 'wide': expected a list of integers"),
+        ("seed=-1", "seed = -1: expected an integer in [0, 4294967295]"),
+        ("progress=loud", "progress = 'loud': expected one of auto, lines, none"),
+        ("logger=wandb logger.wandb.mode=on", "logger.wandb.mode = 'on'"),
+        ("callbacks.early_stopping.patience=soon", "callbacks.early_stopping.patience = 'soon': expected an integer"),
+        ("resume=outputs/nowhere", "resume = 'outputs/nowhere': no such directory"),
+        ("code=nowhere.py", "code = 'nowhere.py': expected a Python file or a folder"),
+        ("seed=0,1", "seed=0,1: a list of values makes a sweep; add -m"),
+        ("-m seed=0,1 smoothing.strength.epsilon=0.1,1.2", "smoothing.strength.epsilon = 1.2: expected"),
+        ("seed=[", "'seed=[': expected key=value or group=option"),
+        ("seed", "'seed': expected key=value or group=option"),
+        ("--epochs=3", "--epochs=3: no such option"),
+        ("output_root=/proc/nowhere", "output_root: cannot write below '/proc'"),
+        ("net._target_=torch.nn.functional.torch.load", "net._target_ = 'torch.nn.functional.torch.load': not allowed"),
+        ("net._target_=torch.nn.functional.torch.hub.load_state_dict_from_url", "not allowed"),
+        ("net._target_=pytorch_lightning.trainer.trainer.os.path.expanduser", "not allowed"),
+        ("net._target_=os.system", "not allowed"),
+    ],
+)
+def test_train(cli, words, message):
+    assert message in refused(cli, "train", *words.split(" "))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("trian", "trian: no such command; nearest: train"),
+        ("evaluate", "run: missing; give it as run=..."),
+        ("evaluate run=nowhere", "run = 'nowhere': no such directory"),
+        ("evaluate run=.", "run = '.': not a run directory, it has no config.yaml"),
+        ("evaluate -m run=a,b", "-m: smoothlab evaluate runs once"),
+        ("predict run=nowhere input=a.csv output=b.csv", "run = 'nowhere': no such directory"),
+        ("train --cfg job optimizer.lrr=1", "optimizer.lrr: no such key; nearest: optimizer.lr"),
+    ],
+)
+def test_commands(cli, words, message):
+    assert message in refused(cli, *words.split(" "))
+
+
+class Evil:
+    def __reduce__(self):
+        return (Path.touch, (Path("code-ran"),))
+
+
+@pytest.fixture
+def run(cli) -> Path:
+    assert cli("train", *SHORT, "trainer.max_epochs=1")[0] == 0
+    frame = breast_cancer().drop(columns="diagnosis")
+    frame.to_csv("good.csv", index=False)
+    return only_run()
+
+
+def spoil(run: Path, how: str) -> None:
+    """Put another file in place of the best checkpoint."""
+    path = run / "checkpoints" / "best.ckpt"
+    content = torch.load(path, weights_only=True)
+    if how == "missing":
+        path.unlink()
+    elif how == "cut off":
+        path.write_bytes(path.read_bytes()[:-500])
+    elif how == "pickle":
+        path.write_bytes(pickle.dumps(Evil()))
+    elif how == "code":
+        torch.save(content | {"payload": Evil()}, path)
+    elif how == "foreign":
+        torch.save({"state_dict": content["state_dict"]}, path)
+    elif how == "later":
+        torch.save(content | {"smoothlab": content["smoothlab"] | {"format": 2}}, path)
+    elif how == "target":
+        content["smoothlab"]["config"]["net"]["_target_"] = "torch.nn.functional.torch.load"
+        torch.save(content, path)
+
+
+def test_checkpoints_that_cannot_be_used(cli, run):
+    original = (run / "checkpoints" / "best.ckpt").read_bytes()
+    for how, message in {
+        "missing": "does not exist",
+        "cut off": "not a readable checkpoint",
+        "pickle": "best.ckpt",
+        "code": "refused, it holds Python objects",
+        "foreign": "not one of smoothlab",
+        "later": "checkpoint format 2",
+        "target": "not allowed",
+    }.items():
+        (run / "checkpoints" / "best.ckpt").write_bytes(original)
+        spoil(run, how)
+        for command in ("evaluate", "predict"):
+            words = [command, f"run={run}"] + (["input=good.csv", "output=out.csv"] if command == "predict" else [])
+            assert message in refused(cli, *words), (how, command)
+    assert not Path("code-ran").exists()
+
+
+def test_rows_that_cannot_be_read(cli, run):
+    frame = breast_cancer().drop(columns="diagnosis")
+    frame.drop(columns="mean area").to_csv("lacks.csv", index=False)
+    frame.astype({"mean area": object}).assign(**{"mean area": "large"}).to_csv("text.csv", index=False)
+    frame.iloc[:0].to_csv("header.csv", index=False)
+    Path("empty.csv").write_text("")
+    Path("broken.parquet").write_text("not parquet")
+    Path("table.xlsx").write_text("")
+    for name, message in {
+        "lacks.csv": "lacks.csv: column 'mean area' missing; the model needs 30 columns",
+        "text.csv": "text.csv: column 'mean area', data row 1: expected a finite number, got 'large'",
+        "header.csv": "input = 'header.csv': the file has no rows",
+        "empty.csv": "input = 'empty.csv': the file is empty",
+        "broken.parquet": "input = 'broken.parquet': not readable as parquet",
+        "table.xlsx": "expected a file ending in .csv or .parquet",
+        "nowhere.csv": "input = 'nowhere.csv': no such file",
+    }.items():
+        assert message in refused(cli, "predict", f"run={run}", f"input={name}", "output=out.csv")
+
+
+def test_outputs_that_cannot_be_written_are_found_before_the_work(cli, run, monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("the work was begun")
+
+    monkeypatch.setattr("smoothlab.runs.model.load", never)
+    Path("folder.csv").mkdir()
+    for name, message in {
+        "nowhere/out.csv": "the folder 'nowhere' does not exist",
+        "folder.csv": "is a folder",
+        "out.txt": "expected a file ending in .csv or .parquet",
+        "/proc/out.csv": "not writable",
+    }.items():
+        assert message in refused(cli, "predict", f"run={run}", "input=good.csv", f"output={name}")

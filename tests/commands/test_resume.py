@@ -1,0 +1,94 @@
+"""Nothing is lost: a run that was killed goes on and ends as if it had not been."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from run_directories import only_run, start
+
+import smoothlab
+from smoothlab.errors import UserMistake
+
+# Dropout draws random numbers and the schedule counts steps: both must go on where they were.
+RUN = ("logger=csv", "trainer.max_epochs=40", "net.dropout=0.3", "scheduler=cosine", "progress=none")
+
+
+def wait_for_rows(process, root: str, rows: int) -> None:
+    """Until metrics.csv below ``root`` has so many rows, which says that an epoch is over and the next one is on."""
+    while process.poll() is None:
+        for path in Path(root).glob("*/*/metrics.csv"):
+            if path.read_text().count("\n") > rows:
+                return
+        time.sleep(0.002)
+    raise AssertionError(f"the run ended before it could be cut off: {process.communicate()}")
+
+
+@pytest.mark.parametrize("epochs", [1, 12])
+def test_killed_in_an_epoch_and_resumed_it_ends_with_the_same_weights_and_rows(epochs):
+    whole = smoothlab.train([*RUN, "output_root=whole"])
+    process = start("train", *RUN, "output_root=cut")
+    wait_for_rows(process, "cut", epochs)
+    process.kill()
+    process.communicate()
+    cut = only_run("cut")
+    assert json.loads((cut / "status.json").read_text())["state"] == "running"  # nobody could say otherwise
+
+    resumed = smoothlab.train([*RUN, "output_root=cut", "resume=auto"])
+    assert resumed.path == cut
+    assert "resumed at step" in (cut / "run.log").read_text()
+    assert (cut / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
+    assert resumed.results["metrics"] == whole.results["metrics"]
+    for name in ("best", "last"):
+        one, two = (
+            torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True) for run in (whole.path, resumed.path)
+        )
+        assert one["global_step"] == two["global_step"]
+        for key, weight in one["state_dict"].items():
+            assert torch.equal(weight, two["state_dict"][key]), key
+
+
+def test_ctrl_c_says_interrupted_and_exits_with_130():
+    process = start("train", *RUN)
+    wait_for_rows(process, "outputs", 1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert json.loads((only_run() / "status.json").read_text())["state"] == "interrupted"
+    assert "continue with resume=auto" in err
+    assert "Traceback" not in err
+
+
+def test_resume_by_path_continues_that_run_and_refuses_another_config():
+    process = start("train", *RUN)
+    wait_for_rows(process, "outputs", 1)
+    process.kill()
+    process.communicate()
+    cut = only_run()
+    with pytest.raises(UserMistake, match=r"its config is another one \(optimizer.lr: 0.001 -> 0.01\)"):
+        smoothlab.train([*RUN, f"resume={cut}", "optimizer.lr=0.01"])
+    assert smoothlab.train([*RUN, f"resume={cut}"]).path.resolve() == cut.resolve()
+    with pytest.raises(UserMistake, match="this run is finished"):
+        smoothlab.train([*RUN, f"resume={cut}"])
+
+
+def test_resume_auto_with_nothing_to_resume_says_so_and_starts_anew(cli):
+    options = ("train", "logger=csv", "trainer.max_epochs=1", "resume=auto")
+    code, _, err = cli(*options)
+    assert code == 0
+    assert "no unfinished run of this config; starting anew" in err
+    assert cli(*options)[0] == 0  # the first one is done: it is not touched
+    assert len(list(Path("outputs").glob("*/*/status.json"))) == 2
+
+
+def test_a_run_that_is_going_on_is_not_resumed():
+    process = start("train", *RUN, "trainer.max_epochs=100000", "callbacks=none")
+    try:
+        wait_for_rows(process, "outputs", 1)
+        with pytest.raises(UserMistake, match=f"in use by process {process.pid}"):
+            smoothlab.train([*RUN, "trainer.max_epochs=100000", "callbacks=none", f"resume={only_run()}"])
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,144 @@
+"""`smoothlab train` leaves a run directory as the contract says, and repeats itself exactly."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+from run_directories import SHORT, only_run
+
+import smoothlab
+from smoothlab.errors import RunFailed
+
+CONTRACT = [
+    ".hydra/config.yaml",
+    ".hydra/overrides.yaml",
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "config.yaml",
+    "figures/reliability_test.png",
+    "figures/reliability_val.png",
+    "metrics.csv",
+    "predictions/test.parquet",
+    "predictions/val.parquet",
+    "results.json",
+    "run.log",
+    "status.json",
+]
+
+
+def test_a_run_leaves_what_the_contract_says(cli):
+    code, _, err = cli("train", *SHORT)
+    assert code == 0
+    run = only_run()
+    assert [name for name in CONTRACT if not (run / name).is_file()] == []
+    assert json.loads((run / "status.json").read_text())["state"] == "done"
+    assert "nll" in err
+    assert str(run) in err  # the table and the path are the last thing that a user sees
+    assert "val/nll" not in (run / "config.yaml").read_text().split("callbacks")[0]
+    assert yaml.safe_load((run / "config.yaml").read_text())["smoothing"]["strength"]["epsilon"] == 0.1
+
+    results = json.loads((run / "results.json").read_text())
+    assert set(results["metrics"]) == {"val", "test"}
+    assert {"nll", "accuracy", "ece", "brier", "confidence_gap"} <= set(results["metrics"]["test"])
+    assert results["seed"] == 0
+    assert results["versions"]["torch"].startswith("2.")
+
+    rows = pd.read_csv(run / "metrics.csv")
+    assert rows["epoch"].tolist() == [0, 1, 2, 3]
+    assert rows["val/nll"].iloc[-1] < rows["val/nll"].iloc[0]
+    assert (rows["train/kl"] <= rows["train/loss"]).all()
+    assert rows["smoothing/epsilon"].to_numpy() == pytest.approx(0.1)
+
+
+def test_predictions_are_enough_to_compute_every_metric_again(cli):
+    assert cli("train", *SHORT)[0] == 0
+    table = pd.read_parquet(only_run() / "predictions" / "test.parquet")
+    results = json.loads((only_run() / "results.json").read_text())["metrics"]["test"]
+    from sklearn.metrics import log_loss
+
+    probabilities = table[["prob_benign", "prob_malignant"]]
+    assert len(table) == 114
+    assert log_loss(table["label"], probabilities, labels=["benign", "malignant"]) == pytest.approx(results["nll"])
+    assert (table["label"] == table["prediction"]).mean() == pytest.approx(results["accuracy"])
+
+
+def test_two_runs_with_one_seed_are_identical():
+    one, two = smoothlab.train(SHORT), smoothlab.train(SHORT)
+    assert one.path != two.path
+    assert (one.path / "metrics.csv").read_bytes() == (two.path / "metrics.csv").read_bytes()
+    assert one.results["metrics"] == two.results["metrics"]
+    other = smoothlab.train([*SHORT, "seed=1"])
+    assert other.results["metrics"] != one.results["metrics"]
+
+
+def test_from_python_a_run_gives_results_and_a_model():
+    run = smoothlab.train([*SHORT, "smoothing=none"])
+    assert run.status["state"] == "done"
+    assert run.results["metrics"]["test"]["accuracy"] > 0.8
+    assert run.metrics["smoothing/epsilon"].eq(0).all()
+    from smoothlab.data import breast_cancer
+
+    frame = breast_cancer().sample(20, random_state=0)
+    table = smoothlab.load(run.path).predict(frame)
+    assert table.index.equals(frame.index)
+    assert table[["prob_benign", "prob_malignant"]].sum(axis=1).to_numpy() == pytest.approx(1.0)
+    assert (table["prediction"] == frame["diagnosis"]).mean() > 0.8
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(cli):
+    words = ("train", "logger=csv", "trainer.max_epochs=30", "optimizer=sgd", "optimizer.lr=1e18")
+    code, _, err = cli(*words)
+    assert code == 1
+    run = only_run()
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert "non-finite at step" in status["error"]
+    assert "optimizer.lr=1e+18 is probably too high" in err
+    assert "Traceback" not in err
+    assert not (run / "results.json").exists()
+    with pytest.raises(RunFailed, match="non-finite"):
+        smoothlab.train(words[1:])
+
+
+def states(table: str) -> list[str]:
+    """The column "state" of a sweep's table."""
+    return [line.split()[1] for line in table.splitlines() if line[:1].isdigit()]
+
+
+def test_a_sweep_goes_on_after_a_failed_run_and_says_so(cli):
+    code, _, err = cli("train", "-m", *SHORT, "optimizer=sgd", "optimizer.lr=0.1,1e18", "smoothing=none,standard")
+    assert code == 1
+    assert states(err) == ["done", "done", "failed", "failed"]
+
+
+def test_a_sweep_that_is_done_exits_with_zero(cli):
+    code, _, err = cli("train", "-m", *SHORT, "seed=0,1")
+    assert code == 0
+    assert states(err) == ["done", "done"]
+
+
+def test_gathered_batches_take_the_step_of_one_big_batch():
+    """Two batches of 180 and one of 4, gathered, weigh samples and not batches."""
+    options = ["logger=csv", "trainer.max_epochs=2", "trainer.precision=64-true", "smoothing=standard"]
+    whole = smoothlab.train([*options, "data.batch_size=400"])
+    gathered = smoothlab.train([*options, "data.batch_size=180", "trainer.accumulate_grad_batches=3"])
+    for column in ("train/loss", "val/nll"):
+        assert gathered.metrics[column].to_numpy() == pytest.approx(whole.metrics[column].to_numpy(), rel=1e-9)
+
+
+def test_own_code_comes_in_by_a_file(cli, empty_folder):
+    (empty_folder / "linear_for_test.py").write_text(
+        "import torch\n\n\nclass Linear(torch.nn.Linear):\n"
+        "    def __init__(self, in_features, num_classes):\n        super().__init__(in_features, num_classes)\n"
+    )
+    words = (*SHORT, "net._target_=linear_for_test.Linear", "~net.hidden", "~net.dropout")
+    code, _, err = cli("train", *words)
+    assert code == 2
+    assert "not allowed" in err
+    assert cli("train", *words, "code=linear_for_test.py")[0] == 0
+    run = only_run()
+    code, _, err = cli("evaluate", f"run={run}")
+    assert code == 2
+    assert "code=" in err
+    assert cli("evaluate", f"run={run}", "code=linear_for_test.py")[0] == 0

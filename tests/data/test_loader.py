@@ -1,0 +1,51 @@
+"""The memory loader gives every sample once, in an order that the seed and the epoch decide."""
+
+import pytest
+import torch
+
+from smoothlab.data import Batch, MemoryLoader
+from smoothlab.errors import InvalidArgument
+
+
+@pytest.fixture
+def data() -> Batch:
+    return Batch(torch.arange(10.0).unsqueeze(1), torch.arange(10), torch.arange(10))
+
+
+def rows(loader: MemoryLoader) -> list[int]:
+    return [int(row) for batch in loader for row in batch.rows]
+
+
+def test_every_sample_comes_once_and_the_last_batch_is_smaller(data):
+    loader = MemoryLoader(data, 4, shuffle=True, seed=3)
+    assert [len(batch) for batch in loader] == [4, 4, 2]
+    assert len(loader) == 3
+    assert sorted(rows(loader)) == list(range(10))
+
+
+def test_without_shuffling_the_order_stays(data):
+    assert rows(MemoryLoader(data, 3)) == list(range(10))
+
+
+def test_order_depends_on_seed_and_epoch_and_nothing_else(data):
+    loader = MemoryLoader(data, 4, shuffle=True, seed=3)
+    first = rows(loader)
+    torch.rand(100)  # the global generator has no say
+    assert rows(loader) == first
+    loader.set_epoch(1)
+    assert rows(loader) != first
+    resumed = MemoryLoader(data, 4, shuffle=True, seed=3)
+    resumed.set_epoch(1)
+    assert rows(resumed) == rows(loader)
+    assert rows(MemoryLoader(data, 4, shuffle=True, seed=4)) != first
+
+
+def test_features_labels_and_rows_stay_together(data):
+    for batch in MemoryLoader(data, 4, shuffle=True):
+        assert torch.equal(batch.features[:, 0].long(), batch.labels)
+        assert torch.equal(batch.rows, batch.labels)
+
+
+def test_a_batch_size_below_one_is_refused(data):
+    with pytest.raises(InvalidArgument, match="batch_size = 0"):
+        MemoryLoader(data, 0)

@@ -1,0 +1,64 @@
+"""A run directory is held by one process, and its status is true after that process died."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from smoothlab.errors import UserMistake
+from smoothlab.runs.directory import DONE, RunDirectory, StatusFile, existing_run
+
+HOLDER = """
+import sys, time
+from smoothlab.runs.directory import RunDirectory, StatusFile
+run = RunDirectory(sys.argv[1])
+with run.held(), StatusFile(run, "abc"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        run = RunDirectory(tmp_path)
+        assert run.is_locked()
+        assert run.read_status()["state"] == "running"
+        with pytest.raises(UserMistake, match=f"in use by process {holder.pid} on "), run.held():
+            pass
+    finally:
+        holder.kill()
+        holder.communicate()
+    # SIGKILL left "running" in the file, but nobody holds the directory any more
+    assert json.loads(run.status.read_text())["state"] == "running"
+    assert run.read_status()["state"] == "interrupted"
+    with run.held():
+        assert run.is_locked()
+    assert not run.is_locked()
+
+
+def test_status_file_is_whole_json_at_any_time_and_beats(tmp_path, monkeypatch):
+    monkeypatch.setattr("smoothlab.runs.directory.HEARTBEAT_SECONDS", 0.001)
+    run = RunDirectory(tmp_path)
+    with StatusFile(run, "abc") as status:
+        seen = set()
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            status.note(step=len(seen))
+            seen.add(json.loads(run.status.read_text()).get("step"))
+        assert len(seen) > 2
+        status.update(state=DONE)
+    content = run.read_status()
+    assert content["state"] == DONE
+    assert {"identity", "host", "pid", "started", "heartbeat"} <= set(content)
+
+
+def test_reading_a_directory_that_is_none_is_a_mistake(tmp_path):
+    with pytest.raises(UserMistake, match="no such directory"):
+        existing_run(tmp_path / "nowhere")
+    with pytest.raises(UserMistake, match=r"not a run directory, it has no config.yaml"):
+        existing_run(tmp_path)

@@ -1,0 +1,70 @@
+"""Read the records of an offline `.wandb` file; wandb itself ships no reader.
+
+The file is a LevelDB log: a header of 7 bytes, then blocks of 32 KiB that hold chunks, each with a checksum (4 bytes),
+a length (2) and a type (1: whole record, 2: first part, 3: middle, 4: last). A record is a protobuf message.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wandb.proto import wandb_internal_pb2
+
+BLOCK, CHUNK_HEADER, FILE_HEADER = 32768, 7, 7
+
+
+def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
+    """Every record, in the order in which it was written."""
+    content = path.read_bytes()
+    assert content[:4] == b":W&B"
+    position, parts = FILE_HEADER, b""
+    while position + CHUNK_HEADER <= len(content):
+        if BLOCK - position % BLOCK < CHUNK_HEADER:  # the rest of a block is padding
+            position += BLOCK - position % BLOCK
+            continue
+        _, length, kind = struct.unpack("<IHB", content[position : position + CHUNK_HEADER])
+        position += CHUNK_HEADER
+        parts += content[position : position + length]
+        position += length
+        if kind in (1, 4):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(parts)
+            parts = b""
+            yield record
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Config, history rows, summary, files and exit code of the one offline run below ``folder``."""
+    (path,) = folder.glob("**/*.wandb")
+    run: dict[str, Any] = {
+        "config": {},
+        "history": [],
+        "summary": {},
+        "files": [],
+        "exit_code": None,
+        "run": None,
+    }
+    for record in records(path):
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            run["run"] = record.run
+            run["config"] |= {one.key: json.loads(one.value_json) for one in record.run.config.update}
+        elif kind == "config":
+            run["config"] |= {one.key or one.nested_key[0]: json.loads(one.value_json) for one in record.config.update}
+        elif kind == "history":
+            run["history"].append(
+                {".".join(one.nested_key) or one.key: json.loads(one.value_json) for one in record.history.item}
+            )
+        elif kind == "summary":
+            run["summary"] |= {
+                ".".join(one.nested_key) or one.key: json.loads(one.value_json) for one in record.summary.update
+            }
+        elif kind == "files":
+            run["files"] += [one.path for one in record.files.files]
+        elif kind == "exit":
+            run["exit_code"] = record.exit.exit_code
+    return run
