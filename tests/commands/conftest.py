@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in an empty folder, with one thread, and without the W&B settings of the machine."""

@@ -56,7 +56,7 @@ def refused(cli, *words: str) -> str:
         ("seed=[", "'seed=[': expected key=value or group=option"),
         ("seed", "'seed': expected key=value or group=option"),
         ("--epochs=3", "--epochs=3: no such option"),
-        ("output_root=/proc/nowhere", "output_root: cannot write below '/proc'"),
+        ("output_root=/proc/nowhere", "output_root: cannot write in '/proc'"),
         ("net._target_=torch.nn.functional.torch.load", "net._target_ = 'torch.nn.functional.torch.load': not allowed"),
         ("net._target_=torch.nn.functional.torch.hub.load_state_dict_from_url", "not allowed"),
         ("net._target_=pytorch_lightning.trainer.trainer.os.path.expanduser", "not allowed"),
@@ -166,6 +166,6 @@ def test_outputs_that_cannot_be_written_are_found_before_the_work(cli, run, monk
         "nowhere/out.csv": "the folder 'nowhere' does not exist",
         "folder.csv": "is a folder",
         "out.txt": "expected a file ending in .csv or .parquet",
-        "/proc/out.csv": "not writable",
+        "/proc/out.csv": "output: cannot write in '/proc'",
     }.items():
         assert message in refused(cli, "predict", f"run={run}", "input=good.csv", f"output={name}")

@@ -26,7 +26,7 @@ def wait_for_rows(process, root: str, rows: int) -> None:
     raise AssertionError(f"the run ended before it could be cut off: {process.communicate()}")
 
 
-@pytest.mark.parametrize("epochs", [1, 12])
+@pytest.mark.parametrize("epochs", [1, 3, 12])
 def test_killed_in_an_epoch_and_resumed_it_ends_with_the_same_weights_and_rows(epochs):
     whole = smoothlab.train([*RUN, "output_root=whole"])
     process = start("train", *RUN, "output_root=cut")
@@ -38,7 +38,8 @@ def test_killed_in_an_epoch_and_resumed_it_ends_with_the_same_weights_and_rows(e
 
     resumed = smoothlab.train([*RUN, "output_root=cut", "resume=auto"])
     assert resumed.path == cut
-    assert "resumed at step" in (cut / "run.log").read_text()
+    if epochs > 1:  # else the first checkpoint may not have been written yet
+        assert "resumed at step" in (cut / "run.log").read_text()
     assert (cut / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
     assert resumed.results["metrics"] == whole.results["metrics"]
     for name in ("best", "last"):

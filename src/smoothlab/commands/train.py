@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from smoothlab.commands.compose import compose_config, directory_of, expand_sweep, multirun, plain, run_job, split_options
+from smoothlab.commands.compose import (
+    compose_config,
+    directory_of,
+    expand_sweep,
+    multirun,
+    plain,
+    run_job,
+    split_options,
+)
 from smoothlab.errors import RunFailed, UserMistake
 
 if TYPE_CHECKING:
@@ -47,13 +55,14 @@ def train(overrides: Sequence[str] = ()) -> Run:
     config = compose_config("train", overrides)
     values = plain(config)
 
+    from smoothlab.runs.checking import check_folder
     from smoothlab.runs.run import Run
     from smoothlab.runs.training import prepare
     from smoothlab.runs.training import train as train_prepared
 
     prepared = prepare(values)
     directory, resume = choose_directory(config, values, prepared.identity)
-    _check_writable(directory.path)
+    check_folder(directory.path, key="output_root")
     config = compose_config("train", [*overrides, f"hydra.run.dir='{directory.path}'"])
     run_job(config, lambda _: train_prepared(prepared, directory, resume=resume))
     return Run(directory.path)
@@ -110,28 +119,19 @@ def fresh_directory(path: Path) -> Path:
     return free
 
 
-def _check_writable(path: Path) -> None:
-    import os
-
-    parent = path
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise UserMistake(f"output_root: cannot write below {str(parent)!r}")
-
-
 def sweep(overrides: Sequence[str]) -> int:
     """Every combination of the listed values, one after another; a failed run does not stop the others."""
     jobs = expand_sweep(overrides)
     configs = [plain(compose_config("train", job)) for job in jobs]
 
+    from smoothlab.runs.checking import check_folder
     from smoothlab.runs.training import check_config
 
     for values in configs:
         check_config(values)
     first = compose_config("train", jobs[0])
     folder = directory_of(first, "hydra.sweep.dir")
-    _check_writable(folder)
+    check_folder(folder, key="output_root")
     print(f"sweep of {len(jobs)} runs in {folder}", file=sys.stderr)
     error = multirun("train", [*overrides, f"hydra.sweep.dir='{folder}'"], _sweep_job)
     failed = _print_sweep(folder, jobs)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: Lightning casts a copy of it, for trainer.precision=64-true
 class Batch:
     """A batch of samples.
 

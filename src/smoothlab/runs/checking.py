@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from pathlib import Path
 
 from smoothlab.errors import UserMistake
@@ -18,8 +18,21 @@ def check_output(path: Path, endings: tuple[str, ...]) -> None:
         raise UserMistake(f"output = {str(path)!r}: expected a file ending in {' or '.join(endings)}")
     if path.is_dir():
         raise UserMistake(f"output = {str(path)!r}: is a folder; expected a file")
-    folder = path.parent
-    if not folder.is_dir():
-        raise UserMistake(f"output = {str(path)!r}: the folder {str(folder)!r} does not exist")
-    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise UserMistake(f"output = {str(path)!r}: not writable")
+    if not path.parent.is_dir():
+        raise UserMistake(f"output = {str(path)!r}: the folder {str(path.parent)!r} does not exist")
+    check_folder(path.parent, key="output")
+
+
+def check_folder(folder: Path, *, key: str) -> None:
+    """Refuse a folder in which nothing can be made, or whose nearest existing parent is such a one.
+
+    Raises:
+        UserMistake: making a file there failed.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # rights alone do not tell: a file system may be full or read-only
+            pass
+    except OSError as error:
+        raise UserMistake(f"{key}: cannot write in {str(folder)!r} ({error.strerror})") from None

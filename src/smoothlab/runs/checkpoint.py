@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,11 @@ def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     if not path.is_file():
         raise UserMistake(f"{path}: no such checkpoint")
     try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the pickle protocol of foreign files, which are refused anyway
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Weights only load failed" in str(error) and ("GLOBAL" in str(error) or "Unsupported" in str(error)):
+        if "GLOBAL" in str(error):  # the text of torch's refusal to look up a Python object
             raise UserMistake(f"{path}: refused, it holds Python objects, which can run code when loaded") from None
         raise UserMistake(f"{path}: not a readable checkpoint (damaged, or another kind of file)") from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:

@@ -54,8 +54,8 @@ class LossMeter:
             epsilon: smoothing strength, likewise.
             step: number of the optimizer step.
         """
-        if self._losses is None or self._losses.device != loss.device:
-            self._losses = torch.zeros(READ_EVERY, dtype=torch.float32, device=loss.device)
+        if self._losses is None or (self._losses.device, self._losses.dtype) != (loss.device, loss.dtype):
+            self._losses = torch.zeros(READ_EVERY, dtype=loss.dtype, device=loss.device)
         if self._filled == 0:
             self._first_step = step
         self._losses[self._filled] = loss.detach()

@@ -107,7 +107,7 @@ def make_wandb_logger(
         return None
     import wandb
 
-    folder = Path(run_dir)
+    folder = Path(run_dir).resolve()  # W&B's own process may have another working directory
     id_file = folder / "wandb" / "run-id.txt"
     run_id = id_file.read_text(encoding="utf-8").strip() if resume_step and id_file.is_file() else uuid.uuid4().hex[:12]
     id_file.parent.mkdir(parents=True, exist_ok=True)
