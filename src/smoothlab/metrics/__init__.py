@@ -1,17 +1,15 @@
 """Classification metrics, exact in float64, and the same ones batch by batch in fixed space.
 
 The functions take tensors or arrays, ``(..., K)`` values with ``from_logits`` said, and labels or votes.
-Importing this package imports neither torchmetrics nor matplotlib; :class:`ClassificationMetrics` brings
-torchmetrics in when it is first named.
+Importing this package imports neither torchmetrics nor matplotlib; :class:`ClassificationMetrics` and
+:class:`MultilabelMetrics` bring torchmetrics in when they are first named.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from smoothlab.metrics.accuracy import accuracy, macro_f1, top_k_accuracy
 from smoothlab.metrics.bins import ReliabilityBins, reliability_bins
-from smoothlab.metrics.bootstrap import Interval, bootstrap
 from smoothlab.metrics.calibration_error import (
     ace,
     ece,
@@ -22,7 +20,11 @@ from smoothlab.metrics.calibration_error import (
     rmsce_classwise_debiased,
     rmsce_debiased,
 )
+from smoothlab.metrics.correctness import accuracy, macro_f1, top_k_accuracy
 from smoothlab.metrics.gap import confidence_gap, confidence_gap_per_bin, confidence_gap_per_class
+from smoothlab.metrics.intervals import Interval, bootstrap
+from smoothlab.metrics.kernel import ece_kde
+from smoothlab.metrics.multilabel import binary_metrics, multilabel_metrics
 from smoothlab.metrics.proper import BrierParts, brier, brier_parts, nll, sharpness
 from smoothlab.metrics.selective import (
     RiskCoverage,
@@ -39,6 +41,7 @@ from smoothlab.metrics.summary import NAMES, classification_metrics
 
 if TYPE_CHECKING:
     from smoothlab.metrics.streaming import ClassificationMetrics
+    from smoothlab.metrics.streaming_multilabel import MultilabelMetrics
 
 __all__ = [
     "NAMES",
@@ -46,12 +49,14 @@ __all__ = [
     "ClassificationMetrics",
     "ECEBias",
     "Interval",
+    "MultilabelMetrics",
     "ReliabilityBins",
     "RiskCoverage",
     "accuracy",
     "ace",
     "augrc",
     "aurc",
+    "binary_metrics",
     "bootstrap",
     "brier",
     "brier_parts",
@@ -65,9 +70,11 @@ __all__ = [
     "ece_bias",
     "ece_classwise",
     "ece_equal_mass",
+    "ece_kde",
     "excess_aurc",
     "macro_f1",
     "mce",
+    "multilabel_metrics",
     "nll",
     "reliability_bins",
     "risk_at_coverage",
@@ -84,5 +91,9 @@ def __getattr__(name: str) -> Any:
     if name == "ClassificationMetrics":
         from smoothlab.metrics import streaming
 
-        return getattr(streaming, name)
+        return streaming.ClassificationMetrics
+    if name == "MultilabelMetrics":
+        from smoothlab.metrics import streaming_multilabel
+
+        return streaming_multilabel.MultilabelMetrics
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

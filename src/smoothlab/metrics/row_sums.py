@@ -77,11 +77,15 @@ def row_sums(batch: Batch, edge: float) -> RowSums:
     return _join(batch, parts, rows)
 
 
+def _is_cpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu"
+
+
 def _probabilities(values: Tensor, from_logits: bool, dtype: torch.dtype) -> Tensor:
     """(n, K) probabilities in ``dtype``, safe to write into."""
     if not from_logits:
         return values.to(dtype, copy=True).contiguous()
-    if values.shape[1] >= MANY_CLASSES or values.device.type != "cpu":
+    if values.shape[1] >= MANY_CLASSES or not _is_cpu(values):
         return torch.softmax(values, 1, dtype=dtype)
     # torch's softmax over a short last dimension is 5 times slower than over the first one.
     return torch.softmax(values.t().to(dtype, memory_format=torch.contiguous_format), 0).t().contiguous()
@@ -94,7 +98,7 @@ def _reduce(
     if not from_logits:
         lowest = float(p.min())
     # numpy's argmax over contiguous rows is vectorised, torch's is not.
-    cpu = p.device.type == "cpu"
+    cpu = _is_cpu(p)
     predicted = torch.from_numpy(p.numpy().argmax(1)) if cpu else p.argmax(1)
     largest, label = predicted[:, None], labels[:, None]
     top, own = p.gather(1, largest)[:, 0], p.gather(1, label)[:, 0]

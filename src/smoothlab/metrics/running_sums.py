@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothlab.metrics.accuracy import f1_from_counts
 from smoothlab.metrics.bins import ReliabilityBins, bin_index, from_sums, mass_bins
 from smoothlab.metrics.calibration_error import expected_error, maximum_error
+from smoothlab.metrics.correctness import f1_from_counts
 from smoothlab.metrics.groups import ConfidenceGroups, whole
 from smoothlab.metrics.row_sums import row_sums
 from smoothlab.metrics.selective import RiskCoverage

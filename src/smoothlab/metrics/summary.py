@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from smoothlab.metrics.accuracy import class_counts, f1_from_counts
 from smoothlab.metrics.bins import check_bins, mass_bins, width_bins
 from smoothlab.metrics.calibration_error import classwise_errors, expected_error, maximum_error
+from smoothlab.metrics.correctness import class_counts, f1_from_counts
 from smoothlab.metrics.groups import group
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage

@@ -1,0 +1,230 @@
+"""Binary and multi-label metrics: one probability a label, each label right or wrong on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import bins_of, check_bins, mass_bins, width_bins
+from smoothlab.metrics.calibration_error import expected_error, maximum_error
+from smoothlab.metrics.correctness import f1_from_counts
+from smoothlab.metrics.groups import group
+from smoothlab.metrics.inputs import floating, tensor, weight_vector
+from smoothlab.metrics.selective import RiskCoverage
+from smoothlab.metrics.smooth import smooth_error
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from smoothlab.metrics.inputs import Array
+
+NAMES = (
+    "nll",
+    "accuracy",
+    "subset_accuracy",
+    "macro_f1",
+    "micro_f1",
+    "ece",
+    "ece_equal_mass",
+    "ece_labelwise",
+    "smece",
+    "mce",
+    "brier",
+    "confidence_gap",
+)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """(N, L) decisions of which ``counted`` says which matter, as float64 arrays on the CPU."""
+
+    probability: Array
+    outcome: Array  # 0 or 1; of votes, what more than half said
+    nll: Array
+    brier: Array
+    weight: Array  # 0 where a cell does not count
+    predicted: Array  # 0 or 1
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Cells with a positive weight."""
+        return self.weight > 0
+
+    @property
+    def right(self) -> Array:
+        """1 where the decision is the outcome."""
+        return (self.predicted == self.outcome).astype(np.float64)
+
+    def row_weight(self) -> Array:
+        """(N,) the weight of a row: the largest of its counted cells."""
+        return self.weight.max(1)
+
+    def row_right(self) -> Array:
+        """(N,) 1 where every counted cell is right."""
+        return np.asarray(((self.right > 0) | ~self.counted).all(1), dtype=np.float64)
+
+    def label_counts(self) -> Array:
+        """(3, L) weights of hits, of positive decisions, of positive outcomes."""
+        parts = (self.predicted * self.outcome, self.predicted, self.outcome)
+        return np.stack([(self.weight * part).sum(0) for part in parts])
+
+
+def read_cells(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None) -> Cells:
+    """Check and convert the arguments of :func:`multilabel_metrics`."""
+    if not isinstance(from_logits, bool):
+        raise InvalidArgument("from_logits", from_logits, "True or False")
+    scores = floating("values", values)
+    if scores.ndim < 2:
+        raise InvalidArgument("values", tuple(scores.shape), "shape (..., L)")
+    answers = tensor("labels", labels)
+    if answers.shape != scores.shape:
+        raise InvalidArgument("labels", tuple(answers.shape), f"shape {tuple(scores.shape)}")
+    size = scores.shape[-1]
+    scores, answers = scores.reshape(-1, size).cpu().double(), answers.reshape(-1, size).cpu().double()
+    weights = weight_vector(sample_weight, len(scores))
+    weight = np.ones(scores.shape) if weights is None else np.repeat(weights[:, None], size, 1)
+    if mask is not None:
+        chosen = tensor("mask", mask).cpu()
+        if chosen.dtype != torch.bool or chosen.numel() not in (len(scores), scores.numel()):
+            shown = f"{chosen.numel()} x {chosen.dtype}"
+            raise InvalidArgument("mask", shown, "bools, one a row or one a label")
+        weight = weight * chosen.reshape(len(scores), size if chosen.numel() == scores.numel() else 1).numpy()
+    counted = torch.from_numpy(weight > 0)
+    scores, answers = torch.where(counted, scores, 0.0), torch.where(counted, answers, 0.0)
+    if scores.isnan().any():
+        raise InvalidArgument("values", "NaN", "numbers")
+    if not bool(((answers >= 0) & (answers <= 1)).all()):
+        worst = float(answers[~((answers >= 0) & (answers <= 1))][0])
+        raise InvalidArgument("labels", worst, "0 or 1, or shares of votes in [0, 1]")
+    if from_logits:
+        probability = torch.sigmoid(scores)
+        losses = answers * functional.softplus(-scores) + (1 - answers) * functional.softplus(scores)
+    else:
+        if not bool(((scores >= 0) & (scores <= 1)).all()):
+            raise InvalidArgument("values", "beyond [0, 1]", "probabilities; for logits say from_logits=True")
+        probability = scores
+        losses = -(torch.xlogy(answers, scores) + torch.special.xlog1py(1 - answers, -scores))
+    return Cells(
+        probability=probability.numpy(),
+        outcome=(answers > 0.5).double().numpy(),
+        nll=losses.numpy(),
+        brier=(probability - answers).square().numpy(),
+        weight=weight,
+        predicted=(probability > 0.5).double().numpy(),
+    )
+
+
+def multilabel_metrics(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+) -> dict[str, float]:
+    """All metrics of labels that are decided one by one, exact.
+
+    A decision is positive above probability 0.5. ``nll`` and ``brier`` (here (p - y)^2, in [0, 1]), ``accuracy``,
+    ``ece``, ``ece_equal_mass``, ``smece``, ``mce`` and ``confidence_gap`` (mean p less the share of positives) are over
+    all counted decisions together, and calibration is that of the positive outcome, not of the decision;
+    ``ece_labelwise`` and ``macro_f1`` are means over labels, ``subset_accuracy`` the share of rows with every
+    label right.
+
+    Args:
+        values: ``(..., L)`` probabilities or logits.
+        labels: ``(..., L)`` zeros and ones, or shares of votes: ``nll`` and ``brier`` are against the share, all others
+            against what more than half said.
+        from_logits: whether ``values`` are logits.
+        sample_weight: ``(...)`` numbers >= 0.
+        mask: ``(..., L)`` or ``(...)`` bools, False where a label is unknown.
+        num_bins: bins of the binned errors.
+
+    Raises:
+        InvalidArgument: NaN, labels outside [0, 1], probabilities outside [0, 1], nothing counted.
+    """
+    check_bins(num_bins)
+    cells = read_cells(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+    counted = cells.counted
+    if not counted.any():
+        raise InvalidArgument("values", "no counted label", "at least one")
+    probability, outcome, weight = cells.probability[counted], cells.outcome[counted], cells.weight[counted]
+    bins = width_bins(probability, outcome, weight, num_bins)
+    groups = group(probability, outcome, weight)
+    hits, decided, positive = cells.label_counts()
+    f1 = f1_from_counts(hits, decided, positive)
+    rows = cells.row_weight()
+
+    def mean(per_cell: Array) -> float:
+        return float(weight @ per_cell[counted] / weight.sum()) + 0.0
+
+    return {
+        "nll": mean(cells.nll),
+        "accuracy": mean(cells.right),
+        "subset_accuracy": float(rows @ cells.row_right() / rows.sum()),
+        "macro_f1": mean_or_nan(f1),
+        "micro_f1": mean_or_nan(f1_from_counts(*(part.sum(keepdims=True) for part in (hits, decided, positive)))),
+        "ece": expected_error(bins),
+        "ece_equal_mass": expected_error(mass_bins(groups, num_bins)),
+        "ece_labelwise": float(np.nanmean(labelwise_ece(cells, num_bins))),
+        "smece": smooth_error(groups),
+        "mce": maximum_error(bins),
+        "brier": mean(cells.brier),
+        "confidence_gap": mean(cells.probability - cells.outcome),
+    }
+
+
+def mean_or_nan(values: Array) -> float:
+    """Mean of the numbers among ``values``; NaN, without a warning, where there are none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def labelwise_ece(cells: Cells, num_bins: int) -> Array:
+    """(L,) the equal-width ECE of each label; NaN where no cell of it counts."""
+    errors = []
+    for k in range(cells.weight.shape[1]):
+        counted = cells.counted[:, k]
+        probability, outcome, weight = (part[counted, k] for part in (cells.probability, cells.outcome, cells.weight))
+        bins = bins_of(probability, outcome, weight, num_bins, "width")
+        errors.append(expected_error(bins) if counted.any() else np.nan)
+    return np.array(errors)
+
+
+def binary_metrics(
+    values: Any,
+    labels: Any,
+    *,
+    from_logits: bool,
+    sample_weight: Any = None,
+    mask: Any = None,
+    num_bins: int = 15,
+) -> dict[str, float]:
+    """Metrics of one yes-or-no question: those of :func:`multilabel_metrics` that apply, and ``f1`` and ``auroc``.
+
+    Calibration is that of the positive class: among samples given 0.2, a fifth should be positive. With two columns
+    ``classification_metrics`` scores the predicted class instead, whose ECE is another number.
+
+    Args:
+        values: ``(...)`` probabilities or logits of the positive class.
+        labels: ``(...)`` zeros and ones, or shares of votes.
+        from_logits: whether ``values`` are logits.
+        sample_weight: ``(...)`` numbers >= 0.
+        mask: ``(...)`` bools.
+        num_bins: bins of the binned errors.
+    """
+    scores, answers = floating("values", values).reshape(-1, 1), tensor("labels", labels).reshape(-1, 1)
+    known: dict[str, Any] = {"from_logits": from_logits, "sample_weight": sample_weight, "mask": mask}
+    result = multilabel_metrics(scores, answers, num_bins=num_bins, **known)
+    cells = read_cells(scores, answers, **known)
+    counted = cells.counted
+    curve = RiskCoverage(group(cells.probability[counted], cells.outcome[counted], cells.weight[counted]))
+    result["f1"] = result.pop("macro_f1")
+    for name in ("subset_accuracy", "micro_f1", "ece_labelwise"):
+        del result[name]
+    return result | {"auroc": curve.auroc()}

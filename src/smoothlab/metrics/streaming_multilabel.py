@@ -1,0 +1,126 @@
+"""Binary and multi-label metrics as a torchmetrics.Metric, whose states do not grow with the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import bin_index, check_bins, from_sums, mass_bins
+from smoothlab.metrics.calibration_error import expected_error, maximum_error
+from smoothlab.metrics.correctness import f1_from_counts
+from smoothlab.metrics.groups import whole
+from smoothlab.metrics.multilabel import NAMES, Cells, mean_or_nan, read_cells
+from smoothlab.metrics.sketch import CAPACITY, append, ranked
+from smoothlab.metrics.smooth import smooth_error
+from smoothlab.metrics.streaming import gather_from_cpu
+
+
+class MultilabelMetrics(Metric):
+    """All metrics of :func:`multilabel_metrics`, batch by batch and over ranks; one label is the binary case.
+
+    Exactness and states as in ``ClassificationMetrics``, with decisions in the place of samples.
+
+    Args:
+        num_labels: L.
+        num_bins: bins of the binned calibration errors.
+        from_logits: whether ``values`` are logits; never guessed.
+        kwargs: those of torchmetrics.Metric.
+    """
+
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update = True  # the tables of two halves cannot be joined by a sum
+
+    totals: Tensor  # weight, nll, brier, right, probability, outcome, rows, right rows, fractional weights
+    labels: Tensor  # (3, L) hits, positive decisions, positive outcomes
+    bins: Tensor  # (L, B, 3) weight, probability, outcome
+    table: Tensor
+    filled: Tensor
+
+    def __init__(self, num_labels: int, num_bins: int = 15, from_logits: bool = True, **kwargs: Any) -> None:
+        kwargs.setdefault("dist_sync_fn", gather_from_cpu)
+        super().__init__(**kwargs)
+        if not isinstance(num_labels, int) or num_labels < 1:
+            raise InvalidArgument("num_labels", num_labels, "a whole number >= 1")
+        check_bins(num_bins)
+        self.num_labels, self.num_bins, self.from_logits = num_labels, num_bins, from_logits
+        for name, shape in (
+            ("totals", (9,)),
+            ("labels", (3, num_labels)),
+            ("bins", (num_labels, num_bins, 3)),
+            ("filled", (1,)),
+        ):
+            self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("table", torch.zeros(CAPACITY, 3, dtype=torch.float64), dist_reduce_fx=None)
+
+    def _apply(self, *_: Any, **__: Any) -> MultilabelMetrics:
+        """Stay on the CPU, in float64."""
+        return self
+
+    def update(self, values: Any, labels: Any, sample_weight: Any = None, mask: Any = None) -> None:
+        """Count a batch; arguments as in :func:`multilabel_metrics`."""
+        cells = read_cells(values, labels, from_logits=self.from_logits, sample_weight=sample_weight, mask=mask)
+        if cells.weight.shape[1] != self.num_labels:
+            raise InvalidArgument("values", cells.weight.shape, f"{self.num_labels} labels")
+        if cells.counted.any():
+            self._add(cells)
+
+    def _add(self, cells: Cells) -> None:
+        counted = cells.counted
+        weight, probability, outcome = (part[counted] for part in (cells.weight, cells.probability, cells.outcome))
+        rows = cells.row_weight()
+        self.totals += torch.tensor(
+            [
+                weight.sum(),
+                weight @ cells.nll[counted],
+                weight @ cells.brier[counted],
+                weight @ cells.right[counted],
+                weight @ probability,
+                weight @ outcome,
+                rows.sum(),
+                rows @ cells.row_right(),
+                0.0 if whole(weight) else 1.0,
+            ],
+            dtype=torch.float64,
+        )
+        self.labels += torch.from_numpy(cells.label_counts())
+        place = np.nonzero(counted)[1] * self.num_bins + bin_index(probability, self.num_bins)
+        size = self.num_labels * self.num_bins
+        masses = (weight, weight * probability, weight * outcome)
+        added = np.stack([np.bincount(place, mass, size) for mass in masses], 1)
+        self.bins += torch.from_numpy(added.reshape(self.num_labels, self.num_bins, 3))
+        new = np.stack((weight, probability, weight * outcome), 1)
+        self.filled[0] = append(self.table.numpy(), int(self.filled[0]), new)
+
+    def compute(self) -> dict[str, float]:
+        """All metrics over everything counted on all ranks; NaN where nothing was."""
+        weight, nll, brier, right, probability, outcome, rows, right_rows, fractional = self.totals.tolist()
+        if weight <= 0:
+            return dict.fromkeys(NAMES, float("nan"))
+        edges = np.arange(self.num_bins + 1) / self.num_bins
+        sums = self.bins.numpy()
+        bins = from_sums(sums.sum(0).T, edges[:-1], edges[1:])
+        seen = sums[:, :, 0].sum(1)
+        apart = np.abs(sums[:, :, 1] - sums[:, :, 2]).sum(1)[seen > 0] / seen[seen > 0]
+        groups = ranked(self.table.reshape(-1, 3).numpy(), fractional == 0)
+        hits, decided, positive = self.labels.numpy()
+        pooled = f1_from_counts(*(part.sum(keepdims=True) for part in (hits, decided, positive)))
+        return {
+            "nll": nll / weight + 0.0,
+            "accuracy": right / weight,
+            "subset_accuracy": right_rows / rows,
+            "macro_f1": mean_or_nan(f1_from_counts(hits, decided, positive)),
+            "micro_f1": mean_or_nan(pooled),
+            "ece": expected_error(bins),
+            "ece_equal_mass": expected_error(mass_bins(groups, self.num_bins)),
+            "ece_labelwise": float(apart.mean()),
+            "smece": smooth_error(groups),
+            "mce": maximum_error(bins),
+            "brier": brier / weight,
+            "confidence_gap": (probability - outcome) / weight,
+        }

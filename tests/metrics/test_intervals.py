@@ -1,0 +1,101 @@
+"""Bootstrap intervals and the bias of ECE: against brute force, and against the truth of a synthetic source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from smoothlab import metrics
+from smoothlab.metrics import intervals as boot
+
+ALL = (*boot.MEANS, *boot.ERRORS)
+
+
+def exact(name, values, labels):
+    return getattr(metrics, name)(values, labels, from_logits=True)
+
+
+def test_each_resample_is_the_metric_of_resampled_data(predictions, monkeypatch):
+    logits, labels = predictions(90, 3)
+    logits[::7] = logits[0]  # ties
+    kept = {}
+    original = boot._resampled
+
+    def keep(cells, counts, *rest):
+        kept["counts"], kept["drawn"] = counts, original(cells, counts, *rest)
+        return kept["drawn"]
+
+    monkeypatch.setattr(boot, "_resampled", keep)
+    metrics.bootstrap(logits, labels, from_logits=True, metrics=ALL, resamples=5)
+    told = metrics.RiskCoverage.of(logits, labels, from_logits=True)
+    p = torch.softmax(logits, 1)
+    confidence, correct = p.amax(1).numpy(), (p.argmax(1) == labels).numpy()
+    order = np.lexsort((correct, -confidence))
+    assert told.total == 90
+    for row, counts in enumerate(kept["counts"]):
+        picked = np.repeat(order, counts.astype(int))
+        assert len(picked) == 90
+        for name in ALL:
+            assert kept["drawn"][name][row] == pytest.approx(exact(name, logits[picked], labels[picked]), abs=1e-9), (
+                name
+            )
+
+
+@pytest.mark.parametrize("n", [600, 12_000])
+def test_intervals_are_those_of_plain_resampling(predictions, n):
+    logits, labels = predictions(n, 4, seed=2)
+    names = ("nll", "brier", "accuracy", "confidence_gap", "aurc", "ece")
+    ours = metrics.bootstrap(logits, labels, from_logits=True, metrics=names, resamples=400)
+    random = np.random.default_rng(1)
+    for name in names:
+        assert ours[name].estimate == pytest.approx(exact(name, logits, labels), abs=1e-12)
+        plain = []
+        for _ in range(60):
+            picked = random.integers(0, n, n)
+            plain.append(exact(name, logits[picked], labels[picked]))
+        width = ours[name].high - ours[name].low
+        assert width == pytest.approx(3.92 * np.std(plain), rel=0.35), name
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say(predictions):
+    names = ("nll", "accuracy", "confidence_gap", "ece")
+    logits, labels = predictions(200_000, 3, seed=99)
+    truth = {name: exact(name, logits, labels) for name in names}
+    hits = dict.fromkeys(names, 0)
+    for seed in range(60):
+        told = metrics.bootstrap(*predictions(500, 3, seed=seed), from_logits=True, metrics=names, resamples=200)
+        for name in names:
+            hits[name] += told[name].low <= truth[name] <= told[name].high
+    for name in names:
+        assert hits[name] >= 51, (name, hits[name])  # 85% of 60; 95% is aimed at
+
+
+def test_the_bias_of_ece_is_shown_and_taken_out(predictions):
+    calibrated = [predictions(300, 4, seed=seed, cold=1.0) for seed in range(12)]
+    told = [metrics.ece_bias(*pair, from_logits=True, draws=200) for pair in calibrated]
+    mean = np.mean([one.ece for one in told])
+    assert mean > 0.04  # though the source is calibrated
+    assert np.mean([one.calibrated for one in told]) == pytest.approx(mean, rel=0.15)
+    assert np.mean([one.p_value < 0.05 for one in told]) <= 0.25
+    intervals = [metrics.bootstrap(*pair, from_logits=True, metrics=("ece",))["ece"] for pair in calibrated]
+    assert np.mean([one.corrected for one in intervals]) < 0.75 * mean
+    over = metrics.ece_bias(*predictions(3000, 4, cold=0.5), from_logits=True)
+    assert over.p_value < 0.01
+    assert over.ece > over.calibrated_high > over.calibrated
+
+
+def test_large_and_small_ways_to_draw_the_calibrated_ece_agree(monkeypatch, predictions):
+    from smoothlab.metrics import small_samples
+
+    logits, labels = predictions(3000, 4)
+    drawn = metrics.ece_bias(logits, labels, from_logits=True)
+    monkeypatch.setattr(small_samples, "DRAW_ALL", 10)
+    normal = metrics.ece_bias(logits, labels, from_logits=True)
+    assert normal.calibrated == pytest.approx(drawn.calibrated, rel=0.05)
+
+
+def test_the_same_seed_gives_the_same_interval(predictions):
+    pair = predictions(200, 3)
+    assert metrics.bootstrap(*pair, from_logits=True) == metrics.bootstrap(*pair, from_logits=True)
+    assert metrics.bootstrap(*pair, from_logits=True) != metrics.bootstrap(*pair, from_logits=True, seed=1)
