@@ -111,7 +111,7 @@ class SoftTarget:
         """Whether the base is class indices (else it is distributions)."""
         return not self.base.is_floating_point()
 
-    def dense(self, num_classes: int, logits: Tensor | None = None) -> Tensor:
+    def dense(self, num_classes: int, logits: Tensor | None = None, *, dtype: torch.dtype | None = None) -> Tensor:
         """The target multiplied out, ``(..., K)``; rows sum to 1.
 
         Args:
@@ -119,11 +119,11 @@ class SoftTarget:
             logits: ``(..., K)``. A class whose logit is -inf gets no smoothing mass: the prior is
                 renormalised over the other classes, and where nothing of it is left its mass returns to the
                 base.
+            dtype: of the result; by default the widest among float32, the float factors and the logits.
 
-        The dtype is the widest among float32, the float factors and the logits. A label outside [0, K) (an
-        ignored one) has an all-zero base row.
+        A label outside [0, K), such as an ignored one, has an all-zero base row.
         """
-        dtype = self._dtype(logits)
+        dtype = dtype or self._dtype(logits)
         base = self._dense_base(num_classes, dtype)
         if isinstance(self.epsilon, float) and self.epsilon == 0.0:
             return base
@@ -260,7 +260,10 @@ class SoftTarget:
             return self.prior.rows.to(base.dtype).reshape(base.shape)
         if isinstance(self.prior, PerClass):
             matrix = self.prior.matrix.to(base.dtype)
-            return matrix[self.base.clamp(0, num_classes - 1)] if self.is_index else base @ matrix
+            if self.is_index:
+                return matrix[self.base.clamp(0, num_classes - 1)]
+            with torch.autocast(base.device.type, enabled=False):  # which would make the product in half precision
+                return base @ matrix
         if isinstance(self.prior, Tensor):
             return self.prior.to(base.dtype).expand_as(base)
         if self.prior == "exclusive":

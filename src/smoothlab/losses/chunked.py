@@ -161,8 +161,8 @@ class _Pass:
         for index, (chunk, losses) in enumerate(zip(self.chunks, cut(rows, self.step), strict=True)):
             if not losses.isfinite().all():
                 z, p = chunk.to(self.dtype), self.buffers[index]
-                q = self.target.part(slice(index * self.step, (index + 1) * self.step)).dense(z.shape[1], z)
-                q = q.to(self.dtype)
+                part = self.target.part(slice(index * self.step, (index + 1) * self.step))
+                q = part.dense(z.shape[1], z, dtype=self.dtype)
                 torch.softmax(z, 1, out=p).sub_(q)
                 inner = (q * z).masked_fill_(q == 0, 0).sum(1)  # without the fill, 0 * -inf
                 losses.copy_((z.logsumexp(1) - inner).unsqueeze(1))

@@ -32,7 +32,7 @@ def reference_rows(logits: Tensor, target: SoftTarget, weight: Tensor | None, in
     if weight is not None:
         absent = weight == 0
         logits = logits.masked_fill(absent.unsqueeze(-1), 0)
-    q = target.dense(logits.shape[-1], logits)
+    q = target.dense(logits.shape[-1], logits, dtype=logits.dtype)
     if inner_weight is not None:
         q = q * inner_weight
     log_p = torch.log_softmax(logits, -1)

@@ -64,7 +64,8 @@ def dense_sum(logits: Tensor, target: SoftTarget, weight: Tensor | None, scale: 
     """
     if logits.numel() > DENSE_ELEMENTS:
         return None
-    rows = target.dense(logits.shape[1]).to(accumulator(logits.dtype))
+    dtype = accumulator(logits.dtype)
+    rows = target.dense(logits.shape[1], dtype=dtype)
     return _dot(logits, rows * (-scale if weight is None else (weight * -scale).unsqueeze(1)))
 
 
@@ -78,9 +79,8 @@ def _dot(logits: Tensor, rows: Tensor) -> Tensor | None:
 @lru_cache(maxsize=32)
 def _named_table(prior: str, epsilon: float, num_classes: int, factor: float, dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):  # a tensor made in inference mode could never be used in training
-        labels = torch.arange(num_classes, device="cpu")
-        target = SoftTarget(labels, epsilon, prior)  # type: ignore[arg-type]
-        return target.dense(num_classes).to(dtype).mul_(factor)
+        every_label = SoftTarget(_one_hots(num_classes, dtype), epsilon, prior)  # type: ignore[arg-type]
+        return every_label.dense(num_classes) * factor
 
 
 @lru_cache(maxsize=16)

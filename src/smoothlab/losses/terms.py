@@ -43,12 +43,12 @@ def terms_of(target: SoftTarget, num_classes: int, dtype: torch.dtype, step: int
     spread: list[Term] = []
     if isinstance(epsilon, float) and epsilon == 0:
         pass
-    elif isinstance(prior, Tensor):  # asked first, because comparing a tensor with a string is slow
+    elif num_classes == 1:
+        keep = 1.0
+    elif isinstance(prior, Tensor):  # before the names, because comparing a tensor with a string is slow
         spread = [_Vector(epsilon, prior.to(dtype), step)]
     elif prior == "uniform":
         spread = [_Ones(epsilon / num_classes, step)]
-    elif prior == "exclusive" and num_classes == 1:
-        keep = 1.0
     elif prior == "exclusive":
         # (1 - base) / (K - 1) is a share of all ones less a share of the base
         other = epsilon / (num_classes - 1)

@@ -43,5 +43,6 @@ class Smoother(nn.Module):
         return SoftTarget(labels, epsilon, self.prior(labels, logits=logits, progress=progress))
 
     def extra_repr(self) -> str:
-        """Shown by print(model)."""
-        return f"strength={self.strength!r}, prior={self.prior!r}"
+        """Strength and prior; those that are modules torch shows by itself."""
+        parts = {"strength": self.strength, "prior": self.prior}
+        return ", ".join(f"{name}={part!r}" for name, part in parts.items() if not isinstance(part, nn.Module))
