@@ -9,7 +9,7 @@ from typing import Any
 FORMAT = 1
 
 # Where results go, what is printed and how work is spread: none of it changes what a run computes.
-NOT_IDENTITY = frozenset({"logger", "resume", "code", "name", "output_root", "progress"})
+NOT_IDENTITY = frozenset({"logger", "resume", "code", "name", "output_root", "progress", "threads"})
 
 
 def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:

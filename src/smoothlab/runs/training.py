@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     allowed = (*ALLOWED, *add_code(config["code"]))
     check_targets(config, allowed)
     check_seed(config["seed"])
+    check_threads(config["threads"])
     if config["progress"] not in PROGRESS:
         raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
     build(config["smoothing"], "smoothing", allowed=allowed)
@@ -85,6 +87,24 @@ def check_seed(seed: Any) -> int:
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise UserMistake(f"seed = {seed!r}: expected an integer in [0, 4294967295]")
     return seed
+
+
+def check_threads(threads: Any) -> int | None:
+    """The number of CPU threads, if it is one; None leaves it to torch."""
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+        raise UserMistake(f"threads = {threads!r}: expected an integer of at least 1, or null")
+    return threads
+
+
+@contextlib.contextmanager
+def cpu_threads(threads: int | None) -> Iterator[None]:
+    """Use so many CPU threads; None changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> LightningModule:
@@ -135,7 +155,8 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
             loggers: list[Any] = []
             failed = True
             try:
-                results = _train(prepared, run, status, loggers, resume)
+                with cpu_threads(prepared.config["threads"]):
+                    results = _train(prepared, run, status, loggers, resume)
                 failed = False
             except (KeyboardInterrupt, SystemExit):
                 status.update(state=INTERRUPTED)
