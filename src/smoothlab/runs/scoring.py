@@ -1,8 +1,8 @@
-"""Score a task on its data, always in the same way: after training, and by `smoothlab evaluate`."""
+"""Score a task on its data and write what comes of it: after training, and by `smoothlab evaluate`, in the same way."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 
 from smoothlab.metrics import classification_metrics
+from smoothlab.reports.figures import reliability_diagram
 from smoothlab.runs.atomic import write_atomically
+from smoothlab.runs.directory import RunDirectory
+from smoothlab.tracking.sink import save_figure
 
 
 @dataclass
@@ -61,3 +64,27 @@ def score(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> dict
         metrics = classification_metrics(logits, labels, from_logits=True, num_bins=task.num_bins)
         scores[split] = Scores(logits, labels, rows, {name: float(value) for name, value in metrics.items()})
     return scores
+
+
+def write_scores(
+    scores: Mapping[str, Scores], run: RunDirectory, task: Any, loggers: Sequence[Any], *, title: str
+) -> None:
+    """Write predictions and figures of each split; put the final metrics into every logger's summary.
+
+    Args:
+        scores: by split.
+        run: the run's directory.
+        task: has ``class_names`` and ``num_bins``.
+        loggers: Lightning loggers.
+        title: heads the figures, followed by the split.
+    """
+    for split, one in scores.items():
+        one.write(run.predictions / f"{split}.parquet", task.class_names)
+        figure = reliability_diagram(
+            one.logits, one.labels, from_logits=True, num_bins=task.num_bins, title=f"{title}, {split}"
+        )
+        save_figure(figure, f"reliability_{split}", run.figures, loggers)
+    summary = {f"final/{split}/{name}": value for split, one in scores.items() for name, value in one.metrics.items()}
+    for logger in loggers:
+        if hasattr(logger, "log_summary"):
+            logger.log_summary(summary)

@@ -22,12 +22,12 @@ from smoothlab.runs.atomic import write_json, write_text
 from smoothlab.runs.build import build
 from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, read_checkpoint
 from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, RunDirectory, StatusFile
+from smoothlab.runs.hooks import skip_empty_step_hooks
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.provenance import provenance
-from smoothlab.runs.scoring import Scores, score
+from smoothlab.runs.scoring import score, write_scores
 from smoothlab.runs.targets import ALLOWED, add_code, check_targets
 from smoothlab.tasks import TrainingDiverged
-from smoothlab.tracking import save_figure
 from smoothlab.tracking.console import EpochProgress, quiet_lightning, results_table, run_log
 from smoothlab.tracking.wandb import finish_wandb
 
@@ -196,7 +196,9 @@ def _train(
     weights = read_checkpoint(best)
     prepared.task.load_state_dict(weights["state_dict"])
     scores = score(prepared.task, prepared.data, trainer, ("val", "test"))
-    _write_scores(scores, run, loggers, prepared.task)
+    write_scores(
+        scores, run, prepared.task, loggers, title=f"{prepared.config['name']}, seed {prepared.config['seed']}"
+    )
     results = {
         "format": 1,
         "name": prepared.config["name"],
@@ -251,6 +253,7 @@ def _make_trainer(prepared: Prepared, run: RunDirectory, loggers: list[Any], sta
         EpochProgress(prepared.config["progress"]),
         StatusProgress(status),
     ]
+    skip_empty_step_hooks(callbacks, prepared.task)
     return build(
         prepared.config["trainer"],
         "trainer",
@@ -294,23 +297,3 @@ def _objective(callbacks: list[Callback]) -> dict[str, Any]:
                 "value": float(callback.best_model_score),
             }
     return {"name": None, "mode": None, "value": None}
-
-
-def _write_scores(scores: dict[str, Scores], run: RunDirectory, loggers: list[Any], task: Any) -> None:
-    """Predictions and figures of each split, and the final metrics in every logger's summary."""
-    from smoothlab.reports.figures import reliability_diagram
-
-    for split, one in scores.items():
-        one.write(run.predictions / f"{split}.parquet", task.class_names)
-        figure = reliability_diagram(
-            one.logits,
-            one.labels,
-            from_logits=True,
-            num_bins=task.num_bins,
-            title=f"{run.path.name}, {split}",
-        )
-        save_figure(figure, f"reliability_{split}", run.figures, loggers)
-    summary = {f"final/{split}/{name}": value for split, one in scores.items() for name, value in one.metrics.items()}
-    for logger in loggers:
-        if hasattr(logger, "log_summary"):
-            logger.log_summary(summary)
