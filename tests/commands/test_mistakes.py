@@ -46,7 +46,7 @@ def refused(cli, *words: str) -> str:
         ("net.hidden=[-3]", "net.hidden = [-3]: expected widths of at least 1"),
         ("net.hidden=wide", "net.hidden = 'wide': expected a list of integers"),
         ("seed=-1", "seed = -1: expected an integer in [0, 4294967295]"),
-        ("threads=0", "threads = 0: expected an integer of at least 1, or null"),
+        ("threads=0", "threads = 0: expected auto or an integer of at least 1"),
         ("progress=loud", "progress = 'loud': expected one of auto, lines, none"),
         ("logger=wandb logger.wandb.mode=on", "logger.wandb.mode = 'on'"),
         ("callbacks.early_stopping.patience=soon", "callbacks.early_stopping.patience = 'soon': expected an integer"),

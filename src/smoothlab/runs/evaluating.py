@@ -14,7 +14,8 @@ from smoothlab.runs.checkpoint import KEY, read_checkpoint
 from smoothlab.runs.model import checkpoint_path
 from smoothlab.runs.scoring import score
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
-from smoothlab.runs.training import cpu_threads, make_task
+from smoothlab.runs.threads import cpu_threads
+from smoothlab.runs.training import make_task
 
 
 def evaluate(
@@ -57,5 +58,5 @@ def evaluate(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    with cpu_threads(config["threads"]):  # sums in another order differ in the last digits
+    with cpu_threads(config["threads"], task, data.batch_size):  # sums in another order differ in the last digits
         return {split: one.metrics for split, one in score(task, data, trainer, splits).items()}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from smoothlab.runs.identity import run_identity
 from smoothlab.runs.provenance import provenance
 from smoothlab.runs.scoring import score, write_scores
 from smoothlab.runs.targets import ALLOWED, add_code, check_targets
+from smoothlab.runs.threads import check_threads, cpu_threads
 from smoothlab.tasks import TrainingDiverged
 from smoothlab.tracking.console import EpochProgress, quiet_lightning, results_table, run_log
 from smoothlab.tracking.wandb import finish_wandb
@@ -89,24 +89,6 @@ def check_seed(seed: Any) -> int:
     return seed
 
 
-def check_threads(threads: Any) -> int | None:
-    """The number of CPU threads, if it is one; None leaves it to torch."""
-    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
-        raise UserMistake(f"threads = {threads!r}: expected an integer of at least 1, or null")
-    return threads
-
-
-@contextlib.contextmanager
-def cpu_threads(threads: int | None) -> Iterator[None]:
-    """Use so many CPU threads; None changes nothing."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> LightningModule:
     """The task with net, smoother, optimizer and scheduler, for data that are set up."""
     classes = data.class_names
@@ -155,7 +137,7 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
             loggers: list[Any] = []
             failed = True
             try:
-                with cpu_threads(prepared.config["threads"]):
+                with cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size):
                     results = _train(prepared, run, status, loggers, resume)
                 failed = False
             except (KeyboardInterrupt, SystemExit):
