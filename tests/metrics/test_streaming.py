@@ -91,8 +91,8 @@ def test_the_table_follows_any_distribution_in_any_order(kind, order):
     if order == "blocks":
         confidence = confidence.reshape(10, -1)[random.permutation(10)].ravel()
     correct = (random.uniform(size=n) < 0.2 + 0.7 * confidence).astype(float)
-    table, filled = np.zeros((CAPACITY, 3)), 0
-    for part in np.array_split(np.stack((np.ones(n), confidence, correct), 1), 7):
+    table, filled = np.zeros((3, CAPACITY)), 0
+    for part in np.array_split(np.stack((np.ones(n), confidence, correct)), 7, axis=1):
         filled = append(table, filled, part)
     rough, exact = ranked(table, True), group(confidence, correct)
     assert rough.total == n

@@ -49,9 +49,7 @@ class _Block(NamedTuple):
     predicted: Tensor  # (n,)
     top: Tensor  # (n,) largest probability
     tail: Tensor  # (n,) sum of the others
-    own: Tensor  # (n,) probability of the label
     squares: Tensor  # (n,) sum of squares of all but the largest
-    margin: Tensor  # (n,) largest value less the label's value
     entries: Tensor  # flat positions of entries at or above the edge
     entry_probability: Tensor
     class_mass: Tensor  # (K,)
@@ -73,7 +71,7 @@ def row_sums(batch: Batch, edge: float) -> RowSums:
     for start in range(0, len(batch), rows):
         block = slice(start, start + rows)
         mass = None if weights is None else weights[block].to(place, dtype)
-        parts.append(_reduce(batch.values[block], batch.labels[block], mass, batch.from_logits, dtype, edge))
+        parts.append(_reduce(batch.values[block], mass, batch.from_logits, dtype, edge))
     return _join(batch, parts, rows)
 
 
@@ -91,76 +89,70 @@ def _probabilities(values: Tensor, from_logits: bool, dtype: torch.dtype) -> Ten
     return torch.softmax(values.t().to(dtype, memory_format=torch.contiguous_format), 0).t().contiguous()
 
 
-def _reduce(
-    values: Tensor, labels: Tensor, weights: Tensor | None, from_logits: bool, dtype: torch.dtype, edge: float
-) -> _Block:
+def _reduce(values: Tensor, weights: Tensor | None, from_logits: bool, dtype: torch.dtype, edge: float) -> _Block:
     p = _probabilities(values, from_logits, dtype)
     if not from_logits:
         lowest = float(p.min())
     # numpy's argmax over contiguous rows is vectorised, torch's is not.
     cpu = _is_cpu(p)
     predicted = torch.from_numpy(p.numpy().argmax(1)) if cpu else p.argmax(1)
-    largest, label = predicted[:, None], labels[:, None]
-    top, own = p.gather(1, largest)[:, 0], p.gather(1, label)[:, 0]
-    wide = torch.float32 if p.device.type == "mps" else torch.float64
-    margin = (values.gather(1, largest).to(wide) - values.gather(1, label).to(wide))[:, 0]
-    p.scatter_(1, largest, 0.0)
+    top = p.gather(1, predicted[:, None])[:, 0]
+    p.scatter_(1, predicted[:, None], 0.0)
     tail = p.sum(1)
-    if from_logits:
-        check_finite(bool(tail.isnan().any()))
-    else:
+    if not from_logits:
         check_probabilities(lowest, float((top + tail - 1.0).abs().max()), values.dtype)
     flat = p.view(-1)
     above = torch.from_numpy(np.flatnonzero(flat.numpy() >= edge)) if cpu else (flat >= edge).nonzero()[:, 0]
     return _Block(
-        predicted,
-        top,
-        tail,
-        own,
-        torch.linalg.vecdot(p, p),
-        margin,
-        above,
-        flat[above],
-        p.sum(0) if weights is None else weights @ p,
+        predicted=predicted,
+        top=top,
+        tail=tail,
+        squares=torch.linalg.vecdot(p, p),
+        entries=above,
+        entry_probability=flat[above],
+        class_mass=p.sum(0) if weights is None else weights @ p,
     )
 
 
 def _join(batch: Batch, parts: list[_Block], rows: int) -> RowSums:
-    size = batch.num_classes
-    predicted, top, tail, own, squares, margin = (
-        _gather([getattr(part, name) for part in parts])
-        for name in ("predicted", "top", "tail", "own", "squares", "margin")
+    size, place = batch.num_classes, batch.values.device
+    predicted, top, tail, squares = (
+        _gather([getattr(part, name) for part in parts]) for name in ("predicted", "top", "tail", "squares")
     )
     entries = _gather([part.entries + i * rows * size for i, part in enumerate(parts)])
+    best = torch.from_numpy(predicted).to(place)[:, None]
+    most, own = (_gather([batch.values.gather(1, index)[:, 0]]) for index in (best, batch.labels[:, None]))
     if batch.from_logits:
+        check_finite(bool(np.isnan(tail).any()))
         # top / (top + tail) has all the digits of both: neither 1 - tail nor top alone has.
-        confidence = top / (top + tail)
+        confidence, miss = top / (top + tail), tail / (top + tail)
+        margin = most - own
         nll = margin + np.log1p(tail / top)
+        own = confidence * np.exp(-margin)
     else:
-        confidence = np.minimum(top, 1.0)
+        confidence, miss = np.minimum(most, 1.0), 1.0 - most
         with np.errstate(divide="ignore"):
             nll = -np.log(own)
     # (p_y - 1)^2 + sum of the other squares, without the cancellation of sum p^2 - 2 p_y + 1
     right = predicted == batch.labels.cpu().numpy()
-    miss = 1.0 - confidence if batch.from_logits else 1.0 - top
     brier = np.where(right, miss**2 + squares, (1.0 - own) ** 2 + top**2 + squares - own**2)
     if batch.votes is not None:
         nll, brier = _against_votes(batch)
     return RowSums(
-        predicted=predicted.astype(np.int64),
+        predicted=predicted,
         confidence=confidence,
         nll=nll,
         brier=brier,
         label_probability=own,
-        entry_row=(entries // size).astype(np.int64),
-        entry_class=(entries % size).astype(np.int64),
+        entry_row=entries // size,
+        entry_class=entries % size,
         entry_probability=_gather([part.entry_probability for part in parts]),
         class_mass=np.sum([part.class_mass.cpu().double().numpy() for part in parts], axis=0),
     )
 
 
 def _gather(pieces: list[Tensor]) -> NDArray:
-    joined = torch.cat(pieces).cpu()
+    joined = (torch.cat(pieces) if len(pieces) > 1 else pieces[0]).cpu()
     return joined.numpy() if joined.dtype == torch.int64 else joined.double().numpy()
 
 

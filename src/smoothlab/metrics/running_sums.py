@@ -30,7 +30,7 @@ class RunningSums:
 
     - ``sums``, a flat array that adds up over ranks: totals, bins of confidence, counts by class, bins of
       each class's probability;
-    - ``table`` (CAPACITY, 3), the ranked summary of ``smoothlab.metrics.sketch``, for what depends on the
+    - ``table`` (3, CAPACITY), the ranked summary of ``smoothlab.metrics.sketch``, for what depends on the
       ranking: exact while all samples fit.
     """
 
@@ -75,8 +75,8 @@ class RunningSums:
         self.classes[1] += np.bincount(reduced.predicted, weights, self.num_classes)
         self.classes[2] += np.bincount(labels, weights, self.num_classes)
         self._add_classwise(reduced, labels, weights)
-        rows = np.stack((weights, reduced.confidence, columns[2]), 1)
-        self.totals[5] = append(self.table, int(self.totals[5]), rows)
+        new = np.stack((weights, reduced.confidence, columns[2]))
+        self.totals[5] = append(self.table, int(self.totals[5]), new)
 
     @staticmethod
     def _add_by(sums: Array, index: NDArray[np.int64], columns: Array) -> None:

@@ -22,13 +22,13 @@ CAPACITY = 1 << 16  # samples that are kept as they are
 
 
 def append(table: Array, filled: int, new: Array) -> int:
-    """Add rows (n, 3) to a table (CAPACITY, 3) of which ``filled`` are used; return how many are used now."""
-    done = 0
-    while done < len(new):
-        if filled == len(table):
+    """Add columns (3, n) to a table (3, CAPACITY) of which ``filled`` are used; return how many are used now."""
+    done, size, length = 0, table.shape[1], new.shape[1]
+    while done < length:
+        if filled == size:
             filled = _compress(table)
-        room = min(len(table) - filled, len(new) - done)
-        table[filled : filled + room] = new[done : done + room]
+        room = min(size - filled, length - done)
+        table[:, filled : filled + room] = new[:, done : done + room]
         filled, done = filled + room, done + room
     return filled
 
@@ -36,30 +36,33 @@ def append(table: Array, filled: int, new: Array) -> int:
 def _compress(table: Array) -> int:
     """Join neighbours in a full table until at most three quarters of it are used, mostly half.
 
-    A group much heavier than an atom is one of ties (confidence 1.0, most often). It stays alone, so that it
-    keeps its exact confidence and meets further samples of the same.
+    A group much heavier than an atom is one of ties (confidence 1.0, most often). It stays alone, so that it keeps its
+    exact confidence and meets further samples of the same.
     """
-    half = len(table) // 2
+    half = table.shape[1] // 2
     groups = ranked(table, integral=True)
-    joined = np.stack((groups.weight, groups.confidence, groups.correct), 1)
-    if len(joined) > half:
-        reached = np.cumsum(groups.weight)
-        bucket = ((reached - 0.5 * groups.weight) * (half / reached[-1])).astype(np.int64)
-        alone = groups.weight > 4.0 * reached[-1] / half
+    weight, confidence, correct = groups.weight, groups.confidence, groups.correct
+    if len(weight) > half:
+        reached = np.cumsum(weight)
+        bucket = ((reached - 0.5 * weight) * (half / reached[-1])).astype(np.int64)
+        alone = weight > 4.0 * reached[-1] / half
         starts = (bucket[1:] != bucket[:-1]) | alone[1:] | alone[:-1]
         first = np.flatnonzero(np.concatenate(([True], starts)))
-        joined[:, 1] *= joined[:, 0]
-        joined = np.add.reduceat(joined, first, axis=0)
-        joined[:, 1] /= joined[:, 0]
-    table[: len(joined)] = joined
-    table[len(joined) :] = 0.0
-    return len(joined)
+        joined = np.add.reduceat(weight, first)
+        confidence = np.add.reduceat(weight * confidence, first) / joined
+        correct, weight = np.add.reduceat(correct, first), joined
+    used = len(weight)
+    table[:, :used] = weight, confidence, correct
+    table[:, used:] = 0.0
+    return used
 
 
 def ranked(table: Array, integral: bool) -> ConfidenceGroups:
-    """Groups of the used rows (weight > 0) in rising order of confidence, equal confidences joined."""
-    used = table[table[:, 0] > 0]
-    weight, confidence, correct = used[np.argsort(used[:, 1])].T
+    """Groups of the used columns (weight > 0) in rising order of confidence, equal confidences joined."""
+    if table[0].min() <= 0.0:
+        table = table[:, table[0] > 0.0]
+    order = np.argsort(table[1])
+    weight, confidence, correct = (column[order] for column in table)
     first = np.flatnonzero(np.concatenate(([True], confidence[1:] != confidence[:-1])))
     if len(first) < len(weight):
         weight, correct = np.add.reduceat(weight, first), np.add.reduceat(correct, first)

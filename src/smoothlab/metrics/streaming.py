@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from smoothlab.metrics.inputs import read
 from smoothlab.metrics.running_sums import RunningSums
 from smoothlab.metrics.sketch import CAPACITY
 
+if TYPE_CHECKING:
+    from smoothlab.metrics.inputs import Array
+
 
 def gather_from_cpu(state: Tensor, group: Any = None) -> list[Tensor]:
     """Gather a CPU state over ranks; where the backend speaks GPU only, by way of the GPU."""
@@ -22,6 +25,12 @@ def gather_from_cpu(state: Tensor, group: Any = None) -> list[Tensor]:
         return gather_all_tensors(state, group)
     device = torch.device("cuda", torch.cuda.current_device())
     return [gathered.cpu() for gathered in gather_all_tensors(state.to(device), group)]
+
+
+def side_by_side(table: Tensor) -> Array:
+    """The tables of all ranks as one: after a sync (ranks, 3, CAPACITY), else (3, CAPACITY)."""
+    joined: Array = (table if table.ndim == 2 else torch.cat(list(table), 1)).numpy()
+    return joined
 
 
 class ClassificationMetrics(Metric):
@@ -64,15 +73,15 @@ class ClassificationMetrics(Metric):
         self.num_classes, self.num_bins, self.from_logits = num_classes, num_bins, from_logits
         length = RunningSums.length(num_classes, num_bins)
         self.add_state("sums", torch.zeros(length, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("table", torch.zeros(CAPACITY, 3, dtype=torch.float64), dist_reduce_fx=None)
+        self.add_state("table", torch.zeros(3, CAPACITY, dtype=torch.float64), dist_reduce_fx=None)
 
     def _apply(self, *_: Any, **__: Any) -> ClassificationMetrics:
         """Stay on the CPU, in float64, wherever the module goes that this metric belongs to."""
         return self
 
     def _running(self) -> RunningSums:
-        table = self.table.reshape(-1, 3)  # after a sync: (ranks, CAPACITY, 3)
-        return RunningSums(self.sums.numpy(), table.numpy(), self.num_classes, self.num_bins)
+        table = side_by_side(self.table)
+        return RunningSums(self.sums.numpy(), table, self.num_classes, self.num_bins)
 
     def update(self, values: Any, labels: Any, sample_weight: Any = None, mask: Any = None) -> None:
         """Count a batch.

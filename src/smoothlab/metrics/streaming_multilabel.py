@@ -17,7 +17,7 @@ from smoothlab.metrics.groups import whole
 from smoothlab.metrics.multilabel import NAMES, Cells, mean_or_nan, read_cells
 from smoothlab.metrics.sketch import CAPACITY, append, ranked
 from smoothlab.metrics.smooth import smooth_error
-from smoothlab.metrics.streaming import gather_from_cpu
+from smoothlab.metrics.streaming import gather_from_cpu, side_by_side
 
 
 class MultilabelMetrics(Metric):
@@ -56,7 +56,7 @@ class MultilabelMetrics(Metric):
             ("filled", (1,)),
         ):
             self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("table", torch.zeros(CAPACITY, 3, dtype=torch.float64), dist_reduce_fx=None)
+        self.add_state("table", torch.zeros(3, CAPACITY, dtype=torch.float64), dist_reduce_fx=None)
 
     def _apply(self, *_: Any, **__: Any) -> MultilabelMetrics:
         """Stay on the CPU, in float64."""
@@ -94,7 +94,7 @@ class MultilabelMetrics(Metric):
         masses = (weight, weight * probability, weight * outcome)
         added = np.stack([np.bincount(place, mass, size) for mass in masses], 1)
         self.bins += torch.from_numpy(added.reshape(self.num_labels, self.num_bins, 3))
-        new = np.stack((weight, probability, weight * outcome), 1)
+        new = np.stack((weight, probability, weight * outcome))
         self.filled[0] = append(self.table.numpy(), int(self.filled[0]), new)
 
     def compute(self) -> dict[str, float]:
@@ -107,7 +107,7 @@ class MultilabelMetrics(Metric):
         bins = from_sums(sums.sum(0).T, edges[:-1], edges[1:])
         seen = sums[:, :, 0].sum(1)
         apart = np.abs(sums[:, :, 1] - sums[:, :, 2]).sum(1)[seen > 0] / seen[seen > 0]
-        groups = ranked(self.table.reshape(-1, 3).numpy(), fractional == 0)
+        groups = ranked(side_by_side(self.table), fractional == 0)
         hits, decided, positive = self.labels.numpy()
         pooled = f1_from_counts(*(part.sum(keepdims=True) for part in (hits, decided, positive)))
         return {
