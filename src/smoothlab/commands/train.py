@@ -124,6 +124,9 @@ def sweep(overrides: Sequence[str]) -> int:
     jobs = expand_sweep(overrides)
     configs = [plain(compose_config("train", job)) for job in jobs]
 
+    if any(values["resume"] != "none" for values in configs):
+        raise UserMistake("resume: is for one run; a sweep starts its runs anew")
+
     from smoothlab.runs.checking import check_folder
     from smoothlab.runs.training import check_config
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import signal
 import threading
@@ -57,6 +58,11 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     check_targets(config, allowed)
     check_seed(config["seed"])
     check_threads(config["threads"])
+    epochs = config["trainer"].get("max_epochs")
+    if epochs == 0:
+        raise UserMistake("trainer.max_epochs = 0: expected at least 1, or -1 for no end")
+    if epochs == -1 and config["scheduler"]:
+        raise UserMistake("trainer.max_epochs = -1: a schedule needs an end; give a number, or scheduler=none")
     if config["progress"] not in PROGRESS:
         raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
     build(config["smoothing"], "smoothing", allowed=allowed)
@@ -79,6 +85,7 @@ def prepare(config: dict[str, Any]) -> Prepared:
     data.setup()
     seed_everything(config["seed"], workers=True, verbose=False)
     task = make_task(config, data, allowed)
+    _check_monitors(config, task.monitored)
     return Prepared(config, allowed, data, task, callbacks, run_identity(config, data.fingerprint))
 
 
@@ -104,6 +111,22 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
         scheduler=build(config["scheduler"], "scheduler", allowed=allowed) or None,
         encoder_state=data.encoder.state(),
     )
+
+
+def _check_monitors(config: Mapping[str, Any], known: list[str]) -> None:
+    """Find a misspelt metric before the first epoch is over."""
+    for name, node in config["callbacks"].items():
+        monitor = node.get("monitor")
+        if monitor is None:
+            continue
+        if monitor not in known:
+            near = difflib.get_close_matches(str(monitor), known, n=1)
+            hint = f"nearest: {near[0]}; " if near else ""
+            raise UserMistake(f"callbacks.{name}.monitor = {monitor!r}: {hint}one of {', '.join(known)}")
+        if config["trainer"].get("limit_val_batches") == 0:
+            raise UserMistake(
+                f"trainer.limit_val_batches = 0: callbacks.{name} monitors {monitor}, which needs validation"
+            )
 
 
 def _try_optimizer(config: Mapping[str, Any], allowed: tuple[str, ...]) -> None:

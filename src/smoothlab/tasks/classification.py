@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from smoothlab.data.batch import Batch
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses import soft_cross_entropy
-from smoothlab.metrics import ClassificationMetrics
+from smoothlab.metrics import NAMES, ClassificationMetrics
 from smoothlab.smoothing import Smoother
 from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
 
@@ -59,6 +59,11 @@ class ClassificationTask(LightningModule):
         self._total_steps = 0.0
         self._gathered = 0  # samples since the last optimizer step
         self._validated: dict[str, float] = {}  # the epoch's validation metrics
+
+    @property
+    def monitored(self) -> list[str]:
+        """Names that a callback's ``monitor`` can have."""
+        return [f"val/{name}" for name in NAMES]
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits ``(N, K)``."""
@@ -187,8 +192,5 @@ class ClassificationTask(LightningModule):
         optimizer = self.make_optimizer(self.parameters())
         if self.make_scheduler is None:
             return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        if steps == float("inf"):
-            raise InvalidArgument("max_epochs", -1, "a number of epochs: a schedule needs an end")
-        scheduler = self.make_scheduler(optimizer, int(steps))
+        scheduler = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
