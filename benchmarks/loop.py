@@ -31,7 +31,8 @@ from smoothlab.commands.compose import compose_config, plain
 from smoothlab.data import Batch, TableData
 from smoothlab.runs.directory import RunDirectory, StatusFile
 from smoothlab.runs.hooks import skip_empty_step_hooks
-from smoothlab.runs.training import Prepared, _make_loggers, _make_trainer, prepare
+from smoothlab.runs.preparing import Prepared, prepare
+from smoothlab.runs.training import _make_loggers, _make_trainer
 
 STEPS = {32: 400, 1024: 100}  # steps an epoch
 

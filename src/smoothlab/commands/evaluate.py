@@ -14,8 +14,8 @@ def run(words: Sequence[str]) -> int:
     values = plain(compose_config("evaluate", no_sweep("evaluate", words)))
 
     from smoothlab.runs.atomic import write_json
-    from smoothlab.runs.checking import check_output
     from smoothlab.runs.evaluating import evaluate
+    from smoothlab.runs.writable import check_output
     from smoothlab.tracking.console import results_table, run_log
 
     output = Path(values["output"]) if values["output"] is not None else None

@@ -21,8 +21,8 @@ def run(words: Sequence[str]) -> int:
     values = plain(compose_config("predict", no_sweep("predict", words)))
 
     from smoothlab.runs.atomic import write_atomically
-    from smoothlab.runs.checking import check_output
     from smoothlab.runs.model import load
+    from smoothlab.runs.writable import check_output
 
     source, output = Path(values["input"]), Path(values["output"])
     batch_size = values["batch_size"]

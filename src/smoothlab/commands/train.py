@@ -55,10 +55,10 @@ def train(overrides: Sequence[str] = ()) -> Run:
     config = compose_config("train", overrides)
     values = plain(config)
 
-    from smoothlab.runs.checking import check_folder
+    from smoothlab.runs.preparing import prepare
     from smoothlab.runs.run import Run
-    from smoothlab.runs.training import prepare
     from smoothlab.runs.training import train as train_prepared
+    from smoothlab.runs.writable import check_folder
 
     prepared = prepare(values)
     directory, resume = choose_directory(config, values, prepared.identity)
@@ -127,8 +127,8 @@ def sweep(overrides: Sequence[str]) -> int:
     if any(values["resume"] != "none" for values in configs):
         raise UserMistake("resume: is for one run; a sweep starts its runs anew")
 
-    from smoothlab.runs.checking import check_folder
-    from smoothlab.runs.training import check_config
+    from smoothlab.runs.preparing import check_config
+    from smoothlab.runs.writable import check_folder
 
     for values in configs:
         check_config(values)
@@ -149,7 +149,7 @@ def _sweep_job(config: DictConfig) -> float | None:
 
     from smoothlab.runs.directory import FAILED, RunDirectory, StatusFile
     from smoothlab.runs.identity import run_identity
-    from smoothlab.runs.training import prepare
+    from smoothlab.runs.preparing import prepare
     from smoothlab.runs.training import train as train_prepared
 
     values = plain(config)

@@ -12,10 +12,10 @@ from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
 from smoothlab.runs.checkpoint import KEY, read_checkpoint
 from smoothlab.runs.model import checkpoint_path
+from smoothlab.runs.preparing import make_task
 from smoothlab.runs.scoring import score
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
 from smoothlab.runs.threads import cpu_threads
-from smoothlab.runs.training import make_task
 
 
 def evaluate(
