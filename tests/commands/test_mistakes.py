@@ -59,6 +59,7 @@ def refused(cli, *words: str) -> str:
         ("scheduler=cosine trainer.max_epochs=-1", "trainer.max_epochs = -1: a schedule needs an end"),
         ("callbacks.best_checkpoint.monitor=val/nl", "best_checkpoint.monitor = 'val/nl': nearest: val/nll"),
         ("trainer.limit_val_batches=0", "monitors val/nll, which needs validation"),
+        ("trainer.devices=2", "trainer.devices = 2: one device"),
         ("seed=[", "'seed=[': expected key=value or group=option"),
         ("seed", "'seed': expected key=value or group=option"),
         ("--epochs=3", "--epochs=3: no such option"),
@@ -71,6 +72,21 @@ def refused(cli, *words: str) -> str:
 )
 def test_train(cli, words, message):
     assert message in refused(cli, "train", *words.split(" "))
+
+
+def test_code_comes_from_the_command_line_alone(cli):
+    Path("my/experiment").mkdir(parents=True)
+    Path("my/experiment/theirs.yaml").write_text("# @package _global_\ncode: theirs.py\n")
+    assert "code: own code is named on the command line" in refused(
+        cli, "train", "--config-dir", "my", "experiment=theirs"
+    )
+
+
+def test_an_experiment_of_ones_own_is_found(cli):
+    Path("my/experiment").mkdir(parents=True)
+    Path("my/experiment/gentle.yaml").write_text("# @package _global_\nsmoothing: {strength: {epsilon: 0.02}}\n")
+    assert cli("train", "--config-dir", "my", "experiment=gentle", *SHORT)[0] == 0
+    assert "epsilon: 0.02" in (only_run() / "config.yaml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,10 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
         except (HydraException, OmegaConfBaseException) as error:
             raise _explain(name, parsed, error) from None
         _refuse_new_top_level_keys(name, parsed)
+    if config.get("code") is not None and not any(one.key_or_group == "code" for one in parsed):
+        raise UserMistake(
+            "code: own code is named on the command line, not in a config file that others may have written"
+        )
     return config
 
 

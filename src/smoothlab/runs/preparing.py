@@ -52,7 +52,11 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     build(config["smoothing"], "smoothing", allowed=allowed)
     _try_optimizer(config, allowed)
     with quiet_lightning():
-        build(config["trainer"], "trainer", allowed=allowed, logger=False, enable_checkpointing=False)
+        trainer = build(config["trainer"], "trainer", allowed=allowed, logger=False, enable_checkpointing=False)
+    if trainer.world_size != 1:
+        raise UserMistake(
+            f"trainer.devices = {config['trainer'].get('devices')!r}: one device; several are not supported yet"
+        )
     return allowed, list(build(config["callbacks"], "callbacks", allowed=allowed).values())
 
 
