@@ -44,11 +44,11 @@ def draw(samples: int, classes: int, seed: int) -> tuple[torch.Tensor, torch.Ten
     return logits, labels
 
 
-def clock(call: Callable[[], Any], wall: bool) -> tuple[float, Any]:
-    now = time.perf_counter if wall else time.process_time
-    start = now()
+def clock(call: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU seconds of a call, and what it returns."""
+    start = time.process_time()
     result = call()
-    return now() - start, result
+    return time.process_time() - start, result
 
 
 def softmax(logits: torch.Tensor, labels: torch.Tensor, batch: int) -> None:
@@ -70,17 +70,16 @@ def theirs(logits: torch.Tensor, labels: torch.Tensor, batch: int) -> float:
     return float(metric.compute())
 
 
-def compare(samples: int, classes: int, batch: int, rounds: int, threads: int) -> dict[str, Any]:
+def compare(samples: int, classes: int, batch: int, rounds: int) -> dict[str, Any]:
     """Ratios to one softmax over the same batches, and errors against the exact forms."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     logits, labels = draw(samples, classes, seed=0)
-    wall = threads > 1
     ratios: dict[str, list[float]] = {"smoothlab": [], "torchmetrics ECE": []}
     seconds = []
     for _ in range(rounds):
-        base, _ = clock(lambda: softmax(logits, labels, batch), wall)
-        mine, streamed = clock(lambda: ours(logits, labels, batch), wall)
-        other, their_ece = clock(lambda: theirs(logits, labels, batch), wall)
+        base, _ = clock(lambda: softmax(logits, labels, batch))
+        mine, streamed = clock(lambda: ours(logits, labels, batch))
+        other, their_ece = clock(lambda: theirs(logits, labels, batch))
         ratios["smoothlab"].append(mine / base)
         ratios["torchmetrics ECE"].append(other / base)
         seconds.append(base)
@@ -88,19 +87,17 @@ def compare(samples: int, classes: int, batch: int, rounds: int, threads: int) -
         "samples": samples,
         "classes": classes,
         "batch": batch,
-        "threads": threads,
         "softmax_seconds": statistics.median(seconds),
         "ratio": {name: round(statistics.median(values), 2) for name, values in ratios.items()},
         "ratio_range": {name: [round(min(v), 2), round(max(v), 2)] for name, v in ratios.items()},
     }
-    if threads == 1:
-        known: dict[str, Any] = {"from_logits": True, "num_bins": BINS}
-        seconds_exact, exact = clock(lambda: classification_metrics(logits, labels, **known), wall)
-        result["exact_ratio"] = round(seconds_exact / statistics.median(seconds), 2)
-        result["error"] = {name: abs(streamed[name] - value) for name, value in exact.items()}
-        result["ece"] = exact["ece"]
-        result["torchmetrics_ece_off"] = abs(their_ece / exact["ece"] - 1)
-        result |= netcal(logits, labels, statistics.median(seconds))
+    known: dict[str, Any] = {"from_logits": True, "num_bins": BINS}
+    seconds_exact, exact = clock(lambda: classification_metrics(logits, labels, **known))
+    result["exact_ratio"] = round(seconds_exact / statistics.median(seconds), 2)
+    result["error"] = {name: abs(streamed[name] - value) for name, value in exact.items()}
+    result["ece"] = exact["ece"]
+    result["torchmetrics_ece_off"] = abs(their_ece / exact["ece"] - 1)
+    result |= netcal(logits, labels, statistics.median(seconds))
     return result
 
 
@@ -111,7 +108,7 @@ def netcal(logits: torch.Tensor, labels: torch.Tensor, base: float) -> dict[str,
     except ImportError:
         return {}
     p, y = torch.softmax(logits, 1).numpy(), labels.numpy()
-    seconds, value = clock(lambda: ECE(BINS).measure(p, y), False)
+    seconds, value = clock(lambda: ECE(BINS).measure(p, y))
     return {"netcal_ratio": round(seconds / base, 2), "netcal_ece_off": abs(float(value) / ece_of(p, y) - 1)}
 
 
@@ -183,10 +180,10 @@ def markdown(found: dict[str, Any]) -> str:
         "",
         f"{found['processor']}, Python {found['python']}, torch {found['torch']}, torchmetrics "
         f"{found['torchmetrics']}. Made by `python benchmarks/metrics.py`. Time is a multiple of one float32 softmax "
-        "over the same batches (CPU time with one thread, wall time with two); medians over rounds, with their range.",
+        "over the same batches, CPU time of one thread; medians over rounds, with their range.",
         "",
-        "| samples x classes, batch | threads | softmax, s | smoothlab, all 11 metrics | torchmetrics, ECE alone |",
-        "|---|---|---|---|---|",
+        "| samples x classes, batch | softmax, s | smoothlab, all 11 metrics | torchmetrics, ECE alone |",
+        "|---|---|---|---|",
     ]
     for case in found["cases"]:
         cells = [
@@ -194,7 +191,7 @@ def markdown(found: dict[str, Any]) -> str:
             for name in ("smoothlab", "torchmetrics ECE")
         ]
         name = f"{case['samples']:.0e} x {case['classes']}, {case['batch']}".replace("e+0", "e")
-        lines.append(f"| {name} | {case['threads']} | {case['softmax_seconds']:.3f} | {cells[0]} | {cells[1]} |")
+        lines.append(f"| {name} | {case['softmax_seconds']:.3f} | {cells[0]} | {cells[1]} |")
     lines += [
         "",
         "| samples x classes | worst error of a summed metric | aurc | ece_equal_mass | smece "
@@ -203,8 +200,6 @@ def markdown(found: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for case in found["cases"]:
-        if "error" not in case:
-            continue
         ranked = {name: case["error"][name] for name in ("aurc", "ece_equal_mass", "smece")}
         summed = max(value for name, value in case["error"].items() if name not in ranked)
         errors = " | ".join(f"{value:.1e}" for value in (summed, *ranked.values()))
@@ -244,15 +239,11 @@ def main() -> None:
         "torchmetrics": torchmetrics.__version__,
         "cases": [],
     }
-    for threads in (1, 2):
-        for samples, classes, batch in cases:
-            if threads > 1 and samples > 1_000_000:
-                continue
-            result = compare(samples, classes, batch, 2 if arguments.quick else arguments.rounds, threads)
-            if threads == 1:
-                result["memory"] = memory(samples, classes, batch)
-            found["cases"].append(result)
-            print(json.dumps(result), flush=True)
+    for samples, classes, batch in cases:
+        result = compare(samples, classes, batch, 2 if arguments.quick else arguments.rounds)
+        result["memory"] = memory(samples, classes, batch)
+        found["cases"].append(result)
+        print(json.dumps(result), flush=True)
     found["overhead_ms"] = {f"{n} x {k}": overhead(n, k) for n, k in ((114, 2), (1000, 10), (10_000, 10))}
     text = markdown(found)
     print(text)

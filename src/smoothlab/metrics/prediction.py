@@ -53,7 +53,7 @@ class Prediction:
     @cached_property
     def predicted(self) -> Tensor:
         """(N,) the most probable class; the first one of equals."""
-        return self.probabilities.argmax(1)
+        return torch.from_numpy(self.probabilities.numpy().argmax(1))  # vectorised, where torch's is not
 
     @cached_property
     def confidence(self) -> Array:
@@ -76,7 +76,11 @@ class Prediction:
     @cached_property
     def brier(self) -> Array:
         """(N,) squared distance of the probabilities from the votes, or from the label's one-hot row."""
-        return (self.probabilities - self.targets).square().sum(1).numpy()
+        if self.votes is not None:
+            return (self.probabilities - self.votes).square().sum(1).numpy()
+        own = self.probabilities.gather(1, self.labels[:, None])[:, 0]
+        squares = torch.linalg.vecdot(self.probabilities, self.probabilities)
+        return (squares - own.square() + (1.0 - own).square()).clamp(min=0.0).numpy()
 
     @cached_property
     def targets(self) -> Tensor:
