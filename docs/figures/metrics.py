@@ -1,4 +1,4 @@
-"""Draw every figure of docs/metrics.md: ``python docs/figures/metrics.py`` (about a minute, no network).
+"""Draw every figure of docs/metrics.md: ``python docs/figures/metrics.py`` (seconds, no network).
 
 Two sets come with scikit-learn. The third is the white-wine quality data, where the folder of public sets is
 there (``../shared/data`` beside the checkout, or SMOOTHLAB_SHARED); without it, scikit-learn's wine data.
