@@ -16,8 +16,12 @@ CONTRACT = [
     "checkpoints/best.ckpt",
     "checkpoints/last.ckpt",
     "config.yaml",
+    "figures/classwise_test.png",
+    "figures/confidence_test.png",
+    "figures/epochs_val.png",
     "figures/reliability_test.png",
     "figures/reliability_val.png",
+    "figures/risk_coverage_test.png",
     "metrics.csv",
     "predictions/test.parquet",
     "predictions/val.parquet",
@@ -41,6 +45,9 @@ def test_a_run_leaves_what_the_contract_says(cli):
     results = json.loads((run / "results.json").read_text())
     assert set(results["metrics"]) == {"val", "test"}
     assert {"nll", "accuracy", "ece", "brier", "confidence_gap"} <= set(results["metrics"]["test"])
+    low, high = results["uncertainty"]["test"]["intervals"]["nll"]
+    assert low < results["metrics"]["test"]["nll"] < high
+    assert results["metrics_are"] == {"val": "exact", "test": "exact"}
     assert results["seed"] == 0
     assert results["versions"]["torch"].startswith("2.")
 

@@ -1,8 +1,8 @@
-"""Score a task on its data and write what comes of it: after training, and by `smoothlab evaluate`, in the same way."""
+"""Score a task on its data: after training and by `smoothlab evaluate`, in the same way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,43 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from smoothlab.metrics import classification_metrics
-from smoothlab.reports.figures import reliability_diagram
+from smoothlab.metrics import ClassificationMetrics, bootstrap, classification_metrics, ece_bias
 from smoothlab.runs.atomic import write_atomically
-from smoothlab.runs.directory import RunDirectory
-from smoothlab.tracking.sink import save_figure
+
+EXACT_ROWS = 1_000_000  # beyond, metrics come from the streaming forms, whose error bound docs/metrics.md states
+STREAM_ROWS = 65_536
+LEVEL = 0.95
 
 
 @dataclass
 class Scores:
-    """Logits ``(N, K)``, labels ``(N,)`` and row numbers ``(N,)`` of a split, and its metrics."""
+    """A split's predictions and what they are worth.
+
+    Args:
+        logits: ``(N, K)``.
+        labels: ``(N,)``.
+        rows: row numbers in the data's source ``(N,)``.
+        metrics: by name.
+        precision: ``exact``, or ``streaming`` beyond ``EXACT_ROWS`` rows.
+        num_bins: bins of the calibration errors.
+    """
 
     logits: Tensor
     labels: Tensor
     rows: Tensor
     metrics: dict[str, float]
-    precision: str = "exact"
+    precision: str
+    num_bins: int
+
+    def uncertainty(self) -> dict[str, Any]:
+        """How sure the metrics are: bootstrap intervals over the samples, and the ECE that chance alone would give."""
+        intervals = bootstrap(self.logits, self.labels, from_logits=True, num_bins=self.num_bins, level=LEVEL)
+        chance = ece_bias(self.logits, self.labels, from_logits=True, num_bins=self.num_bins)
+        return {
+            "level": LEVEL,
+            "intervals": {name: [one.low, one.high] for name, one in intervals.items()},
+            "ece_of_a_calibrated_model": {"mean": chance.calibrated, "high": chance.calibrated_high},
+        }
 
     def write(self, path: Path, class_names: Sequence[str]) -> None:
         """Write a Parquet file with ``row``, ``label``, ``prediction`` and a ``prob_<class>`` column a class."""
@@ -61,30 +82,14 @@ def score(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> dict
     for split in splits:
         parts: list[dict[str, Tensor]] = trainer.predict(task, dataloaders=data.loader(split))  # type: ignore[assignment]
         logits, labels, rows = (torch.cat([part[name] for part in parts]) for name in ("logits", "labels", "rows"))
-        metrics = classification_metrics(logits, labels, from_logits=True, num_bins=task.num_bins)
-        scores[split] = Scores(logits, labels, rows, {name: float(value) for name, value in metrics.items()})
+        precision = "exact" if len(labels) <= EXACT_ROWS else "streaming"
+        if precision == "exact":
+            metrics = classification_metrics(logits, labels, from_logits=True, num_bins=task.num_bins)
+        else:
+            streaming = ClassificationMetrics(logits.shape[-1], num_bins=task.num_bins, from_logits=True)
+            for part, part_labels in zip(logits.split(STREAM_ROWS), labels.split(STREAM_ROWS), strict=True):
+                streaming.update(part, part_labels)
+            metrics = streaming.compute()
+        metrics = {name: float(value) for name, value in metrics.items()}
+        scores[split] = Scores(logits, labels, rows, metrics, precision, task.num_bins)
     return scores
-
-
-def write_scores(
-    scores: Mapping[str, Scores], run: RunDirectory, task: Any, loggers: Sequence[Any], *, title: str
-) -> None:
-    """Write predictions and figures of each split; put the final metrics into every logger's summary.
-
-    Args:
-        scores: by split.
-        run: the run's directory.
-        task: has ``class_names`` and ``num_bins``.
-        loggers: Lightning loggers.
-        title: heads the figures, followed by the split.
-    """
-    for split, one in scores.items():
-        one.write(run.predictions / f"{split}.parquet", task.class_names)
-        figure = reliability_diagram(
-            one.logits, one.labels, from_logits=True, num_bins=task.num_bins, title=f"{title}, {split}"
-        )
-        save_figure(figure, f"reliability_{split}", run.figures, loggers)
-    summary = {f"final/{split}/{name}": value for split, one in scores.items() for name, value in one.metrics.items()}
-    for logger in loggers:
-        if hasattr(logger, "log_summary"):
-            logger.log_summary(summary)

@@ -19,9 +19,10 @@ from smoothlab.runs.build import build
 from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, read_checkpoint
 from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, RunDirectory, StatusFile
 from smoothlab.runs.hooks import skip_empty_step_hooks
+from smoothlab.runs.outcome import write_outcome
 from smoothlab.runs.preparing import Prepared
 from smoothlab.runs.provenance import provenance
-from smoothlab.runs.scoring import score, write_scores
+from smoothlab.runs.scoring import score
 from smoothlab.runs.threads import cpu_threads
 from smoothlab.tasks import TrainingDiverged
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
@@ -94,9 +95,8 @@ def _train(
     weights = read_checkpoint(best)
     prepared.task.load_state_dict(weights["state_dict"])
     scores = score(prepared.task, prepared.data, trainer, ("val", "test"))
-    write_scores(
-        scores, run, prepared.task, loggers, title=f"{prepared.config['name']}, seed {prepared.config['seed']}"
-    )
+    title = f"{prepared.config['name']}, seed {prepared.config['seed']}"
+    write_outcome(scores, run, prepared.task.class_names, loggers, title=title)
     results = {
         "format": 1,
         "name": prepared.config["name"],
@@ -105,6 +105,7 @@ def _train(
         "objective": _objective(prepared.callbacks),
         "metrics": {split: one.metrics for split, one in scores.items()},
         "metrics_are": {split: one.precision for split, one in scores.items()},
+        "uncertainty": {split: one.uncertainty() for split, one in scores.items()},
         "checkpoint": f"{best.parent.name}/{best.name}",
         "best_epoch": int(weights["epoch"]),
         "epochs": trainer.current_epoch,
@@ -113,7 +114,7 @@ def _train(
         **provenance(),
     }
     write_json(run.results, results)
-    log.info("%s", results_table(results["metrics"]))
+    log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
     log.info(
         "best epoch %d of %d, fit %.1f s\nrun %s",
         weights["epoch"],

@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +123,18 @@ def _short(metrics: Any) -> str:
     return "  ".join(f"{name} {float(metrics[name]):.4f}" for name in shown if name in metrics)
 
 
-def results_table(splits: dict[str, dict[str, float]]) -> str:
-    """Metrics as rows, splits as columns, in plain text."""
+def results_table(
+    splits: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Sequence[float]] | None = None
+) -> str:
+    """Metrics as rows, splits as columns, in plain text; 95% intervals belong to the last split."""
     names = list(dict.fromkeys(name for metrics in splits.values() for name in metrics))
     width = max(len(name) for name in names)
-    lines = [" " * width + "".join(f"{split:>12}" for split in splits)]
+    heading = f"{'95% interval':>20}" if intervals else ""
+    lines = [" " * width + "".join(f"{split:>12}" for split in splits) + heading]
     for name in names:
-        cells = "".join(f"{splits[split][name]:>12.4f}" if name in splits[split] else " " * 12 for split in splits)
-        lines.append(f"{name:<{width}}{cells}")
+        cells = "".join(f"{metrics[name]:>12.4f}" if name in metrics else " " * 12 for metrics in splits.values())
+        if intervals and name in intervals:
+            low, high = intervals[name]
+            cells += f"{f'{low:.4f} to {high:.4f}':>20}"
+        lines.append(f"{name:<{width}}{cells}".rstrip())
     return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""What a finished run leaves beside its checkpoints: predictions, figures, final numbers in the loggers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from smoothlab.reports import figures
+from smoothlab.runs.directory import RunDirectory
+from smoothlab.runs.scoring import Scores
+from smoothlab.tracking.csv import read_rows
+from smoothlab.tracking.sink import save_figure
+
+
+def write_outcome(
+    scores: Mapping[str, Scores], run: RunDirectory, class_names: Sequence[str], loggers: Sequence[Any], *, title: str
+) -> None:
+    """Write predictions of each split and the run's figures; put the final metrics into every logger's summary.
+
+    Args:
+        scores: by split.
+        run: the run's directory.
+        class_names: in the order of the logits.
+        loggers: Lightning loggers.
+        title: heads the figures, followed by the split.
+    """
+    drawn: dict[str, Any] = {}
+    for split, one in scores.items():
+        one.write(run.predictions / f"{split}.parquet", class_names)
+        options: dict[str, Any] = {"from_logits": True, "title": f"{title}, {split}"}
+        drawn[f"reliability_{split}"] = figures.reliability_diagram(
+            one.logits, one.labels, num_bins=one.num_bins, **options
+        )
+        if split == "test":
+            drawn["confidence_test"] = figures.confidence_histogram(one.logits, one.labels, **options)
+            drawn["risk_coverage_test"] = figures.risk_coverage_curve(one.logits, one.labels, **options)
+            drawn["classwise_test"] = figures.classwise_reliability(
+                one.logits, one.labels, class_names=list(class_names), **options
+            )
+    epochs, history = _validation_history(run.metrics)
+    if len(epochs) > 1:
+        drawn["epochs_val"] = figures.calibration_over_epochs(epochs, history, title=f"{title}, val")
+    for name, figure in drawn.items():
+        save_figure(figure, name, run.figures, loggers)
+    summary = {f"final/{split}/{name}": value for split, one in scores.items() for name, value in one.metrics.items()}
+    for logger in loggers:
+        if hasattr(logger, "log_summary"):
+            logger.log_summary(summary)
+
+
+def _validation_history(path: Path) -> tuple[list[int], dict[str, list[float]]]:
+    """Epochs with a validation, and its metrics in them, from metrics.csv; nothing without the file."""
+    rows = [row for row in read_rows(path) if row.get("val/nll")]
+    names = [name for name in rows[0] if name.startswith("val/")] if rows else []
+    history = {name.removeprefix("val/"): [float(row[name]) for row in rows] for name in names}
+    return [int(row["epoch"]) for row in rows], history
