@@ -64,18 +64,14 @@ class SoftTarget:
             their values would make the device wait in every step.
         prior: where that mass goes.
 
-            - ``None`` or ``"uniform"``: ``1/K`` on every class, the label's own included (Szegedy et al.,
-              "Rethinking the Inception Architecture", CVPR 2016): the label keeps ``1 - epsilon +
-              epsilon/K``.
-            - ``"exclusive"``: ``1/(K-1)`` on every class but the label, which keeps ``1 - epsilon`` (Vaswani
-              et al., "Attention Is All You Need", NeurIPS 2017, as coded in fairseq). For a vote base ``(1 -
-              base)/(K - 1)``. Uniform with epsilon equals exclusive with ``epsilon * (K-1)/K``. With K = 1
-              the mass returns to the label.
-            - a tensor ``(K,)``: the same distribution for all (class frequencies: Pereyra et al.,
-              "Regularizing Neural Networks by Penalizing Confident Output Distributions", ICLR workshop
-              2017).
-            - :class:`PerClass`, a matrix whose row the label picks; :class:`PerSample`, rows given by the
-              caller.
+            - ``None`` or ``"uniform"``: ``1/K`` on every class, the label's own included, so that the label keeps
+              ``1 - epsilon + epsilon/K`` (Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016).
+            - ``"exclusive"``: ``1/(K-1)`` on every class but the label, which keeps ``1 - epsilon`` (Vaswani et al.,
+              "Attention Is All You Need", NeurIPS 2017, as coded in fairseq); ``(1 - base)/(K-1)`` for a vote base.
+              Uniform with epsilon is exclusive with ``epsilon * (K-1)/K``. With K = 1 the mass returns to the label.
+            - a tensor ``(K,)``: the same distribution for all, such as class frequencies (Pereyra et al., "Regularizing
+              Neural Networks by Penalizing Confident Output Distributions", ICLR workshop 2017).
+            - :class:`PerClass`, a matrix whose row the label picks; :class:`PerSample`, rows given by the caller.
 
     Raises:
         InvalidArgument: for a number epsilon outside [0, 1) or not a number; for a prior of another kind. A
@@ -161,8 +157,8 @@ class SoftTarget:
             return _mixture_entropy(self.epsilon, row_entropy, at_label).where(self._inside(num_classes), 0)
         inside = self._inside(num_classes)
         label = self.base.where(inside, 0)
-        rows = self.prior_tensor
-        assert rows is not None
+        assert self.prior_tensor is not None
+        rows = self.prior_tensor.to(self._dtype(None))
         if isinstance(self.prior, PerSample):
             rows = rows.reshape(*self.base.shape, num_classes)
             at_labels = rows.gather(-1, label.unsqueeze(-1)).squeeze(-1)

@@ -23,7 +23,7 @@ Y = torch.tensor([0, 3, 2, 1, 1, 2])
 def test_no_gradient_is_made_where_none_is_wanted(loss, path, monkeypatch):
     made = []
     forward = chunked._Pass.__init__
-    monkeypatch.setattr(chunked._Pass, "__init__", lambda self, *a: made.append(a[-1]) or forward(self, *a))
+    monkeypatch.setattr(chunked._Pass, "__init__", lambda self, *a: made.append(a[3:]) or forward(self, *a))
     logits = draw(6, 4).requires_grad_()
     expected = F.cross_entropy(logits, Y, label_smoothing=0.1).detach()
     with torch.no_grad():
@@ -34,7 +34,7 @@ def test_no_gradient_is_made_where_none_is_wanted(loss, path, monkeypatch):
     value = loss(logits.detach(), SoftTarget(Y, 0.1))
     assert not value.requires_grad
     assert len(made) == (4 if "chunk" in path else 0)
-    assert all(gradient is None for gradient in made)
+    assert not any(made)  # no buffer for a gradient
 
 
 def test_inference_mode_first_and_training_afterwards(loss):

@@ -1,10 +1,12 @@
 """Soft cross-entropy on a CPU, in chunks of rows that stay in the cache.
 
-One visit to the logits gives loss and gradient. The softmax goes straight into the gradient's buffer, and the
-target is subtracted there factor by factor. The log-sum-exp is read back from one class r of each row,
-``lse = z_r - log p_r``. Beside the gradient nothing of the logits' size is held. The gradient made is that of
-the sum over rows; ``backward`` scales it, so that a loss scaler reaches half-precision gradients before they
-round to zero.
+One visit to the logits gives loss and gradient. The softmax goes straight into the gradient's buffer, and the target is
+subtracted there factor by factor. The log-sum-exp is read back from one class r of each row,
+``lse = z_r - log p_r``. Beside the gradient nothing of the logits' size is held.
+
+In float32 and float64 the gradient is made as it is to leave, divided by the count too, so that a plain
+``loss.backward()`` has nothing left to do. In half precision it is that of the sum over rows, and ``backward`` divides:
+a mean's gradient would round to zero before a loss scaler could reach it.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
     from smoothlab.targets import SoftTarget
 
-# Half of a usual L2 cache, per thread: smaller chunks pay for more calls, larger ones fall out of the cache.
-CHUNK_BYTES_PER_THREAD = 1 << 19
+# About an L2 cache, per thread: smaller chunks pay for more calls, much larger ones leave the caches.
+CHUNK_BYTES_PER_THREAD = 1 << 20
 
 ONCE = (
     "soft_cross_entropy makes its gradient once, in the forward pass: a second backward through the same "
@@ -44,62 +46,79 @@ def chunked_sum(logits: Tensor, target: SoftTarget, weight: Tensor | None, scale
     """
     if torch.is_grad_enabled() and logits.requires_grad:
         return _ChunkedSum.apply(logits, target, weight, scale)
-    return _Pass(logits, target, weight, None).rows().sum().mul_(scale)
+    return _Pass(logits, target, weight).rows().sum().mul_(scale)
 
 
 def chunked_rows(logits: Tensor, target: SoftTarget, weight: Tensor | None) -> Tensor:
     """As :func:`chunked_sum`, but the weighted losses ``(N,)`` themselves."""
     if torch.is_grad_enabled() and logits.requires_grad:
         return _ChunkedRows.apply(logits, target, weight)
-    return _Pass(logits, target, weight, None).rows()
+    return _Pass(logits, target, weight).rows()
 
 
 class _ChunkedSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: SoftTarget, weight: Tensor | None, scale: float) -> Tensor:
-        ctx.scale = scale
-        return _ChunkedRows.forward(ctx, logits, target, weight).sum().mul_(scale)
+        wide = logits.dtype is accumulator(logits.dtype)
+        ctx.scale = 1.0 if wide else scale
+        rows = _remember(ctx, logits, target, weight, scale if wide else 1.0)
+        return rows.sum().mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        return _scaled_gradient(ctx, grad_outputs[0].item() * ctx.scale), None, None, None
+        return _recall(ctx, grad_outputs[0].item() * ctx.scale), None, None, None
 
 
 class _ChunkedRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: SoftTarget, weight: Tensor | None) -> Tensor:
-        gradient = torch.empty_like(logits)
-        rows = _Pass(logits, target, weight, gradient).rows()
-        ctx.save_for_backward(gradient)
-        ctx.spent = False
-        return rows
+        return _remember(ctx, logits, target, weight, 1.0)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        return _scaled_gradient(ctx, grad_outputs[0].unsqueeze(1)), None, None
+        return _recall(ctx, grad_outputs[0].unsqueeze(1)), None, None
 
 
-def _scaled_gradient(ctx: Any, scale: float | Tensor) -> Tensor:
+def _remember(ctx: Any, logits: Tensor, target: SoftTarget, weight: Tensor | None, scale: float) -> Tensor:
+    """The weighted losses; saves ``scale`` times the gradient of their sum."""
+    gradient = torch.empty_like(logits)
+    rows = _Pass(logits, target, weight, gradient, scale).rows()
+    ctx.save_for_backward(gradient)
+    ctx.spent = False
+    return rows
+
+
+def _recall(ctx: Any, factor: float | Tensor) -> Tensor:
+    """The saved gradient times ``factor``, in its own memory."""
     if ctx.spent or torch.is_grad_enabled():
         raise RuntimeError(ONCE)
     ctx.spent = True
     (gradient,) = ctx.saved_tensors
-    return gradient.mul_(scale)
+    return gradient if isinstance(factor, float) and factor == 1 else gradient.mul_(factor)
 
 
 class _Pass:
-    """One pass over the logits; fills ``gradient`` ``(N, K)``, where it is given."""
+    """One pass over the logits; fills ``gradient`` ``(N, K)``, where it is given, with its multiple ``scale``."""
 
-    def __init__(self, logits: Tensor, target: SoftTarget, weight: Tensor | None, gradient: Tensor | None) -> None:
+    def __init__(
+        self,
+        logits: Tensor,
+        target: SoftTarget,
+        weight: Tensor | None,
+        gradient: Tensor | None = None,
+        scale: float = 1.0,
+    ) -> None:
         num_rows, num_classes = logits.shape
         self.target = target
+        self.scale = scale
         self.dtype = accumulator(logits.dtype)
+        self.smallest = torch.finfo(self.dtype).smallest_normal
         self.step = _rows_per_chunk(num_classes * self.dtype.itemsize)
         self.chunks = cut(logits, self.step)
         self.weight = None if weight is None else weight.unsqueeze(1)
         self.labels = cut(target.base.unsqueeze(1), self.step) if target.is_index else None
         self.gradients = None if gradient is None else cut(gradient, self.step)
-        self.terms = terms_of(target, num_classes, self.dtype, self.step)
+        self.terms = terms_of(target, num_classes, self.dtype, self.step, scale)
         if self.gradients is not None and logits.dtype is self.dtype:
             self.buffers = self.gradients  # p is made in place
         else:
@@ -112,9 +131,9 @@ class _Pass:
         dots: list[list[Tensor]] = [[] for _ in self.terms]
         for index, (chunk, p) in enumerate(zip(self.chunks, self.buffers, strict=True)):
             z = chunk.to(self.dtype)
+            torch.softmax(z, 1, out=p)  # first, because it is the best at bringing a chunk into the cache
             for term, products in zip(self.terms, dots, strict=True):
-                products.append(term.dot(index, z, p))
-            torch.softmax(z, 1, out=p)
+                products.append(term.dot(index, z))
             logit, probability = self.anchor(index, z, p, dots[0][-1])
             logits.append(logit)
             probabilities.append(probability)
@@ -140,7 +159,7 @@ class _Pass:
         """
         if self.labels is not None:
             probability = p.gather(1, self.labels[index])
-            if probability.min().item() >= torch.finfo(self.dtype).smallest_normal:
+            if probability.min().item() >= self.smallest:
                 return label_logit, probability
         return z.amax(1, keepdim=True), p.amax(1, keepdim=True)
 
@@ -163,7 +182,7 @@ class _Pass:
                 z, p = chunk.to(self.dtype), self.buffers[index]
                 part = self.target.part(slice(index * self.step, (index + 1) * self.step))
                 q = part.dense(z.shape[1], z, dtype=self.dtype)
-                torch.softmax(z, 1, out=p).sub_(q)
+                torch.softmax(z, 1, out=p).sub_(q).mul_(self.scale)
                 inner = (q * z).masked_fill_(q == 0, 0).sum(1)  # without the fill, 0 * -inf
                 losses.copy_((z.logsumexp(1) - inner).unsqueeze(1))
                 self.keep(index)

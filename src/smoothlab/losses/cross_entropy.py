@@ -62,12 +62,11 @@ def soft_cross_entropy(
 
     Raises:
         InvalidArgument: an unknown option, or shapes that do not fit.
-        IndexError: a label outside [0, K) that is not ignored, on the CPU; on CUDA it is a device-side
-        assertion. RuntimeError: in a second backward, or with create_graph=True, where a fast path has made
-        the gradient.
+        IndexError: a label outside [0, K) that is not ignored, on the CPU; on CUDA it is a device-side assertion.
+        RuntimeError: in a second backward, or with create_graph=True, where the gradient was made in the forward pass.
 
-    Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, for
-    smoothed labels; pytorch issue 104776 for the distortion by class weights inside the sum.
+    Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, for smoothed labels;
+    pytorch issue 104776 for the distortion by class weights inside the sum.
     """
     if class_weight_mode not in ("sample", "torch"):
         raise InvalidArgument("class_weight_mode", class_weight_mode, "'sample' or 'torch'")

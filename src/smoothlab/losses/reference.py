@@ -36,8 +36,7 @@ def reference_rows(logits: Tensor, target: SoftTarget, weight: Tensor | None, in
     if inner_weight is not None:
         q = q * inner_weight
     log_p = torch.log_softmax(logits, -1)
-    # 0 * -inf is nan: a masked class without mass adds nothing; one with mass (a masked label) makes the loss
-    # inf
+    # 0 * -inf is nan, but a masked class without mass adds nothing; one with mass (a masked label) makes the loss inf
     log_p = log_p.masked_fill((logits == -math.inf) & (q == 0), 0)
     rows = -(q * log_p).sum(-1)
     return rows if weight is None else (rows * weight).masked_fill(absent, 0)

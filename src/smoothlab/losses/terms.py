@@ -26,39 +26,46 @@ class Term(Protocol):
 
     coefficient: Coefficient
 
-    def dot(self, index: int, z: Tensor, scratch: Tensor) -> Tensor:
-        """``<factor, z>`` of every row of chunk ``index``, ``(rows, 1)``; ``scratch``, like z, is free."""
+    def dot(self, index: int, z: Tensor) -> Tensor:
+        """``<factor, z>`` of every row of chunk ``index``, ``(rows, 1)``."""
 
     def subtract_from(self, index: int, p: Tensor) -> None:
-        """``p -= coefficient * factor`` for chunk ``index``; comes right after ``dot`` of the same chunk."""
+        """``p = scale * (p - coefficient * factor)`` for chunk ``index``; right after ``dot`` of that chunk."""
 
 
-def terms_of(target: SoftTarget, num_classes: int, dtype: torch.dtype, step: int) -> list[Term]:
-    """The terms of a flat target, its base first, for logits ``(N, K)`` in chunks of ``step`` rows."""
+def terms_of(target: SoftTarget, num_classes: int, dtype: torch.dtype, step: int, scale: float) -> list[Term]:
+    """The terms of a flat target, its base first, for logits ``(N, K)`` in chunks of ``step`` rows.
+
+    Subtracted in their order from a softmax, they leave ``scale * (softmax - q)``: the last one scales.
+    """
     epsilon: Coefficient = target.epsilon
     if isinstance(epsilon, Tensor):
         epsilon = epsilon.to(dtype).unsqueeze(1) if epsilon.ndim else epsilon.item()
     keep: Coefficient = 1 - epsilon
     prior = target.prior
-    spread: list[Term] = []
+    spread: Term | None = None
     if isinstance(epsilon, float) and epsilon == 0:
         pass
     elif num_classes == 1:
         keep = 1.0
     elif isinstance(prior, Tensor):  # before the names, because comparing a tensor with a string is slow
-        spread = [_Vector(epsilon, prior.to(dtype), step)]
+        spread = _Vector(epsilon, prior.to(dtype), step, scale)
     elif prior == "uniform":
-        spread = [_Ones(epsilon / num_classes, step)]
+        spread = _Ones(epsilon / num_classes, dtype, step, scale)
     elif prior == "exclusive":
         # (1 - base) / (K - 1) is a share of all ones less a share of the base
         other = epsilon / (num_classes - 1)
         keep = keep - other
-        spread = [_Ones(other, step)]
+        spread = _Ones(other, dtype, step, scale)
     else:
-        spread = [_Rows(epsilon, _prior_rows(target, dtype, step), step)]
+        spread = _Rows(epsilon, _prior_rows(target, dtype, step), step, scale)
+    of_base = scale if spread is None else 1.0
+    base: Term
     if target.is_index:
-        return [_Labels(keep, target.base, dtype, step), *spread]
-    return [_Rows(keep, _converted(target.base, dtype, step), step), *spread]
+        base = _Labels(keep, target.base, dtype, step, of_base)
+    else:
+        base = _Rows(keep, _converted(target.base, dtype, step), step, of_base)
+    return [base] if spread is None else [base, spread]
 
 
 def cut(tensor: Tensor, step: int) -> Sequence[Tensor]:
@@ -69,73 +76,87 @@ def cut(tensor: Tensor, step: int) -> Sequence[Tensor]:
 class _Labels:
     """One-hot labels."""
 
-    def __init__(self, coefficient: Coefficient, labels: Tensor, dtype: torch.dtype, step: int) -> None:
+    def __init__(self, coefficient: Coefficient, labels: Tensor, dtype: torch.dtype, step: int, scale: float) -> None:
         column = labels.unsqueeze(1)
-        self.coefficient = coefficient
+        self.coefficient, self.scale = coefficient, scale
         self.columns = cut(column, step)
         if isinstance(coefficient, Tensor):
             self.shares = cut(-coefficient, step)
         else:
             self.shares = cut(torch.full(column.shape, -coefficient, dtype=dtype, device="cpu"), step)
 
-    def dot(self, index: int, z: Tensor, scratch: Tensor) -> Tensor:
+    def dot(self, index: int, z: Tensor) -> Tensor:
         return z.gather(1, self.columns[index])
 
     def subtract_from(self, index: int, p: Tensor) -> None:
         p.scatter_add_(1, self.columns[index], self.shares[index])
+        if self.scale != 1:
+            p.mul_(self.scale)
 
 
 class _Ones:
     """One on every class."""
 
-    def __init__(self, coefficient: Coefficient, step: int) -> None:
-        self.coefficient = coefficient
-        self.coefficients = cut(coefficient, step) if isinstance(coefficient, Tensor) else None
+    def __init__(self, coefficient: Coefficient, dtype: torch.dtype, step: int, scale: float) -> None:
+        self.coefficient, self.scale = coefficient, scale
+        self.share: Tensor | None = None
+        if isinstance(coefficient, Tensor):
+            self.shares = cut(coefficient * -scale, step)
+        else:
+            self.share = torch.full((1, 1), coefficient * -scale, dtype=dtype, device="cpu")
 
-    def dot(self, index: int, z: Tensor, scratch: Tensor) -> Tensor:
+    def dot(self, index: int, z: Tensor) -> Tensor:
         return z.sum(1, keepdim=True)
 
     def subtract_from(self, index: int, p: Tensor) -> None:
-        p.sub_(self.coefficient if self.coefficients is None else self.coefficients[index])
+        share = self.shares[index] if self.share is None else self.share
+        torch.add(share, p, alpha=self.scale, out=p)  # scaled and subtracted in one visit
 
 
 class _Vector:
     """The same distribution ``(K,)`` for every row."""
 
-    def __init__(self, coefficient: Coefficient, vector: Tensor, step: int) -> None:
-        self.coefficient = coefficient
-        self.coefficients = cut(coefficient, step) if isinstance(coefficient, Tensor) else None
-        self.vector = vector
-        self.scaled = vector * coefficient if self.coefficients is None else vector
+    def __init__(self, coefficient: Coefficient, vector: Tensor, step: int, scale: float) -> None:
+        self.coefficient, self.scale, self.vector = coefficient, scale, vector
+        self.share: Tensor | None = None
+        if isinstance(coefficient, Tensor):
+            self.coefficients = cut(coefficient, step)
+        else:
+            self.share = vector * (coefficient * -scale)
 
-    def dot(self, index: int, z: Tensor, scratch: Tensor) -> Tensor:
-        return torch.mv(z, self.vector).unsqueeze(1)  # one pass; neither autocast nor reduced precision rounds it
+    def dot(self, index: int, z: Tensor) -> Tensor:
+        return torch.mv(z, self.vector).unsqueeze(1)  # one visit; neither autocast nor reduced precision rounds it
 
     def subtract_from(self, index: int, p: Tensor) -> None:
-        if self.coefficients is None:
-            p.sub_(self.scaled)
+        if self.share is not None:
+            torch.add(self.share, p, alpha=self.scale, out=p)
         else:
             p.addcmul_(self.coefficients[index], self.vector, value=-1)
+            if self.scale != 1:
+                p.mul_(self.scale)
 
 
 class _Rows:
     """A distribution for every row, handed out chunk by chunk."""
 
-    def __init__(self, coefficient: Coefficient, rows_of: Callable[[int], Tensor], step: int) -> None:
-        self.coefficient = coefficient
+    def __init__(self, coefficient: Coefficient, rows_of: Callable[[int], Tensor], step: int, scale: float) -> None:
+        self.coefficient, self.scale, self.rows_of = coefficient, scale, rows_of
+        self.scratch: Tensor | None = None
         self.coefficients = cut(coefficient, step) if isinstance(coefficient, Tensor) else None
-        self.rows_of = rows_of
 
-    def dot(self, index: int, z: Tensor, scratch: Tensor) -> Tensor:
+    def dot(self, index: int, z: Tensor) -> Tensor:
         self.rows = self.rows_of(index)
-        return torch.mul(z, self.rows, out=scratch).sum(1, keepdim=True)
+        if self.scratch is None:
+            self.scratch = torch.empty_like(self.rows)  # the first chunk is the longest
+        return torch.mul(z, self.rows, out=self.scratch[: len(z)]).sum(1, keepdim=True)
 
     def subtract_from(self, index: int, p: Tensor) -> None:
-        if isinstance(self.coefficient, Tensor):
-            assert self.coefficients is not None
-            p.addcmul_(self.rows, self.coefficients[index], value=-1)
-        else:
+        if isinstance(self.coefficient, float):
             p.sub_(self.rows, alpha=self.coefficient)
+        elif self.coefficients is not None:
+            p.addcmul_(self.rows, self.coefficients[index], value=-1)
+        if self.scale != 1:
+            p.mul_(self.scale)
 
 
 def _converted(rows: Tensor, dtype: torch.dtype, step: int) -> Callable[[int], Tensor]:

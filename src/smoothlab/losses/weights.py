@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+from torch._C import _are_functorch_transforms_active
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +41,7 @@ def keep_rows(
     if look and not _all_inside(labels, num_classes):
         outside = labels[(labels < 0) | (labels >= num_classes)]
         raise IndexError(f"label {outside[0].item()} is out of range for {num_classes} classes")
-    if labels.is_cuda:
+    if labels.is_cuda and not _are_functorch_transforms_active():  # vmap has no rule for it
         torch._assert_async(((labels >= 0) & (labels < num_classes)).all())
     return replace(target, base=labels), kept
 
