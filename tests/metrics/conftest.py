@@ -17,6 +17,15 @@ settings.register_profile(
 settings.load_profile("metrics")
 
 
+@pytest.fixture(scope="package", autouse=True)
+def one_thread():
+    """Small tensors, and a core may be shared: threads would wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def predictions():
     """Draw (n, k) logits and labels that follow a colder softmax of them: an over-confident model."""
