@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import wandb
 from wandb.proto import wandb_internal_pb2
 
 BLOCK, CHUNK_HEADER, FILE_HEADER = 32768, 7, 7
@@ -39,6 +40,7 @@ def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
 
 def read_run(folder: Path) -> dict[str, Any]:
     """Config, history rows, summary, files and exit code of the one offline run below ``folder``."""
+    wandb.teardown()  # ends W&B's writing process, which may still hold the last records
     (path,) = folder.glob("**/*.wandb")
     run: dict[str, Any] = {
         "config": {},
