@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, SoftTarget, soft_cross_entropy
+from smoothlab.losses import chunked
 from smoothlab.targets import PerClass, PerSample
 
 
@@ -176,6 +177,20 @@ def test_a_label_out_of_range_is_an_index_error(loss, label):
         loss(draw(3, 7), SoftTarget(y, 0.1))
     with pytest.raises(IndexError, match="out of range for 7 classes"):
         loss(draw(3, 7), SoftTarget(y, 0.1), reduction="none")
+
+
+def test_chunks_do_not_depend_on_the_number_of_threads(monkeypatch):
+    logits, y = draw(40, 600).float(), labels(40, classes=600)
+    gradients = []
+    for threads in (1, 3, 16):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        monkeypatch.setattr(chunked, "CHUNK_BYTES_PER_THREAD", 600 * 4)
+        assert chunked._rows_per_chunk(600 * 4) == threads
+        leaf = logits.clone().requires_grad_()
+        soft_cross_entropy(leaf, SoftTarget(y, 0.1)).backward()
+        gradients.append(leaf.grad)
+    assert_close(gradients[0], gradients[1], rtol=0, atol=0)
+    assert_close(gradients[0], gradients[2], rtol=0, atol=0)
 
 
 def test_epsilon_changes_from_step_to_step(loss):
