@@ -13,7 +13,7 @@ from smoothlab.losses import chunked, small
 PATHS = ["small", "chunks", "one chunk", "reference"]
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def one_thread():
     """Small tensors on cores that other test processes use too: waiting threads would take most of the time."""
     before = torch.get_num_threads()
