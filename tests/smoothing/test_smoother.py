@@ -48,12 +48,12 @@ def test_own_strengths_and_priors_see_labels_progress_and_detached_logits():
     seen = []
 
     class ByUncertainty:
-        def __call__(self, labels, *, logits, progress):
-            seen.append((labels, logits, progress))
-            return (1 - logits.softmax(-1).amax(-1)) * progress
+        def __call__(self, step):
+            seen.append((step.labels, step.logits, step.progress))
+            return (1 - step.logits.softmax(-1).amax(-1)) * step.progress
 
     class Frequencies:
-        def __call__(self, labels, *, logits, progress):
+        def __call__(self, step):
             return torch.tensor([0.5, 0.25, 0.25])
 
     logits = torch.randn(3, 3, requires_grad=True)
@@ -72,7 +72,7 @@ def test_tensors_of_a_prior_that_is_a_module_are_in_the_smoothers_state():
             super().__init__()
             self.register_buffer("counts", torch.ones(3))
 
-        def forward(self, labels, *, logits, progress):
+        def forward(self, step):
             return self.counts / self.counts.sum()
 
     smoother = Smoother(Constant(0.1), Matrix())

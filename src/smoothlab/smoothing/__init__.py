@@ -2,6 +2,7 @@
 
 from smoothlab.smoothing.priors import Exclusive, Uniform
 from smoothlab.smoothing.smoother import Smoother
+from smoothlab.smoothing.step import Step
 from smoothlab.smoothing.strengths import Constant
 
-__all__ = ["Constant", "Exclusive", "Smoother", "Uniform"]
+__all__ = ["Constant", "Exclusive", "Smoother", "Step", "Uniform"]

@@ -6,22 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from smoothlab.smoothing.step import Step
     from smoothlab.targets import Prior as PriorFactor
 
 
 class Prior(Protocol):
     """What a smoother asks of a prior: one method."""
 
-    def __call__(self, labels: Tensor, *, logits: Tensor | None, progress: float) -> PriorFactor:
-        """The prior factor of a SoftTarget for this step.
-
-        Args:
-            labels: class indices ``(...,)`` or vote distributions ``(..., K)``.
-            logits: the model's output ``(..., K)``, detached, or None where the caller has none.
-            progress: share of the training that is done, in [0, 1].
-        """
+    def __call__(self, step: Step) -> PriorFactor:
+        """The prior factor of a SoftTarget for this step."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,7 @@ class Uniform:
     convention of torch, timm and Keras.
     """
 
-    def __call__(self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0) -> Literal["uniform"]:
+    def __call__(self, step: Step) -> Literal["uniform"]:
         """The uniform factor."""
         return "uniform"
 
@@ -45,6 +38,6 @@ class Exclusive:
     The same targets as :class:`Uniform` with epsilon ``K/(K-1)`` times as large.
     """
 
-    def __call__(self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0) -> Literal["exclusive"]:
+    def __call__(self, step: Step) -> Literal["exclusive"]:
         """The exclusive factor."""
         return "exclusive"

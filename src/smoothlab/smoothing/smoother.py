@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from smoothlab.smoothing.step import Step
 from smoothlab.targets import SoftTarget
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from smoothlab.smoothing.priors import Prior
     from smoothlab.smoothing.strengths import Strength
 
@@ -29,18 +32,26 @@ class Smoother(nn.Module):
         self.strength = strength
         self.prior = prior
 
-    def forward(self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0) -> SoftTarget:
+    def forward(
+        self,
+        labels: Tensor,
+        *,
+        logits: Tensor | None = None,
+        progress: float = 0.0,
+        rows: Tensor | None = None,
+        metadata: Mapping[str, Tensor] | None = None,
+    ) -> SoftTarget:
         """The soft target of a batch.
 
         Args:
             labels: class indices ``(...,)``, or vote distributions ``(..., K)``.
             logits: the model's output ``(..., K)``, for strengths and priors that look at it; detached here.
             progress: share of the training that is done, in [0, 1], for those that change with it.
+            rows: the samples' numbers in the training data ``(...,)``, for those that remember samples.
+            metadata: columns beside features and label, by name, each ``(...,)``, for those that look at them.
         """
-        if logits is not None:
-            logits = logits.detach()
-        epsilon = self.strength(labels, logits=logits, progress=progress)
-        return SoftTarget(labels, epsilon, self.prior(labels, logits=logits, progress=progress))
+        step = Step(labels, None if logits is None else logits.detach(), progress, rows, metadata or {})
+        return SoftTarget(labels, self.strength(step), self.prior(step))
 
     def extra_repr(self) -> str:
         """Strength and prior; those that are modules torch shows by itself."""

@@ -10,18 +10,14 @@ from smoothlab.targets import checked_epsilon
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from smoothlab.smoothing.step import Step
+
 
 class Strength(Protocol):
     """What a smoother asks of a strength: one method."""
 
-    def __call__(self, labels: Tensor, *, logits: Tensor | None, progress: float) -> float | Tensor:
-        """The epsilon of this step: a number in [0, 1), or a tensor with one value per sample.
-
-        Args:
-            labels: class indices ``(...,)`` or vote distributions ``(..., K)``.
-            logits: the model's output ``(..., K)``, detached, or None where the caller has none.
-            progress: share of the training that is done, in [0, 1].
-        """
+    def __call__(self, step: Step) -> float | Tensor:
+        """The epsilon of this step: a number in [0, 1), or a tensor with one value per sample."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,6 @@ class Constant:
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilon", checked_epsilon(self.epsilon))
 
-    def __call__(self, labels: Tensor, *, logits: Tensor | None = None, progress: float = 0.0) -> float:
+    def __call__(self, step: Step) -> float:
         """The constant."""
         return self.epsilon
