@@ -170,7 +170,8 @@ def main() -> None:
             )
             print(lines[-1], flush=True)
     if options.output:
-        options.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
+        heading = "# Training steps through smoothlab against a bare loop\n\nMade by `python benchmarks/loop.py`.\n\n"
+        options.output.with_suffix(".md").write_text(heading + "\n".join(lines) + "\n")
         record = {
             "torch": torch.__version__,
             "threads": options.threads,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from numbers import Real
 from typing import Literal
 
@@ -152,8 +153,7 @@ class SoftTarget:
             others = num_classes if inclusive else num_classes - 1
             row_entropy, at_label = math.log(others), 1 / num_classes if inclusive else 0.0
             if not isinstance(self.epsilon, Tensor):
-                epsilon = torch.tensor(self.epsilon, dtype=torch.float64)
-                return _mixture_entropy(epsilon, row_entropy, at_label).item()
+                return _number_entropy(self.epsilon, row_entropy, at_label)
             return _mixture_entropy(self.epsilon, row_entropy, at_label).where(self._inside(num_classes), 0)
         inside = self._inside(num_classes)
         label = self.base.where(inside, 0)
@@ -288,6 +288,11 @@ def checked_epsilon(value: object) -> float:
     if not 0.0 <= value < 1.0:
         raise InvalidArgument("epsilon", value, EPSILON_RANGE)
     return value
+
+
+@lru_cache(maxsize=1024)  # asked in every step, of the same few numbers
+def _number_entropy(epsilon: float, row_entropy: float, at_label: float) -> float:
+    return _mixture_entropy(torch.tensor(epsilon, dtype=torch.float64), row_entropy, at_label).item()
 
 
 def _mixture_entropy(epsilon: Tensor, row_entropy: float | Tensor, at_label: float | Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class ClassificationTask(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch: net, smoother, loss, record."""
         logits = self.net(batch.features)
-        target = self.smoother(batch.labels, logits=logits.detach(), progress=self.progress)
+        target = self.smoother(batch.labels, logits=logits, progress=self.progress, rows=batch.rows)
         loss = soft_cross_entropy(logits, target, reduction="sum")
         bad_step = self.train_loss.add(
             loss, len(batch), target.entropy(logits.shape[-1]), target.epsilon, self.global_step
