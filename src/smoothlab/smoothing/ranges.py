@@ -1,0 +1,67 @@
+"""Checks of the numbers that strengths and priors are made with."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.targets import EPSILON_RANGE
+
+
+def checked_number(name: str, value: object, expected: str) -> float:
+    """A finite Python number as a float; ``expected`` says in words what the argument may be.
+
+    Raises:
+        InvalidArgument: for nan, inf, text, None and truth values.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise InvalidArgument(name, value, expected)
+    return float(value)
+
+
+def checked_strength(name: str, value: object) -> float:
+    """A number in [0, 1), as every epsilon is.
+
+    Raises:
+        InvalidArgument: for anything else.
+    """
+    number = checked_number(name, value, EPSILON_RANGE)
+    if not 0.0 <= number < 1.0:
+        raise InvalidArgument(name, value, EPSILON_RANGE)
+    return number
+
+
+def checked_positive(name: str, value: object) -> float:
+    """A finite number above 0.
+
+    Raises:
+        InvalidArgument: for anything else.
+    """
+    expected = "a number above 0"
+    number = checked_number(name, value, expected)
+    if number <= 0.0:
+        raise InvalidArgument(name, value, expected)
+    return number
+
+
+def checked_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """One of a few names.
+
+    Raises:
+        InvalidArgument: for anything else.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidArgument(name, value, f"one of {', '.join(choices)}")
+    return value
+
+
+def checked_count(name: str, value: object, least: int) -> int:
+    """An integer of at least ``least``.
+
+    Raises:
+        InvalidArgument: for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidArgument(name, value, f"an integer of at least {least}")
+    return value

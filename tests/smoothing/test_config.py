@@ -1,0 +1,46 @@
+"""The options of smoothing=, smoothing/strength= and smoothing/prior=: each is built and documented."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from smoothlab import Smoother
+from smoothlab.commands.compose import compose_config, plain
+from smoothlab.runs.build import build
+
+CONF = Path(__file__).resolve().parents[2] / "conf" / "smoothing"
+OPTIONS = sorted(path.relative_to(CONF.parent).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
+# What an option needs to be told; it stands in the YAML as a mandatory key.
+NEEDED: dict[str, list[str]] = {}
+
+
+def smoother_of(overrides: list[str]) -> Smoother:
+    return build(plain(compose_config("train", overrides))["smoothing"], "smoothing")
+
+
+def override_of(option: str) -> str:
+    group, _, name = option.rpartition("/")
+    return f"{group}={name}"
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_option_makes_a_smoother_that_makes_targets(option):
+    smoother = smoother_of([override_of(option), *NEEDED.get(option, [])])
+    logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    target = smoother(torch.tensor([0, 1, 1, 0]), logits=logits, progress=0.3, metadata={"agreement": torch.rand(4)})
+    target.validate()
+    assert target.dense(2).sum(1).tolist() == pytest.approx([1.0] * 4)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_file_says_its_command_and_comments_every_key(option):
+    text = (CONF.parent / f"{option}.yaml").read_text()
+    head = text.split("_target_")[0].split("defaults:")[0]
+    assert f"smoothlab train {override_of(option)}" in head
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if line and line[0].isalpha() and not line.startswith(("_target_", "defaults", "epsilon: 0.0")):
+            assert lines[number - 1].startswith("#"), f"{option}: {line} has no comment"
