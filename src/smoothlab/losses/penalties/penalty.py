@@ -1,0 +1,47 @@
+"""What a penalty is, and which classes of a row take part in one."""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import TYPE_CHECKING, Protocol
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.losses.weights import accumulator
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from smoothlab.targets import SoftTarget
+
+
+class Penalty(Protocol):
+    """A term on the logits that is added to the loss of every row."""
+
+    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+        """The penalty of each row.
+
+        Args:
+            logits: ``(..., K)``, of any float type; classes are the last dimension.
+            target: the soft target of the same rows.
+
+        Returns:
+            ``(...)`` in float32 or wider, multiplied by the penalty's own weight, not reduced: rows are weighed,
+            left out and summed with those of the loss, by the caller.
+        """
+
+
+def taking_part(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits ``(..., K)`` in the type that losses are computed in, and which classes are masked by -inf."""
+    return logits.to(accumulator(logits.dtype)), logits == -math.inf
+
+
+def number_of(masked: Tensor, *, but: int = 0) -> Tensor:
+    """How many classes of a row are left ``(...)``, less ``but``; at least 1, so that it can divide a sum."""
+    return (masked.shape[-1] - but - masked.sum(-1)).clamp_min(1)
+
+
+def non_negative(name: str, value: object) -> None:
+    """Raise InvalidArgument unless the value is a finite number >= 0."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+        raise InvalidArgument(name, value, "a finite number >= 0")

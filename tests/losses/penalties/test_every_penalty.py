@@ -1,0 +1,136 @@
+"""What holds for every penalty: rows on their own, wide sums, masked classes that take no part."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from smoothlab import SoftTarget, soft_cross_entropy
+from smoothlab.losses import penalties
+from smoothlab.losses.penalties import ConfidencePenalty
+
+EVERY = {
+    "confidence": ConfidencePenalty(0.3),
+}
+SHIFT_INVARIANT = {"confidence"}
+
+
+@pytest.fixture(params=EVERY)
+def penalty(request):
+    return EVERY[request.param]
+
+
+def draw(*shape, seed=0, scale=4.0, dtype=torch.float64):
+    return (torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * scale).to(dtype)
+
+
+def labels_for(logits):
+    return torch.arange(logits.shape[:-1].numel()).reshape(logits.shape[:-1]) % logits.shape[-1]
+
+
+def value_and_gradient(penalty, logits):
+    logits = logits.detach().clone().requires_grad_()
+    rows = penalty(logits, SoftTarget(labels_for(logits)))
+    rows.sum().backward()
+    return rows.detach(), logits.grad
+
+
+def test_every_one_is_exported_and_tested():
+    classes = {getattr(penalties, name) for name in penalties.__all__} - {penalties.Penalty}
+    assert classes == {type(one) for one in EVERY.values()}
+
+
+def test_a_row_sees_no_other_row(penalty):
+    logits = draw(6, 5)
+    rows, gradient = value_and_gradient(penalty, logits)
+    assert rows.shape == (6,)
+    for i in range(6):
+        row, of_row = value_and_gradient(penalty, logits[i])
+        assert_close(row, rows[i])
+        assert_close(of_row, gradient[i])
+
+
+def test_leading_dimensions_are_kept(penalty):
+    logits = draw(2, 3, 5)
+    rows, _ = value_and_gradient(penalty, logits)
+    assert_close(rows, value_and_gradient(penalty, logits.reshape(6, 5))[0].reshape(2, 3))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_constant_on_all_logits_changes_nothing_where_that_is_said(name):
+    logits = draw(6, 5)
+    rows, gradient = value_and_gradient(EVERY[name], logits)
+    shifted, of_shifted = value_and_gradient(EVERY[name], logits + 7)
+    same = torch.allclose(rows, shifted) and torch.allclose(gradient, of_shifted)
+    assert same == (name in SHIFT_INVARIANT)
+
+
+def test_a_masked_class_is_as_if_it_were_not_there(penalty):
+    logits = draw(6, 5)
+    logits[:, 2] = -math.inf
+    left = [0, 1, 3, 4]
+    rows, gradient = value_and_gradient(penalty, logits)
+    alone, of_alone = value_and_gradient(penalty, logits[:, left])
+    assert_close(rows, alone)
+    assert_close(gradient[:, left], of_alone)
+    assert not gradient[:, 2].any()
+
+
+def test_rows_may_mask_different_classes_and_one_may_mask_all(penalty):
+    logits = draw(4, 5)
+    logits[0, 1] = logits[1, [0, 4]] = logits[2, [0, 1, 2, 3]] = logits[3] = -math.inf
+    rows, gradient = value_and_gradient(penalty, logits)
+    assert rows.isfinite().all()
+    assert gradient.isfinite().all()
+    assert rows[3] == 0
+    assert not gradient[3].any()
+    assert not gradient[logits == -math.inf].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_logits_are_computed_in_float32(penalty, dtype):
+    logits = draw(3, 20000, dtype=dtype)
+    rows, gradient = value_and_gradient(penalty, logits)
+    wide, of_wide = value_and_gradient(penalty, logits.float())
+    assert rows.dtype is torch.float32
+    assert_close(rows, wide)
+    assert_close(gradient, of_wide.to(dtype))
+
+
+def test_float64_stays(penalty):
+    assert value_and_gradient(penalty, draw(3, 4))[0].dtype is torch.float64
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (1, 1), (3, 1), (4, 2), (0, 3)])
+def test_one_row_one_class_two_classes_no_row(penalty, shape):
+    rows, gradient = value_and_gradient(penalty, draw(*shape))
+    assert rows.shape == shape[:-1]
+    assert rows.isfinite().all()
+    assert gradient.isfinite().all()
+
+
+def test_gradient_against_differences(penalty):
+    logits = draw(4, 5).requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: penalty(z, SoftTarget(torch.tensor([0, 1, 2, 3]))), (logits,))
+
+
+def test_labels_that_are_ignored_do_no_harm(penalty):
+    logits = draw(3, 4)
+    target = SoftTarget(torch.tensor([0, -100, 2]))
+    assert_close(penalty(logits, target)[[0, 2]], penalty(logits[[0, 2]], SoftTarget(torch.tensor([0, 2]))))
+    assert penalty(logits, target).isfinite().all()
+
+
+@pytest.mark.parametrize("prior", [None, "exclusive"])
+def test_it_adds_to_the_loss_of_any_soft_target(penalty, prior):
+    logits = draw(4, 5).requires_grad_()
+    votes = SoftTarget(draw(4, 5, seed=1).softmax(-1), 0.2, prior)
+    (soft_cross_entropy(logits, votes, reduction="none") + penalty(logits, votes)).mean().backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_equal_settings_are_equal(penalty):
+    assert eval(repr(penalty), vars(penalties)) == penalty
