@@ -23,7 +23,7 @@ class ConfidencePenalty:
     direction, ``KL(p || uniform) - log K``. It does not change when a constant is added to all logits.
 
     Args:
-        weight: a finite number >= 0; the authors tried 0.1 to 4 (image, language and translation models).
+        weight: a finite number >= 0; the beta of the authors, commonly 0.1 to 1.
 
     A class whose logit is -inf takes no part: it adds 0, and has the gradient 0.
 

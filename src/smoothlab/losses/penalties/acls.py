@@ -1,0 +1,74 @@
+"""ACLS: squared margins, above for the predicted class and below for the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.losses.penalties.penalty import non_negative, number_of, taking_part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from smoothlab.targets import SoftTarget
+
+
+@dataclass(frozen=True)
+class ACLS:
+    """Adaptive and conditional label smoothing, with h the predicted class (the first where several are largest).
+
+        weight * (predicted_weight * max(0, z_h - origin - margin)^2
+                  + other_weight * sum_{k != h} max(0, stop(z_h) - z_k - margin)^2 / (K - 1))
+
+    The gradient grows with the distance beyond the margin, so that the strength of the smoothing adapts to the
+    sample; ``stop`` passes no gradient.
+
+    Args:
+        weight: of the whole, a finite number >= 0; the authors' alpha, 0.1.
+        margin: a distance of logits, a finite number >= 0; the authors take 10.
+        predicted_weight: the authors' first lambda, a finite number >= 0.
+        other_weight: their second lambda, a finite number >= 0.
+        origin: where the predicted logit is measured from: ``"zero"``, as in the published code, which then
+            changes when a constant is added to all logits; or ``"lowest"``, the row's smallest logit, detached,
+            with which it does not.
+
+    A class whose logit is -inf takes no part: it has the gradient 0, is not the lowest, and is not counted in
+    K. With one class left, only its own term is.
+
+    In the published code each of several equal largest logits counts as predicted, while the sum is still divided by
+    one a row, so that a tie doubles the term (and logits in half precision tie often); here there is one
+    predicted class. Its ``ignore_index`` does nothing; here the caller's weight 0 drops a row.
+
+    Raises:
+        InvalidArgument: for a weight or margin that is negative, infinite or no number, and for another origin.
+
+    Source: Park, Noh, Oh, Baek and Ham, "ACLS: Adaptive and Conditional Label Smoothing for Network Calibration",
+    ICCV 2023.
+    """
+
+    weight: float = 0.1
+    margin: float = 10.0
+    predicted_weight: float = 1.0
+    other_weight: float = 0.1
+    origin: Literal["zero", "lowest"] = "zero"
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "margin", "predicted_weight", "other_weight"):
+            non_negative(name, getattr(self, name))
+        if self.origin not in ("zero", "lowest"):
+            raise InvalidArgument("origin", self.origin, "'zero' or 'lowest'")
+
+    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+        """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
+        z, masked = taking_part(logits)
+        top = z.max(-1, keepdim=True).values
+        height = top
+        if self.origin == "lowest":
+            height = top - z.detach().masked_fill(masked, torch.inf).amin(-1, keepdim=True)
+        above = (height - self.margin).relu().squeeze(-1).square()
+        # the predicted class is 0 below itself, and so adds nothing: margins are not negative
+        below = (top.detach() - z - self.margin).masked_fill(masked, 0).relu().square().sum(-1)
+        return self.weight * (self.predicted_weight * above + self.other_weight * below / number_of(masked, but=1))

@@ -1,0 +1,42 @@
+"""The logit penalty: the squared length of the logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smoothlab.losses.penalties.penalty import non_negative, taking_part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from smoothlab.targets import SoftTarget
+
+
+@dataclass(frozen=True)
+class LogitPenalty:
+    """``weight * sum_k z_k^2 / 2``: a weight decay on the logits.
+
+    It looks at the logits themselves and not at their differences, so it changes when a constant is added to
+    all of them, and pulls their mean to 0.
+
+    Args:
+        weight: a finite number >= 0; 0.002 where it was compared with label smoothing.
+
+    A class whose logit is -inf takes no part: it adds 0, and has the gradient 0.
+
+    Raises:
+        InvalidArgument: for a weight that is negative, infinite or no number.
+
+    Source: Dauphin and Cubuk, "Deconstructing the Regularization of BatchNorm", ICLR 2021.
+    """
+
+    weight: float = 0.002
+
+    def __post_init__(self) -> None:
+        non_negative("weight", self.weight)
+
+    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+        """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
+        z, masked = taking_part(logits)
+        return self.weight / 2 * z.masked_fill(masked, 0).square().sum(-1)

@@ -1,0 +1,48 @@
+"""MaxSup: suppresses the largest logit, whether or not it is the label's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smoothlab.losses.penalties.penalty import non_negative, number_of, taking_part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from smoothlab.targets import SoftTarget
+
+
+@dataclass(frozen=True)
+class MaxSup:
+    """``weight * (max_k z_k - mean_k z_k)``.
+
+    Smoothing with epsilon adds ``epsilon * (z_label - mean_k z_k)`` to the cross-entropy, which for a wrong
+    prediction pulls down the label instead of the error. This takes the largest logit in its place, and is the same
+    for a correct prediction. It does not change when a constant is added to all logits. Where several
+    logits are the largest, one of them (the first) has the gradient, as in the original.
+
+    Args:
+        weight: a finite number >= 0. The authors raise it from 0.1 to 0.2 over the training; a schedule makes a new
+            one for its step, ``dataclasses.replace(penalty, weight=...)``, since nothing is kept in it. (Of their
+            two schedules one divides by the number of epochs, and so never reaches its end.)
+
+    A class whose logit is -inf takes no part: it has the gradient 0 and is not counted in the mean. In the
+    original it makes the mean, and the loss, infinite.
+
+    Raises:
+        InvalidArgument: for a weight that is negative, infinite or no number.
+
+    Source: Zhou et al., "MaxSup: Overcoming Representation Collapse in Label Smoothing", NeurIPS 2025.
+    """
+
+    weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        non_negative("weight", self.weight)
+
+    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+        """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
+        z, masked = taking_part(logits)
+        distances = (z.max(-1, keepdim=True).values - z).masked_fill(masked, 0)
+        return self.weight * distances.sum(-1) / number_of(masked)
