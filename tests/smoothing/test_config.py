@@ -30,7 +30,7 @@ def override_of(option: str) -> str:
 def test_each_option_makes_a_smoother_that_makes_targets(option):
     smoother = smoother_of([override_of(option), *NEEDED.get(option, [])])
     logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    target = smoother(torch.tensor([0, 1, 1, 0]), logits=logits, progress=0.3, metadata={"agreement": torch.rand(4)})
+    target = smoother(torch.tensor([0, 1, 1, 0]), logits=logits, progress=0.3)
     target.validate()
     assert target.dense(2).sum(1).tolist() == pytest.approx([1.0] * 4)
 

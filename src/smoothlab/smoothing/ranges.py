@@ -1,9 +1,12 @@
-"""Checks of the numbers that strengths and priors are made with."""
+"""Ranges of the numbers that strengths and priors are made with, and of the epsilons that they make."""
 
 from __future__ import annotations
 
 import math
 from numbers import Real
+
+import torch
+from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.targets import EPSILON_RANGE
@@ -65,3 +68,13 @@ def checked_count(name: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InvalidArgument(name, value, f"an integer of at least {least}")
     return value
+
+
+def clamp_strength(epsilon: Tensor) -> Tensor:
+    """Strengths of samples brought into [0, 1) where they lie, without a look at their values; nan becomes 0.
+
+    Args:
+        epsilon: float tensor of any shape.
+    """
+    below_one = 1.0 - torch.finfo(epsilon.dtype).eps / 2
+    return epsilon.nan_to_num(nan=0.0).clamp(0.0, below_one)

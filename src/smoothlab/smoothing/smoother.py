@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from smoothlab.smoothing.class_info import ClassInfo, NeedsClasses
 from smoothlab.smoothing.step import Step
 from smoothlab.targets import SoftTarget
 
@@ -52,6 +53,16 @@ class Smoother(nn.Module):
         """
         step = Step(labels, None if logits is None else logits.detach(), progress, rows, metadata or {})
         return SoftTarget(labels, self.strength(step), self.prior(step))
+
+    def bind(self, info: ClassInfo) -> None:
+        """Tell the parts that ask for it which classes the training data have, and how often.
+
+        Raises:
+            InvalidArgument: a part does not fit these classes.
+        """
+        for part in (self.strength, self.prior):
+            if isinstance(part, NeedsClasses):
+                part.bind(info)
 
     def extra_repr(self) -> str:
         """Strength and prior; those that are modules torch shows by itself."""

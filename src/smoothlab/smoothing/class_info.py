@@ -1,0 +1,37 @@
+"""What the training data say about the classes, for strengths and priors that ask for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from smoothlab.errors import InvalidArgument
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """The classes of the training data.
+
+    Args:
+        class_names: K names, in the order of the logits.
+        class_counts: K numbers of training samples, over all ranks: the same on each of them.
+
+    Raises:
+        InvalidArgument: for lists of different lengths.
+    """
+
+    class_names: list[str]
+    class_counts: list[int]
+
+    def __post_init__(self) -> None:
+        if len(self.class_counts) != len(self.class_names):
+            expected = f"{len(self.class_names)} numbers, one for each class name"
+            raise InvalidArgument("class_counts", self.class_counts, expected)
+
+
+@runtime_checkable
+class NeedsClasses(Protocol):
+    """A strength or prior that learns about the classes before the training begins."""
+
+    def bind(self, info: ClassInfo) -> None:
+        """Take what is needed; called once, before the first step, and again without harm."""

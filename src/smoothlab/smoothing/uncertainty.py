@@ -1,0 +1,88 @@
+"""Strength by the model's own uncertainty about each sample."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.smoothing.ranges import checked_choice, checked_strength, clamp_strength
+
+if TYPE_CHECKING:
+    from smoothlab.smoothing.step import Step
+
+Measure = Literal["entropy", "max_probability", "margin"]
+MEASURES = ("entropy", "max_probability", "margin")
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Epsilon of a sample by how uncertain the model is about it: ``low + (high - low) * u``, u in [0, 1].
+
+    Of the K classes whose logits are not -inf, with p = softmax(logits) and its two largest entries p1 >= p2:
+
+    - ``entropy``: ``u = H(p) / log K``
+    - ``max_probability``: ``u = (1 - p1) K / (K - 1)``
+    - ``margin``: ``u = 1 - (p1 - p2)``
+
+    u is 0 for a certain model and 1 for one that holds all classes for equally likely. The logits come detached, so
+    no gradient flows through epsilon. A row of logits with a nan gets ``low``.
+
+    No single publication: the strength by instance goes back to Maher and Kull, "Instance-based Label Smoothing for
+    Better Calibrated Classification Networks", ICMLA 2021, whose measure is a teacher's.
+
+    Args:
+        measure: of uncertainty, one of the three.
+        low: epsilon where the model is certain, in [0, 1).
+        high: epsilon where it is entirely uncertain, in [0, 1); below ``low``, certain samples are smoothed more.
+
+    Raises:
+        InvalidArgument: for an argument outside its range, and in a step without logits.
+    """
+
+    measure: Measure
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        checked_choice("measure", self.measure, MEASURES)
+        for name in ("low", "high"):
+            object.__setattr__(self, name, checked_strength(name, getattr(self, name)))
+
+    def __call__(self, step: Step) -> Tensor:
+        """Epsilon ``(...,)`` of logits ``(..., K)``, in float32 or wider."""
+        if step.logits is None:
+            raise InvalidArgument("logits", None, "the model's output: the strength depends on its uncertainty")
+        share = uncertainty(step.logits, self.measure).nan_to_num(nan=0.0)
+        return clamp_strength(torch.lerp(torch.full_like(share, self.low), torch.full_like(share, self.high), share))
+
+
+def uncertainty(logits: Tensor, measure: Measure) -> Tensor:
+    """How uncertain a model is: 0 certain, 1 all classes equally likely.
+
+    Args:
+        logits: ``(..., K)`` of any float type; a class with the logit -inf does not count as one.
+        measure: see :class:`Uncertainty`.
+
+    Returns:
+        ``(...,)`` in float32 or wider; 0 where fewer than two classes are left.
+    """
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    if logits.shape[-1] < 2:
+        return logits.new_zeros(logits.shape[:-1], dtype=dtype)
+    probabilities = torch.softmax(logits, -1, dtype)
+    if measure == "margin":
+        two = probabilities.topk(2, -1).values
+        return (1.0 - (two[..., 0] - two[..., 1])).where(two[..., 0] < 1.0, 0.0).clamp(0.0, 1.0)
+    classes = (logits != -math.inf).sum(-1).to(dtype)
+    if measure == "entropy":
+        most = classes.clamp_min(2.0).log()
+        share = torch.special.entr(probabilities).sum(-1) / most
+    else:
+        most = 1.0 - 1.0 / classes.clamp_min(2.0)
+        share = (1.0 - probabilities.amax(-1)) / most
+    return share.clamp(0.0, 1.0)
