@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.losses.penalties.penalty import non_negative, number_of, taking_part
+from smoothlab.losses.penalties.penalty import number_of, taking_part
+from smoothlab.losses.settings import check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +58,7 @@ class ACLS:
 
     def __post_init__(self) -> None:
         for name in ("weight", "margin", "predicted_weight", "other_weight"):
-            non_negative(name, getattr(self, name))
+            check_number(name, getattr(self, name), at_least=0)
         if self.origin not in ("zero", "lowest"):
             raise InvalidArgument("origin", self.origin, "'zero' or 'lowest'")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from smoothlab.losses.penalties.penalty import non_negative, taking_part
+from smoothlab.losses.penalties.penalty import taking_part
+from smoothlab.losses.settings import check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +41,7 @@ class ConfidencePenalty:
     weight: float = 0.1
 
     def __post_init__(self) -> None:
-        non_negative("weight", self.weight)
+        check_number("weight", self.weight, at_least=0)
 
     def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smoothlab.losses.penalties.penalty import non_negative, taking_part
+from smoothlab.losses.penalties.penalty import taking_part
+from smoothlab.losses.settings import check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +35,7 @@ class LogitPenalty:
     weight: float = 0.002
 
     def __post_init__(self) -> None:
-        non_negative("weight", self.weight)
+        check_number("weight", self.weight, at_least=0)
 
     def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""

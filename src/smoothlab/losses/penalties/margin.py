@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smoothlab.losses.penalties.penalty import non_negative, number_of, taking_part
+from smoothlab.losses.penalties.penalty import number_of, taking_part
+from smoothlab.losses.settings import check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,8 +43,8 @@ class MarginPenalty:
     margin: float = 10.0
 
     def __post_init__(self) -> None:
-        non_negative("weight", self.weight)
-        non_negative("margin", self.margin)
+        check_number("weight", self.weight, at_least=0)
+        check_number("margin", self.margin, at_least=0)
 
     def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import TYPE_CHECKING, Protocol
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.losses.weights import accumulator
 
 if TYPE_CHECKING:
@@ -39,9 +37,3 @@ def taking_part(logits: Tensor) -> tuple[Tensor, Tensor]:
 def number_of(masked: Tensor, *, but: int = 0) -> Tensor:
     """How many classes of a row are left ``(...)``, less ``but``; at least 1, so that it can divide a sum."""
     return (masked.shape[-1] - but - masked.sum(-1)).clamp_min(1)
-
-
-def non_negative(name: str, value: object) -> None:
-    """Raise InvalidArgument unless the value is a finite number >= 0."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
-        raise InvalidArgument(name, value, "a finite number >= 0")
