@@ -136,7 +136,7 @@ def time_ratios(rows: int, classes: int, threads: int, rounds: int) -> dict[str,
 def peak_growth(rows: int, classes: int, name: str) -> float:
     """Growth of the peak resident size over one step in this process, in multiples of the logits."""
     torch.set_num_threads(1)
-    small, found = ways(8, 4)
+    small, found = ways(64, 1000, dense=False)  # large enough for the code that the large shapes run
     step(small, found[name])  # what the first step of a process loads
     z, found = ways(rows, classes, dense=False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
