@@ -9,12 +9,18 @@ import torch
 
 from smoothlab import Smoother
 from smoothlab.commands.compose import compose_config, plain
+from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "smoothing"
 OPTIONS = sorted(path.relative_to(CONF.parent).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
 # What an option needs to be told; it stands in the YAML as a mandatory key.
-NEEDED: dict[str, list[str]] = {}
+NEEDED: dict[str, list[str]] = {
+    "smoothing/prior/vector": ["smoothing.prior.weights=[3,1]"],
+    "smoothing/prior/class_frequency": ["smoothing.prior.counts=[357,212]"],
+    "smoothing/prior/zipf": ["smoothing.prior.counts=[357,212]"],
+    "smoothing/prior/similarity": ["smoothing.prior.matrix=[[1,0.2],[0.2,1]]"],
+}
 
 
 def smoother_of(overrides: list[str]) -> Smoother:
@@ -44,3 +50,9 @@ def test_each_file_says_its_command_and_comments_every_key(option):
     for number, line in enumerate(lines):
         if line and line[0].isalpha() and not line.startswith(("_target_", "defaults", "epsilon: 0.0")):
             assert lines[number - 1].startswith("#"), f"{option}: {line} has no comment"
+
+
+@pytest.mark.parametrize("option", sorted(NEEDED))
+def test_what_an_option_needs_is_named_in_one_line(option):
+    with pytest.raises(UserMistake, match=r"^smoothing\.\w+\.\w+: missing; give it as smoothing\.\w+\.\w+=\.\.\.$"):
+        smoother_of([override_of(option)])

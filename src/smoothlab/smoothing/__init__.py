@@ -1,17 +1,26 @@
 """Smoothers: how much mass leaves the label (strength), and where it goes (prior)."""
 
 from smoothlab.smoothing.by_class import ByClass
+from smoothlab.smoothing.class_distance import ClassDistance
+from smoothlab.smoothing.class_frequency import ClassFrequency
 from smoothlab.smoothing.class_info import ClassInfo
 from smoothlab.smoothing.column import Column, ColumnTable
+from smoothlab.smoothing.ordinal import Ordinal
 from smoothlab.smoothing.priors import Exclusive, Uniform
 from smoothlab.smoothing.schedules import Cosine, Exponential, Linear, Schedule, Stepwise
+from smoothlab.smoothing.similarity import Similarity
 from smoothlab.smoothing.smoother import Smoother
+from smoothlab.smoothing.sord import Sord
 from smoothlab.smoothing.step import Step
 from smoothlab.smoothing.strengths import Constant
 from smoothlab.smoothing.uncertainty import Uncertainty
+from smoothlab.smoothing.vector import Vector
+from smoothlab.smoothing.zipf import Zipf
 
 __all__ = [
     "ByClass",
+    "ClassDistance",
+    "ClassFrequency",
     "ClassInfo",
     "Column",
     "ColumnTable",
@@ -20,10 +29,15 @@ __all__ = [
     "Exclusive",
     "Exponential",
     "Linear",
+    "Ordinal",
     "Schedule",
+    "Similarity",
     "Smoother",
+    "Sord",
     "Step",
     "Stepwise",
     "Uncertainty",
     "Uniform",
+    "Vector",
+    "Zipf",
 ]

@@ -1,0 +1,49 @@
+"""A prior by how similar classes are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from smoothlab.smoothing.distribution import check_classes, checked_weights, normalised
+from smoothlab.smoothing.ranges import checked_positive
+from smoothlab.smoothing.table import Table
+
+if TYPE_CHECKING:
+    from smoothlab.smoothing.class_info import ClassInfo
+    from smoothlab.smoothing.step import Step
+    from smoothlab.targets import PerClass
+
+
+class Similarity:
+    """The mass of label y goes to class k by a given similarity: ``matrix[y, k] ** power``, divided by the row's sum.
+
+    With a similarity of 1 on the diagonal part of the mass stays with the label; a diagonal of 0 sends it all to the
+    other classes. A confusion matrix of counts, rows by true class, will do as well.
+
+    Args:
+        matrix: K rows of K numbers >= 0, none of the rows all 0, in the order of the logits.
+        power: above 0; above 1 it favours the most similar classes.
+
+    Raises:
+        InvalidArgument: for arguments outside their range; on binding, for another K than the data's.
+
+    Source: Liu and JaJa, "Class-Similarity Based Label Smoothing for Confidence Calibration", ICANN 2021.
+    """
+
+    def __init__(self, matrix: Sequence[Sequence[float]] | Tensor, power: float = 1.0) -> None:
+        self.power = checked_positive("power", power)
+        self._table = Table(normalised("matrix", checked_weights("matrix", matrix, 2) ** self.power))
+
+    def bind(self, info: ClassInfo) -> None:
+        """Check the number of classes."""
+        check_classes("matrix", len(self._table.values), info.class_names)
+
+    def __call__(self, step: Step) -> PerClass:
+        """The matrix of distributions, whose row the label picks."""
+        return self._table.per_class(step)
+
+    def __repr__(self) -> str:
+        return f"Similarity({len(self._table.values)} classes, power={self.power})"

@@ -1,0 +1,76 @@
+"""A prior by frequency rank: Zipf's law."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.smoothing.distribution import check_classes, checked_weights, normalised
+from smoothlab.smoothing.ranges import checked_positive
+from smoothlab.smoothing.table import Table
+
+if TYPE_CHECKING:
+    from smoothlab.smoothing.class_info import ClassInfo
+    from smoothlab.smoothing.step import Step
+
+
+class Zipf:
+    """The mass goes to the classes by the rank of their frequency: ``pi_k ∝ 1 / rank_k ** power``.
+
+    The most frequent class has rank 1; classes with the same count share the best of their ranks. The label's own class
+    is included.
+
+    Args:
+        power: above 0; 1 is Zipf's law.
+        counts: K numbers of training samples in the order of the logits, or None: those that the smoother is bound to.
+
+    Raises:
+        InvalidArgument: for arguments outside their range, on binding for another K than the data's, and in a step
+            where neither counts nor data are known.
+
+    Source: the law and its treatment of ties as in Liang et al., "Efficient One Pass Self-distillation with Zipf's
+    Label Smoothing", ECCV 2022, who rank the model's logits of each sample where this prior ranks counts.
+    """
+
+    def __init__(self, power: float, counts: Sequence[float] | Tensor | None = None) -> None:
+        self.power = checked_positive("power", power)
+        self._given = counts is not None
+        self._table = None if counts is None else self._table_of(counts)
+
+    def _table_of(self, counts: object) -> Table:
+        return Table(normalised("counts", zipf_weights(checked_weights("counts", counts, 1), self.power)))
+
+    def bind(self, info: ClassInfo) -> None:
+        """Take the data's counts, unless counts were given."""
+        if self._table is not None and self._given:
+            check_classes("counts", len(self._table.values), info.class_names)
+        else:
+            self._table = self._table_of(info.class_counts)
+
+    def __call__(self, step: Step) -> Tensor:
+        """The distribution ``(K,)``."""
+        if self._table is None:
+            raise InvalidArgument("counts", None, "a number a class, or Smoother.bind with those of the data")
+        return self._table.at(step)
+
+    def __repr__(self) -> str:
+        return f"Zipf(power={self.power})"
+
+
+def zipf_weights(scores: Tensor, power: float = 1.0) -> Tensor:
+    """``1 / rank ** power`` of each score among its row's, not normalised.
+
+    Args:
+        scores: ``(..., K)``; the highest has rank 1, and equal ones share the best of their ranks.
+        power: above 0.
+
+    Returns:
+        ``(..., K)`` in float32 or wider.
+    """
+    ascending = scores.sort(-1).values
+    above = scores.shape[-1] - torch.searchsorted(ascending, scores.contiguous(), right=True)
+    return (above + 1).to(torch.promote_types(scores.dtype, torch.float32)) ** -power
