@@ -1,16 +1,22 @@
 """Losses that take soft targets."""
 
+from smoothlab.losses.binary import smoothed_binary_labels, soft_binary_cross_entropy
 from smoothlab.losses.cross_entropy import soft_cross_entropy
 from smoothlab.losses.focal import DualFocal, Focal, SampleDependentFocal
 from smoothlab.losses.logit_norm import LogitNorm, normalized_logits
+from smoothlab.losses.mixing import CutMix, Mixup
 from smoothlab.losses.poly import Poly1
 
 __all__ = [
+    "CutMix",
     "DualFocal",
     "Focal",
     "LogitNorm",
+    "Mixup",
     "Poly1",
     "SampleDependentFocal",
     "normalized_logits",
+    "smoothed_binary_labels",
+    "soft_binary_cross_entropy",
     "soft_cross_entropy",
 ]
