@@ -89,6 +89,22 @@ def test_dual_focal_against_a_search_through_all_classes():
         assert row.item() == pytest.approx(sum(terms), rel=1e-10)
 
 
+def test_dual_focal_of_plain_labels_is_that_of_their_one_hot_form():
+    """The first needs one maximum a row, the second sorts it."""
+    labels = torch.arange(9) % 6
+    logits = torch.randn(9, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).round(decimals=1)
+    logits[2, 4] = -math.inf
+    gradients, values = [], []
+    for base in (labels, F.one_hot(labels, 6).double()):
+        z = logits.clone().requires_grad_()
+        rows = DualFocal(3.0)(z, SoftTarget(base))
+        rows.sum().backward()
+        values.append(rows.detach())
+        gradients.append(z.grad)
+    assert_close(*values)
+    assert_close(*gradients)
+
+
 def test_a_soft_target_weighs_each_class_by_its_own_probability():
     p, q = number([0.5, 0.3, 0.2]), number([[0.6, 0.3, 0.1]])
     rows = Focal(2.0)(p.log().unsqueeze(0), SoftTarget(q))
