@@ -11,15 +11,18 @@ from smoothlab import Smoother
 from smoothlab.commands.compose import compose_config, plain
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
+from smoothlab.smoothing import ClassInfo
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "smoothing"
 OPTIONS = sorted(path.relative_to(CONF.parent).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
+UNIFORM = {"_target_": "smoothlab.smoothing.Uniform"}
 # What an option needs to be told; it stands in the YAML as a mandatory key.
 NEEDED: dict[str, list[str]] = {
     "smoothing/prior/vector": ["smoothing.prior.weights=[3,1]"],
     "smoothing/prior/class_frequency": ["smoothing.prior.counts=[357,212]"],
     "smoothing/prior/zipf": ["smoothing.prior.counts=[357,212]"],
     "smoothing/prior/similarity": ["smoothing.prior.matrix=[[1,0.2],[0.2,1]]"],
+    "smoothing/prior/tree": ["smoothing.prior.tree=[a,b]", "smoothing.prior.classes=[b,a]"],
 }
 
 
@@ -56,3 +59,28 @@ def test_each_file_says_its_command_and_comments_every_key(option):
 def test_what_an_option_needs_is_named_in_one_line(option):
     with pytest.raises(UserMistake, match=r"^smoothing\.\w+\.\w+: missing; give it as smoothing\.\w+\.\w+=\.\.\.$"):
         smoother_of([override_of(option)])
+
+
+@pytest.mark.parametrize(
+    "strength",
+    [
+        {"_target_": "smoothlab.smoothing.ByClass", "epsilon": [0.2, 0.1]},
+        {"_target_": "smoothlab.smoothing.ByClass", "epsilon": {"malignant": 0.2}, "default": 0.1},
+        {"_target_": "smoothlab.smoothing.ColumnTable", "column": "source", "values": {0: 0.2, 1: 0.1}, "default": 0.0},
+        {
+            "_target_": "smoothlab.smoothing.Column",
+            "column": "source",
+            "formula": "falling",
+            "minimum": 0,
+            "maximum": 1,
+            "low": 0.1,
+            "high": 0.2,
+            "missing": 0.1,
+        },
+    ],
+)
+def test_strengths_without_an_option_can_be_written_in_a_config(strength):
+    built = build({"_target_": "smoothlab.smoothing.Smoother", "strength": strength, "prior": UNIFORM}, "smoothing")
+    built.bind(ClassInfo(["malignant", "benign"], [212, 357]))
+    target = built(torch.tensor([0, 1]), metadata={"source": torch.tensor([0, 1])})
+    assert target.epsilon.tolist() == pytest.approx([0.2, 0.1])

@@ -4,6 +4,7 @@ from smoothlab.smoothing.by_class import ByClass
 from smoothlab.smoothing.class_distance import ClassDistance
 from smoothlab.smoothing.class_frequency import ClassFrequency
 from smoothlab.smoothing.class_info import ClassInfo
+from smoothlab.smoothing.class_tree import ClassTree
 from smoothlab.smoothing.column import Column, ColumnTable
 from smoothlab.smoothing.ordinal import Ordinal
 from smoothlab.smoothing.priors import Exclusive, Uniform
@@ -13,6 +14,7 @@ from smoothlab.smoothing.smoother import Smoother
 from smoothlab.smoothing.sord import Sord
 from smoothlab.smoothing.step import Step
 from smoothlab.smoothing.strengths import Constant
+from smoothlab.smoothing.tree import Tree
 from smoothlab.smoothing.uncertainty import Uncertainty
 from smoothlab.smoothing.vector import Vector
 from smoothlab.smoothing.zipf import Zipf
@@ -22,6 +24,7 @@ __all__ = [
     "ClassDistance",
     "ClassFrequency",
     "ClassInfo",
+    "ClassTree",
     "Column",
     "ColumnTable",
     "Constant",
@@ -36,6 +39,7 @@ __all__ = [
     "Sord",
     "Step",
     "Stepwise",
+    "Tree",
     "Uncertainty",
     "Uniform",
     "Vector",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,11 +30,11 @@ class ByClass:
             number, or another K; in a step, for numbers by name that no data were bound to.
     """
 
-    def __init__(self, epsilon: Sequence[float] | Mapping[str, float], default: float | None = None) -> None:
+    def __init__(self, epsilon: Sequence[float] | dict, default: float | None = None) -> None:
         self.epsilon = epsilon
         self.default = None if default is None else checked_strength("default", default)
         self._table: Table | None = None
-        if isinstance(epsilon, Mapping):
+        if isinstance(epsilon, dict):
             self._by_name = {str(name): checked_strength(f"epsilon.{name}", one) for name, one in epsilon.items()}
         elif isinstance(epsilon, Sequence) and not isinstance(epsilon, str) and len(epsilon):
             self._fill([checked_strength(f"epsilon[{index}]", one) for index, one in enumerate(epsilon)])
@@ -46,7 +46,7 @@ class ByClass:
 
     def bind(self, info: ClassInfo) -> None:
         """Learn which class has which name."""
-        if not isinstance(self.epsilon, Mapping):
+        if not isinstance(self.epsilon, dict):
             if len(self.epsilon) != len(info.class_names):
                 raise InvalidArgument("epsilon", list(self.epsilon), f"{len(info.class_names)} numbers, one a class")
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -93,7 +94,7 @@ class ColumnTable:
         self.default = checked_strength("default", default)
         if not isinstance(values, Mapping) or not values:
             raise InvalidArgument("values", values, "epsilon by value of the column, such as {0: 0.02, 1: 0.2}")
-        keys = [checked_number("values", key, "numbers as keys, as the column holds them") for key in values]
+        keys = [_key(key) for key in values]
         epsilons = [checked_strength(f"values.{key}", epsilon) for key, epsilon in values.items()]
         self._keys = Table(torch.tensor(keys, dtype=torch.float64))
         self._changes = Table(torch.tensor(epsilons, dtype=torch.float64) - self.default)
@@ -119,3 +120,10 @@ def column_of(step: Step, name: str) -> Tensor:
     values = step.metadata[name]
     wide = values.dtype in (torch.float64, torch.int64, torch.int32)
     return values.to(step.labels.device, torch.float64 if wide else torch.float32)
+
+
+def _key(key: object) -> float:
+    if isinstance(key, str):  # configs turn keys into text
+        with suppress(ValueError):
+            key = float(key)
+    return checked_number("values", key, "numbers as keys, as the column holds them")

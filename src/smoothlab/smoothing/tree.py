@@ -1,0 +1,122 @@
+"""A prior by a tree of classes: the mass goes to the label's relatives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.smoothing.class_tree import SEPARATOR, ClassTree, split_path
+from smoothlab.smoothing.ranges import checked_number
+from smoothlab.smoothing.table import Table
+from smoothlab.smoothing.tree_file import read_tree
+
+if TYPE_CHECKING:
+    from smoothlab.smoothing.class_info import ClassInfo
+    from smoothlab.smoothing.step import Step
+    from smoothlab.targets import PerClass
+
+
+class Tree:
+    """The mass of label y goes to class k as ``exp(-beta * d(k, y))``, normalised over the K classes, y included.
+
+    d is the height of the lowest common ancestor of the two, divided by the largest such height among the K classes, so
+    that it lies in [0, 1]. The original takes this distribution alone as the target: that is a strength just below 1. A
+    smaller epsilon mixes it with the label.
+
+    Args:
+        tree: a :class:`ClassTree`; nested names, as :meth:`ClassTree.from_nested` takes them; or a YAML or JSON file of
+            such.
+        beta: >= 0; larger keeps the mass nearer to the label, 0 is uniform. Published: 4 to 30.
+        classes: the K classes by name or path in the order of the logits, or None: those that the smoother is bound to.
+
+    Raises:
+        InvalidArgument: for arguments outside their range, classes that are no nodes, or a tree that is none; on
+            binding, for classes of the data that are no nodes; in a step where the classes are not known.
+
+    Source: Bertinetto et al., "Making Better Mistakes: Leveraging Class Hierarchies with Deep Networks", CVPR 2020.
+    """
+
+    def __init__(
+        self, tree: ClassTree | dict | list | str | Path, beta: float, classes: Sequence[str] | None = None
+    ) -> None:
+        if isinstance(tree, str | Path):
+            tree = read_tree(tree)
+        elif isinstance(tree, dict | list):
+            tree = ClassTree.from_nested(tree)
+        if not isinstance(tree, ClassTree):
+            raise InvalidArgument("tree", tree, "a ClassTree, nested names, or a file of them")
+        self.tree = tree
+        self.beta = checked_number("beta", beta, "a number >= 0")
+        if self.beta < 0:
+            raise InvalidArgument("beta", beta, "a number >= 0")
+        self.classes = None if classes is None else list(classes)
+        self._table = None if classes is None else self._table_of(self.tree.nodes(classes))
+
+    @classmethod
+    def from_paths(cls, paths: Iterable[str], beta: float, separator: str = SEPARATOR) -> Tree:
+        """By paths such as ``"Footwear > Boots"``, one a class in the order of the logits."""
+        paths = list(paths)
+        tree = ClassTree.from_paths(paths, separator)
+        return cls(tree, beta, [f" {SEPARATOR} ".join(split_path(path, separator)) for path in paths])
+
+    @classmethod
+    def from_parents(
+        cls,
+        pairs: Mapping[str, str | None] | Iterable[tuple[str, str | None]],
+        beta: float,
+        classes: Sequence[str] | None = None,
+    ) -> Tree:
+        """By pairs (child, parent)."""
+        return cls(ClassTree.from_parents(pairs), beta, classes)
+
+    def _table_of(self, nodes: Sequence[int]) -> Table:
+        return Table(soft_labels(self.tree.distances(nodes), self.beta))
+
+    def bind(self, info: ClassInfo) -> None:
+        """Take the order of the data's classes.
+
+        Classes that were given in the constructor may be the same in another order. Where the data know their classes
+        by other names altogether, the given order stays.
+        """
+        try:
+            self._table = self._table_of(self.tree.nodes(info.class_names))
+        except InvalidArgument:
+            strangers = not any(self._knows(name) for name in info.class_names)
+            if self.classes is None or not strangers or len(self.classes) != len(info.class_names):
+                raise
+
+    def _knows(self, name: str) -> bool:
+        try:
+            self.tree.node(name)
+        except InvalidArgument:
+            return False
+        return True
+
+    def __call__(self, step: Step) -> PerClass:
+        """The matrix of soft labels, whose row the label picks."""
+        if self._table is None:
+            expected = "the classes in the order of the logits, or Smoother.bind with those of the data"
+            raise InvalidArgument("classes", None, expected)
+        return self._table.per_class(step)
+
+    def __repr__(self) -> str:
+        return f"Tree({len(self.tree.leaves)} leaves, height {self.tree.heights[0]}, beta={self.beta})"
+
+
+def soft_labels(distances: Tensor, beta: float) -> Tensor:
+    """``softmax(-beta * d / max d)`` of each row.
+
+    Args:
+        distances: ``(K, K)``, symmetric; all 0 where there is one class.
+        beta: >= 0.
+
+    Returns:
+        ``(K, K)``, rows summing to 1.
+    """
+    largest = distances.max()
+    return torch.softmax(-beta * distances / largest.where(largest > 0, 1.0), 1)

@@ -1,0 +1,52 @@
+"""Class trees in files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.smoothing.class_tree import ClassTree
+
+
+def read_tree(file: str | Path) -> ClassTree:
+    """A tree of nested names in a YAML or JSON file, as :meth:`ClassTree.from_nested` takes them.
+
+    Raises:
+        InvalidArgument: there is no such file, it is neither YAML nor JSON, or a name stands twice below one parent.
+    """
+    path = Path(file)
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        raise InvalidArgument("tree", str(file), "nested names, or a .yaml, .yml or .json file of them")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            nested = json.loads(text, object_pairs_hook=_pairs)
+        else:
+            nested = yaml.load(text, _UniqueKeys)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise InvalidArgument("tree", str(file), f"a file that can be read ({error.strerror})") from None
+    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        raise InvalidArgument("tree", str(file), f"YAML or JSON ({' '.join(str(error).split())})") from None
+    return ClassTree.from_nested(nested)
+
+
+def _pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A mapping; a key that is there twice is an error, where parsers keep the last one and lose a branch."""
+    mapping: dict[Any, Any] = {}
+    for key, value in pairs:
+        if key in mapping:
+            raise InvalidArgument("tree", key, "a name once below one parent")
+        mapping[key] = value
+    return mapping
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Mappings as they are read."""
+        return _pairs(
+            [(self.construct_object(key, True), self.construct_object(value, True)) for key, value in node.value]
+        )
