@@ -18,6 +18,7 @@ OPTIONS = sorted(path.relative_to(CONF.parent).with_suffix("").as_posix() for pa
 UNIFORM = {"_target_": "smoothlab.smoothing.Uniform"}
 # What an option needs to be told; it stands in the YAML as a mandatory key.
 NEEDED: dict[str, list[str]] = {
+    "smoothing/prior": ["smoothing.prior.counts=[357,212]"],
     "smoothing/prior/vector": ["smoothing.prior.weights=[3,1]"],
     "smoothing/prior/class_frequency": ["smoothing.prior.counts=[357,212]"],
     "smoothing/prior/zipf": ["smoothing.prior.counts=[357,212]"],
