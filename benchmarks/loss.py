@@ -48,11 +48,15 @@ LARGE = [(4096, 1000), (2048, 8000), (2048, 32000), (512, 128000)]
 LIMITS = {(256, 2): 1.8, (256, 10): 1.5, (128, 1000): 1.5} | dict.fromkeys(LARGE, 0.8)
 MEMORY_LIMIT = 1.1
 OURS = ["uniform", "exclusive", "vector", "matrix", "by sample", "votes"]
+MEASURED_MEMORY = ["cross-entropy", "uniform", "vector", "torch smoothing", "dense q", "one-hot KLDiv"]
 PEERS = ["torch smoothing", "dense q", "one-hot KLDiv"]
-PEER_NOTES = {
+NOTES = {
     "torch smoothing": "F.cross_entropy(label_smoothing=0.1)",
     "dense q": "the target multiplied out in each step, into F.cross_entropy",
     "one-hot KLDiv": "log_softmax, full, scatter, KLDivLoss, as in many tutorials",
+    "by sample": "uniform prior, one epsilon for each sample",
+    "votes": "a dense base that exists beforehand",
+    "memory": "default: glibc as it comes, which gives memory back by chance; kept: an allocator that keeps it",
 }
 KEPT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 32), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}  # glibc
 MATRIX_CLASSES = 8000  # a (K, K) prior beyond is larger than the logits
@@ -216,6 +220,30 @@ def misses(results: list[dict[str, Any]], memory: list[dict[str, Any]]) -> list[
     return found
 
 
+def report(record: dict[str, Any]) -> list[str]:
+    """The lines of the page."""
+    results, memory = record["times"], record["memory"]
+    return [
+        "# Soft cross-entropy, forward + backward, float32",
+        "",
+        record["machine"],
+        "",
+        f"Medians of paired ratios to F.cross_entropy without smoothing ({record['rounds']} rounds, a third of them for "
+        "the largest shapes). One thread: CPU time. Two threads: wall time, on a machine that is otherwise idle; beside "
+        "another busy process the chunked loss, which has more parallel loops to wait for, took up to 4 x.",
+        "",
+        *time_table(results),
+        "",
+        *(f"- {name}: {note}" for name, note in NOTES.items()),
+        "",
+        "Growth of the peak resident size over one step, in multiples of the logits (limit 1.1):",
+        "",
+        *memory_table(memory, MEASURED_MEMORY),
+        "",
+        "Beyond a limit: " + ("; ".join(misses(results, memory)) or "nothing") + ".",
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=21)
@@ -241,35 +269,16 @@ def main() -> None:
             one = in_fresh_process(*arguments, environment=KEPT if allocator == "kept" else None)
             results.append({"memory": allocator, **one})
             print("\n".join(time_table(results[-1:])[2:] if len(results) > 1 else time_table(results)), flush=True)
-    names = ["cross-entropy", "uniform", "vector", "torch smoothing", "dense q", "one-hot KLDiv"]
     memory = [
-        {"rows": rows, "classes": classes, "growth": memory_growth(rows, classes, names)} for rows, classes in LARGE
+        {"rows": rows, "classes": classes, "growth": memory_growth(rows, classes, MEASURED_MEMORY)}
+        for rows, classes in LARGE
     ]
-    beyond = misses(results, memory)
-    lines = [
-        "# Soft cross-entropy, forward + backward, float32",
-        "",
-        machine(),
-        "",
-        f"Medians of paired ratios to F.cross_entropy without smoothing ({options.rounds} rounds, a third of them for "
-        "the largest). One thread: CPU time; two: wall time.",
-        "",
-        *time_table(results),
-        "",
-        *(f"- {name}: {note}" for name, note in PEER_NOTES.items()),
-        "- by sample: uniform prior, one epsilon for each sample; votes: a dense base that exists beforehand",
-        "",
-        "Growth of the peak resident size over one step, in multiples of the logits (limit 1.1):",
-        "",
-        *memory_table(memory, names),
-        "",
-        "Beyond a limit: " + ("; ".join(beyond) or "nothing") + ".",
-    ]
+    record = {"machine": machine(), "rounds": options.rounds, "times": results, "memory": memory}
+    lines = report(record)
     print("\n".join(lines[-(6 + len(memory)) :]))
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
-        record = {"machine": machine(), "rounds": options.rounds, "times": results, "memory": memory, "beyond": beyond}
         options.output.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
 
 
