@@ -228,8 +228,9 @@ def report(record: dict[str, Any]) -> list[str]:
         "",
         record["machine"],
         "",
-        f"Medians of paired ratios to F.cross_entropy without smoothing ({record['rounds']} rounds, a third of them for "
-        "the largest shapes). One thread: CPU time. Two threads: wall time, on a machine that is otherwise idle; beside "
+        "Medians of paired ratios to F.cross_entropy without smoothing "
+        f"({record['rounds']} rounds, a third of them for the "
+        "largest shapes). One thread: CPU time. Two threads: wall time, on a machine that is otherwise idle; beside "
         "another busy process the chunked loss, which has more parallel loops to wait for, took up to 4 x.",
         "",
         *time_table(results),
