@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother, soft_cross_entropy
 from smoothlab.smoothing import Step, Uncertainty, Uniform
-from smoothlab.smoothing.uncertainty import MEASURES, uncertainty
+from smoothlab.smoothing.uncertainty import CHUNK, MEASURES, uncertainty
 
 INF = math.inf
 
@@ -77,3 +77,21 @@ def test_it_asks_for_logits():
 def test_arguments_outside_their_range_are_refused(arguments, message):
     with pytest.raises(InvalidArgument, match=message):
         Uncertainty(*arguments)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_large_batch_is_read_in_pieces_with_the_formulas_result(measure, masked):
+    logits = torch.randn(2, 60, 1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 4
+    assert logits.numel() > CHUNK
+    if masked:
+        logits[..., 600:] = -INF
+    p = logits.softmax(-1)
+    classes = 600 if masked else 1000
+    two = p.sort(-1, descending=True).values
+    expected = {
+        "entropy": -(p * p.clamp_min(1e-300).log()).sum(-1) / math.log(classes),
+        "max_probability": (1 - two[..., 0]) * classes / (classes - 1),
+        "margin": 1 - (two[..., 0] - two[..., 1]),
+    }
+    assert_close(uncertainty(logits, measure), expected[measure])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Measure = Literal["entropy", "max_probability", "margin"]
 MEASURES = ("entropy", "max_probability", "margin")
+CHUNK = 1 << 15  # logits at once, on a CPU
 
 
 @dataclass(frozen=True)
@@ -71,18 +72,37 @@ def uncertainty(logits: Tensor, measure: Measure) -> Tensor:
     Returns:
         ``(...,)`` in float32 or wider; 0 where fewer than two classes are left.
     """
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    if logits.shape[-1] < 2:
-        return logits.new_zeros(logits.shape[:-1], dtype=dtype)
-    probabilities = torch.softmax(logits, -1, dtype)
+    num_classes = logits.shape[-1]
+    if num_classes < 2:
+        return logits.new_zeros(logits.shape[:-1], dtype=torch.promote_types(logits.dtype, torch.float32))
+    if logits.device.type == "cpu" and logits.numel() > CHUNK:  # as many rows at once as the cache holds
+        chunks = logits.reshape(-1, num_classes).split(max(1, CHUNK // num_classes))
+        return torch.cat([_uncertainty(chunk, measure) for chunk in chunks]).reshape(logits.shape[:-1])
+    return _uncertainty(logits, measure)
+
+
+def _uncertainty(logits: Tensor, measure: Measure) -> Tensor:
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if measure == "margin":
-        two = probabilities.topk(2, -1).values
-        return (1.0 - (two[..., 0] - two[..., 1])).where(two[..., 0] < 1.0, 0.0).clamp(0.0, 1.0)
-    classes = (logits != -math.inf).sum(-1).to(dtype)
-    if measure == "entropy":
-        most = classes.clamp_min(2.0).log()
-        share = torch.special.entr(probabilities).sum(-1) / most
-    else:
-        most = 1.0 - 1.0 / classes.clamp_min(2.0)
-        share = (1.0 - probabilities.amax(-1)) / most
-    return share.clamp(0.0, 1.0)
+        log_p = torch.log_softmax(logits, -1)
+        first, place = log_p.max(-1, keepdim=True)
+        second = log_p.scatter(-1, place, -math.inf).amax(-1)
+        share = 1.0 - (first.squeeze(-1).exp() - second.exp())
+        return share.where(second > -math.inf, 0.0).clamp(0.0, 1.0)
+    classes = _classes(logits)
+    if measure == "max_probability":
+        share = (1.0 - torch.log_softmax(logits, -1).amax(-1).exp()) / (1.0 - 1.0 / classes)
+        return share.clamp(0.0, 1.0)
+    # H(p) = -<p, log p> with log p = shifted + log(p1), where shifted is 0 at the largest; a class without
+    # probability counts for nothing, but 0 * -inf would be no number
+    probabilities = torch.softmax(logits, -1)
+    shifted = (logits - logits.amax(-1, keepdim=True)).clamp_min(torch.finfo(logits.dtype).min)
+    entropy = -torch.linalg.vecdot(probabilities, shifted) - probabilities.amax(-1).log()
+    return (entropy / classes.log()).clamp(0.0, 1.0)
+
+
+def _classes(logits: Tensor) -> Tensor:
+    """How many classes of each row are not masked, at least 2: ``(...,)``, or a scalar where none is."""
+    if logits.device.type == "cpu" and math.isfinite(logits.amin().item()):
+        return logits.new_tensor(logits.shape[-1])
+    return (logits != -math.inf).sum(-1).clamp_min(2).to(logits.dtype)
