@@ -40,7 +40,7 @@ HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "wandb", "pandas", "scipy
     ("words", "shown"),
     [
         (["--help"], "smoothing/prior"),
-        (["train", "--help"], "smoothing/strength: constant, none"),
+        (["train", "--help"], "smoothing/strength: constant, "),
         (["evaluate", "--help"], "checkpoint: best"),
         (["train", "--cfg", "job"], "_target_: smoothlab.tasks.ClassificationTask"),
         (["train", "--cfg", "job", "smoothing=none"], "epsilon: 0.0"),
@@ -60,6 +60,8 @@ def test_questions_are_answered_without_heavy_imports(words, shown):
         ("smoothlab train smoothing=", {"smoothing=none", "smoothing=standard"}),
         ("smoothlab train optimizer.l", {"optimizer.lr="}),
         ("smoothlab predict inp", {"input="}),
+        ("/opt/train/bin/smoothlab train smoothing=", {"smoothing=none", "smoothing=standard"}),
+        ("./train train smoothing=n", {"smoothing=none"}),
     ],
 )
 def test_completion_knows_the_command(line, choices):

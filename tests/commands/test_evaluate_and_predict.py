@@ -42,3 +42,48 @@ def test_predict_reads_raw_rows_and_gives_what_training_gave(cli, run, ending):
     out = pd.read_csv("out.csv") if ending == "csv" else pd.read_parquet("out.parquet")
     assert out["prediction"].tolist() == test["prediction"].tolist()
     assert out["prob_malignant"].to_numpy() == pytest.approx(test["prob_malignant"].to_numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run=null"], "run = None: expected text"),
+        (["run=7"], "run = 7: expected text"),
+        (["run=[a]"], "run = ['a']: expected text"),
+        (["run=''"], "run = '': expected text"),
+        (["run=a", "checkpoint=null"], "checkpoint = None: expected text"),
+        (["run=a", "output=3"], "output = 3: expected text"),
+        (["run=a", "splits=[[test]]"], "splits = [['test']]: expected a list of train, val, test"),
+        (["run=a", "splits=[{test: 1}]"], "splits = [{'test': 1}]: expected a list"),
+        (["run=a", "splits=[1, null]"], "splits = [1, None]: expected a list"),
+        (["run=a", "splits=test"], "splits = 'test': expected a list"),
+    ],
+)
+def test_evaluate_refuses_in_one_line(cli, words, message):
+    code, out, err = cli("evaluate", *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"smoothlab: {message}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("key", ["run", "input", "output", "checkpoint"])
+@pytest.mark.parametrize(("value", "shown"), [("null", "None"), ("7", "7"), ("''", "''"), ("' '", "' '")])
+def test_predict_takes_text_only(cli, key, value, shown):
+    words = {"run": "a", "input": "in.csv", "output": "out.csv"} | {key: value}
+    code, _, err = cli("predict", *(f"{name}={one}" for name, one in words.items()))
+    assert code == 2
+    assert err == f"smoothlab: {key} = {shown}: expected text that is not empty\n"
+
+
+@pytest.mark.parametrize("output", ["rows.csv", "./rows.csv", "sub/../rows.csv", "symbolic.csv", "hard.csv"])
+def test_predict_never_writes_over_its_input(cli, output):
+    rows = Path("rows.csv")
+    rows.write_text("a\n1\n")
+    Path("sub").mkdir()
+    Path("symbolic.csv").symlink_to(rows)
+    Path("hard.csv").hardlink_to(rows)
+    code, _, err = cli("predict", "run=a", "input=rows.csv", f"output={output}")
+    assert code == 2
+    assert "is the input itself" in err
+    assert err.count("\n") == 1
+    assert rows.read_text() == "a\n1\n"

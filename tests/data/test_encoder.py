@@ -61,3 +61,34 @@ def test_a_cell_that_is_no_number_is_named(frame, change, message):
 def test_a_missing_column_is_named(frame):
     with pytest.raises(UserMistake, match=r"new.csv: column 'size' missing"):
         TableEncoder.fit(frame).encode(frame[["age"]], where="new.csv")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("cell", [1e300, -1e300, 1e40])
+def test_a_cell_that_float32_cannot_hold_is_named(frame, cell):
+    sizes = frame["size"].to_numpy(copy=True)
+    sizes[[6, 9]] = cell
+    message = (
+        r"new.csv: column 'size', data row 7: expected a finite number, got -?1e\+\d+, too large once standardised"
+    )
+    with pytest.raises(UserMistake, match=message):
+        TableEncoder.fit(frame).encode(frame.assign(size=sizes), where="new.csv")
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_largest_double_less_a_negative_mean_is_named():
+    encoder = TableEncoder(["size"], mean=[-1e308], deviation=[1e300])
+    with pytest.raises(UserMistake, match="column 'size', data row 2: expected a finite number"):
+        encoder.encode(pd.DataFrame({"size": [0.0, 1.7e308]}))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("large", [[1e200], [1.5e308, 1.6e308], [1e308, -1.7e308]])
+def test_a_column_without_a_finite_deviation_is_named(frame, large):
+    sizes = frame["size"].to_numpy(copy=True)
+    sizes[4 : 4 + len(large)] = large
+    message = (
+        rf"training data: column 'size', data row {4 + len(large)}: expected a finite number, .* too large for a mean"
+    )
+    with pytest.raises(UserMistake, match=message):
+        TableEncoder.fit(frame.assign(size=sizes))

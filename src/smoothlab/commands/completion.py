@@ -22,8 +22,9 @@ def complete(words: list[str], commands: list[str]) -> int:
     program, name = parts[0], parts[1]
     if name not in commands:
         return 0
-    rest = line.split(name, 1)[1] if program != name else line.split(name, 2)[2]
-    os.environ["COMP_LINE"] = program + rest
+    # The second word is cut out by its place: its text may also stand in the program's path.
+    end = line.index(name, line.index(program) + len(program)) + len(name)
+    os.environ["COMP_LINE"] = program + line[end:]
     try:
         return ask_hydra(name, words)
     finally:

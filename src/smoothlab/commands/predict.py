@@ -24,12 +24,16 @@ def run(words: Sequence[str]) -> int:
     from smoothlab.runs.model import load
     from smoothlab.runs.writable import check_output
 
+    for key in ("run", "input", "output", "checkpoint"):
+        check_text(key, values[key])
     source, output = Path(values["input"]), Path(values["output"])
     batch_size = values["batch_size"]
     if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
         raise UserMistake(f"batch_size = {batch_size!r}: expected an integer of at least 1")
     check_output(output, TABLES)
-    model = load(values["run"], checkpoint=str(values["checkpoint"]), code=values["code"])
+    if source.resolve() == output.resolve() or (source.exists() and output.exists() and source.samefile(output)):
+        raise UserMistake(f"output = {str(output)!r}: is the input itself; expected another file")
+    model = load(values["run"], checkpoint=values["checkpoint"], code=values["code"])
     frame = read_table(source)
     table = model.predict(frame, batch_size=batch_size, where=str(source))
     if output.suffix == ".csv":
@@ -38,6 +42,16 @@ def run(words: Sequence[str]) -> int:
         write_atomically(output, lambda temporary: table.to_parquet(temporary, index=False))
     print(f"{len(table)} rows written to {output}", file=sys.stderr)
     return 0
+
+
+def check_text(key: str, value: object) -> None:
+    """Refuse what Hydra read as something else than text: null, a number, a list.
+
+    Raises:
+        UserMistake: not text, or empty.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise UserMistake(f"{key} = {value!r}: expected text that is not empty")
 
 
 def read_table(path: Path) -> pd.DataFrame:

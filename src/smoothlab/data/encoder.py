@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -31,9 +31,27 @@ class TableEncoder:
 
     @classmethod
     def fit(cls, frame: pd.DataFrame) -> TableEncoder:
-        """Take every column of ``frame`` as a numeric feature."""
-        values = read_numbers(frame, list(frame.columns), where="training data")
-        return cls(list(frame.columns), values.mean(axis=0), values.std(axis=0))
+        """Take every column of ``frame`` as a numeric feature.
+
+        Raises:
+            UserMistake: a cell is not a finite number, or so large that the column has no finite deviation.
+        """
+        columns = list(frame.columns)
+        values = read_numbers(frame, columns, where="training data")
+        with np.errstate(over="ignore", invalid="ignore"):  # an overflow is refused below, with its place
+            mean, deviation = values.mean(axis=0), values.std(axis=0)
+        if not np.isfinite(mean + deviation).all():
+            # The cells are finite one by one; the largest of the column is what made the sum overflow.
+            position = int(np.flatnonzero(~np.isfinite(mean + deviation))[0])
+            row = int(np.abs(values[:, position]).argmax())
+            _refuse(
+                "training data",
+                columns[position],
+                row,
+                repr(float(values[row, position])),
+                ", too large for a mean and a deviation",
+            )
+        return cls(columns, mean, deviation)
 
     @property
     def num_features(self) -> int:
@@ -48,7 +66,7 @@ class TableEncoder:
             where: what to call the table in an error.
 
         Raises:
-            UserMistake: a column is missing, or a cell is not a finite number.
+            UserMistake: a column is missing, or a cell is not a finite number, or no longer one once standardised.
         """
         missing = [name for name in self.columns if name not in frame.columns]
         if missing:
@@ -59,7 +77,15 @@ class TableEncoder:
             )
         values = read_numbers(frame, self.columns, where=where)
         scale = np.where(self.deviation > 0, self.deviation, np.inf)
-        return torch.from_numpy(((values - self.mean) / scale).astype(np.float32))
+        with np.errstate(over="ignore"):  # float32 ends at 3.4e38; what does not fit is refused below, with its place
+            features = ((values - self.mean) / scale).astype(np.float32)
+        bad = np.argwhere(~np.isfinite(features))
+        if bad.size:
+            row, position = (int(index) for index in bad[0])
+            _refuse(
+                where, self.columns[position], row, repr(float(values[row, position])), ", too large once standardised"
+            )
+        return torch.from_numpy(features)
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -82,9 +108,10 @@ def read_numbers(frame: pd.DataFrame, columns: list[str], *, where: str) -> np.n
             row = int(bad[0])
             cell = column.iloc[row]
             what = "an empty cell" if pd.isna(cell) else repr(cell.item() if hasattr(cell, "item") else cell)
-            raise UserMistake(
-                f"{where}: column {name!r}, data row {row + 1}: expected a finite number, got {what}"
-                + (f" ({bad.size} such cells in this column)" if bad.size > 1 else "")
-            )
+            _refuse(where, name, row, what, f" ({bad.size} such cells in this column)" if bad.size > 1 else "")
         values[:, position] = numbers
     return values
+
+
+def _refuse(where: str, name: object, row: int, got: str, more: str) -> NoReturn:
+    raise UserMistake(f"{where}: column {name!r}, data row {row + 1}: expected a finite number, got {got}{more}")
