@@ -6,6 +6,9 @@ import json
 import os
 from pathlib import Path
 
+# Before torch is imported: workers with two threads each on two cores wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent

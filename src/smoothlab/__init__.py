@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smoothlab.commands.train import train
-    from smoothlab.errors import InvalidArgument, UserMistake
+    from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
     from smoothlab.losses import soft_cross_entropy
     from smoothlab.runs.model import load
     from smoothlab.runs.run import Run
@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 __all__ = [
     "InvalidArgument",
     "Run",
+    "RunFailed",
     "Smoother",
     "SoftTarget",
     "UserMistake",
@@ -34,6 +35,7 @@ __all__ = [
 _HOME = {
     "InvalidArgument": "smoothlab.errors",
     "Run": "smoothlab.runs.run",
+    "RunFailed": "smoothlab.errors",
     "Smoother": "smoothlab.smoothing",
     "SoftTarget": "smoothlab.targets",
     "UserMistake": "smoothlab.errors",

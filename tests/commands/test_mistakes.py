@@ -29,7 +29,7 @@ def refused(cli, *words: str) -> str:
         ("+lr=0.1", "+lr: nothing reads this key; nearest: optimizer.lr"),
         ("+optimizer.lrr=0.1", "optimizer.lrr: torch.optim.AdamW has no argument 'lrr'; nearest: lr"),
         ("smoothing.strength.epsilonn=0.1", "nearest: smoothing.strength.epsilon"),
-        ("smoothing=standart", "smoothing = standart: no such option; nearest: standard; options: none, standard"),
+        ("smoothing=standart", "smoothing = standart: no such option; nearest: standard; options: "),
         ("nets=mlp", "nets: no such key; nearest: net"),
         ("smoothing.strength.epsilon=1.2", "smoothing.strength.epsilon = 1.2: expected a number in [0, 1)"),
         ("smoothing.strength.epsilon=-0.1", "smoothing.strength.epsilon = -0.1: expected a number in [0, 1)"),
@@ -59,6 +59,21 @@ def refused(cli, *words: str) -> str:
         ("scheduler=cosine trainer.max_epochs=-1", "trainer.max_epochs = -1: a schedule needs an end"),
         ("callbacks.best_checkpoint.monitor=val/nl", "best_checkpoint.monitor = 'val/nl': nearest: val/nll"),
         ("trainer.limit_val_batches=0", "monitors val/nll, which needs validation"),
+        ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches = 0: expected an integer of at least 1"),
+        ("trainer.limit_train_batches=0.001", "trainer.limit_train_batches = 0.001: less than one of the 12 batches"),
+        ("+trainer.fast_dev_run=true", "trainer.fast_dev_run: it leaves no checkpoint"),
+        ("trainer.check_val_every_n_epoch=200", "check_val_every_n_epoch = 200: more than trainer.max_epochs = 100"),
+        ("callbacks.best_checkpoint.monitor=val/accuracy", "best_checkpoint.mode = 'min': of val/accuracy the best"),
+        ("callbacks.best_checkpoint.filename=other", "its file is checkpoints/best.ckpt, always"),
+        ("data.split_seed=-1", "data.split_seed = -1: expected an integer in [0, 4294967295]"),
+        ("data.fractions=[0.998,0.001,0.001]", "data: "),
+        ("~callbacks", "callbacks = None: expected one of its options"),
+        ("output_root=", "output_root = '': expected a text that is not empty"),
+        ("name=null", "name = None: expected a text"),
+        ("hydra.job.chdir=true", "runs stay in the working directory"),
+        ("-m smoothing.strength.epsilon=interval(0,0.5)", "expected a list of values"),
+        ("net._target_=torch.nn.Linear ~net.hidden ~net.dropout +net.out_features=7", "net: gives (2, 7) for 2 rows"),
+        ("--config-dir nowhere seed=1", "--config-dir 'nowhere': no such folder"),
         ("trainer.devices=2", "trainer.devices = 2: one device"),
         ("seed=[", "'seed=[': expected key=value or group=option"),
         ("seed", "'seed': expected key=value or group=option"),
@@ -85,7 +100,10 @@ def test_code_comes_from_the_command_line_alone(cli):
 def test_an_experiment_of_ones_own_is_found(cli):
     Path("my/experiment").mkdir(parents=True)
     Path("my/experiment/gentle.yaml").write_text("# @package _global_\nsmoothing: {strength: {epsilon: 0.02}}\n")
-    assert cli("train", "--config-dir", "my", "experiment=gentle", *SHORT)[0] == 0
+    mine = ("train", "--config-dir", "my", "experiment=gentle")
+    assert "optimizer.lrr: no such key; nearest: optimizer.lr" in refused(cli, *mine, "optimizer.lrr=1")
+    assert "epsilon: 0.02" in cli(*mine, "--cfg", "job")[1]
+    assert cli(*mine, *SHORT)[0] == 0
     assert "epsilon: 0.02" in (only_run() / "config.yaml").read_text()
 
 
@@ -134,6 +152,34 @@ def spoil(run: Path, how: str) -> None:
         torch.save({"state_dict": content["state_dict"]}, path)
     elif how == "later":
         torch.save(content | {"smoothlab": content["smoothlab"] | {"format": 2}}, path)
+    elif how == "call":  # functions that call whatever they are given, all of them inside torch.nn
+        content["smoothlab"]["config"]["net"] = {
+            "_target_": "torch.nn.utils.rnn.bind",
+            "optional": "touch code-ran",
+            "fn": {
+                "_target_": "torch.nn.utils.rnn.bind",
+                "optional": "system",
+                "fn": {
+                    "_target_": "torch.nn.utils._deprecation_utils.lazy_deprecated_import",
+                    "all": ["system"],
+                    "old_module": "a",
+                    "new_module": "os",
+                },
+            },
+        }
+        torch.save(content, path)
+    elif how == "encoder":
+        del content["smoothlab"]["encoder"]
+        torch.save(content, path)
+    elif how == "config":
+        content["smoothlab"]["config"] = []
+        torch.save(content, path)
+    elif how == "no net":
+        content["smoothlab"]["config"]["net"] = None
+        torch.save(content, path)
+    elif how == "width":
+        content["smoothlab"]["config"]["net"]["hidden"] = [3]
+        torch.save(content, path)
     elif how == "target":
         content["smoothlab"]["config"]["net"]["_target_"] = "torch.nn.functional.torch.load"
         torch.save(content, path)
@@ -144,7 +190,12 @@ def test_checkpoints_that_cannot_be_used(cli, run):
     for how, message in {
         "missing": "does not exist",
         "cut off": "not a readable checkpoint",
-        "pickle": "best.ckpt",
+        "pickle": "not a readable checkpoint",
+        "call": "not allowed",
+        "encoder": "best.ckpt: incomplete",
+        "config": "best.ckpt: incomplete",
+        "no net": "best.ckpt: incomplete",
+        "width": "the weights do not fit the net",
         "code": "refused, it holds Python objects",
         "foreign": "not one of smoothlab",
         "later": "checkpoint format 2",

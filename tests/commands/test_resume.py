@@ -37,7 +37,7 @@ def test_killed_in_an_epoch_and_resumed_it_ends_with_the_same_weights_and_rows(e
     assert json.loads((cut / "status.json").read_text())["state"] == "running"  # nobody could say otherwise
 
     resumed = smoothlab.train([*RUN, "output_root=cut", "resume=auto"])
-    assert resumed.path == cut
+    assert resumed.path == cut.resolve()
     if epochs > 1:  # else the first checkpoint may not have been written yet
         assert "resumed at step" in (cut / "run.log").read_text()
     assert (cut / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
@@ -58,7 +58,7 @@ def test_ctrl_c_says_interrupted_and_exits_with_130():
     _, err = process.communicate()
     assert process.returncode == 130
     assert json.loads((only_run() / "status.json").read_text())["state"] == "interrupted"
-    assert "continue with resume=auto" in err
+    assert "continue it with resume=auto" in err
     assert "Traceback" not in err
 
 
@@ -93,3 +93,36 @@ def test_a_run_that_is_going_on_is_not_resumed():
     finally:
         process.kill()
         process.communicate()
+
+
+def interrupted_after_the_last_epoch(run: smoothlab.Run) -> None:
+    """As if the process had ended between training and scoring."""
+    status = json.loads((run.path / "status.json").read_text())
+    (run.path / "status.json").write_text(json.dumps(status | {"state": "interrupted"}))
+    (run.path / "results.json").unlink()
+
+
+def test_a_run_that_had_stopped_early_is_not_trained_further():
+    options = ["logger=csv", "callbacks.early_stopping.patience=2", "optimizer.lr=0.01"]
+    run = smoothlab.train(options)
+    before, rows = run.results, (run.path / "metrics.csv").read_bytes()
+    assert before["epochs"] < 100
+    interrupted_after_the_last_epoch(run)
+    again = smoothlab.train([*options, "resume=auto"])
+    assert again.path == run.path
+    assert (run.path / "metrics.csv").read_bytes() == rows
+    for name in ("metrics", "objective", "epochs", "steps", "best_epoch"):
+        assert again.results[name] == before[name], name
+
+
+def test_a_run_that_was_moved_keeps_its_best_checkpoint():
+    # at this learning rate the best epoch is not the last
+    options = ["logger=csv", "trainer.max_epochs=15", "optimizer.lr=0.03", "callbacks=none"]
+    run = smoothlab.train([*options, "output_root=here"])
+    before = run.results
+    assert before["best_epoch"] < 14
+    interrupted_after_the_last_epoch(run)
+    Path("here").rename("there")
+    moved = smoothlab.train([*options, "output_root=there", "resume=auto"])
+    assert moved.results["best_epoch"] == before["best_epoch"]
+    assert moved.results["objective"] == before["objective"]

@@ -125,6 +125,24 @@ def test_a_sweep_that_is_done_exits_with_zero(cli):
     assert states(err) == ["done", "done"]
 
 
+def test_runs_and_sweeps_of_one_second_do_not_share_a_directory(cli):
+    place = ("hydra.run.dir=same", "hydra.sweep.dir=sweep")
+    for seed in (0, 1):
+        assert cli("train", *SHORT, *place, f"seed={seed}")[0] == 0
+        assert cli("train", "-m", *SHORT, *place, f"seed={seed}")[0] == 0
+    for seed, suffix in ((0, ""), (1, "_2")):
+        assert smoothlab.Run(f"same{suffix}").config["seed"] == seed
+        assert smoothlab.Run(f"sweep{suffix}/0").config["seed"] == seed
+
+
+@pytest.mark.parametrize("name", ["it's", "a b=c,d", 'quo"ted', "back\\slash"])
+def test_places_with_odd_names(name, empty_folder):
+    run = smoothlab.train(
+        [*SHORT, "trainer.max_epochs=1", f"output_root='{empty_folder / name!s}'".replace("it's", "it\\'s")]
+    )
+    assert run.path.is_relative_to(empty_folder / name)
+
+
 def test_gathered_batches_take_the_step_of_one_big_batch():
     """Two batches of 180 and one of 4, gathered, weigh samples and not batches."""
     options = ["logger=csv", "trainer.max_epochs=2", "trainer.precision=64-true", "smoothing=standard"]

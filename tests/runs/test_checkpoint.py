@@ -18,7 +18,10 @@ from smoothlab.runs.checkpoint import (
 
 
 def content(**ours) -> dict:
-    return {"state_dict": {"w": torch.arange(3.0)}, "global_step": 5, KEY: {"format": 1, **ours}}
+    parts = {name: {} for name in ("net", "data", "task", "smoothing", "optimizer")}
+    encoder = {"columns": [], "mean": [], "deviation": []}
+    whole = {"format": 1, "config": parts, "class_names": [], "encoder": encoder, **ours}
+    return {"state_dict": {"w": torch.arange(3.0)}, "global_step": 5, KEY: whole}
 
 
 def test_what_was_saved_is_read(tmp_path):

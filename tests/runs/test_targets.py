@@ -7,9 +7,17 @@ import torch
 
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
-from smoothlab.runs.targets import ALLOWED, add_code, check_targets, fits, resolve_target
+from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint, fits, resolve_target
 
 AROUND = [
+    "torch.nn.utils.rnn.bind",
+    "torch.nn.utils._deprecation_utils.lazy_deprecated_import",
+    "torch.nn.attention._fa3.register_flash_attention_fa3",
+    "torch.nn.functional.relu",
+    "pytorch_lightning.seed_everything",
+    "smoothlab.runs.provenance.provenance",
+    "smoothlab.runs.atomic.write_text",
+    "smoothlab.tasks.ClassificationTask.configure_optimizers",
     "torch.nn.functional.torch.load",
     "torch.nn.functional.torch.hub.load_state_dict_from_url",
     "pytorch_lightning.trainer.trainer.os.path.expanduser",
@@ -39,7 +47,7 @@ def test_classes_and_functions_of_allowed_packages_are_found():
     [
         ("torch.optim.AdamWW", "torch.optim has no 'AdamWW'; nearest: torch.optim.AdamW"),
         ("torch.nn.", "expected a dotted name"),
-        ("smoothlab.nowhere.Net", "smoothlab has no 'nowhere'"),
+        ("smoothlab.nets.Nowhere", "smoothlab.nets has no 'Nowhere'"),
     ],
 )
 def test_a_target_that_is_not_there_is_explained(target, message):
@@ -107,3 +115,31 @@ def test_own_code_is_allowed_by_its_module_name(tmp_path):
         resolve_target("own_net_for_test.torch.load", (*ALLOWED, *prefixes))
     with pytest.raises(UserMistake, match="code = "):
         add_code(str(tmp_path / "nothing.py"))
+
+
+def test_another_file_of_the_same_name_is_the_one_that_is_used(tmp_path):
+    for folder, width in (("a", 2), ("b", 3)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "twice_for_test.py").write_text(f"class Net:\n    width = {width}\n")
+        prefixes = add_code(str(tmp_path / folder / "twice_for_test.py"))
+        assert resolve_target("twice_for_test.Net", prefixes).width == width
+    (tmp_path / "b" / "twice_for_test.py").write_text("class Net:\n    width = 44\n")  # edited in a notebook
+    prefixes = add_code(str(tmp_path / "b" / "twice_for_test.py"))
+    assert resolve_target("twice_for_test.Net", prefixes).width == 44
+
+
+def test_code_with_a_mistake_is_named_in_one_line(tmp_path):
+    (tmp_path / "broken_for_test.py").write_text("def broken(:\n")
+    prefixes = add_code(str(tmp_path / "broken_for_test.py"))
+    with pytest.raises(UserMistake, match=r"importing it failed \(SyntaxError"):
+        resolve_target("broken_for_test.Net", prefixes)
+
+
+def test_the_fingerprint_of_code_follows_its_content(tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text("a = 1\n")
+    one = code_fingerprint(str(file))
+    file.write_text("a = 2\n")
+    assert code_fingerprint(str(file)) != one
+    assert code_fingerprint(str(tmp_path)) == code_fingerprint(str(file))
+    assert code_fingerprint(None) == ""

@@ -18,10 +18,7 @@ OPTIONS = sorted(path.relative_to(CONF.parent).with_suffix("").as_posix() for pa
 UNIFORM = {"_target_": "smoothlab.smoothing.Uniform"}
 # What an option needs to be told; it stands in the YAML as a mandatory key.
 NEEDED: dict[str, list[str]] = {
-    "smoothing/prior": ["smoothing.prior.counts=[357,212]"],
     "smoothing/prior/vector": ["smoothing.prior.weights=[3,1]"],
-    "smoothing/prior/class_frequency": ["smoothing.prior.counts=[357,212]"],
-    "smoothing/prior/zipf": ["smoothing.prior.counts=[357,212]"],
     "smoothing/prior/similarity": ["smoothing.prior.matrix=[[1,0.2],[0.2,1]]"],
     "smoothing/prior/tree": ["smoothing.prior.tree=[a,b]", "smoothing.prior.classes=[b,a]"],
 }
@@ -39,6 +36,8 @@ def override_of(option: str) -> str:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_each_option_makes_a_smoother_that_makes_targets(option):
     smoother = smoother_of([override_of(option), *NEEDED.get(option, [])])
+    names = ["b", "a"] if option == "smoothing/prior/tree" else ["benign", "malignant"]
+    smoother.bind(ClassInfo(names, [357, 212]))
     logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
     target = smoother(torch.tensor([0, 1, 1, 0]), logits=logits, progress=0.3)
     target.validate()

@@ -49,7 +49,7 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
         parsed = _parse(overrides)
         try:
             config = compose(name, overrides=list(overrides), return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise _explain(name, parsed, error) from None
         _refuse_new_top_level_keys(name, parsed)
     if config.get("code") is not None and not any(one.key_or_group == "code" for one in parsed):
@@ -79,21 +79,39 @@ def split_options(words: Sequence[str]) -> tuple[list[str], bool]:
     Raises:
         UserMistake: an option that is not known, or one without its value.
     """
-    overrides, many, rest = [], False, list(words)
-    while rest:
-        word = rest.pop(0)
+    overrides, many = [], False
+    for word in translate_config_dir(words):
         if word in ("-m", "--multirun"):
             many = True
-        elif word.split("=")[0] in ("-cd", "--config-dir"):
-            folder = word.split("=", 1)[1] if "=" in word else (rest.pop(0) if rest else "")
-            if not folder or not Path(folder).is_dir():
-                raise UserMistake(f"--config-dir {folder!r}: no such folder")
-            overrides.append(f"hydra.searchpath=['file://{Path(folder).resolve()}']")
         elif word.startswith("-"):
             raise UserMistake(f"{word}: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help")
         else:
             overrides.append(word)
     return overrides, many
+
+
+def translate_config_dir(words: Sequence[str]) -> list[str]:
+    """``--config-dir <folder>`` as the override that the compose API knows; everything else as it is.
+
+    Raises:
+        UserMistake: no such folder.
+    """
+    translated, rest = [], list(words)
+    while rest:
+        word = rest.pop(0)
+        if word.split("=")[0] in ("-cd", "--config-dir"):
+            folder = word.split("=", 1)[1] if "=" in word else (rest.pop(0) if rest else "")
+            if not folder or not Path(folder).is_dir():
+                raise UserMistake(f"--config-dir {folder!r}: no such folder")
+            translated.append(f"hydra.searchpath=[{quoted(f'file://{Path(folder).resolve()}')}]")
+        else:
+            translated.append(word)
+    return translated
+
+
+def quoted(text: str | Path) -> str:
+    """A text as Hydra's grammar takes it, whatever it holds."""
+    return "'" + str(text).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def no_sweep(name: str, words: Sequence[str]) -> list[str]:
@@ -158,7 +176,13 @@ def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
     for override in _parse(overrides):
         if override.is_sweep_override():
             key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+            try:
+                choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+            except HydraException as error:
+                reason = str(error).splitlines()[0]
+                raise UserMistake(
+                    f"{override.input_line}: expected a list of values, such as {key}=1,2 ({reason})"
+                ) from None
         else:
             choices.append([str(override.input_line)])
     return [list(job) for job in itertools.product(*choices)]
@@ -212,6 +236,8 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     parser = OverridesParser.create()
     parsed = []
     for text in overrides:
+        if not isinstance(text, str):
+            raise UserMistake(f"{text!r}: expected a text such as 'optimizer.lr=0.01'")
         try:
             parsed.append(parser.parse_override(text))
         except HydraException as error:
@@ -220,19 +246,20 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def groups(loader: ConfigLoader, parent: str = "") -> dict[str, list[str]]:
-    """Every config group of ours, nested ones by their path, with its options."""
+def groups(loader: ConfigLoader, parent: str = "", *, name: str = "train", path: Sequence[str] = ()) -> dict[str, Any]:
+    """Every config group of ours, nested ones by their path, with its options; ``path`` sets hydra.searchpath."""
     from hydra.core.object_type import ObjectType
 
     found: dict[str, list[str]] = {}
-    for child in loader.get_group_options(parent, results_filter=ObjectType.GROUP):
-        path = f"{parent}/{child}" if parent else child
-        if path == "hydra":
+    where: dict[str, Any] = {"config_name": name, "overrides": list(path)} if path else {}
+    for child in loader.get_group_options(parent, results_filter=ObjectType.GROUP, **where):
+        group = f"{parent}/{child}" if parent else child
+        if group == "hydra":
             continue
-        options = loader.get_group_options(path, results_filter=ObjectType.CONFIG)
+        options = loader.get_group_options(group, results_filter=ObjectType.CONFIG, **where)
         if options:
-            found[path] = options
-        found |= groups(loader, path)
+            found[group] = options
+        found |= groups(loader, group, name=name, path=path)
     return found
 
 
@@ -240,7 +267,8 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
     """Find the override behind a failed composition: unknown option, unknown group or key; else Hydra's first line."""
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
-    known_groups = groups(hydra.config_loader)
+    path = [str(one.input_line) for one in overrides if one.key_or_group == "hydra.searchpath"]
+    known_groups = groups(hydra.config_loader, name=name, path=path)
     for one in overrides:
         if one.is_sweep_override():
             return UserMistake(f"{one.input_line}: a list of values makes a sweep; add -m")
@@ -254,7 +282,7 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
                     f"options: {', '.join(known_groups[key])}"
                 )
     try:
-        base = compose(name, overrides=[str(one.input_line) for one in choices])
+        base = compose(name, overrides=[*path, *(str(one.input_line) for one in choices)])
     except (HydraException, OmegaConfBaseException):
         base = compose(name)
     keys = _flat(base)

@@ -66,8 +66,9 @@ def ask_hydra(name: str, words: list[str]) -> int:
     """Let Hydra answer ``--help``, ``--cfg``, ``--info`` and shell completion for the config of a command."""
     import hydra
 
-    from smoothlab.commands.compose import check_overrides
+    from smoothlab.commands.compose import check_overrides, translate_config_dir
 
+    words = translate_config_dir(words)
     overrides = [word for word in words if not word.startswith("-") and "=" in word]
     if not {"-sc", "--shell-completion"} & {word.split("=")[0] for word in words}:
         check_overrides(name, overrides)

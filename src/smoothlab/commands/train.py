@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from smoothlab.commands.compose import (
     compose_config,
@@ -16,6 +16,7 @@ from smoothlab.commands.compose import (
     expand_sweep,
     multirun,
     plain,
+    quoted,
     run_job,
     split_options,
 )
@@ -55,16 +56,26 @@ def train(overrides: Sequence[str] = ()) -> Run:
     config = compose_config("train", overrides)
     values = plain(config)
 
+    from smoothlab.runs.directory import RunDirectory
     from smoothlab.runs.preparing import prepare
     from smoothlab.runs.run import Run
     from smoothlab.runs.training import train as train_prepared
     from smoothlab.runs.writable import check_folder
 
     prepared = prepare(values)
+    if OmegaConf.select(config, "hydra.job.chdir"):
+        raise UserMistake("hydra.job.chdir = true: runs stay in the working directory")
     directory, resume = choose_directory(config, values, prepared.identity)
-    check_folder(directory.path, key="output_root")
-    config = compose_config("train", [*overrides, f"hydra.run.dir='{directory.path}'"])
-    run_job(config, lambda _: train_prepared(prepared, directory, resume=resume))
+    if not resume:
+        check_folder(directory.path.parent, key="output_root")
+        directory = RunDirectory(claim(directory.path))
+    with read_write(config.hydra):
+        config.hydra.run.dir = str(directory.path)
+    try:
+        run_job(config, lambda _: train_prepared(prepared, directory, resume=resume))
+    except KeyboardInterrupt:
+        print("continue it with resume=auto and the same options", file=sys.stderr)
+        raise
     return Run(directory.path)
 
 
@@ -79,7 +90,7 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
     from smoothlab.runs.run import Run
 
     wanted = values["resume"]
-    fresh = fresh_directory(directory_of(config, "hydra.run.dir"))
+    fresh = directory_of(config, "hydra.run.dir")
     if wanted in (None, "none"):
         return RunDirectory(fresh), False
     if wanted == "auto":
@@ -104,19 +115,28 @@ def newest_unfinished(folder: Path, identity: str) -> Any:
     candidates = []
     for status_file in folder.glob("*/status.json"):
         run = RunDirectory(status_file.parent)
-        status = run.read_status()
+        try:
+            status = run.read_status()
+        except UserMistake:
+            continue  # another one's damage is not this run's business
         if status.get("identity") == identity and status.get("state") not in (DONE, RUNNING):
             candidates.append((status.get("started", ""), run.path.name, run))
     return max(candidates, key=lambda one: one[:2])[2] if candidates else None
 
 
-def fresh_directory(path: Path) -> Path:
-    """``path``, or with ``_2``, ``_3``, ... where another run of the same second has it."""
+def claim(path: Path) -> Path:
+    """Make ``path``, or it with ``_2``, ``_3``, ... where another run of the same second was faster."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}_{number}")
-    return free
+    while True:
+        try:
+            free.mkdir()
+            return free
+        except FileExistsError:
+            number += 1
+            free = path.with_name(f"{path.name}_{number}")
+        except OSError as error:
+            raise UserMistake(f"{str(free)!r}: cannot be made ({error.strerror})") from None
 
 
 def sweep(overrides: Sequence[str]) -> int:
@@ -134,9 +154,10 @@ def sweep(overrides: Sequence[str]) -> int:
         check_config(values)
     first = compose_config("train", jobs[0])
     folder = directory_of(first, "hydra.sweep.dir")
-    check_folder(folder, key="output_root")
+    check_folder(folder.parent, key="output_root")
+    folder = claim(folder)
     print(f"sweep of {len(jobs)} runs in {folder}", file=sys.stderr)
-    error = multirun("train", [*overrides, f"hydra.sweep.dir='{folder}'"], _sweep_job)
+    error = multirun("train", [*overrides, f"hydra.sweep.dir={quoted(folder)}"], _sweep_job)
     failed = _print_sweep(folder, jobs)
     if error is not None and not failed:
         print(f"smoothlab: {str(error).splitlines()[0]}", file=sys.stderr)
@@ -176,7 +197,8 @@ def _print_sweep(folder: Path, jobs: list[list[str]]) -> int:
         status = RunDirectory(folder / str(number)).read_status()
         state, objective = status.get("state", "not started"), ""
         if state == DONE:
-            objective = f"{Run(folder / str(number)).results['objective']['value']:.4f}"
+            value = Run(folder / str(number)).results["objective"]["value"]
+            objective = "-" if value is None else f"{value:.4f}"
         else:
             failed += 1
         print(f"{number:<6}{state:<13}{objective:<12}{' '.join(job)} {status.get('error', '')}", file=sys.stderr)

@@ -43,6 +43,9 @@ class TableData(LightningDataModule):
         eval_batch_size: int,
     ) -> None:
         super().__init__()
+        for name, seed in (("split_seed", split_seed), ("shuffle_seed", shuffle_seed)):
+            if not 0 <= seed < 2**32:
+                raise InvalidArgument(name, seed, "an integer in [0, 4294967295]")
         wrong = len(fractions) != 3 or any(part <= 0 for part in fractions) or abs(sum(fractions) - 1) > 1e-6
         if wrong:
             raise InvalidArgument("fractions", list(fractions), "three positive numbers that sum to 1")
@@ -90,6 +93,11 @@ class TableData(LightningDataModule):
         """Width of the features; known after ``setup``."""
         assert self.encoder is not None, "call setup() first"
         return self.encoder.num_features
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Training rows of each class; known after ``setup``."""
+        return torch.bincount(self._batches["train"].labels, minlength=len(self.class_names)).tolist()
 
     def split(self, name: str) -> Batch:
         """All samples of ``train``, ``val`` or ``test``."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import pickle
 import random
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor, nn
 
 from smoothlab.errors import UserMistake
 from smoothlab.runs.atomic import write_atomically
@@ -64,7 +67,33 @@ def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserMistake(
             f"{path}: checkpoint format {ours.get('format')!r}; this version of smoothlab reads format {FORMAT}"
         )
+    config = ours.get("config")
+    complete = (
+        isinstance(config, dict)
+        and all(isinstance(config.get(name), dict) for name in ("net", "data", "task", "smoothing", "optimizer"))
+        and isinstance(ours.get("class_names"), list)
+        and isinstance(ours.get("encoder"), dict)
+        and {"columns", "mean", "deviation"} <= set(ours["encoder"])
+    )
+    if not complete:
+        raise UserMistake(f"{path}: incomplete, its config, class names or encoder are missing")
     return checkpoint
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a module the weights of a checkpoint, in the checkpoint's precision.
+
+    Raises:
+        UserMistake: other names or shapes, as of a net whose code was changed after training.
+    """
+    types = {value.dtype for value in weights.values() if value.is_floating_point()}
+    if torch.float64 in types:  # trainer.precision=64-true
+        module.double()
+    try:
+        module.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise UserMistake(f"the weights do not fit the net; was its code changed after training? ({reason})") from None
 
 
 class RunState(Callback):
@@ -91,14 +120,39 @@ class RunState(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the generators' states until training starts: setting up may draw from them."""
+        """Keep the generators' states until training starts, since setting up may draw from them.
+
+        A run directory may have been moved: ModelCheckpoint would then forget which checkpoint was the best.
+        """
         self._restored = checkpoint[KEY]["random"]
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            state = checkpoint.get("callbacks", {}).get(callback.state_key)
+            if isinstance(callback, ModelCheckpoint) and state is not None:
+                _move(state, str(callback.dirpath))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train no further where early stopping had already ended the training that is resumed."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if self._restored is not None and isinstance(callback, EarlyStopping):
+                trainer.should_stop |= callback.wait_count >= max(callback.patience, 1)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on with the random numbers that the interrupted run would have drawn next."""
         if self._restored is not None:
             set_random_state(self._restored)
             self._restored = None
+
+
+def _move(state: dict[str, Any], folder: str) -> None:
+    """Change the folder in the state of a ModelCheckpoint."""
+
+    def moved(path: str) -> str:
+        return str(Path(folder) / Path(path).name) if path else path
+
+    state["dirpath"] = folder
+    state["best_k_models"] = {moved(path): score for path, score in state["best_k_models"].items()}
+    for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+        state[name] = moved(state[name])
 
 
 def random_state() -> dict[str, Any]:

@@ -45,6 +45,8 @@ class RunDirectory:
             return {}
         except (OSError, json.JSONDecodeError) as error:
             raise UserMistake(f"{self.status}: not readable as JSON ({error})") from None
+        if not isinstance(status, dict):
+            raise UserMistake(f"{self.status}: expected a JSON object")
         if status.get("state") == RUNNING and not self.is_locked():
             status["state"] = INTERRUPTED
         return status

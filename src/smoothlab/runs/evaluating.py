@@ -10,7 +10,7 @@ from pytorch_lightning import Trainer
 from smoothlab.data.encoder import TableEncoder
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
-from smoothlab.runs.checkpoint import KEY, read_checkpoint
+from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.runs.model import checkpoint_path
 from smoothlab.runs.preparing import make_task
 from smoothlab.runs.scoring import score
@@ -48,7 +48,7 @@ def evaluate(
             f"{path}: its data now has the classes {data.class_names}, the model knows {ours['class_names']}"
         )
     task = make_task(config, data, allowed)
-    task.load_state_dict(content["state_dict"])
+    load_weights(task, content["state_dict"])
     trainer = Trainer(
         accelerator=config["trainer"]["accelerator"],
         devices=1,

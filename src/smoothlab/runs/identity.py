@@ -17,8 +17,8 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
 
     Args:
         config: the resolved config, plain values.
-        data_fingerprint: a hash of the data's content, so that two files of one name are two runs and one file at two
-            places is one.
+        data_fingerprint: a hash of the content of the data (and of own code), so that two files of one name are two
+            runs and one file at two places is one.
     """
     kept = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
     text = json.dumps([FORMAT, kept, data_fingerprint], sort_keys=True)

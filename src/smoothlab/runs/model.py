@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from smoothlab.data.encoder import TableEncoder
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
-from smoothlab.runs.checkpoint import KEY, read_checkpoint
+from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.runs.directory import existing_run
 from smoothlab.runs.scoring import probability_table
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
@@ -40,7 +40,8 @@ class Model:
         """
         features = self.encoder.encode(frame, where=where)
         with torch.inference_mode():
-            return torch.cat([self.net(part) for part in features.split(batch_size)])
+            dtype = next((one.dtype for one in self.net.parameters()), features.dtype)
+            return torch.cat([self.net(part.to(dtype)) for part in features.split(batch_size)])
 
     def predict(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> pd.DataFrame:
         """The predicted class and the probability of each class, a row for each row of ``frame``, with its index.
@@ -94,5 +95,5 @@ def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model:
     weights = {
         name.removeprefix("net."): value for name, value in content["state_dict"].items() if name.startswith("net.")
     }
-    net.load_state_dict(weights)
+    load_weights(net, weights)
     return Model(net, encoder, list(ours["class_names"]))

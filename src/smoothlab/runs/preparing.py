@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 from pytorch_lightning import Callback, seed_everything
 
 from smoothlab.errors import UserMistake
-from smoothlab.runs.build import build
+from smoothlab.runs.build import build, call
 from smoothlab.runs.identity import run_identity
-from smoothlab.runs.targets import ALLOWED, add_code, check_targets
+from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint
 from smoothlab.runs.threads import check_threads
+from smoothlab.smoothing import Schedule
+from smoothlab.smoothing.class_info import ClassInfo
 from smoothlab.tracking.console import quiet_lightning
 
 PROGRESS = ("auto", "lines", "none")
@@ -38,20 +41,28 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     Raises:
         UserMistake: something in the config is wrong.
     """
+    _check_parts(config)
     allowed = (*ALLOWED, *add_code(config["code"]))
     check_targets(config, allowed)
     check_seed(config["seed"])
     check_threads(config["threads"])
+    smoother = build(config["smoothing"], "smoothing", allowed=allowed)
+    for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
+        if (value := config["trainer"].get(name, 1)) is not None and value < 1:
+            raise UserMistake(f"trainer.{name} = {value}: expected an integer of at least 1")
+    if config["trainer"].get("fast_dev_run"):
+        raise UserMistake("trainer.fast_dev_run: it leaves no checkpoint; use debug=fast")
     epochs = config["trainer"].get("max_epochs")
     if epochs == 0:
         raise UserMistake("trainer.max_epochs = 0: expected at least 1, or -1 for no end")
+    if epochs == -1 and isinstance(smoother.strength, Schedule):
+        raise UserMistake("trainer.max_epochs = -1: smoothing that changes with progress needs an end; give a number")
     if epochs == -1 and config["scheduler"]:
         raise UserMistake("trainer.max_epochs = -1: a schedule needs an end; give a number, or scheduler=none")
     if config["progress"] not in PROGRESS:
         raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
-    build(config["smoothing"], "smoothing", allowed=allowed)
     _try_optimizer(config, allowed)
-    with quiet_lightning():
+    with quiet_lightning(), determinism_kept():
         trainer = build(config["trainer"], "trainer", allowed=allowed, logger=False, enable_checkpointing=False)
     if trainer.world_size != 1:
         raise UserMistake(
@@ -67,14 +78,15 @@ def prepare(config: dict[str, Any]) -> Prepared:
         UserMistake: something in the config or the data is wrong.
     """
     allowed, callbacks = check_config(config)
-    # Other runs of this process may have set it.
-    torch.use_deterministic_algorithms(bool(config["trainer"].get("deterministic")))
     data = build(config["data"], "data", allowed=allowed)
-    data.setup()
+    call(data.setup, "data")
+    _check_limits(config["trainer"], data)
     seed_everything(config["seed"], workers=True, verbose=False)
     task = make_task(config, data, allowed)
     _check_monitors(config, task.monitored)
-    return Prepared(config, allowed, data, task, callbacks, run_identity(config, data.fingerprint))
+    _check_output(task, data)
+    identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
+    return Prepared(config, allowed, data, task, callbacks, identity)
 
 
 def check_seed(seed: Any) -> int:
@@ -87,13 +99,15 @@ def check_seed(seed: Any) -> int:
 def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> Any:
     """The task with net, smoother, optimizer and scheduler, for data that are set up."""
     classes = data.class_names
+    smoother = build(config["smoothing"], "smoothing", allowed=allowed)
+    call(smoother.bind, "smoothing", ClassInfo(classes, data.class_counts))
     net = build(config["net"], "net", allowed=allowed, in_features=data.num_features, num_classes=len(classes))
     return build(
         config["task"],
         "task",
         allowed=allowed,
         net=net,
-        smoother=build(config["smoothing"], "smoothing", allowed=allowed),
+        smoother=smoother,
         class_names=classes,
         optimizer=build(config["optimizer"], "optimizer", allowed=allowed),
         scheduler=build(config["scheduler"], "scheduler", allowed=allowed) or None,
@@ -101,8 +115,62 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
     )
 
 
-def _check_monitors(config: Mapping[str, Any], known: list[str]) -> None:
-    """Find a misspelt metric before the first epoch is over."""
+@contextlib.contextmanager
+def determinism_kept() -> Iterator[None]:
+    """Put back what a Trainer with ``deterministic`` sets for the whole process."""
+    before = torch.are_deterministic_algorithms_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _check_parts(config: Mapping[str, Any]) -> None:
+    """Refuse a config from which a part was taken out."""
+    for name in ("data", "net", "task", "smoothing", "optimizer", "scheduler", "trainer", "logger", "callbacks"):
+        if not isinstance(config.get(name), Mapping):
+            raise UserMistake(f"{name} = {config.get(name)!r}: expected one of its options (see smoothlab --help)")
+    for name in ("name", "output_root"):
+        if not isinstance(config.get(name), str) or not config[name].strip():
+            raise UserMistake(f"{name} = {config.get(name)!r}: expected a text that is not empty")
+
+
+def _check_limits(trainer: Mapping[str, Any], data: Any) -> None:
+    """Refuse a share of the batches that is less than one batch."""
+    loaders = {"limit_train_batches": data.train_dataloader(), "limit_val_batches": data.val_dataloader()}
+    for name, loader in loaders.items():
+        limit = trainer.get(name, 1.0)
+        if name == "limit_val_batches" and limit == 0:
+            continue  # no validation, on purpose
+        if limit is not None and (limit if isinstance(limit, int) else int(limit * len(loader))) < 1:
+            raise UserMistake(f"trainer.{name} = {limit}: less than one of the {len(loader)} batches")
+
+
+def _check_output(task: Any, data: Any) -> None:
+    """Try the net on two rows, so that one that does not fit the data is found before a directory is made."""
+    batch, classes = data.split("train").take(slice(0, 2)), len(data.class_names)
+    task.eval()
+    try:
+        with torch.no_grad():
+            logits = task.net(batch.features)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserMistake(f"net: fails on features of shape {tuple(batch.features.shape)} ({reason})") from error
+    finally:
+        task.train()
+    if not isinstance(logits, torch.Tensor) or logits.shape != (len(batch), classes):
+        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise UserMistake(
+            f"net: gives {shape} for {len(batch)} rows; expected ({len(batch)}, {classes}), a logit a class"
+        )
+
+
+def _check_monitors(config: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    """Find a misspelt metric, or one that is sought in the wrong direction, before the first epoch is over."""
+    for name in ("best", "last"):
+        node = config["callbacks"].get(f"{name}_checkpoint")
+        if node is not None and (node.get("filename") != name or node.get("dirpath")):
+            raise UserMistake(f"callbacks.{name}_checkpoint: its file is checkpoints/{name}.ckpt, always")
     for name, node in config["callbacks"].items():
         monitor = node.get("monitor")
         if monitor is None:
@@ -111,6 +179,12 @@ def _check_monitors(config: Mapping[str, Any], known: list[str]) -> None:
             near = difflib.get_close_matches(str(monitor), known, n=1)
             hint = f"nearest: {near[0]}; " if near else ""
             raise UserMistake(f"callbacks.{name}.monitor = {monitor!r}: {hint}one of {', '.join(known)}")
+        mode, better = node.get("mode", "min"), known[monitor]
+        if mode != better:
+            raise UserMistake(f"callbacks.{name}.mode = {mode!r}: of {monitor} the best is the {better}")
+        every, epochs = config["trainer"].get("check_val_every_n_epoch") or 1, config["trainer"].get("max_epochs") or 0
+        if every > epochs > 0:
+            raise UserMistake(f"trainer.check_val_every_n_epoch = {every}: more than trainer.max_epochs = {epochs}")
         if config["trainer"].get("limit_val_batches") == 0:
             raise UserMistake(
                 f"trainer.limit_val_batches = 0: callbacks.{name} monitors {monitor}, which needs validation"

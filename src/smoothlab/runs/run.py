@@ -28,7 +28,7 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.directory = existing_run(path)
+        self.directory = existing_run(Path(path).resolve())  # stays right when the working directory changes
         self.path = self.directory.path
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import sys
 import types
@@ -14,23 +16,31 @@ from typing import Any, Literal, Union
 
 from smoothlab.errors import UserMistake
 
-ALLOWED = ("smoothlab", "torch.nn", "torch.optim", "pytorch_lightning", "torchmetrics")
+OURS = tuple(f"smoothlab.{room}" for room in ("data", "losses", "metrics", "nets", "smoothing", "tasks", "tracking"))
+# Of other packages, only these kinds of classes: their functions and their other classes can reach any module.
+KINDS = {
+    "torch.nn": ("torch.nn.Module",),
+    "torch.optim": ("torch.optim.Optimizer", "torch.optim.lr_scheduler.LRScheduler"),
+    "pytorch_lightning": (
+        "pytorch_lightning.Callback",
+        "pytorch_lightning.Trainer",
+        "pytorch_lightning.loggers.Logger",
+        "pytorch_lightning.profilers.Profiler",
+    ),
+    "torchmetrics": ("torchmetrics.Metric",),
+}
+ALLOWED = (*OURS, *KINDS)
 # What a run directory or a checkpoint, which may come from elsewhere, may name.
-ALLOWED_FROM_RUN = (
-    "smoothlab.data",
-    "smoothlab.nets",
-    "smoothlab.smoothing",
-    "smoothlab.tasks",
-    "torch.nn",
-    "torch.optim",
-)
+ALLOWED_FROM_RUN = (*(room for room in OURS if room != "smoothlab.tracking"), "torch.nn", "torch.optim")
 
 
 def resolve_target(target: str, allowed: tuple[str, ...], *, key: str = "_target_") -> Callable[..., Any]:
     """The class or function that ``target`` names.
 
     A prefix test on the text alone can be walked around (``torch.nn.functional.torch.load`` begins with ``torch.nn``),
-    so the object's own ``__module__`` and ``__qualname__`` must begin with an allowed prefix too.
+    so the object's own ``__module__`` and ``__qualname__`` must begin with an allowed prefix too. That is not enough
+    for packages that are not ours, which have functions that call whatever they are given: from those, only classes
+    of the kinds that a config needs (``KINDS``) are taken.
 
     Args:
         target: dotted path.
@@ -38,19 +48,24 @@ def resolve_target(target: str, allowed: tuple[str, ...], *, key: str = "_target
         key: the config key, for the error.
 
     Raises:
-        UserMistake: the target is not found, not allowed, or neither a class nor a function.
+        UserMistake: the target is not found or not allowed.
     """
     refusal = UserMistake(
-        f"{key} = {target!r}: not allowed; a target must be defined in one of {', '.join(allowed)} "
-        "(own code comes in with code=<file>)"
+        f"{key} = {target!r}: not allowed; a target is a function or class of {', '.join(OURS)}, a torch.nn module, "
+        "an optimizer, a scheduler, a metric or one of Lightning's classes (own code comes in with code=<file>)"
     )
-    if not _begins(target, allowed):
+    if not _begins(target, allowed) or any(part.startswith("_") for part in target.split(".")):
         raise refusal
     found = _locate(target, key)
-    if not (inspect.isclass(found) or inspect.isfunction(found)):
+    if not (inspect.isclass(found) or (inspect.isfunction(found) and "." not in found.__qualname__)):
         raise refusal
     if not _begins(f"{found.__module__}.{found.__qualname__}", allowed):
         raise refusal
+    package = next((package for package in KINDS if _begins(found.__module__ + ".", (package,))), None)
+    if package is not None:
+        kinds = tuple(_locate(kind, key) for kind in KINDS[package])
+        if not (inspect.isclass(found) and issubclass(found, kinds)):
+            raise refusal
     return found
 
 
@@ -70,6 +85,8 @@ def _locate(target: str, key: str) -> Any:
             if ".".join(parts[:length]).startswith(name):
                 continue  # the last parts may be a class and its member
             raise UserMistake(f"{key} = {target!r}: needs the package {name!r}, which is not installed") from None
+        except Exception as error:  # own code can raise anything, a SyntaxError to begin with
+            raise UserMistake(f"{key} = {target!r}: importing it failed ({type(error).__name__}: {error})") from error
         for position, part in enumerate(parts[length:], start=length):
             if not hasattr(found, part):
                 near = difflib.get_close_matches(part, [name for name in dir(found) if name[0] != "_"], n=1)
@@ -105,12 +122,39 @@ def add_code(code: str | None) -> tuple[str, ...]:
         raise UserMistake(f"code = {code!r}: expected a Python file or a folder with some")
     if not names:
         raise UserMistake(f"code = {code!r}: the folder holds no Python module")
-    taken = [name for name in names if name in sys.stdlib_module_names or _begins(f"{name}.", ALLOWED)]
-    if taken:
-        raise UserMistake(f"code = {code!r}: the module name {taken[0]!r} is taken; rename the file")
+    for name in names:
+        spec = None if name in sys.modules else importlib.util.find_spec(name)
+        known = sys.modules.get(name)
+        origin = getattr(known, "__file__", None) if known else (spec.origin if spec else None)
+        ours = origin is None or Path(origin).resolve().is_relative_to(folder) or name in _OWN
+        if name in sys.stdlib_module_names or not ours:
+            raise UserMistake(f"code = {code!r}: the module name {name!r} is taken; rename the file")
+    for name in [name for name in sys.modules if name.split(".")[0] in {*_OWN, *names}]:
+        del sys.modules[name]  # an earlier file of this name, or an earlier state of this one
+    for old in {*_OWN.values()} - {str(folder)}:
+        while old in sys.path:
+            sys.path.remove(old)
+    _OWN.clear()
+    _OWN.update(dict.fromkeys(names, str(folder)))
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
     return names
+
+
+_OWN: dict[str, str] = {}  # modules of the last code=..., and their folder
+
+
+def code_fingerprint(code: str | None) -> str:
+    """A hash of the Python files that ``code`` names; empty without any. It is part of a run's identity."""
+    if code is None:
+        return ""
+    path = Path(code)
+    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def check_targets(config: Any, allowed: tuple[str, ...], *, at: str = "") -> None:

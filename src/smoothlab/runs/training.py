@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -20,7 +21,7 @@ from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, read_checkpo
 from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, RunDirectory, StatusFile
 from smoothlab.runs.hooks import skip_empty_step_hooks
 from smoothlab.runs.outcome import write_outcome
-from smoothlab.runs.preparing import Prepared
+from smoothlab.runs.preparing import Prepared, determinism_kept
 from smoothlab.runs.provenance import provenance
 from smoothlab.runs.scoring import score
 from smoothlab.runs.threads import cpu_threads
@@ -54,12 +55,14 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
             loggers: list[Any] = []
             failed = True
             try:
-                with cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size):
+                threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
+                with determinism_kept(), threads:
+                    torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
                     results = _train(prepared, run, status, loggers, resume)
                 failed = False
             except (KeyboardInterrupt, SystemExit):
                 status.update(state=INTERRUPTED)
-                log.info("interrupted; continue with resume=auto and the same options\nrun %s", run.path)
+                log.info("interrupted\nrun %s", run.path)
                 raise KeyboardInterrupt from None
             except Exception as error:
                 status.update(state=FAILED, error=_one_line(error))

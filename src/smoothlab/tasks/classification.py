@@ -61,9 +61,10 @@ class ClassificationTask(LightningModule):
         self._validated: dict[str, float] = {}  # the epoch's validation metrics
 
     @property
-    def monitored(self) -> list[str]:
-        """Names that a callback's ``monitor`` can have."""
-        return [f"val/{name}" for name in NAMES]
+    def monitored(self) -> dict[str, str]:
+        """What a callback's ``monitor`` can be, and its ``mode``: whether less (``min``) or more is better."""
+        more = ("accuracy", "macro_f1")
+        return {f"val/{name}": "max" if name in more else "min" for name in NAMES if name != "confidence_gap"}
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits ``(N, K)``."""
@@ -112,6 +113,8 @@ class ClassificationTask(LightningModule):
         bad_step = self.train_loss.read()
         if bad_step is not None:
             raise TrainingDiverged(bad_step, self.likely_cause())
+        if not self._validated and not all(bool(one.isfinite().all()) for one in self.net.parameters()):
+            raise TrainingDiverged(self.global_step, self.likely_cause())
         row = self.train_loss.summary() | self._validated
         self.train_loss.reset()
         self._validated = {}
