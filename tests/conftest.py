@@ -10,6 +10,18 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Draws that are the same in every run.
+settings.register_profile(
+    "smoothlab",
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("smoothlab")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

@@ -75,6 +75,20 @@ def test_resume_by_path_continues_that_run_and_refuses_another_config():
         smoothlab.train([*RUN, f"resume={cut}"])
 
 
+def test_a_damaged_last_checkpoint_is_a_mistake_that_leaves_the_run_as_it_is(cli):
+    process = start("train", *RUN)
+    wait_for_rows(process, "outputs", 2)
+    process.kill()
+    process.communicate()
+    run = only_run()
+    (run / "checkpoints" / "last.ckpt").write_bytes(b"damaged")
+    before = (run / "status.json").read_bytes()
+    code, _, err = cli("train", *RUN, "resume=auto")
+    assert code == 2
+    assert "last.ckpt: not a readable checkpoint" in err
+    assert (run / "status.json").read_bytes() == before
+
+
 def test_resume_auto_with_nothing_to_resume_says_so_and_starts_anew(cli):
     options = ("train", "logger=csv", "trainer.max_epochs=1", "resume=auto")
     code, _, err = cli(*options)

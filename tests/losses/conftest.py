@@ -5,21 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-import torch
 
 from smoothlab import soft_cross_entropy
 from smoothlab.losses import chunked, small
 
 PATHS = ["small", "chunks", "one chunk", "reference"]
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread():
-    """Small tensors on cores that other test processes use too: waiting threads would take most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=PATHS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +23,6 @@ from smoothlab.errors import RunFailed, UserMistake
 
 if TYPE_CHECKING:
     from smoothlab.runs.run import Run
-
-log = logging.getLogger("smoothlab")
 
 
 def run(words: Sequence[str]) -> int:
@@ -66,7 +63,9 @@ def train(overrides: Sequence[str] = ()) -> Run:
     if OmegaConf.select(config, "hydra.job.chdir"):
         raise UserMistake("hydra.job.chdir = true: runs stay in the working directory")
     directory, resume = choose_directory(config, values, prepared.identity)
-    if not resume:
+    if resume:
+        check_resumable(directory)
+    else:
         check_folder(directory.path.parent, key="output_root")
         directory = RunDirectory(claim(directory.path))
     with read_write(config.hydra):
@@ -106,6 +105,19 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
         changed = differences(Run(run.path).config, values) or ["the data's content"]
         raise UserMistake(f"resume = {str(wanted)!r}: its config is another one ({'; '.join(changed[:3])})")
     return run, True
+
+
+def check_resumable(run: Any) -> None:
+    """Refuse to continue a run before anything in its directory is touched.
+
+    Raises:
+        UserMistake: a living process holds the directory, or its last checkpoint cannot be read.
+    """
+    from smoothlab.runs.checkpoint import read_checkpoint
+
+    with run.held():
+        if run.last_checkpoint.is_file():
+            read_checkpoint(run.last_checkpoint)
 
 
 def newest_unfinished(folder: Path, identity: str) -> Any:

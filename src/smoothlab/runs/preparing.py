@@ -89,11 +89,10 @@ def prepare(config: dict[str, Any]) -> Prepared:
     return Prepared(config, allowed, data, task, callbacks, identity)
 
 
-def check_seed(seed: Any) -> int:
-    """The seed, if it is one."""
+def check_seed(seed: Any) -> None:
+    """Refuse what numpy and torch would not take as a seed."""
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise UserMistake(f"seed = {seed!r}: expected an integer in [0, 4294967295]")
-    return seed
 
 
 def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> Any:
