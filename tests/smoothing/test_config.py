@@ -20,7 +20,8 @@ UNIFORM = {"_target_": "smoothlab.smoothing.Uniform"}
 NEEDED: dict[str, list[str]] = {
     "smoothing/prior/vector": ["smoothing.prior.weights=[3,1]"],
     "smoothing/prior/similarity": ["smoothing.prior.matrix=[[1,0.2],[0.2,1]]"],
-    "smoothing/prior/tree": ["smoothing.prior.tree=[a,b]", "smoothing.prior.classes=[b,a]"],
+    "smoothing/prior/tree": ["smoothing.prior.tree=[benign,malignant]"],
+    "smoothing/strength/column": ["smoothing.strength.column=agreement"],
 }
 
 
@@ -36,10 +37,10 @@ def override_of(option: str) -> str:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_each_option_makes_a_smoother_that_makes_targets(option):
     smoother = smoother_of([override_of(option), *NEEDED.get(option, [])])
-    names = ["b", "a"] if option == "smoothing/prior/tree" else ["benign", "malignant"]
-    smoother.bind(ClassInfo(names, [357, 212]))
+    smoother.bind(ClassInfo(["benign", "malignant"], [357, 212]))
     logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
-    target = smoother(torch.tensor([0, 1, 1, 0]), logits=logits, progress=0.3)
+    metadata = {"agreement": torch.tensor([0.5, 1.0, 0.8, 0.6])}
+    target = smoother(torch.tensor([0, 1, 1, 0]), logits=logits, progress=0.3, metadata=metadata)
     target.validate()
     assert target.dense(2).sum(1).tolist() == pytest.approx([1.0] * 4)
 

@@ -99,6 +99,11 @@ class TableData(LightningDataModule):
         """Training rows of each class; known after ``setup``."""
         return torch.bincount(self._batches["train"].labels, minlength=len(self.class_names)).tolist()
 
+    @property
+    def num_rows(self) -> int:
+        """Rows of the table, of all splits; known after ``setup``."""
+        return sum(len(batch) for batch in self._batches.values())
+
     def split(self, name: str) -> Batch:
         """All samples of ``train``, ``val`` or ``test``."""
         return self._batches[name]

@@ -4,6 +4,7 @@ from smoothlab.losses.binary import smoothed_binary_labels, soft_binary_cross_en
 from smoothlab.losses.cross_entropy import soft_cross_entropy
 from smoothlab.losses.focal import DualFocal, Focal, SampleDependentFocal
 from smoothlab.losses.logit_norm import LogitNorm, normalized_logits
+from smoothlab.losses.loss import Loss
 from smoothlab.losses.mixing import CutMix, Mixup
 from smoothlab.losses.poly import Poly1
 
@@ -12,6 +13,7 @@ __all__ = [
     "DualFocal",
     "Focal",
     "LogitNorm",
+    "Loss",
     "Mixup",
     "Poly1",
     "SampleDependentFocal",

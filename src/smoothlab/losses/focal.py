@@ -13,6 +13,7 @@ from smoothlab.losses.settings import check_number
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from smoothlab.step import Step
     from smoothlab.targets import SoftTarget
 
 
@@ -43,7 +44,7 @@ class Focal:
     def __post_init__(self) -> None:
         check_number("gamma", self.gamma, at_least=0)
 
-    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+    def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, _, log_p = probabilities(logits, target)
         return -(q * power(-torch.expm1(log_p), self.gamma) * log_p).sum(-1)
@@ -78,7 +79,7 @@ class SampleDependentFocal:
         check_number("gamma_below", self.gamma_below, at_least=0)
         check_number("threshold", self.threshold, at_least=0, at_most=1)
 
-    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+    def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, p, log_p = probabilities(logits, target)
         rest = -torch.expm1(log_p)
@@ -110,7 +111,7 @@ class DualFocal:
     def __post_init__(self) -> None:
         check_number("gamma", self.gamma, at_least=0)
 
-    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+    def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, p, log_p = probabilities(logits, target)
         if target.is_index and isinstance(target.epsilon, float) and target.epsilon == 0:

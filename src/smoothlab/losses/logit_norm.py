@@ -16,6 +16,7 @@ from smoothlab.losses.weights import accumulator
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from smoothlab.step import Step
     from smoothlab.targets import SoftTarget
 
 SHORTEST = 1e-2
@@ -59,7 +60,7 @@ class LogitNorm:
     def __post_init__(self) -> None:
         check_number("temperature", self.temperature, above=0)
 
-    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+    def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         check_shapes(logits, target, None, None)
         return reference_rows(normalized_logits(logits, self.temperature), target, None, None)

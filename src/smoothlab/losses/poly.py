@@ -11,6 +11,7 @@ from smoothlab.losses.settings import check_number
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from smoothlab.step import Step
     from smoothlab.targets import SoftTarget
 
 
@@ -37,7 +38,7 @@ class Poly1:
     def __post_init__(self) -> None:
         check_number("coefficient", self.coefficient, at_least=-1)
 
-    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+    def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, p, log_p = probabilities(logits, target)
         return (q * (self.coefficient * (1 - p) - log_p)).sum(-1)

@@ -11,15 +11,19 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, seed_everything
 
-from smoothlab.errors import UserMistake
+from smoothlab.classes import ClassInfo, NeedsClasses
+from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.runs.build import build, call
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint
 from smoothlab.runs.threads import check_threads
 from smoothlab.smoothing import Schedule
-from smoothlab.smoothing.class_info import ClassInfo
 from smoothlab.tracking.console import quiet_lightning
 
+PARTS = (
+    *("data", "net", "task", "smoothing", "loss", "penalty", "mixing"),
+    *("optimizer", "scheduler", "trainer", "logger", "callbacks"),
+)
 PROGRESS = ("auto", "lines", "none")
 
 
@@ -98,15 +102,23 @@ def check_seed(seed: Any) -> None:
 def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> Any:
     """The task with net, smoother, optimizer and scheduler, for data that are set up."""
     classes = data.class_names
-    smoother = build(config["smoothing"], "smoothing", allowed=allowed)
-    call(smoother.bind, "smoothing", ClassInfo(classes, data.class_counts))
+    parts = {name: build(config[name], name, allowed=allowed) for name in ("smoothing", "loss", "penalty")}
+    mixing = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
+    info = ClassInfo(classes, data.class_counts, data.num_rows)
+    named = {"smoothing": parts["smoothing"], "loss": parts["loss"]}
+    for key, part in (named | {f"penalty.{name}": one for name, one in parts["penalty"].items()}).items():
+        if isinstance(part, NeedsClasses):
+            call(part.bind, key, info)
     net = build(config["net"], "net", allowed=allowed, in_features=data.num_features, num_classes=len(classes))
     return build(
         config["task"],
         "task",
         allowed=allowed,
         net=net,
-        smoother=smoother,
+        smoother=parts["smoothing"],
+        loss=parts["loss"] or None,
+        penalties=parts["penalty"],
+        mixing=mixing or None,
         class_names=classes,
         optimizer=build(config["optimizer"], "optimizer", allowed=allowed),
         scheduler=build(config["scheduler"], "scheduler", allowed=allowed) or None,
@@ -126,7 +138,7 @@ def determinism_kept() -> Iterator[None]:
 
 def _check_parts(config: Mapping[str, Any]) -> None:
     """Refuse a config from which a part was taken out."""
-    for name in ("data", "net", "task", "smoothing", "optimizer", "scheduler", "trainer", "logger", "callbacks"):
+    for name in PARTS:
         if not isinstance(config.get(name), Mapping):
             raise UserMistake(f"{name} = {config.get(name)!r}: expected one of its options (see smoothlab --help)")
     for name in ("name", "output_root"):
@@ -146,7 +158,7 @@ def _check_limits(trainer: Mapping[str, Any], data: Any) -> None:
 
 
 def _check_output(task: Any, data: Any) -> None:
-    """Try the net on two rows, so that one that does not fit the data is found before a directory is made."""
+    """Try net, smoother, loss and penalties on two rows: what does not fit is found before a directory is made."""
     batch, classes = data.split("train").take(slice(0, 2)), len(data.class_names)
     task.eval()
     try:
@@ -162,6 +174,16 @@ def _check_output(task: Any, data: Any) -> None:
         raise UserMistake(
             f"net: gives {shape} for {len(batch)} rows; expected ({len(batch)}, {classes}), a logit a class"
         )
+    random = torch.get_rng_state()
+    task.eval()  # learners learn nothing from it
+    try:
+        with torch.no_grad():
+            task.terms(batch)
+    except InvalidArgument as error:
+        raise UserMistake(f"smoothing, loss, penalty or mixing does not fit the data: {error}") from None
+    finally:
+        task.train()
+        torch.set_rng_state(random)
 
 
 def _check_monitors(config: Mapping[str, Any], known: Mapping[str, str]) -> None:

@@ -1,10 +1,10 @@
 """Smoothers: how much mass leaves the label (strength), and where it goes (prior)."""
 
+from smoothlab.classes.info import ClassInfo
+from smoothlab.classes.tree import ClassTree
 from smoothlab.smoothing.by_class import ByClass
 from smoothlab.smoothing.class_distance import ClassDistance
 from smoothlab.smoothing.class_frequency import ClassFrequency
-from smoothlab.smoothing.class_info import ClassInfo
-from smoothlab.smoothing.class_tree import ClassTree
 from smoothlab.smoothing.column import Column, ColumnTable
 from smoothlab.smoothing.ordinal import Ordinal
 from smoothlab.smoothing.priors import Exclusive, Uniform
@@ -12,12 +12,12 @@ from smoothlab.smoothing.schedules import Cosine, Exponential, Linear, Schedule,
 from smoothlab.smoothing.similarity import Similarity
 from smoothlab.smoothing.smoother import Smoother
 from smoothlab.smoothing.sord import Sord
-from smoothlab.smoothing.step import Step
 from smoothlab.smoothing.strengths import Constant
 from smoothlab.smoothing.tree import Tree
 from smoothlab.smoothing.uncertainty import Uncertainty
 from smoothlab.smoothing.vector import Vector
 from smoothlab.smoothing.zipf import Zipf
+from smoothlab.step import Step
 
 __all__ = [
     "ByClass",

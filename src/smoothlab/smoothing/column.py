@@ -15,7 +15,7 @@ from smoothlab.smoothing.ranges import checked_choice, checked_number, checked_s
 from smoothlab.smoothing.table import Table
 
 if TYPE_CHECKING:
-    from smoothlab.smoothing.step import Step
+    from smoothlab.step import Step
 
 Formula = Literal["rising", "falling", "squared", "middle"]
 FORMULAS = ("rising", "falling", "squared", "middle")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from smoothlab.smoothing.step import Step
+    from smoothlab.step import Step
     from smoothlab.targets import Prior as PriorFactor
 
 

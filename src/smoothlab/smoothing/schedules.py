@@ -11,7 +11,7 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.ranges import checked_count, checked_number, checked_strength
 
 if TYPE_CHECKING:
-    from smoothlab.smoothing.step import Step
+    from smoothlab.step import Step
 
 
 @dataclass(frozen=True)

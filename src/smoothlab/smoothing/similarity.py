@@ -12,8 +12,8 @@ from smoothlab.smoothing.ranges import checked_positive
 from smoothlab.smoothing.table import Table
 
 if TYPE_CHECKING:
-    from smoothlab.smoothing.class_info import ClassInfo
-    from smoothlab.smoothing.step import Step
+    from smoothlab.classes.info import ClassInfo
+    from smoothlab.step import Step
     from smoothlab.targets import PerClass
 
 

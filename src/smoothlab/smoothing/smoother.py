@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
-from smoothlab.smoothing.class_info import ClassInfo, NeedsClasses
-from smoothlab.smoothing.step import Step
+from smoothlab.classes.info import ClassInfo, NeedsClasses
+from smoothlab.learner import learners_in
+from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
 
 if TYPE_CHECKING:
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 class Smoother(nn.Module):
     """Makes a soft target from labels: ``(1 - epsilon) * label + epsilon * prior``.
 
-    A module, so that a strength or prior that is one itself takes its buffers to the model's device and
-    checkpoint.
+    A module, so that a strength or prior that is one itself takes its state to the model's device and
+    checkpoint. Those that learn (:class:`smoothlab.learner.Learner`) see each forward pass in training mode.
 
     Args:
         strength: gives epsilon, such as ``Constant(0.1)``; ``Constant(0.0)`` is no smoothing.
@@ -32,6 +34,7 @@ class Smoother(nn.Module):
         super().__init__()
         self.strength = strength
         self.prior = prior
+        self._learners = learners_in(strength, prior)
 
     def forward(
         self,
@@ -51,8 +54,15 @@ class Smoother(nn.Module):
             rows: the samples' numbers in the training data ``(...,)``, for those that remember samples.
             metadata: columns beside features and label, by name, each ``(...,)``, for those that look at them.
         """
-        step = Step(labels, None if logits is None else logits.detach(), progress, rows, metadata or {})
-        return SoftTarget(labels, self.strength(step), self.prior(step))
+        return self.target(Step(labels, None if logits is None else logits.detach(), progress, rows, metadata or {}))
+
+    def target(self, step: Step) -> SoftTarget:
+        """The soft target of a step."""
+        if self.training and self._learners:
+            with torch.no_grad():
+                for learner in self._learners:
+                    learner.observe(step)
+        return SoftTarget(step.labels, self.strength(step), self.prior(step))
 
     def bind(self, info: ClassInfo) -> None:
         """Tell the parts that ask for it which classes the training data have, and how often.

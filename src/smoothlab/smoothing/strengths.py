@@ -10,7 +10,7 @@ from smoothlab.targets import checked_epsilon
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from smoothlab.smoothing.step import Step
+    from smoothlab.step import Step
 
 
 class Strength(Protocol):

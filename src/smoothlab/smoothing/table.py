@@ -10,7 +10,7 @@ from torch import Tensor
 from smoothlab.targets import PerClass
 
 if TYPE_CHECKING:
-    from smoothlab.smoothing.step import Step
+    from smoothlab.step import Step
 
 
 class Table:

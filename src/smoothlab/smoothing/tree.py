@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from smoothlab.classes.tree import SEPARATOR, ClassTree, split_path
+from smoothlab.classes.tree_file import read_tree
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.class_tree import SEPARATOR, ClassTree, split_path
 from smoothlab.smoothing.ranges import checked_number
 from smoothlab.smoothing.table import Table
-from smoothlab.smoothing.tree_file import read_tree
 
 if TYPE_CHECKING:
-    from smoothlab.smoothing.class_info import ClassInfo
-    from smoothlab.smoothing.step import Step
+    from smoothlab.classes.info import ClassInfo
+    from smoothlab.step import Step
     from smoothlab.targets import PerClass
 
 

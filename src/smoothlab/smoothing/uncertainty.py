@@ -13,7 +13,7 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.ranges import checked_choice, checked_strength, clamp_strength
 
 if TYPE_CHECKING:
-    from smoothlab.smoothing.step import Step
+    from smoothlab.step import Step
 
 Measure = Literal["entropy", "max_probability", "margin"]
 MEASURES = ("entropy", "max_probability", "margin")

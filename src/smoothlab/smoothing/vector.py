@@ -11,8 +11,8 @@ from smoothlab.smoothing.distribution import check_classes, checked_weights, nor
 from smoothlab.smoothing.table import Table
 
 if TYPE_CHECKING:
-    from smoothlab.smoothing.class_info import ClassInfo
-    from smoothlab.smoothing.step import Step
+    from smoothlab.classes.info import ClassInfo
+    from smoothlab.step import Step
 
 
 class Vector:

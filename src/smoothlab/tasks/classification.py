@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,9 +12,13 @@ from torch.optim import Optimizer
 
 from smoothlab.data.batch import Batch
 from smoothlab.errors import InvalidArgument
-from smoothlab.losses import soft_cross_entropy
+from smoothlab.learner import Learner, learners_in
+from smoothlab.losses import Loss, soft_cross_entropy
+from smoothlab.losses.penalties import Penalty
 from smoothlab.metrics import NAMES, ClassificationMetrics
 from smoothlab.smoothing import Smoother
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget
 from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
 
 
@@ -25,6 +29,9 @@ class ClassificationTask(LightningModule):
         net: maps features ``(N, ...)`` to logits ``(N, K)``.
         smoother: makes the soft targets of a training step.
         class_names: K names, in the order of the logits.
+        loss: maps logits, target and step to a loss for each row, or None: the cross-entropy.
+        penalties: terms that are added to the loss of each row, by the name they are logged under.
+        mixing: mixes features and labels of a batch (mixup, cutmix) before the net sees it, or None.
         optimizer: called with the parameters.
         scheduler: called with the optimizer and the number of optimizer steps of the whole run; stepped at each step.
         num_bins: bins of the calibration errors.
@@ -39,6 +46,9 @@ class ClassificationTask(LightningModule):
         class_names: Sequence[str],
         *,
         optimizer: Callable[..., Optimizer],
+        loss: Loss | None = None,
+        penalties: Mapping[str, Penalty] | None = None,
+        mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         scheduler: Callable[..., Any] | None = None,
         num_bins: int = 15,
         encoder_state: dict[str, Any] | None = None,
@@ -49,6 +59,18 @@ class ClassificationTask(LightningModule):
         self.net = net
         self.smoother = smoother
         self.class_names = list(class_names)
+        self.loss = loss
+        self.penalties = dict(penalties or {})
+        # registered, so that those with a state are moved and saved
+        self.penalty_modules = nn.ModuleDict(
+            {k: one for k, one in self.penalties.items() if isinstance(one, nn.Module)}
+        )
+        self.mixing = mixing
+        self.learners = {
+            "smoothing": learners_in(smoother),
+            "loss": learners_in(loss),
+            "penalty": learners_in(*self.penalties.values()),
+        }
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self.num_bins = num_bins
@@ -56,7 +78,7 @@ class ClassificationTask(LightningModule):
         self.train_loss = LossMeter()
         self.val_metrics = ClassificationMetrics(len(class_names), num_bins=num_bins, from_logits=True)
         self.test_metrics = ClassificationMetrics(len(class_names), num_bins=num_bins, from_logits=True)
-        self._total_steps = 0.0
+        self._total_steps = 0.0  # of the whole run; 0 until it starts, and for one without an end
         self._gathered = 0  # samples since the last optimizer step
         self._validated: dict[str, float] = {}  # the epoch's validation metrics
 
@@ -83,17 +105,31 @@ class ClassificationTask(LightningModule):
         return min(1.0, self.global_step / self._total_steps) if self._total_steps else 0.0
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of a batch: net, smoother, loss, record."""
-        logits = self.net(batch.features)
-        target = self.smoother(batch.labels, logits=logits, progress=self.progress, rows=batch.rows)
-        loss = soft_cross_entropy(logits, target, reduction="sum")
+        """The loss of a batch: net, smoother, loss, penalties, record."""
+        target, loss, penalties = self.terms(batch)
         bad_step = self.train_loss.add(
-            loss, len(batch), target.entropy(logits.shape[-1]), target.epsilon, self.global_step
+            loss, len(batch), target.entropy(len(self.class_names)), target.epsilon, self.global_step, penalties
         )
         if bad_step is not None:
             raise TrainingDiverged(bad_step, self.likely_cause())
         self._gathered += len(batch)
-        return loss / self._divisor(len(batch))
+        return sum(penalties.values(), loss) / self._divisor(len(batch))
+
+    def terms(self, batch: Batch) -> tuple[SoftTarget, Tensor, dict[str, Tensor]]:
+        """A training batch's soft target, the sum of its losses, and the sums of its penalties by name."""
+        features, labels = batch.features, batch.labels
+        source: dict[str, Any] = {"rows": batch.rows, "metadata": batch.metadata}
+        if self.mixing is not None:
+            features, labels = self.mixing(features, labels)
+            source = {}  # a mixed sample is no row of the data
+        logits = self.net(features)
+        step = Step(labels, logits.detach(), self.progress, features=features, **source)
+        target = self.smoother.target(step)
+        if self.loss is None:
+            loss = soft_cross_entropy(logits, target, reduction="sum")
+        else:
+            loss = self.loss(logits, target, step).sum()
+        return target, loss, {name: penalty(logits, target, step).sum() for name, penalty in self.penalties.items()}
 
     def _divisor(self, count: int) -> float:
         # Lightning divides each micro-batch by their number; a fixed divisor, undone in on_before_optimizer_step,
@@ -116,11 +152,17 @@ class ClassificationTask(LightningModule):
         if not self._validated and not all(bool(one.isfinite().all()) for one in self.net.parameters()):
             raise TrainingDiverged(self.global_step, self.likely_cause())
         row = self.train_loss.summary() | self._validated
+        if self.loss is not None:
+            del row["train/kl"]  # the entropy of the targets is the floor of the cross-entropy alone
         self.train_loss.reset()
         self._validated = {}
         row["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         row["epoch"] = self.current_epoch
         # Written before the epoch's checkpoint, so that a checkpoint never runs ahead of the rows.
+        for place, learners in self.learners.items():
+            for learner in learners:
+                learner.end_epoch()
+                row |= {f"{place}/{name}": value for name, value in learner.record().items()}
         for logger in self.trainer.loggers:
             logger.log_metrics(row, step=self.global_step)
 
@@ -142,23 +184,35 @@ class ClassificationTask(LightningModule):
     # Evaluation: always against the labels as they are ----------------------------------------------------------------
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count a validation batch."""
-        self._count(self.val_metrics, batch)
+        """Count a validation batch, and show it to what learns from validation."""
+        logits = self._count(self.val_metrics, batch)
+        for learner in self._learning():
+            learner.validate(logits, batch.labels)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a test batch."""
         self._count(self.test_metrics, batch)
 
-    def _count(self, metrics: ClassificationMetrics, batch: Batch) -> None:
+    def _count(self, metrics: ClassificationMetrics, batch: Batch) -> Tensor:
+        logits = self.net(batch.features)
         try:
-            metrics.update(self.net(batch.features), batch.labels)
+            metrics.update(logits, batch.labels)
         except InvalidArgument as error:
             if self.trainer.state.fn != "fit":
                 raise
             raise TrainingDiverged(self.global_step, self.likely_cause()) from error
+        return logits
+
+    def _learning(self) -> list[Learner]:
+        """The learners, while a training is going on."""
+        if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
+            return []
+        return [learner for learners in self.learners.values() for learner in learners]
 
     def on_validation_epoch_end(self) -> None:
-        """Publish ``val/...``, for the epoch's row and for callbacks that monitor it."""
+        """Publish ``val/...``, for the epoch's row and for callbacks that monitor it; let learners learn from it."""
+        for learner in self._learning():
+            learner.end_validation()
         self._validated = self._publish("val", self.val_metrics)  # Lightning keeps float32
 
     def on_test_epoch_end(self) -> None:

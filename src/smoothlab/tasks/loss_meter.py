@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -42,23 +44,39 @@ class LossMeter:
         self._epsilon: float | Tensor = 0.0
         self._low, self._high = float("inf"), float("-inf")  # of epsilons that are Python numbers
         self._extremes: Tensor | None = None  # (2,), of those that are tensors
+        self._penalties: dict[str, float] = {}
         self._count = 0
 
-    def add(self, loss: Tensor, count: int, entropy: float | Tensor, epsilon: float | Tensor, step: int) -> int | None:
+    def add(
+        self,
+        loss: Tensor,
+        count: int,
+        entropy: float | Tensor,
+        epsilon: float | Tensor,
+        step: int,
+        penalties: Mapping[str, Tensor] | None = None,
+    ) -> int | None:
         """Record a step; returns the first bad step when this call read the buffer and found one.
 
         Args:
-            loss: the sum of the batch's losses, a scalar.
+            loss: the sum of the batch's losses, a scalar, without penalties.
             count: samples in the batch.
             entropy: entropy of the targets, nats: one number for every sample, or one a sample.
             epsilon: smoothing strength, likewise.
             step: number of the optimizer step.
+            penalties: the sums of the batch's penalties by name, scalars.
         """
-        if self._losses is None or (self._losses.device, self._losses.dtype) != (loss.device, loss.dtype):
-            self._losses = torch.zeros(READ_EVERY, dtype=loss.dtype, device=loss.device)
+        if not self._penalties and penalties:
+            self._penalties = dict.fromkeys(penalties, 0.0)
+        rows = 1 + len(self._penalties)
+        held = self._losses
+        if held is None or (held.device, held.dtype, len(held)) != (loss.device, loss.dtype, rows):
+            held = self._losses = torch.zeros(rows, READ_EVERY, dtype=loss.dtype, device=loss.device)
         if self._filled == 0:
             self._first_step = step
-        self._losses[self._filled] = loss.detach()
+        held[0, self._filled] = loss.detach()
+        for row, name in enumerate(self._penalties, start=1):
+            held[row, self._filled] = penalties[name].detach()  # type: ignore[index]
         self._filled += 1
         self._count += count
         if isinstance(epsilon, Tensor):
@@ -86,14 +104,21 @@ class LossMeter:
         """Take what the device holds into the sums; returns the first step whose loss is not finite, if any."""
         if self._losses is None or self._filled == 0:
             return None
-        losses = self._losses[: self._filled].double().cpu()
-        self._loss += float(losses.sum())
-        bad = (~losses.isfinite()).nonzero()
+        held = self._losses[:, : self._filled].cpu().double()
+        loss, *penalties = held.sum(1).tolist()
+        self._loss += loss
+        for name, penalty in zip(self._penalties, penalties, strict=True):
+            self._penalties[name] += penalty
+        bad = (~held.isfinite()).any(0).nonzero()
         self._filled = 0
         return self._first_step + int(bad[0]) if len(bad) else None
 
     def summary(self) -> dict[str, float]:
-        """Means over the epoch's samples; call ``read`` first."""
+        """Means over the epoch's samples; call ``read`` first.
+
+        ``train/loss`` has no penalties in it, so that ``train/kl``, the loss less the targets' entropy, has the floor 0
+        whatever the penalties; they stand beside it as ``train/penalty/<name>``.
+        """
         count = max(self._count, 1)
         loss, entropy = self._loss / count, float(self._entropy) / count
         low, high = self._low, self._high
@@ -106,4 +131,5 @@ class LossMeter:
             "smoothing/epsilon_min": low,
             "smoothing/epsilon_max": high,
             "smoothing/target_entropy": entropy,
+            **{f"train/penalty/{name}": total / count for name, total in self._penalties.items()},
         }

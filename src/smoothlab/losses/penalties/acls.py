@@ -14,6 +14,7 @@ from smoothlab.losses.settings import check_number
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from smoothlab.step import Step
     from smoothlab.targets import SoftTarget
 
 
@@ -62,7 +63,7 @@ class ACLS:
         if self.origin not in ("zero", "lowest"):
             raise InvalidArgument("origin", self.origin, "'zero' or 'lowest'")
 
-    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+    def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)
         top = z.max(-1, keepdim=True).values

@@ -13,6 +13,7 @@ from smoothlab.losses.settings import check_number
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from smoothlab.step import Step
     from smoothlab.targets import SoftTarget
 
 
@@ -43,7 +44,7 @@ class ConfidencePenalty:
     def __post_init__(self) -> None:
         check_number("weight", self.weight, at_least=0)
 
-    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+    def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)
         # the smallest float in place of -inf: its probability is 0 too, and a row that is masked as a whole has no nan

@@ -11,6 +11,7 @@ from smoothlab.losses.settings import check_number
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from smoothlab.step import Step
     from smoothlab.targets import SoftTarget
 
 
@@ -42,7 +43,7 @@ class MaxSup:
     def __post_init__(self) -> None:
         check_number("weight", self.weight, at_least=0)
 
-    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+    def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)
         distances = (z.max(-1, keepdim=True).values - z).masked_fill(masked, 0)

@@ -10,18 +10,20 @@ from smoothlab.losses.weights import accumulator
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from smoothlab.step import Step
     from smoothlab.targets import SoftTarget
 
 
 class Penalty(Protocol):
     """A term on the logits that is added to the loss of every row."""
 
-    def __call__(self, logits: Tensor, target: SoftTarget) -> Tensor:
+    def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row.
 
         Args:
             logits: ``(..., K)``, of any float type; classes are the last dimension.
             target: the soft target of the same rows.
+            step: the training step, for those that need its progress, features, ...; None where there is none.
 
         Returns:
             ``(...)`` in float32 or wider, multiplied by the penalty's own weight, not reduced: rows are weighed,

@@ -21,7 +21,7 @@ class ClassTree:
 
     Nodes are numbered so that a parent comes before its children; node 0 is the root. A name may occur twice in
     different branches; such a node is called by its path, ``"Footwear > Boots"``. Make one by :meth:`from_nested`,
-    :meth:`from_paths`, :meth:`from_parents`, or :func:`~smoothlab.smoothing.tree_file.read_tree`.
+    :meth:`from_paths`, :meth:`from_parents`, or :func:`~smoothlab.classes.tree_file.read_tree`.
 
     Args:
         names: of the nodes, the root's first.

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoothlab import InvalidArgument
+from smoothlab.classes.tree_file import read_tree
 from smoothlab.smoothing import ClassTree
-from smoothlab.smoothing.tree_file import read_tree
 
 NESTED = {"root": {"A": {"A1": ["a", "b"], "c": None}, "B": ["d", "e"], "f": {}}}
 PATHS = ["A > A1 > a", "A > A1 > b", "A>c", "B > d", " B > e ", "f"]

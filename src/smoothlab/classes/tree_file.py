@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.class_tree import ClassTree
 
 
 def read_tree(file: str | Path) -> ClassTree:
