@@ -1,0 +1,70 @@
+"""Run a function in several processes that form a gloo group, as the ranks of a training do."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def on_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, timeout: float = 240.0) -> list[Any]:
+    """What ``function(rank, *arguments)`` returns on each rank, in their order.
+
+    Args:
+        function: of a test file's top level, found again in the other process by file and name, so that the file must
+            import without pytest's help.
+        arguments: anything that pickle takes; each process has its own copy.
+        ranks: how many processes.
+        timeout: seconds until they are ended.
+
+    Raises:
+        AssertionError: a process failed; with the last lines of what it wrote.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        call = (inspect.getfile(function), function.__qualname__, ranks, arguments)
+        Path(folder, "call").write_bytes(pickle.dumps(call))
+        command = [sys.executable, __file__, folder]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        logs = [Path(folder, f"log{rank}").open("wb") for rank in range(ranks)]
+        processes = [
+            subprocess.Popen([*command, str(rank)], stdout=log, stderr=log, env=environment)
+            for rank, log in enumerate(logs)
+        ]
+        try:
+            codes = [process.wait(timeout) for process in processes]
+        finally:
+            for process, log in zip(processes, logs, strict=True):
+                process.kill()
+                process.wait()
+                log.close()
+        for rank, code in enumerate(codes):
+            tail = Path(folder, f"log{rank}").read_text(errors="replace")[-2000:]
+            assert code == 0, f"rank {rank} failed with exit code {code}:\n{tail}"
+        return [pickle.loads(Path(folder, f"answer{rank}").read_bytes()) for rank in range(ranks)]
+
+
+def _main(folder: Path, rank: int) -> None:
+    import torch
+
+    file, name, ranks, arguments = pickle.loads((folder / "call").read_bytes())
+    spec = importlib.util.spec_from_file_location("of_the_test", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["of_the_test"] = module
+    spec.loader.exec_module(module)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=ranks)
+    answer = getattr(module, name)(rank, *arguments)
+    (folder / f"answer{rank}").write_bytes(pickle.dumps(answer))
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), int(sys.argv[2]))
