@@ -12,13 +12,13 @@ from smoothlab import SoftTarget, soft_cross_entropy
 def with_cross_entropy():
     """Loss and gradient of a recorded case, with a penalty of ours, over the rows that are kept."""
 
-    def compute(case, penalty, ignore_index=-100):
+    def compute(case, penalty, ignore_index=-100, step=None):
         logits = torch.tensor(case["inputs"]["logits"], dtype=torch.float64, requires_grad=True)
         labels = torch.tensor(case["inputs"]["target"])
         kept = (labels != ignore_index).double()
         target = SoftTarget(labels)
         rows = soft_cross_entropy(logits, target, reduction="none", ignore_index=ignore_index)
-        loss = (rows + kept * penalty(logits, target)).sum() / kept.sum()
+        loss = (rows + kept * penalty(logits, target, step)).sum() / kept.sum()
         loss.backward()
         return loss.detach(), logits.grad
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +9,8 @@ from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, SoftTarget, soft_cross_entropy
 from smoothlab.losses.penalties import LogitPenalty, MaxSup
+from smoothlab.smoothing import Linear
+from smoothlab.step import Step
 
 
 def cases_of(vectors, name):
@@ -19,18 +19,22 @@ def cases_of(vectors, name):
     return cases
 
 
+def at(progress):
+    return Step(torch.zeros(1, dtype=torch.long), progress=progress)
+
+
 def test_published_numbers_with_the_weight_of_the_epoch(vectors, agree):
     """The schedule that divides by the number of epochs: in the last one, number epochs - 1, it is short of its end."""
     for case in cases_of(vectors, "Conv/ffcv"):
         params = case["params"]
-        begin, end = params["begin_lambda"], params["end_lambda"]
-        agree(case, MaxSup(begin + (end - begin) * params["current_epoch"] / params["epochs"]))
+        penalty = MaxSup(Linear(params["begin_lambda"], params["end_lambda"]))
+        agree(case, penalty, step=at(params["current_epoch"] / params["epochs"]))
 
 
-def test_published_numbers_at_the_end_of_the_other_schedule(vectors, agree):
+def test_published_numbers_of_the_schedule_that_reaches_its_end(vectors, agree):
     for case in cases_of(vectors, "LT"):
-        assert case["params"]["epoch"] == case["params"]["num_epochs"] - 1
-        agree(case, dataclasses.replace(MaxSup(0.1), weight=0.2))
+        penalty = MaxSup(Linear(0.1, 0.2))
+        agree(case, penalty, step=at(case["params"]["epoch"] / (case["params"]["num_epochs"] - 1)))
 
 
 def test_for_a_correct_prediction_it_is_label_smoothing():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.losses.penalties.penalty import number_of, taking_part
+from smoothlab.losses.penalties.penalty import Weight, check_weight, number_of, taking_part, weight_at
 from smoothlab.losses.settings import check_number
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ class ACLS:
     sample; ``stop`` passes no gradient.
 
     Args:
-        weight: of the whole, a finite number >= 0; the authors' alpha, 0.1.
+        weight: of the whole, a finite number >= 0 or a schedule; the authors' alpha, 0.1.
         margin: a distance of logits, a finite number >= 0; the authors take 10.
-        predicted_weight: the authors' first lambda, a finite number >= 0.
-        other_weight: their second lambda, a finite number >= 0.
+        predicted_weight: the authors' first lambda, a finite number >= 0 or a schedule.
+        other_weight: their second lambda, a finite number >= 0 or a schedule.
         origin: where the predicted logit is measured from: ``"zero"``, as in the published code, which then
             changes when a constant is added to all logits; or ``"lowest"``, the row's smallest logit, detached,
             with which it does not.
@@ -51,15 +51,16 @@ class ACLS:
     ICCV 2023.
     """
 
-    weight: float = 0.1
+    weight: Weight = 0.1
     margin: float = 10.0
-    predicted_weight: float = 1.0
-    other_weight: float = 0.1
+    predicted_weight: Weight = 1.0
+    other_weight: Weight = 0.1
     origin: Literal["zero", "lowest"] = "zero"
 
     def __post_init__(self) -> None:
-        for name in ("weight", "margin", "predicted_weight", "other_weight"):
-            check_number(name, getattr(self, name), at_least=0)
+        for name in ("weight", "predicted_weight", "other_weight"):
+            check_weight(name, getattr(self, name))
+        check_number("margin", self.margin, at_least=0)
         if self.origin not in ("zero", "lowest"):
             raise InvalidArgument("origin", self.origin, "'zero' or 'lowest'")
 
@@ -73,4 +74,6 @@ class ACLS:
         above = (height - self.margin).relu().squeeze(-1).square()
         # the predicted class is 0 below itself, and so adds nothing: margins are not negative
         below = (top.detach() - z - self.margin).masked_fill(masked, 0).relu().square().sum(-1)
-        return self.weight * (self.predicted_weight * above + self.other_weight * below / number_of(masked, but=1))
+        above = weight_at(step, "predicted_weight", self.predicted_weight) * above
+        below = weight_at(step, "other_weight", self.other_weight) * below / number_of(masked, but=1)
+        return weight_at(step, "weight", self.weight) * (above + below)

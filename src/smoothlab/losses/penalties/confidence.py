@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from smoothlab.losses.penalties.penalty import taking_part
-from smoothlab.losses.settings import check_number
+from smoothlab.losses.penalties.penalty import Weight, check_weight, taking_part, weight_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +24,7 @@ class ConfidencePenalty:
     direction, ``KL(p || uniform) - log K``. It does not change when a constant is added to all logits.
 
     Args:
-        weight: a finite number >= 0; the beta of the authors, commonly 0.1 to 1.
+        weight: a finite number >= 0, or a schedule; the beta of the authors, commonly 0.1 to 1.
 
     A class whose logit is -inf takes no part: it adds 0, and has the gradient 0.
 
@@ -39,14 +38,14 @@ class ConfidencePenalty:
     Distributions", ICLR workshop 2017.
     """
 
-    weight: float = 0.1
+    weight: Weight = 0.1
 
     def __post_init__(self) -> None:
-        check_number("weight", self.weight, at_least=0)
+        check_weight("weight", self.weight)
 
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)
         # the smallest float in place of -inf: its probability is 0 too, and a row that is masked as a whole has no nan
         log_p = torch.log_softmax(z.masked_fill(masked, torch.finfo(z.dtype).min), -1)
-        return self.weight * (log_p.exp() * log_p.masked_fill(masked, 0)).sum(-1)
+        return weight_at(step, "weight", self.weight) * (log_p.exp() * log_p.masked_fill(masked, 0)).sum(-1)

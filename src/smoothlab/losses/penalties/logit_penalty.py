@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smoothlab.losses.penalties.penalty import taking_part
-from smoothlab.losses.settings import check_number
+from smoothlab.losses.penalties.penalty import Weight, check_weight, taking_part, weight_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +22,7 @@ class LogitPenalty:
     all of them, and pulls their mean to 0.
 
     Args:
-        weight: a finite number >= 0; 0.002 where it was compared with label smoothing.
+        weight: a finite number >= 0, or a schedule; 0.002 where it was compared with label smoothing.
 
     A class whose logit is -inf takes no part: it adds 0, and has the gradient 0.
 
@@ -33,12 +32,12 @@ class LogitPenalty:
     Source: Dauphin and Cubuk, "Deconstructing the Regularization of BatchNorm", ICLR 2021.
     """
 
-    weight: float = 0.002
+    weight: Weight = 0.002
 
     def __post_init__(self) -> None:
-        check_number("weight", self.weight, at_least=0)
+        check_weight("weight", self.weight)
 
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)
-        return self.weight / 2 * z.masked_fill(masked, 0).square().sum(-1)
+        return weight_at(step, "weight", self.weight) / 2 * z.masked_fill(masked, 0).square().sum(-1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smoothlab.losses.penalties.penalty import number_of, taking_part
+from smoothlab.losses.penalties.penalty import Weight, check_weight, number_of, taking_part, weight_at
 from smoothlab.losses.settings import check_number
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class MarginPenalty:
     logit has a gradient too; where several are the largest, one of them (the first) has it all.
 
     Args:
-        weight: a finite number >= 0; the authors' alpha, 0.1.
+        weight: a finite number >= 0, or a schedule; the authors' alpha, 0.1.
         margin: a distance of logits, a finite number >= 0; the authors take 6 to 20, mostly 10. With 0 it is
             ``weight * (max_k z_k - mean_k z_k)``, as :class:`MaxSup`.
 
@@ -40,11 +40,11 @@ class MarginPenalty:
     Calibration", CVPR 2022.
     """
 
-    weight: float = 0.1
+    weight: Weight = 0.1
     margin: float = 10.0
 
     def __post_init__(self) -> None:
-        check_number("weight", self.weight, at_least=0)
+        check_weight("weight", self.weight)
         check_number("margin", self.margin, at_least=0)
 
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
@@ -52,4 +52,4 @@ class MarginPenalty:
         z, masked = taking_part(logits)
         distances = z.max(-1, keepdim=True).values - z
         excess = (distances - self.margin).relu().masked_fill(masked, 0)
-        return self.weight * excess.sum(-1) / number_of(masked)
+        return weight_at(step, "weight", self.weight) * excess.sum(-1) / number_of(masked)

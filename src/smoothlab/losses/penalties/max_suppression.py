@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smoothlab.losses.penalties.penalty import number_of, taking_part
-from smoothlab.losses.settings import check_number
+from smoothlab.losses.penalties.penalty import Weight, check_weight, number_of, taking_part, weight_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,9 +24,9 @@ class MaxSup:
     logits are the largest, one of them (the first) has the gradient, as in the original.
 
     Args:
-        weight: a finite number >= 0. The authors raise it from 0.1 to 0.2 over the training; a schedule makes a new
-            one for its step, ``dataclasses.replace(penalty, weight=...)``, since nothing is kept in it. (Of their
-            two schedules one divides by the number of epochs, and so never reaches its end.)
+        weight: a finite number >= 0, or a schedule. The authors raise it from 0.1 to 0.2 over the training, here
+            ``Linear(0.1, 0.2)``. (Of their two schedules one divides by the number of epochs, and so never reaches
+            its end.)
 
     A class whose logit is -inf takes no part: it has the gradient 0 and is not counted in the mean. In the
     original it makes the mean, and the loss, infinite.
@@ -38,13 +37,13 @@ class MaxSup:
     Source: Zhou et al., "MaxSup: Overcoming Representation Collapse in Label Smoothing", NeurIPS 2025.
     """
 
-    weight: float = 0.1
+    weight: Weight = 0.1
 
     def __post_init__(self) -> None:
-        check_number("weight", self.weight, at_least=0)
+        check_weight("weight", self.weight)
 
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)
         distances = (z.max(-1, keepdim=True).values - z).masked_fill(masked, 0)
-        return self.weight * distances.sum(-1) / number_of(masked)
+        return weight_at(step, "weight", self.weight) * distances.sum(-1) / number_of(masked)

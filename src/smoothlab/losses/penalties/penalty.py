@@ -1,17 +1,24 @@
-"""What a penalty is, and which classes of a row take part in one."""
+"""What a penalty is, what its weight may be, and which classes of a row take part in one."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from torch import Tensor
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.learner import Learner
+from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
+from smoothlab.step import Step
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.step import Step
     from smoothlab.targets import SoftTarget
+
+# The weight of a penalty: a number, or what gives it for a step, such as a schedule on the training's progress.
+Weight = float | Callable[[Step], float | Tensor]
 
 
 class Penalty(Protocol):
@@ -29,6 +36,33 @@ class Penalty(Protocol):
             ``(...)`` in float32 or wider, multiplied by the penalty's own weight, not reduced: rows are weighed,
             left out and summed with those of the loss, by the caller.
         """
+
+
+def check_weight(name: str, weight: object) -> None:
+    """Raise InvalidArgument unless it is a finite number >= 0, or something without a state that is called with a step.
+
+    What learns is refused, since a training loop would not find it in a penalty, and it would stay as it began.
+    """
+    if isinstance(weight, Learner):
+        raise InvalidArgument(name, type(weight).__name__, "a number, or a schedule, which learns nothing")
+    if not callable(weight):
+        check_number(name, weight, at_least=0)
+
+
+def weight_at(step: Step | None, name: str, weight: Weight) -> float | Tensor:
+    """The weight at this step: itself, or what the schedule says: a number, or a tensor of one value or one a row.
+
+    Raises:
+        InvalidArgument: there is a schedule and no step, or it gives a number that is negative or infinite.
+    """
+    if not callable(weight):
+        return weight
+    if step is None:
+        raise InvalidArgument("step", None, f"the training step, since {name} is {type(weight).__name__}")
+    value = weight(step)
+    if not isinstance(value, Tensor):
+        check_number(name, value, at_least=0)
+    return value
 
 
 def taking_part(logits: Tensor) -> tuple[Tensor, Tensor]:
