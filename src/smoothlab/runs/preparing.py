@@ -99,16 +99,32 @@ def check_seed(seed: Any) -> None:
         raise UserMistake(f"seed = {seed!r}: expected an integer in [0, 4294967295]")
 
 
-def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> Any:
-    """The task with net, smoother, optimizer and scheduler, for data that are set up."""
+def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
+    """Smoother, loss, penalties and mixing by their groups' names, told which classes the data have.
+
+    Args:
+        config: the resolved config.
+        data: a data module that is set up.
+        allowed: prefixes that targets may begin with.
+
+    Raises:
+        UserMistake: a part is refused, or does not fit the classes.
+    """
     classes = data.class_names
     parts = {name: build(config[name], name, allowed=allowed) for name in ("smoothing", "loss", "penalty")}
-    mixing = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
+    parts["mixing"] = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
     info = ClassInfo(classes, data.class_counts, data.num_rows)
     named = {"smoothing": parts["smoothing"], "loss": parts["loss"]}
     for key, part in (named | {f"penalty.{name}": one for name, one in parts["penalty"].items()}).items():
         if isinstance(part, NeedsClasses):
             call(part.bind, key, info)
+    return parts
+
+
+def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> Any:
+    """The task with net, smoother, optimizer and scheduler, for data that are set up."""
+    classes = data.class_names
+    parts = make_parts(config, data, allowed)
     net = build(config["net"], "net", allowed=allowed, in_features=data.num_features, num_classes=len(classes))
     return build(
         config["task"],
@@ -118,7 +134,7 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
         smoother=parts["smoothing"],
         loss=parts["loss"] or None,
         penalties=parts["penalty"],
-        mixing=mixing or None,
+        mixing=parts["mixing"] or None,
         class_names=classes,
         optimizer=build(config["optimizer"], "optimizer", allowed=allowed),
         scheduler=build(config["scheduler"], "scheduler", allowed=allowed) or None,
