@@ -82,7 +82,7 @@ def test_arguments_outside_their_range_are_refused(arguments, message):
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_large_batch_is_read_in_pieces_with_the_formulas_result(measure, masked):
-    logits = torch.randn(2, 60, 1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 4
+    logits = torch.randn(2, 150, 1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 4
     assert logits.numel() > CHUNK
     if masked:
         logits[..., 600:] = -INF
@@ -95,3 +95,17 @@ def test_a_large_batch_is_read_in_pieces_with_the_formulas_result(measure, maske
         "margin": 1 - (two[..., 0] - two[..., 1]),
     }
     assert_close(uncertainty(logits, measure), expected[measure])
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_large_batch_of_far_shifted_float32_logits_keeps_its_digits(measure):
+    logits = torch.randn(300, 1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 4
+    assert logits.numel() > CHUNK
+    shifted = (logits.float() + 4096.0).double()  # what float32 holds of them
+    assert_close(uncertainty(shifted.float(), measure).double(), uncertainty(shifted, measure), rtol=1e-4, atol=1e-5)
+
+
+def test_two_equal_largest_classes_have_no_margin_in_a_large_batch():
+    logits = torch.zeros(300, 1000)
+    logits[:, 17] = logits[:, 901] = 20.0
+    assert_close(uncertainty(logits, "margin"), torch.ones(300))
