@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from smoothlab.classes.info import ClassInfo, NeedsClasses
 from smoothlab.learner import learners_in
+from smoothlab.smoothing.excluding import ExcludedClasses
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from smoothlab.smoothing.priors import Prior
     from smoothlab.smoothing.strengths import Strength
@@ -28,12 +29,15 @@ class Smoother(nn.Module):
     Args:
         strength: gives epsilon, such as ``Constant(0.1)``; ``Constant(0.0)`` is no smoothing.
         prior: gives the place of the mass, such as ``Uniform()``.
+        exclude: classes that get no mass of whatever prior, by name or number, such as ``["pad"]``; see
+            :class:`~smoothlab.smoothing.excluding.ExcludedClasses`.
     """
 
-    def __init__(self, strength: Strength, prior: Prior) -> None:
+    def __init__(self, strength: Strength, prior: Prior, exclude: Sequence[int | str] = ()) -> None:
         super().__init__()
         self.strength = strength
         self.prior = prior
+        self.excluded = ExcludedClasses(exclude)
         self._learners = learners_in(strength, prior)
 
     def forward(
@@ -62,7 +66,10 @@ class Smoother(nn.Module):
             with torch.no_grad():
                 for learner in self._learners:
                     learner.observe(step)
-        return SoftTarget(step.labels, self.strength(step), self.prior(step))
+        epsilon, prior = self.strength(step), self.prior(step)
+        if self.excluded.classes:
+            epsilon, prior = self.excluded(epsilon, prior, step)
+        return SoftTarget(step.labels, epsilon, prior)
 
     def bind(self, info: ClassInfo) -> None:
         """Tell the parts that ask for it which classes the training data have, and how often.
@@ -70,11 +77,12 @@ class Smoother(nn.Module):
         Raises:
             InvalidArgument: a part does not fit these classes.
         """
-        for part in (self.strength, self.prior):
+        for part in (self.strength, self.prior, self.excluded):
             if isinstance(part, NeedsClasses):
                 part.bind(info)
 
     def extra_repr(self) -> str:
         """Strength and prior; those that are modules torch shows by itself."""
         parts = {"strength": self.strength, "prior": self.prior}
-        return ", ".join(f"{name}={part!r}" for name, part in parts.items() if not isinstance(part, nn.Module))
+        shown = [f"{name}={part!r}" for name, part in parts.items() if not isinstance(part, nn.Module)]
+        return ", ".join([*shown, *([f"exclude={self.excluded.classes}"] if self.excluded.classes else [])])

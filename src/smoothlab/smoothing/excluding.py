@@ -1,0 +1,153 @@
+"""Classes that get no smoothing mass, whatever the prior: padding, masked or retired classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.smoothing.table import Table, num_classes
+from smoothlab.targets import PerClass, PerSample
+
+if TYPE_CHECKING:
+    from smoothlab.classes.info import ClassInfo
+    from smoothlab.step import Step
+    from smoothlab.targets import Prior
+
+MATRIX_CLASSES = 2048  # up to here the exclusive prior becomes a matrix, 16 MiB at most
+
+
+class ExcludedClasses:
+    """Takes the mass of some classes out of a prior, and gives it to the others in proportion.
+
+    What becomes of a prior: uniform is ``1/m`` on the m classes that are left, a vector; exclusive is ``1/(m - 1)`` on
+    those that are left and not the label, a matrix, or for more than 2048 classes rows ``(N, K)``; vectors, matrices
+    and rows stay what they are, divided by what is left of them. Where nothing is left, the label keeps the mass.
+
+    A label that is itself excluded is smoothed over the others; those who mean padding ignore such rows in the loss.
+
+    Args:
+        classes: by number in [0, K), or by name, for which the smoother must be bound to the data's classes.
+
+    Raises:
+        InvalidArgument: for anything else; where K or the names are known, for classes that are not there or none left;
+            in a step, for names that no data were bound to, or a prior by name where nothing shows K.
+
+    Source: the loss of OpenNMT-py before 2.3 (``epsilon / (K - 2)`` on all but label and padding); Chen et al., "Focus
+    on the Target's Vocabulary: Masked Label Smoothing for Machine Translation", ACL 2022, for parts of a vocabulary.
+    """
+
+    def __init__(self, classes: Sequence[int | str]) -> None:
+        if isinstance(classes, str) or not isinstance(classes, Sequence):
+            raise InvalidArgument("exclude", classes, "a list of classes, by name or number")
+        for one in classes:
+            if isinstance(one, bool) or not isinstance(one, int | str) or (isinstance(one, int) and one < 0):
+                raise InvalidArgument("exclude", one, "the name of a class, or its number, 0 or more")
+        self.classes = list(classes)
+        self._names: list[str] | None = None
+        self._left: Table | None = None  # 1 on the classes that are left, (K,)
+        self._matrix: tuple[Tensor, int, PerClass] | None = None  # the last matrix that came, its version, and ours
+
+    def bind(self, info: ClassInfo) -> None:
+        """Learn which class has which name."""
+        self._names = list(info.class_names)
+        self._left = self._table(len(self._names))
+
+    def __call__(self, epsilon: float | Tensor, prior: Prior, step: Step) -> tuple[float | Tensor, Prior]:
+        """Strength and prior without the classes; the strength becomes 0 where nothing is left of the prior.
+
+        No value is looked at but on a CPU, so that no device has to wait.
+        """
+        if isinstance(epsilon, float) and epsilon == 0.0:
+            return epsilon, prior
+        if isinstance(prior, Tensor):
+            vector, some = self._rows(prior, step)
+            if not vector.is_cpu:
+                return _where(epsilon, some, vector.dtype), vector
+            return (epsilon if bool(some) else 0.0 if isinstance(epsilon, float) else epsilon * 0.0), vector
+        if isinstance(prior, PerSample):
+            rows, some = self._rows(prior.rows, step)
+            labels = step.labels
+            shape = labels.shape[:-1] if labels.is_floating_point() else labels.shape
+            return _where(epsilon, some.reshape(shape), rows.dtype), PerSample(rows)
+        if isinstance(prior, PerClass):
+            matrix = prior.matrix
+            return epsilon, self._of_matrix(matrix, lambda: matrix, step)
+        classes = num_classes(step) or (len(self._names) if self._names else None)
+        if classes is None:
+            raise InvalidArgument("exclude", self.classes, "logits, votes, or Smoother.bind, since K is not known")
+        left = self._left_of(classes, step)
+        if prior == "exclusive":
+            return self._exclusive(epsilon, left, step)
+        return epsilon, left / left.sum()
+
+    def _rows(self, rows: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        """Distributions ``(..., K)`` without the classes, and ``(...)`` whether anything was left of them."""
+        left = self._left_of(rows.shape[-1], step)
+        rows = rows * left.to(rows.dtype)
+        sums = rows.sum(-1, keepdim=True)
+        some = sums > 0
+        return torch.where(some, rows / sums.where(some, 1), (left / left.sum()).to(rows.dtype)), some.squeeze(-1)
+
+    def _of_matrix(self, key: Tensor, matrix_of: Callable[[], Tensor], step: Step) -> PerClass:
+        """A matrix without the classes; made again only where ``key`` is another tensor, or was changed in place."""
+        if self._matrix is not None and self._matrix[0] is key and self._matrix[1] == _version(key):
+            return self._matrix[2]
+        rows, some = self._rows(matrix_of(), step)
+        own = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
+        made = PerClass(torch.where(some.unsqueeze(-1), rows, own))
+        if not key.requires_grad and not key.is_inference():
+            self._matrix = (key, _version(key), made)
+        return made
+
+    def _exclusive(self, epsilon: float | Tensor, left: Tensor, step: Step) -> tuple[float | Tensor, Prior]:
+        classes, labels = len(left), step.labels
+        if classes <= MATRIX_CLASSES:
+            return epsilon, self._of_matrix(left, lambda: left.repeat(classes, 1).fill_diagonal_(0.0), step)
+        if labels.is_floating_point():  # votes times that matrix, without it
+            shares = labels.to(left.dtype) / (left.sum() - left).clamp_min(1.0)
+            rows = shares.sum(-1, keepdim=True) - shares
+        else:
+            ones = left.new_ones(()).expand(*labels.shape, classes)
+            rows = ones.scatter(-1, labels.clamp(0, classes - 1).unsqueeze(-1), 0.0)
+        return self(epsilon, PerSample(rows), step)
+
+    def _left_of(self, classes: int, step: Step) -> Tensor:
+        if self._left is None or len(self._left.values) != classes:
+            self._left = self._table(classes)
+        return self._left.at(step)
+
+    def _table(self, classes: int) -> Table:
+        left = torch.ones(classes, dtype=torch.float64)
+        for one in self.classes:
+            if isinstance(one, str):
+                if self._names is None:
+                    raise InvalidArgument("exclude", one, "numbers of classes, or Smoother.bind with their names")
+                if one not in self._names:
+                    raise InvalidArgument("exclude", one, f"names of classes: {', '.join(self._names)}")
+                left[self._names.index(one)] = 0.0
+            elif one >= classes:
+                raise InvalidArgument("exclude", one, f"a number below {classes}, the number of classes")
+            else:
+                left[one] = 0.0
+        if not bool(left.any()):
+            raise InvalidArgument("exclude", self.classes, "some class to be left")
+        return Table(left)
+
+    def __repr__(self) -> str:
+        return f"ExcludedClasses({self.classes})"
+
+
+def _where(epsilon: float | Tensor, some: Tensor, dtype: torch.dtype) -> Tensor:
+    """The strength where anything of the prior is left, else 0: ``(...)``."""
+    if isinstance(epsilon, Tensor):
+        return epsilon * some
+    return some.to(dtype) * epsilon
+
+
+def _version(tensor: Tensor) -> int:
+    """Counts changes in place."""
+    return -1 if tensor.is_inference() else tensor._version
