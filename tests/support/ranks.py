@@ -32,18 +32,17 @@ def on_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, time
         Path(folder, "call").write_bytes(pickle.dumps(call))
         command = [sys.executable, __file__, folder]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        logs = [Path(folder, f"log{rank}").open("wb") for rank in range(ranks)]
-        processes = [
-            subprocess.Popen([*command, str(rank)], stdout=log, stderr=log, env=environment)
-            for rank, log in enumerate(logs)
-        ]
+        processes = []
         try:
+            for rank in range(ranks):
+                with Path(folder, f"log{rank}").open("wb") as log:
+                    one = subprocess.Popen([*command, str(rank)], stdout=log, stderr=log, env=environment)
+                processes.append(one)
             codes = [process.wait(timeout) for process in processes]
         finally:
-            for process, log in zip(processes, logs, strict=True):
+            for process in processes:
                 process.kill()
                 process.wait()
-                log.close()
         for rank, code in enumerate(codes):
             tail = Path(folder, f"log{rank}").read_text(errors="replace")[-2000:]
             assert code == 0, f"rank {rank} failed with exit code {code}:\n{tail}"

@@ -2,10 +2,13 @@
 
 from smoothlab.classes.info import ClassInfo
 from smoothlab.classes.tree import ClassTree
+from smoothlab.smoothing.accuracy import Accuracy
 from smoothlab.smoothing.by_class import ByClass
 from smoothlab.smoothing.class_distance import ClassDistance
 from smoothlab.smoothing.class_frequency import ClassFrequency
 from smoothlab.smoothing.column import Column, ColumnTable
+from smoothlab.smoothing.online import Online
+from smoothlab.smoothing.neighbours import Neighbours
 from smoothlab.smoothing.ordinal import Ordinal
 from smoothlab.smoothing.priors import Exclusive, Uniform
 from smoothlab.smoothing.schedules import Cosine, Exponential, Linear, Schedule, Stepwise
@@ -20,6 +23,7 @@ from smoothlab.smoothing.zipf import Zipf
 from smoothlab.step import Step
 
 __all__ = [
+    "Accuracy",
     "ByClass",
     "ClassDistance",
     "ClassFrequency",
@@ -32,6 +36,8 @@ __all__ = [
     "Exclusive",
     "Exponential",
     "Linear",
+    "Online",
+    "Neighbours",
     "Ordinal",
     "Schedule",
     "Similarity",

@@ -65,12 +65,22 @@ class ByClass:
         if self._table is None:
             expected = "a list of numbers in the order of the logits, or Smoother.bind with the names of the classes"
             raise InvalidArgument("epsilon", dict(self._by_name), expected)
-        by_class = self._table.at(step)
-        if step.labels.is_floating_point():
-            return clamp_strength((step.labels.to(by_class.dtype) * by_class).sum(-1))
-        # labels that are ignored are outside [0, K): any number does for them
-        return clamp_strength(by_class[step.labels.clamp(0, by_class.shape[0] - 1)])
+        return epsilon_of_labels(step, self._table)
 
     def __repr__(self) -> str:
         default = "" if self.default is None else f", default={self.default}"
         return f"ByClass(epsilon={self.epsilon}{default})"
+
+
+def epsilon_of_labels(step: Step, table: Table) -> Tensor:
+    """The epsilon of each sample's class ``(...,)``, for votes the expected one.
+
+    Args:
+        step: labels ``(...,)`` or votes ``(..., K)``.
+        table: ``(K,)`` numbers in [0, 1).
+    """
+    by_class = table.at(step)
+    if step.labels.is_floating_point():
+        return clamp_strength((step.labels.to(by_class.dtype) * by_class).sum(-1))
+    # labels that are ignored are outside [0, K): any number does for them
+    return clamp_strength(by_class[step.labels.clamp(0, by_class.shape[0] - 1)])
