@@ -24,6 +24,8 @@ NEEDED: dict[str, list[str]] = {
     "smoothing/strength/column": ["smoothing.strength.column=agreement"],
 }
 
+SHAPES = {"smoothing/prior/neighbours": (2, 2)}  # of labels, where they are no plain batch
+
 
 def smoother_of(overrides: list[str]) -> Smoother:
     return build(plain(compose_config("train", overrides))["smoothing"], "smoothing")
@@ -40,9 +42,11 @@ def test_each_option_makes_a_smoother_that_makes_targets(option):
     smoother.bind(ClassInfo(["benign", "malignant"], [357, 212]))
     logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
     metadata = {"agreement": torch.tensor([0.5, 1.0, 0.8, 0.6])}
-    target = smoother(torch.tensor([0, 1, 1, 0]), logits=logits, progress=0.3, metadata=metadata)
+    shape = SHAPES.get(option, (4,))
+    labels = torch.tensor([0, 1, 1, 0]).reshape(shape)
+    target = smoother(labels, logits=logits.reshape(*shape, 2), progress=0.3, metadata=metadata)
     target.validate()
-    assert target.dense(2).sum(1).tolist() == pytest.approx([1.0] * 4)
+    assert target.dense(2).sum(-1).flatten().tolist() == pytest.approx([1.0] * 4)
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -7,8 +7,9 @@ from smoothlab.smoothing.by_class import ByClass
 from smoothlab.smoothing.class_distance import ClassDistance
 from smoothlab.smoothing.class_frequency import ClassFrequency
 from smoothlab.smoothing.column import Column, ColumnTable
-from smoothlab.smoothing.online import Online
+from smoothlab.smoothing.controller import Controller
 from smoothlab.smoothing.neighbours import Neighbours
+from smoothlab.smoothing.online import Online
 from smoothlab.smoothing.ordinal import Ordinal
 from smoothlab.smoothing.priors import Exclusive, Uniform
 from smoothlab.smoothing.schedules import Cosine, Exponential, Linear, Schedule, Stepwise
@@ -32,12 +33,13 @@ __all__ = [
     "Column",
     "ColumnTable",
     "Constant",
+    "Controller",
     "Cosine",
     "Exclusive",
     "Exponential",
     "Linear",
-    "Online",
     "Neighbours",
+    "Online",
     "Ordinal",
     "Schedule",
     "Similarity",
