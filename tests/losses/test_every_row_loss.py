@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -10,16 +11,32 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, SoftTarget
-from smoothlab.losses import DualFocal, Focal, LogitNorm, Poly1, SampleDependentFocal
+from smoothlab.losses import AdaFocal, DualFocal, Focal, HierarchicalCrossEntropy, LogitNorm, Poly1, SampleDependentFocal
 from smoothlab.targets import PerClass, PerSample
+
+
+@cache
+def two_branches(num_classes):
+    names = [str(number) for number in range(num_classes)]
+    nested = {"all": {"first": names[:1], "others": names[1:]}}
+    return HierarchicalCrossEntropy(nested, 0.3, normalized=False, classes=names)
+
+
+def hierarchical(logits, target, step=None):
+    """For any number of classes: the first alone, the others together."""
+    return two_branches(logits.shape[-1])(logits, target, step)
+
 
 EVERY = {
     "focal": Focal(2.0),
     "focal below one": Focal(0.5),
     "FLSD-53": SampleDependentFocal(),
     "dual focal": DualFocal(3.0),
+    "adafocal": AdaFocal(5, gamma=1.5),
+    "inverse focal": AdaFocal(5, gamma=-0.5),
     "poly-1": Poly1(2.0),
     "logit norm": LogitNorm(0.5),
+    "hierarchical": hierarchical,
 }
 SHIFT_INVARIANT = set(EVERY) - {"logit norm"}
 

@@ -193,6 +193,31 @@ class ClassTree:
             raise InvalidArgument("classes", twice[0], "each node for one class")
         return nodes
 
+    def nodes_for(self, class_names: Sequence[str], given: Sequence[str] | None = None) -> list[int]:
+        """The nodes of the data's classes, for what was told the classes by other names before.
+
+        Args:
+            class_names: the data's, in the order of the logits.
+            given: the same classes as the tree knows them, in the order of the logits, or None. They count where no
+                name of the data is in the tree.
+
+        Raises:
+            InvalidArgument: a class is no node, or several are the same node.
+        """
+        try:
+            return self.nodes(class_names)
+        except InvalidArgument:
+            if given is None or len(given) != len(class_names) or any(map(self._knows, class_names)):
+                raise
+            return self.nodes(given)
+
+    def _knows(self, name: str) -> bool:
+        try:
+            self.node(name)
+        except InvalidArgument:
+            return False
+        return True
+
     def distances(self, nodes: Sequence[int]) -> Tensor:
         """Height of the lowest common ancestor of each two of K nodes, 0 on the diagonal, ``(K, K)`` in float64.
 

@@ -12,6 +12,21 @@ from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
 
 
+def tree_from(source: ClassTree | dict | list | str | Path) -> ClassTree:
+    """A tree as a config or a caller gives it: the tree itself, nested names, or a file of them.
+
+    Raises:
+        InvalidArgument: for something else, or as :func:`read_tree` and :meth:`ClassTree.from_nested` do.
+    """
+    if isinstance(source, str | Path):
+        return read_tree(source)
+    if isinstance(source, dict | list):
+        return ClassTree.from_nested(source)
+    if not isinstance(source, ClassTree):
+        raise InvalidArgument("tree", source, "a ClassTree, nested names, or a file of them")
+    return source
+
+
 def read_tree(file: str | Path) -> ClassTree:
     """A tree of nested names in a YAML or JSON file, as :meth:`ClassTree.from_nested` takes them.
 

@@ -1,17 +1,21 @@
 """Losses that take soft targets."""
 
+from smoothlab.losses.ada_focal import AdaFocal
 from smoothlab.losses.binary import smoothed_binary_labels, soft_binary_cross_entropy
 from smoothlab.losses.cross_entropy import soft_cross_entropy
 from smoothlab.losses.focal import DualFocal, Focal, SampleDependentFocal
+from smoothlab.losses.hierarchical import HierarchicalCrossEntropy
 from smoothlab.losses.logit_norm import LogitNorm, normalized_logits
 from smoothlab.losses.loss import Loss
 from smoothlab.losses.mixing import CutMix, Mixup
 from smoothlab.losses.poly import Poly1
 
 __all__ = [
+    "AdaFocal",
     "CutMix",
     "DualFocal",
     "Focal",
+    "HierarchicalCrossEntropy",
     "LogitNorm",
     "Loss",
     "Mixup",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.classes.tree import SEPARATOR, ClassTree, split_path
-from smoothlab.classes.tree_file import read_tree
+from smoothlab.classes.tree_file import tree_from
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.ranges import checked_number
 from smoothlab.smoothing.table import Table
@@ -44,13 +44,7 @@ class Tree:
     def __init__(
         self, tree: ClassTree | dict | list | str | Path, beta: float, classes: Sequence[str] | None = None
     ) -> None:
-        if isinstance(tree, str | Path):
-            tree = read_tree(tree)
-        elif isinstance(tree, dict | list):
-            tree = ClassTree.from_nested(tree)
-        if not isinstance(tree, ClassTree):
-            raise InvalidArgument("tree", tree, "a ClassTree, nested names, or a file of them")
-        self.tree = tree
+        self.tree = tree_from(tree)
         self.beta = checked_number("beta", beta, "a number >= 0")
         if self.beta < 0:
             raise InvalidArgument("beta", beta, "a number >= 0")
@@ -83,19 +77,7 @@ class Tree:
         Classes that were given in the constructor may be the same in another order. Where the data know their classes
         by other names altogether, the given order stays.
         """
-        try:
-            self._table = self._table_of(self.tree.nodes(info.class_names))
-        except InvalidArgument:
-            strangers = not any(self._knows(name) for name in info.class_names)
-            if self.classes is None or not strangers or len(self.classes) != len(info.class_names):
-                raise
-
-    def _knows(self, name: str) -> bool:
-        try:
-            self.tree.node(name)
-        except InvalidArgument:
-            return False
-        return True
+        self._table = self._table_of(self.tree.nodes_for(info.class_names, self.classes))
 
     def __call__(self, step: Step) -> PerClass:
         """The matrix of soft labels, whose row the label picks."""
