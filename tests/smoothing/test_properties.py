@@ -20,10 +20,12 @@ from smoothlab.smoothing import (
     Column,
     ColumnTable,
     Constant,
+    Controller,
     Cosine,
     Exclusive,
     Exponential,
     Linear,
+    Online,
     Ordinal,
     Similarity,
     Sord,
@@ -51,6 +53,8 @@ STRENGTHS = {
     "column": lambda K, high: Column("noise", "rising", 0.0, 1.0, 0.0, high, missing=0.0),
     "accuracy": lambda K, high: Accuracy(0.0, high, 1.0, high, "global", "running"),
     "accuracy_per_class": lambda K, high: Accuracy(0.0, high, 2.0, high, "per_class", "validation"),
+    "controller": lambda K, high: Controller(0.1, 0.5, high, high, "global"),
+    "controller_per_class": lambda K, high: Controller(0.1, 0.5, high, high, "per_class"),
     "column_table": lambda K, high: ColumnTable("noise", {0.5: high}, default=0.0),
 }
 PRIORS = {
@@ -63,6 +67,7 @@ PRIORS = {
     **{family: lambda K, family=family: Ordinal(family, 1.5) for family in ("gaussian", "triangular", "binomial")},
     "similarity": lambda K: Similarity(1 - torch.eye(K) * 0.5),
     "tree": lambda K: Tree({"low": ["c0", "c1"], "high": {f"c{k}": None for k in range(2, K)} or ["none"]}, beta=4.0),
+    "online": lambda K: Online("uniform", "uniform"),
 }
 PAIRS = list(itertools.product(STRENGTHS, PRIORS))
 
