@@ -19,7 +19,7 @@ from smoothlab.runs.checkpoint import (
 
 def content(**ours) -> dict:
     parts = {name: {} for name in ("net", "data", "task", "smoothing", "optimizer")}
-    encoder = {"columns": [], "mean": [], "deviation": []}
+    encoder = {"kind": "table", "columns": [], "mean": [], "deviation": []}
     whole = {"format": 1, "config": parts, "class_names": [], "encoder": encoder, **ours}
     return {"state_dict": {"w": torch.arange(3.0)}, "global_step": 5, KEY: whole}
 

@@ -58,6 +58,11 @@ class TableEncoder:
         """Width of the features."""
         return len(self.columns)
 
+    @property
+    def net_arguments(self) -> dict[str, Any]:
+        """``in_features``, for the net."""
+        return {"in_features": self.num_features}
+
     def encode(self, frame: pd.DataFrame, *, where: str = "table") -> Tensor:
         """Features ``(rows, num_features)`` in float32.
 
@@ -89,12 +94,29 @@ class TableEncoder:
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return {"columns": self.columns, "mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+        return {
+            "kind": "table",
+            "columns": self.columns,
+            "mean": self.mean.tolist(),
+            "deviation": self.deviation.tolist(),
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableEncoder:
         """The encoder that ``state()`` described."""
         return cls(state["columns"], state["mean"], state["deviation"])
+
+
+def encoder_from_state(state: dict[str, Any]) -> Any:
+    """The encoder that a checkpoint describes.
+
+    Raises:
+        UserMistake: of a kind that this version does not know.
+    """
+    kinds = {"table": TableEncoder}
+    if state.get("kind") not in kinds:
+        raise UserMistake(f"the checkpoint's encoder is of the kind {state.get('kind')!r}; known: {', '.join(kinds)}")
+    return kinds[state["kind"]].from_state(state)
 
 
 def read_numbers(frame: pd.DataFrame, columns: list[str], *, where: str) -> np.ndarray:

@@ -8,17 +8,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import LightningDataModule
 
 from smoothlab.data.batch import Batch
 from smoothlab.data.encoder import TableEncoder
-from smoothlab.data.loader import MemoryLoader
+from smoothlab.data.module import MemoryData, check_seed
 from smoothlab.errors import InvalidArgument, UserMistake
 
-SPLITS = ("train", "val", "test")
 
-
-class TableData(LightningDataModule):
+class TableData(MemoryData):
     """Rows of a table, split at random within each class, their columns encoded by training statistics.
 
     Args:
@@ -42,36 +39,22 @@ class TableData(LightningDataModule):
         batch_size: int,
         eval_batch_size: int,
     ) -> None:
-        super().__init__()
-        for name, seed in (("split_seed", split_seed), ("shuffle_seed", shuffle_seed)):
-            if not 0 <= seed < 2**32:
-                raise InvalidArgument(name, seed, "an integer in [0, 4294967295]")
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
+        check_seed("split_seed", split_seed)
         wrong = len(fractions) != 3 or any(part <= 0 for part in fractions) or abs(sum(fractions) - 1) > 1e-6
         if wrong:
             raise InvalidArgument("fractions", list(fractions), "three positive numbers that sum to 1")
-        for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if value < 1:
-                raise InvalidArgument(name, value, "an integer of at least 1")
         self.source = source
         self.target = target
         self.fractions = tuple(fractions)
         self.split_seed = split_seed
-        self.shuffle_seed = shuffle_seed
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.encoder: TableEncoder | None = None
-        self.class_names: list[str] = []
-        self.fingerprint = ""
-        self._batches: dict[str, Batch] = {}
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read, split and encode the table; a second call does nothing.
+    def read(self) -> dict[str, Batch]:
+        """Read, split and encode the table.
 
         Raises:
             UserMistake: the target column is missing, a class is too small to split, a feature is not numeric.
         """
-        if self._batches:
-            return
         frame = self.source()
         if self.target not in frame.columns:
             raise UserMistake(
@@ -82,47 +65,11 @@ class TableData(LightningDataModule):
         self.class_names = [str(name) for name in names]
         rows = stratified_split(labels, self.class_names, self.fractions, self.split_seed)
         features = frame.drop(columns=self.target)
-        if self.encoder is None:  # a checkpoint's encoder, set before, wins over a new fit
+        if self.encoder is None:
             self.encoder = TableEncoder.fit(features.iloc[rows["train"]])
         encoded = self.encoder.encode(features, where="data")
         everything = Batch(encoded, torch.from_numpy(labels.astype(np.int64)), torch.arange(len(frame)))
-        self._batches = {split: everything.take(torch.from_numpy(index)) for split, index in rows.items()}
-
-    @property
-    def num_features(self) -> int:
-        """Width of the features; known after ``setup``."""
-        assert self.encoder is not None, "call setup() first"
-        return self.encoder.num_features
-
-    @property
-    def class_counts(self) -> list[int]:
-        """Training rows of each class; known after ``setup``."""
-        return torch.bincount(self._batches["train"].labels, minlength=len(self.class_names)).tolist()
-
-    @property
-    def num_rows(self) -> int:
-        """Rows of the table, of all splits; known after ``setup``."""
-        return sum(len(batch) for batch in self._batches.values())
-
-    def split(self, name: str) -> Batch:
-        """All samples of ``train``, ``val`` or ``test``."""
-        return self._batches[name]
-
-    def loader(self, split: str) -> MemoryLoader:
-        """All samples of a split in their fixed order, in evaluation batches."""
-        return MemoryLoader(self._batches[split], self.eval_batch_size)
-
-    def train_dataloader(self) -> MemoryLoader:
-        """Shuffled batches; the order depends on ``shuffle_seed`` and the epoch."""
-        return MemoryLoader(self._batches["train"], self.batch_size, shuffle=True, seed=self.shuffle_seed)
-
-    def val_dataloader(self) -> MemoryLoader:
-        """The validation samples."""
-        return self.loader("val")
-
-    def test_dataloader(self) -> MemoryLoader:
-        """The test samples."""
-        return self.loader("test")
+        return {split: everything.take(torch.from_numpy(index)) for split, index in rows.items()}
 
 
 def stratified_split(

@@ -73,7 +73,7 @@ def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
         and all(isinstance(config.get(name), dict) for name in ("net", "data", "task", "smoothing", "optimizer"))
         and isinstance(ours.get("class_names"), list)
         and isinstance(ours.get("encoder"), dict)
-        and {"columns", "mean", "deviation"} <= set(ours["encoder"])
+        and "kind" in ours["encoder"]
     )
     if not complete:
         raise UserMistake(f"{path}: incomplete, its config, class names or encoder are missing")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytorch_lightning import Trainer
 
-from smoothlab.data.encoder import TableEncoder
+from smoothlab.data import encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
 from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
@@ -41,7 +41,7 @@ def evaluate(
     config = ours["config"]
     allowed = (*ALLOWED_FROM_RUN, *add_code(code))
     data = build(config["data"], "data", allowed=allowed)
-    data.encoder = TableEncoder.from_state(ours["encoder"])
+    data.encoder = encoder_from_state(ours["encoder"])
     data.setup()
     if data.class_names != ours["class_names"]:
         raise UserMistake(

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from smoothlab.data.encoder import TableEncoder
+from smoothlab.data import Encoder, encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
 from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
@@ -27,7 +27,7 @@ class Model:
         class_names: names in the order of the logits.
     """
 
-    def __init__(self, net: nn.Module, encoder: TableEncoder, class_names: list[str]) -> None:
+    def __init__(self, net: nn.Module, encoder: Encoder, class_names: list[str]) -> None:
         self.net = net.eval()
         self.encoder = encoder
         self.class_names = class_names
@@ -84,13 +84,13 @@ def checkpoint_path(path: str | Path, checkpoint: str) -> Path:
 def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model:
     """The model in a checkpoint's content."""
     ours = content[KEY]
-    encoder = TableEncoder.from_state(ours["encoder"])
+    encoder = encoder_from_state(ours["encoder"])
     net = build(
         ours["config"]["net"],
         "net",
         allowed=(*ALLOWED_FROM_RUN, *code),
-        in_features=encoder.num_features,
         num_classes=len(ours["class_names"]),
+        **encoder.net_arguments,
     )
     weights = {
         name.removeprefix("net."): value for name, value in content["state_dict"].items() if name.startswith("net.")

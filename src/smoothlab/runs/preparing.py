@@ -125,7 +125,7 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
     """The task with net, smoother, optimizer and scheduler, for data that are set up."""
     classes = data.class_names
     parts = make_parts(config, data, allowed)
-    net = build(config["net"], "net", allowed=allowed, in_features=data.num_features, num_classes=len(classes))
+    net = build(config["net"], "net", allowed=allowed, num_classes=len(classes), **data.net_arguments)
     return build(
         config["task"],
         "task",
@@ -175,7 +175,7 @@ def _check_limits(trainer: Mapping[str, Any], data: Any) -> None:
 
 def _check_output(task: Any, data: Any) -> None:
     """Try net, smoother, loss and penalties on two rows: what does not fit is found before a directory is made."""
-    batch, classes = data.split("train").take(slice(0, 2)), len(data.class_names)
+    batch, classes = data.first(2), len(data.class_names)
     task.eval()
     try:
         with torch.no_grad():

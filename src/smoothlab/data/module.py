@@ -1,0 +1,158 @@
+"""What a run asks of its data, and the data modules that fit in memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+
+from smoothlab.data.batch import Batch
+from smoothlab.data.loader import MemoryLoader
+from smoothlab.errors import InvalidArgument
+
+SPLITS = ("train", "val", "test")
+
+
+class Encoder(Protocol):
+    """Maps raw rows to the features of a net: a part of the model, stored in its checkpoint."""
+
+    @property
+    def net_arguments(self) -> dict[str, Any]:
+        """What the features say about the net they need, such as ``in_features``; a net takes those that it names."""
+
+    def encode(self, raw: Any, *, where: str = "table") -> Any:
+        """Features of raw rows, as a batch holds them; ``where`` names the source in an error."""
+
+    def state(self) -> dict[str, Any]:
+        """Plain values and tensors, with a ``kind`` that :func:`smoothlab.data.encoder_from_state` knows."""
+
+
+class DataModule(LightningDataModule, ABC):
+    """Data of one task, in three splits. Everything but the arguments is known after ``setup``.
+
+    Args:
+        batch_size: samples a training batch.
+        eval_batch_size: samples a batch in validation, test and prediction.
+        shuffle_seed: decides the order of the training batches.
+
+    Attributes:
+        class_names: K names, in the order of the logits.
+        encoder: of raw rows. One that is set before ``setup``, as that of a checkpoint, is used and not fitted again.
+        fingerprint: hash of the data's contents, a part of a run's identity.
+    """
+
+    def __init__(self, *, batch_size: int, eval_batch_size: int, shuffle_seed: int) -> None:
+        super().__init__()
+        for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if value < 1:
+                raise InvalidArgument(name, value, "an integer of at least 1")
+        check_seed("shuffle_seed", shuffle_seed)
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.shuffle_seed = shuffle_seed
+        self.class_names: list[str] = []
+        self.encoder: Encoder | None = None
+        self.fingerprint = ""
+
+    @abstractmethod
+    def setup(self, stage: str | None = None) -> None:
+        """Read, split and encode the data; a second call does nothing.
+
+        Raises:
+            UserMistake: the data cannot be used, in one line.
+        """
+
+    @property
+    def net_arguments(self) -> dict[str, Any]:
+        """See :class:`Encoder`."""
+        assert self.encoder is not None, "call setup() first"
+        return self.encoder.net_arguments
+
+    @property
+    @abstractmethod
+    def class_counts(self) -> list[int]:
+        """Training samples of each class: expected ones for votes, positive ones for several labels a sample."""
+
+    @property
+    @abstractmethod
+    def num_rows(self) -> int:
+        """The row numbers of all splits are below it."""
+
+    @abstractmethod
+    def first(self, count: int) -> Batch:
+        """Some training samples, to try a net on."""
+
+    @abstractmethod
+    def loader(self, split: str) -> Any:
+        """All samples of ``train``, ``val`` or ``test`` in their fixed order, in evaluation batches."""
+
+    def val_dataloader(self) -> Any:
+        """The validation samples."""
+        return self.loader("val")
+
+    def test_dataloader(self) -> Any:
+        """The test samples."""
+        return self.loader("test")
+
+
+class MemoryData(DataModule):
+    """Data that fit in memory; a subclass reads them in :meth:`read`."""
+
+    def __init__(self, *, batch_size: int, eval_batch_size: int, shuffle_seed: int) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
+        self._batches: dict[str, Batch] = {}
+
+    @abstractmethod
+    def read(self) -> dict[str, Batch]:
+        """The splits' samples; sets ``class_names``, ``encoder`` and ``fingerprint``."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """See :class:`DataModule`."""
+        if not self._batches:
+            self._batches = self.read()
+
+    def split(self, name: str) -> Batch:
+        """All samples of ``train``, ``val`` or ``test``."""
+        return self._batches[name]
+
+    @property
+    def class_counts(self) -> list[int]:
+        """See :class:`DataModule`."""
+        return count_classes(self._batches["train"].labels, len(self.class_names))
+
+    @property
+    def num_rows(self) -> int:
+        """See :class:`DataModule`."""
+        return 1 + max(int(batch.rows.max()) for batch in self._batches.values() if len(batch))
+
+    def first(self, count: int) -> Batch:
+        """See :class:`DataModule`."""
+        return self._batches["train"].take(slice(0, count))
+
+    def loader(self, split: str) -> MemoryLoader:
+        """See :class:`DataModule`."""
+        return MemoryLoader(self._batches[split], self.eval_batch_size)
+
+    def train_dataloader(self) -> MemoryLoader:
+        """Shuffled batches; the order depends on ``shuffle_seed`` and the epoch."""
+        return MemoryLoader(self._batches["train"], self.batch_size, shuffle=True, seed=self.shuffle_seed)
+
+
+def count_classes(labels: Tensor, num_classes: int) -> list[int]:
+    """Samples of each class in class indices ``(N,)``, votes ``(N, K)``, or several labels a sample ``(N, K)``."""
+    if labels.ndim == 1:
+        return torch.bincount(labels[labels >= 0], minlength=num_classes).tolist()
+    return labels.double().clamp_min(0).sum(0).round().long().tolist()
+
+
+def check_seed(name: str, seed: int) -> None:
+    """Refuse what numpy and torch would not take as a seed.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if not 0 <= seed < 2**32:
+        raise InvalidArgument(name, seed, "an integer in [0, 4294967295]")
