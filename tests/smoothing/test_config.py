@@ -24,7 +24,8 @@ NEEDED: dict[str, list[str]] = {
     "smoothing/strength/column": ["smoothing.strength.column=agreement"],
 }
 
-SHAPES = {"smoothing/prior/neighbours": (2, 2)}  # of labels, where they are no plain batch
+# Of labels, where they are no plain batch.
+SHAPES = {"smoothing/prior/neighbours": (2, 2), "smoothing/prior/spatial": (1, 2, 2)}
 
 
 def smoother_of(overrides: list[str]) -> Smoother:

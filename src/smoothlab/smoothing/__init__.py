@@ -8,6 +8,9 @@ from smoothlab.smoothing.class_distance import ClassDistance
 from smoothlab.smoothing.class_frequency import ClassFrequency
 from smoothlab.smoothing.column import Column, ColumnTable
 from smoothlab.smoothing.controller import Controller
+from smoothlab.smoothing.flow import Flow
+from smoothlab.smoothing.label_priors import Flip, Half, Prevalence
+from smoothlab.smoothing.multilabel import MultilabelSmoother
 from smoothlab.smoothing.neighbours import Neighbours
 from smoothlab.smoothing.online import Online
 from smoothlab.smoothing.ordinal import Ordinal
@@ -16,6 +19,7 @@ from smoothlab.smoothing.schedules import Cosine, Exponential, Linear, Schedule,
 from smoothlab.smoothing.similarity import Similarity
 from smoothlab.smoothing.smoother import Smoother
 from smoothlab.smoothing.sord import Sord
+from smoothlab.smoothing.spatial import Spatial
 from smoothlab.smoothing.strengths import Constant
 from smoothlab.smoothing.tree import Tree
 from smoothlab.smoothing.uncertainty import Uncertainty
@@ -37,14 +41,20 @@ __all__ = [
     "Cosine",
     "Exclusive",
     "Exponential",
+    "Flip",
+    "Flow",
+    "Half",
     "Linear",
+    "MultilabelSmoother",
     "Neighbours",
     "Online",
     "Ordinal",
+    "Prevalence",
     "Schedule",
     "Similarity",
     "Smoother",
     "Sord",
+    "Spatial",
     "Step",
     "Stepwise",
     "Tree",
