@@ -65,15 +65,26 @@ class Learner(nn.Module):
 
     def end_epoch(self) -> None:
         """Learn from the epoch's training steps, and forget them."""
-        sum_over_ranks(_in_order(self.seen))
-        self.learn_from_training()
-        _forget(self.seen)
+        with torch.inference_mode(False), torch.no_grad():
+            self._leave_inference()
+            sum_over_ranks(_in_order(self.seen))
+            self.learn_from_training()
+            _forget(self.seen)
 
     def end_validation(self) -> None:
         """Learn from the validation, and forget it."""
-        sum_over_ranks(_in_order(self.validated))
-        self.learn_from_validation()
-        _forget(self.validated)
+        with torch.inference_mode(False), torch.no_grad():
+            self._leave_inference()
+            sum_over_ranks(_in_order(self.validated))
+            self.learn_from_validation()
+            _forget(self.validated)
+
+    def _leave_inference(self) -> None:
+        """Make usable in training what was made in a validation without gradients: autograd refuses such tensors."""
+        for state in (self.kept, self.seen, self.validated):
+            for key, value in state.items():
+                if value.is_inference():
+                    state[key] = value.clone()
 
     # State ------------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,15 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, SoftTarget
-from smoothlab.losses import AdaFocal, DualFocal, Focal, HierarchicalCrossEntropy, LogitNorm, Poly1, SampleDependentFocal
+from smoothlab.losses import (
+    AdaFocal,
+    DualFocal,
+    Focal,
+    HierarchicalCrossEntropy,
+    LogitNorm,
+    Poly1,
+    SampleDependentFocal,
+)
 from smoothlab.targets import PerClass, PerSample
 
 

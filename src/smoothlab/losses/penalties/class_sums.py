@@ -1,0 +1,38 @@
+"""Sums over validation samples, class by class, of penalties that learn from them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from smoothlab.errors import InvalidArgument
+
+
+def check_every(name: str, value: object, at_least: int) -> None:
+    """Raise InvalidArgument unless the value is a whole number of validations."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        raise InvalidArgument(name, value, f"an integer of at least {at_least}")
+
+
+def class_zeros(num_classes: int, device: torch.device) -> Tensor:
+    """``(K,)`` in float64, which sums of many samples need."""
+    return torch.zeros(num_classes, dtype=torch.float64, device=device)
+
+
+def check_classes(learned: Tensor | None, num_classes: int) -> None:
+    """Refuse logits that have not the classes something was learned of, ``(K,)``; None is nothing yet."""
+    if learned is not None and len(learned) != num_classes:
+        raise InvalidArgument("logits", f"{num_classes} classes", f"{len(learned)}, as were learned")
+
+
+def add_to_classes(sums: dict[str, Tensor], masked: Tensor, **values: Tensor) -> None:
+    """Add values ``(..., K)`` to their sums, and to ``count`` the samples of each class that are not masked."""
+    for name, value in values.items():
+        sums[name] += value.masked_fill(masked, 0).flatten(0, -2).sum(0, dtype=torch.float64)
+    sums["count"] += (~masked).flatten(0, -2).sum(0)
+
+
+def means(sums: dict[str, Tensor], name: str, *, otherwise: Tensor) -> Tensor:
+    """The mean of each class, ``(K,)``, or what it is otherwise where a class has no sample."""
+    count = sums["count"]
+    return torch.where(count > 0, sums[name] / count.clamp_min(1), otherwise)
