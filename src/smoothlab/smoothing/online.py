@@ -112,7 +112,7 @@ class Online(Learner):
         place = label.where((predicted == label) & largest.isfinite(), classes)
         rows = max(1, PIECE // classes if logits.is_cpu else len(logits))
         for where, how_much, z in zip(place.split(rows), weight.split(rows), logits.split(rows), strict=True):
-            p = torch.softmax(z, 1, dtype=wide)
+            p = torch.softmax(z, 1, dtype=torch.promote_types(z.dtype, torch.float32)).to(wide)
             if votes:
                 p *= how_much.unsqueeze(1)
             self.seen["sums"].index_add_(0, where, p)
