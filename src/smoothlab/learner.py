@@ -107,14 +107,14 @@ class Learner(nn.Module):
             if mine and mine.keys() != theirs.keys():
                 raise InvalidArgument(f"state {name}", sorted(theirs), f"{sorted(mine)}")
             device = next((one.device for one in mine.values()), torch.device("cpu"))
-            setattr(self, name, {key: value.to(device, copy=True) for key, value in theirs.items()})
+            setattr(self, name, {key: _moved(value, device).clone() for key, value in theirs.items()})
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Learner:
         """Follow the module to its device, but stay in the precision of the sums."""
         super()._apply(fn, recurse)
         for state in (self.kept, self.seen, self.validated):
             for key, value in state.items():
-                state[key] = value.to(fn(value).device)
+                state[key] = _moved(value, fn(torch.empty(0, device=value.device)).device)
         return self
 
 
@@ -126,6 +126,15 @@ def learners_in(*modules: Any) -> list[Learner]:
             if isinstance(one, Learner):
                 found[id(one)] = one
     return list(found.values())
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """What sums of many samples are kept in: float64, or float32 on Apple's GPUs, which have no wider type."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _moved(value: Tensor, device: torch.device) -> Tensor:
+    return value.to(device, widest(device) if value.dtype is torch.float64 else value.dtype)
 
 
 def sum_over_ranks(tensors: Iterable[Tensor]) -> None:

@@ -36,8 +36,9 @@ class ConfidenceSketch:
         top, predicted = log_p.max(-1)
         rest = (-torch.expm1(top)).float().clamp(2.0**-OCTAVES, 1.0)
         cell = (rest.view(torch.int32) >> SHIFT).long() - LOWEST
-        counted = ((labels >= 0) & (labels < num_classes)).double()
-        values = {"count": counted, "confidence": top.double().exp(), "hits": (predicted == labels).double()}
+        wide = self.sums["count"].dtype
+        counted = ((labels >= 0) & (labels < num_classes)).to(wide)
+        values = {"count": counted, "confidence": top.to(wide).exp(), "hits": (predicted == labels).to(wide)}
         for name, value in values.items():
             self.sums[name].index_add_(0, cell, value * counted)
 
@@ -61,7 +62,7 @@ class ConfidenceSketch:
         if not len(count):
             return None, self.sums["count"].new_zeros(num_bins)
         means, up_to = confidence / count, count.cumsum(0)
-        rank = torch.arange(1, num_bins, dtype=torch.float64, device=count.device) * (up_to[-1] / num_bins)
+        rank = torch.arange(1, num_bins, dtype=count.dtype, device=count.device) * (up_to[-1] / num_bins)
         low = means[torch.searchsorted(up_to, rank.floor(), right=True).clamp_max(len(means) - 1)]
         high = means[torch.searchsorted(up_to, rank.floor() + 1, right=True).clamp_max(len(means) - 1)]
         edges = low + (rank - rank.floor()) * (high - low)

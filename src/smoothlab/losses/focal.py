@@ -123,7 +123,7 @@ class DualFocal:
         return -(q * power(below - torch.expm1(log_p), self.gamma) * log_p).sum(-1)
 
 
-def power(rest: Tensor, gamma: float) -> Tensor:
+def power(rest: Tensor, gamma: float | Tensor) -> Tensor:
     """``rest ** gamma`` for numbers >= 0, with the gradient 0 at 0, where that of the plain power may be infinite."""
     return rest.clamp_min(torch.finfo(rest.dtype).tiny) ** gamma
 

@@ -156,7 +156,7 @@ class AugmentedLagrangian(Learner):
 
     def record(self) -> dict[str, float]:
         """Mean and largest multiplier and rho."""
-        numbers = {}
+        numbers: dict[str, float] = {}
         for name in ("multipliers", "rho") if self.kept else ():
             values = self.kept[name].cpu()
             numbers |= {f"{name}_mean": values.mean().item(), f"{name}_max": values.max().item()}
@@ -164,8 +164,10 @@ class AugmentedLagrangian(Learner):
 
     def extra_repr(self) -> str:
         """The settings."""
-        names = ("margin", "function", "multiplier_min", "multiplier_max", "multiplier_every")
-        names += ("rho_min", "rho_max", "rho_every", "growth", "tolerance", "normalize")
+        names = (
+            *("margin", "function", "multiplier_min", "multiplier_max", "multiplier_every"),
+            *("rho_min", "rho_max", "rho_every", "growth", "tolerance", "normalize"),
+        )
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
 

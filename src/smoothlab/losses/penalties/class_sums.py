@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.learner import widest
 
 
 def check_every(name: str, value: object, at_least: int) -> None:
@@ -15,8 +16,8 @@ def check_every(name: str, value: object, at_least: int) -> None:
 
 
 def class_zeros(num_classes: int, device: torch.device) -> Tensor:
-    """``(K,)`` in float64, which sums of many samples need."""
-    return torch.zeros(num_classes, dtype=torch.float64, device=device)
+    """``(K,)`` in float64, which sums of many samples need, where the device has it."""
+    return torch.zeros(num_classes, dtype=widest(device), device=device)
 
 
 def check_classes(learned: Tensor | None, num_classes: int) -> None:
@@ -28,7 +29,7 @@ def check_classes(learned: Tensor | None, num_classes: int) -> None:
 def add_to_classes(sums: dict[str, Tensor], masked: Tensor, **values: Tensor) -> None:
     """Add values ``(..., K)`` to their sums, and to ``count`` the samples of each class that are not masked."""
     for name, value in values.items():
-        sums[name] += value.masked_fill(masked, 0).flatten(0, -2).sum(0, dtype=torch.float64)
+        sums[name] += value.masked_fill(masked, 0).flatten(0, -2).sum(0, dtype=sums[name].dtype)
     sums["count"] += (~masked).flatten(0, -2).sum(0)
 
 
