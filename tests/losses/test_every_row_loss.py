@@ -13,8 +13,10 @@ from torch.testing import assert_close
 from smoothlab import InvalidArgument, SoftTarget
 from smoothlab.losses import (
     AdaFocal,
+    BackwardCorrection,
     DualFocal,
     Focal,
+    ForwardCorrection,
     HierarchicalCrossEntropy,
     LogitNorm,
     Poly1,
@@ -45,6 +47,8 @@ EVERY = {
     "poly-1": Poly1(2.0),
     "logit norm": LogitNorm(0.5),
     "hierarchical": hierarchical,
+    "forward correction": ForwardCorrection(rate=0.2),
+    "backward correction": BackwardCorrection(rate=0.2),
 }
 SHIFT_INVARIANT = set(EVERY) - {"logit norm"}
 

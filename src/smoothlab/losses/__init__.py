@@ -8,13 +8,16 @@ from smoothlab.losses.hierarchical import HierarchicalCrossEntropy
 from smoothlab.losses.logit_norm import LogitNorm, normalized_logits
 from smoothlab.losses.loss import Loss
 from smoothlab.losses.mixing import CutMix, Mixup
+from smoothlab.losses.noise_correction import BackwardCorrection, ForwardCorrection
 from smoothlab.losses.poly import Poly1
 
 __all__ = [
     "AdaFocal",
+    "BackwardCorrection",
     "CutMix",
     "DualFocal",
     "Focal",
+    "ForwardCorrection",
     "HierarchicalCrossEntropy",
     "LogitNorm",
     "Loss",
