@@ -16,12 +16,17 @@ from smoothlab.smoothing import ClassInfo
 CONF = Path(__file__).resolve().parents[2] / "conf" / "smoothing"
 OPTIONS = sorted(path.relative_to(CONF.parent).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
 UNIFORM = {"_target_": "smoothlab.smoothing.Uniform"}
+LINEAR = {"start": 0.2, "end": 0.0, "warm_up": 0.0, "hold": 0.0}
 # What an option needs to be told; it stands in the YAML as a mandatory key.
 NEEDED: dict[str, list[str]] = {
     "smoothing/prior/vector": ["smoothing.prior.weights=[3,1]"],
     "smoothing/prior/similarity": ["smoothing.prior.matrix=[[1,0.2],[0.2,1]]"],
+    "smoothing/prior/embeddings": ["smoothing.prior.embeddings=[[1,0.2],[0.3,1]]"],
     "smoothing/prior/tree": ["smoothing.prior.tree=[benign,malignant]"],
+    "smoothing/strength/by_class": ["smoothing.strength.epsilon=[0.1,0.02]"],
     "smoothing/strength/column": ["smoothing.strength.column=agreement"],
+    "smoothing/strength/rules": ["smoothing.strength.rules=[{when:{column:agreement,below:0.7},epsilon:0.2}]"],
+    "smoothing/strength/value": ["smoothing.strength.column=agreement", "smoothing.strength.values={0.5:0.2,1:0.0}"],
 }
 
 # Of labels, where they are no plain batch.
@@ -73,6 +78,15 @@ def test_what_an_option_needs_is_named_in_one_line(option):
         {"_target_": "smoothlab.smoothing.ByClass", "epsilon": [0.2, 0.1]},
         {"_target_": "smoothlab.smoothing.ByClass", "epsilon": {"malignant": 0.2}, "default": 0.1},
         {"_target_": "smoothlab.smoothing.ColumnTable", "column": "source", "values": {0: 0.2, 1: 0.1}, "default": 0.0},
+        {
+            "_target_": "smoothlab.smoothing.Rules",
+            "rules": [
+                {"when": {"column": "source", "equals": "web"}, "epsilon": 0.1},
+                {"when": {"class": "malignant"}, "strength": {"_target_": "smoothlab.smoothing.Linear"} | LINEAR},
+            ],
+            "default": 0.3,
+            "categories": {"source": ["clinic", "web"]},
+        },
         {
             "_target_": "smoothlab.smoothing.Column",
             "column": "source",

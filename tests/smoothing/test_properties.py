@@ -27,6 +27,7 @@ from smoothlab.smoothing import (
     Linear,
     Online,
     Ordinal,
+    Rules,
     Similarity,
     Sord,
     Stepwise,
@@ -55,6 +56,13 @@ STRENGTHS = {
     "accuracy_per_class": lambda K, high: Accuracy(0.0, high, 2.0, high, "per_class", "validation"),
     "controller": lambda K, high: Controller(0.1, 0.5, high, high, "global"),
     "controller_per_class": lambda K, high: Controller(0.1, 0.5, high, high, "per_class"),
+    "rules": lambda K, high: Rules(
+        [
+            {"when": {"column": "noise", "at_least": 0.75}, "strength": Linear(high, 0.0)},
+            {"when": {"class": "c1", "confidence": {"below": 0.9}}, "strength": Uncertainty("margin", 0.0, high)},
+        ],
+        default=high,
+    ),
     "column_table": lambda K, high: ColumnTable("noise", {0.5: high}, default=0.0),
 }
 PRIORS = {

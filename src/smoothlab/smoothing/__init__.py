@@ -8,6 +8,7 @@ from smoothlab.smoothing.class_distance import ClassDistance
 from smoothlab.smoothing.class_frequency import ClassFrequency
 from smoothlab.smoothing.column import Column, ColumnTable
 from smoothlab.smoothing.controller import Controller
+from smoothlab.smoothing.embeddings import Embeddings
 from smoothlab.smoothing.flow import Flow
 from smoothlab.smoothing.label_priors import Flip, Half, Prevalence
 from smoothlab.smoothing.multilabel import MultilabelSmoother
@@ -15,6 +16,7 @@ from smoothlab.smoothing.neighbours import Neighbours
 from smoothlab.smoothing.online import Online
 from smoothlab.smoothing.ordinal import Ordinal
 from smoothlab.smoothing.priors import Exclusive, Uniform
+from smoothlab.smoothing.rules import Rules
 from smoothlab.smoothing.schedules import Cosine, Exponential, Linear, Schedule, Stepwise
 from smoothlab.smoothing.similarity import Similarity
 from smoothlab.smoothing.smoother import Smoother
@@ -39,6 +41,7 @@ __all__ = [
     "Constant",
     "Controller",
     "Cosine",
+    "Embeddings",
     "Exclusive",
     "Exponential",
     "Flip",
@@ -50,6 +53,7 @@ __all__ = [
     "Online",
     "Ordinal",
     "Prevalence",
+    "Rules",
     "Schedule",
     "Similarity",
     "Smoother",
