@@ -16,6 +16,8 @@ class ClassInfo:
         class_names: K names, in the order of the logits.
         class_counts: K numbers of training samples, over all ranks: the same on each of them.
         num_rows: the row numbers of training samples are below it; 0 where they are not known.
+        num_samples: training samples, over all ranks; 0 where they are not known. With one label a sample they are the
+            sum of the counts.
 
     Raises:
         InvalidArgument: for lists of different lengths.
@@ -24,6 +26,7 @@ class ClassInfo:
     class_names: list[str]
     class_counts: list[int]
     num_rows: int = 0
+    num_samples: int = 0
 
     def __post_init__(self) -> None:
         if len(self.class_counts) != len(self.class_names):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.weights import accumulator
+from smoothlab.soft_labels import SoftLabels
 from smoothlab.targets import checked_epsilon
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def smoothed_binary_labels(labels: Tensor, epsilon: float | Tensor, prior: Binar
 
 def soft_binary_cross_entropy(
     logits: Tensor,
-    labels: Tensor,
+    labels: Tensor | SoftLabels,
     *,
     epsilon: float | Tensor = 0.0,
     prior: BinaryPrior = "uniform",
@@ -77,8 +78,9 @@ def soft_binary_cross_entropy(
 
     Args:
         logits: ``(..., K)``, of any float type.
-        labels: ``(..., K)``, integers or floats in [0, 1], or negative.
-        epsilon: in [0, 1), as in :func:`smoothed_binary_labels`.
+        labels: ``(..., K)``, integers or floats in [0, 1], or negative; or the :class:`SoftLabels` of a
+            MultilabelSmoother, which are not smoothed again.
+        epsilon: in [0, 1), as in :func:`smoothed_binary_labels`; 0 for SoftLabels.
         prior: as there; it names the convention.
         class_weight: ``(K,)``, weights >= 0 of the labels' losses, or None. They are not counted in a mean over
             classes.
@@ -91,7 +93,7 @@ def soft_binary_cross_entropy(
         The loss in float32 or wider.
 
     Raises:
-        InvalidArgument: an unknown option, shapes that do not fit, an epsilon outside [0, 1).
+        InvalidArgument: an unknown option, shapes that do not fit, an epsilon outside [0, 1), or one for SoftLabels.
 
     Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, for each label's two
     values in place of the classes.
@@ -101,6 +103,11 @@ def soft_binary_cross_entropy(
     if reduction not in ("mean", "sum", "none"):
         raise InvalidArgument("reduction", reduction, "'mean', 'sum' or 'none'")
     leading = logits.shape[:-1]
+    smoothed = isinstance(labels, SoftLabels)
+    if isinstance(labels, SoftLabels):
+        if isinstance(epsilon, Tensor) or epsilon != 0.0:
+            raise InvalidArgument("epsilon", epsilon, "0, since the labels are smoothed already")
+        labels = labels.values
     _check_shape("labels", labels, logits.shape)
     if class_weight is not None:
         _check_shape("class_weight", class_weight, logits.shape[-1:])
@@ -111,7 +118,7 @@ def soft_binary_cross_entropy(
     absent = (logits == -math.inf) | (labels < 0)
     if sample_weight is not None:
         absent = absent | (sample_weight == 0).unsqueeze(-1)
-    q = smoothed_binary_labels(labels, epsilon, prior).to(dtype).masked_fill(absent, 0)
+    q = (labels if smoothed else smoothed_binary_labels(labels, epsilon, prior)).to(dtype).masked_fill(absent, 0)
     each = F.binary_cross_entropy_with_logits(logits.to(dtype).masked_fill(absent, 0), q, reduction="none")
     if class_weight is not None:
         each = each * class_weight.to(dtype)
