@@ -18,6 +18,7 @@ from smoothlab.smoothing.ordinal import Ordinal
 from smoothlab.smoothing.priors import Exclusive, Uniform
 from smoothlab.smoothing.rules import Rules
 from smoothlab.smoothing.schedules import Cosine, Exponential, Linear, Schedule, Stepwise
+from smoothlab.smoothing.self_distilled import SelfDistilled
 from smoothlab.smoothing.similarity import Similarity
 from smoothlab.smoothing.smoother import Smoother
 from smoothlab.smoothing.sord import Sord
@@ -55,6 +56,7 @@ __all__ = [
     "Prevalence",
     "Rules",
     "Schedule",
+    "SelfDistilled",
     "Similarity",
     "Smoother",
     "Sord",

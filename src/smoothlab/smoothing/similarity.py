@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from smoothlab.smoothing.distribution import check_classes, checked_weights, normalised
+from smoothlab.classes.rows_file import ClassRows, read_class_rows
+from smoothlab.smoothing.distribution import checked_weights, normalised
 from smoothlab.smoothing.ranges import checked_positive
 from smoothlab.smoothing.table import Table
 
@@ -24,22 +26,33 @@ class Similarity:
     other classes. A confusion matrix of counts, rows by true class, will do as well.
 
     Args:
-        matrix: K rows of K numbers >= 0, none of the rows all 0, in the order of the logits.
+        matrix: K rows of K numbers >= 0, none of the rows all 0, in the order of the logits; or a file of them, with
+            the names of the classes or without, see :func:`~smoothlab.classes.rows_file.read_class_rows`. By name, the
+            matrix may be in any order and have more classes than the data.
         power: above 0; above 1 it favours the most similar classes.
 
     Raises:
-        InvalidArgument: for arguments outside their range; on binding, for another K than the data's.
+        InvalidArgument: for arguments outside their range; on binding, for another K than the data's, or a class that
+            the matrix does not name.
 
     Source: Liu and JaJa, "Class-Similarity Based Label Smoothing for Confidence Calibration", ICANN 2021.
     """
 
-    def __init__(self, matrix: Sequence[Sequence[float]] | Tensor, power: float = 1.0) -> None:
+    def __init__(self, matrix: Sequence[Sequence[float]] | Tensor | str | Path, power: float = 1.0) -> None:
         self.power = checked_positive("power", power)
-        self._table = Table(normalised("matrix", checked_weights("matrix", matrix, 2) ** self.power))
+        if isinstance(matrix, str | Path):
+            self._rows = read_class_rows("matrix", matrix, square=True)
+        else:
+            self._rows = ClassRows(checked_weights("matrix", matrix, 2).numpy())
+        self._table = self._table_of(list(range(len(self._rows.values))))
+
+    def _table_of(self, order: list[int]) -> Table:
+        weights = checked_weights("matrix", self._rows.values, 2)[order][:, order]
+        return Table(normalised("matrix", weights**self.power))
 
     def bind(self, info: ClassInfo) -> None:
-        """Check the number of classes."""
-        check_classes("matrix", len(self._table.values), info.class_names)
+        """Take the order of the data's classes, where the matrix names its own; else check their number."""
+        self._table = self._table_of(self._rows.order("matrix", info.class_names))
 
     def __call__(self, step: Step) -> PerClass:
         """The matrix of distributions, whose row the label picks."""
