@@ -81,9 +81,10 @@ def test_arguments_outside_their_range_are_refused(arguments, message):
 
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("masked", [False, True])
-def test_a_large_batch_is_read_in_pieces_with_the_formulas_result(measure, masked):
-    logits = torch.randn(2, 150, 1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 4
-    assert logits.numel() > CHUNK
+@pytest.mark.parametrize("rows", [1, 150])
+def test_small_and_large_batches_have_the_formulas_result(measure, masked, rows):
+    logits = torch.randn(2, rows, 1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 4
+    assert (logits.numel() > CHUNK) == (rows == 150)
     if masked:
         logits[..., 600:] = -INF
     p = logits.softmax(-1)

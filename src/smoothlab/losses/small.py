@@ -64,8 +64,15 @@ def dense_sum(logits: Tensor, target: SoftTarget, weight: Tensor | None, scale: 
     """
     if logits.numel() > DENSE_ELEMENTS:
         return None
-    dtype = accumulator(logits.dtype)
-    rows = target.dense(logits.shape[1], dtype=dtype)
+    num_classes, dtype = logits.shape[1], accumulator(logits.dtype)
+    epsilon = target.epsilon
+    uniform = isinstance(target.prior, str) and target.prior == "uniform"
+    if uniform and target.is_index and num_classes <= TABLE_CLASSES and isinstance(epsilon, Tensor):
+        one_hots = _one_hots(num_classes, dtype).index_select(0, target.base)
+        column = epsilon.to(dtype).unsqueeze(-1) if epsilon.ndim else epsilon.to(dtype)
+        rows = torch.lerp(one_hots, _even(num_classes, dtype), column)
+    else:
+        rows = target.dense(num_classes, dtype=dtype)
     return _dot(logits, rows * (-scale if weight is None else (weight * -scale).unsqueeze(1)))
 
 
@@ -79,7 +86,7 @@ def _dot(logits: Tensor, rows: Tensor) -> Tensor | None:
 @lru_cache(maxsize=32)
 def _named_table(prior: str, epsilon: float, num_classes: int, factor: float, dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):  # a tensor made in inference mode could never be used in training
-        every_label = SoftTarget(_one_hots(num_classes, dtype), epsilon, prior)  # type: ignore[arg-type]
+        every_label = SoftTarget(_one_hots(num_classes, dtype), epsilon, prior, signed=True)  # type: ignore[arg-type]
         return every_label.dense(num_classes) * factor
 
 
@@ -87,3 +94,9 @@ def _named_table(prior: str, epsilon: float, num_classes: int, factor: float, dt
 def _one_hots(num_classes: int, dtype: torch.dtype) -> Tensor:
     with torch.inference_mode(False):
         return torch.eye(num_classes, dtype=dtype, device="cpu")
+
+
+@lru_cache(maxsize=16)
+def _even(num_classes: int, dtype: torch.dtype) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.full((num_classes,), 1 / num_classes, dtype=dtype, device="cpu")
