@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "train a classifier with label smoothing and judge its calibration",
     "evaluate": "score a run's data again with its checkpoint",
     "predict": "probabilities for the raw rows of a file",
+    "inspect": "show what a smoothing strategy does, without training",
 }
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 # Options that Hydra answers itself, without a run.

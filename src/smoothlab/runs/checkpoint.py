@@ -86,7 +86,9 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     Raises:
         UserMistake: other names or shapes, as of a net whose code was changed after training.
     """
-    types = {value.dtype for value in weights.values() if value.is_floating_point()}
+    # a learner keeps a dictionary of tensors in its own precision
+    tensors = [value for value in weights.values() if isinstance(value, Tensor)]
+    types = {value.dtype for value in tensors if value.is_floating_point()}
     if torch.float64 in types:  # trainer.precision=64-true
         module.double()
     try:

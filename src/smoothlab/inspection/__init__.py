@@ -1,0 +1,6 @@
+"""What a smoothing strategy does to the targets, found by asking it, without training."""
+
+from smoothlab.inspection.findings import Inspection
+from smoothlab.inspection.probe import Probe
+
+__all__ = ["Inspection", "Probe"]

@@ -1,0 +1,235 @@
+"""An inspection on the console, for 80 columns and more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree as TextTree
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.inspection.parts import described
+from smoothlab.inspection.probe import USUAL
+from smoothlab.inspection.words import between, number, percent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from smoothlab.classes.tree import ClassTree
+    from smoothlab.inspection.findings import Inspection
+    from smoothlab.inspection.soft_targets import SoftTargets
+
+MOST_CLASSES = 20
+FEW = 6  # classes whose rows may take several lines
+MOST_NODES = 60
+LONGEST_NAME = 18
+MOST_EPOCHS = 10
+
+
+def show(found: Inspection, console: Console) -> None:
+    """Print an inspection: what it is, what it does, warnings, and the tables."""
+    for key, value in _facts(found):
+        line = Text.assemble((f"{key:<10}", "bold"), value)
+        console.print(line, soft_wrap=False)
+    console.print()
+    for sentence in found.sentences:
+        console.print(Text(sentence))
+    for warning in found.warnings:
+        console.print(Text.assemble(("warning: ", "bold yellow"), warning))
+    _show_classes(found, found.targets, console)
+    if len(found.moments) > 1:
+        _print(console, "Over the training: means over its rows", _training(found))
+    if found.by_confidence:
+        _print(console, "Epsilon over the model's confidence, a sweep that is made up", _confidence(found))
+    if found.history is not None and found.history.epsilon is not None:
+        _print(console, "Epsilon that was used, by epoch", _epochs(found))
+    for key, tree in found.trees.items():
+        _tree(key, tree, found, console)
+
+
+def _facts(found: Inspection) -> list[tuple[str, str]]:
+    rows, asked = found.probe.num_rows, len(found.probe.classes)
+    sample = "" if found.probe.is_whole else f", {asked:,} of them asked about"
+    facts = [("strength", described(found.smoother.strength)), ("prior", described(found.smoother.prior))]
+    facts.append(("data", f"{rows:,} training rows{sample}, {len(found.class_names):,} classes"))
+    for part in found.learned:
+        numbers = [f"{name} {float(one):.4g}" for name, one in part.kept.items() if one.numel() == 1]
+        tensors = [f"{name} {'x'.join(map(str, one.shape))}" for name, one in part.kept.items() if one.numel() > 1]
+        facts.append(("state", f"{part.key}: {', '.join([*numbers, *tensors])}"))
+    if found.history is not None:
+        facts.insert(0, ("run", f"{found.history.path}, epoch {found.history.epoch}"))
+    return facts
+
+
+def _print(console: Console, title: str, table: Table) -> None:
+    console.print()
+    console.print(Text(title, style="bold"))  # a title of the table's own would be cut to its width
+    console.print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _show_classes(found: Inspection, targets: SoftTargets, console: Console) -> None:
+    """A row a class, the largest where there are many; one row where all are alike and many."""
+    places = list(range(len(targets.classes)))
+    if len(places) > MOST_CLASSES:
+        places = sorted(targets.counts.argsort(descending=True, stable=True)[:MOST_CLASSES].tolist())
+    alike = _are_alike(targets) and len(targets.classes) > FEW
+    epsilons = targets.epsilon[places]
+    same = float(epsilons.max() - epsilons.min()) < 1e-9
+    title = "Soft target of " + (
+        "each class, all alike"
+        if alike
+        else "each class"
+        if len(places) == len(found.class_names)
+        else f"the {len(places)} largest of {len(found.class_names):,} classes"
+    )
+    if len(found.moments) > 1 or found.history is not None:
+        title += f", at {percent(targets.progress)} of the training"
+    if found.by_confidence:
+        title += f", model at {USUAL:.0%}"
+    if same:
+        title += f" (epsilon {float(epsilons[0]):.3g})"
+    names = ["class", "rows", *([] if same else ["epsilon"]), "label\nkeeps", "the rest goes to"]
+    names += ["logit gap\nleast, most", "floor\n(nats)"]
+    near, far = targets.smallest_gap.tolist(), targets.largest_gap.tolist()
+    rows = []
+    for place in places[:1] if alike else places:
+        k = int(targets.classes[place])
+        cells = [
+            "each" if alike else _cut(found.class_names[k], LONGEST_NAME),
+            f"{found.probe.num_rows:,}" if alike else f"{found.class_counts[k]:,}",
+            *([] if same else [f"{float(targets.epsilon[place]):.3g}"]),
+            percent(float(targets.keeps[place])),
+            _rest(found, targets, place),
+            ", ".join(dict.fromkeys((number(near[place]), number(far[place])))),
+            number(float(targets.entropy[place]), ".3f"),
+        ]
+        rows.append(cells)
+    wide = names.index("the rest goes to")
+    room = console.width - 3 * (len(names) - 1)  # rich would rather cut the numbers than this column
+    for column, name in enumerate(names):
+        if column != wide:
+            room -= max(len(one) for one in (*name.split("\n"), *(row[column] for row in rows)))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column, name in enumerate(names):
+        table.add_column(name, justify="left" if column in (0, wide) else "right", no_wrap=column != wide)
+    for cells in rows:
+        if len(rows) > FEW:
+            cells[wide] = _cut(cells[wide], max(room, LONGEST_NAME))
+        table.add_row(*map(Text, cells))
+    _print(console, title, table)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def _are_alike(targets: SoftTargets) -> bool:
+    """Whether every class has the same target, seen from the label."""
+    columns = (targets.keeps, targets.entropy)
+    return targets.is_even and all(float(one.max() - one.min()) <= 1e-9 for one in columns)
+
+
+def _rest(found: Inspection, targets: SoftTargets, place: int) -> str:
+    """The classes that get most of what leaves the label, by name."""
+    row = targets.others[place].nan_to_num(nan=0.0)
+    order = row.abs().argsort(descending=True, stable=True)
+    order = order[row[order] != 0]
+    if not len(order):
+        return "-"
+    values, names = row[order], [found.class_names[k] for k in order[:FEW].tolist()]
+    tied = (
+        int((values >= values[0] - 1e-6 * values[0].abs()).sum()) if values[0] > 0 else int((values == values[0]).sum())
+    )
+    each = percent(float(values[0]))
+    if tied == len(values) and tied > 2:
+        return f"the {tied:,} others, {each} each"
+    if tied > 2:
+        said = [f"{names[0]} and {tied - 1:,} more {each} each"]
+    else:
+        tied = min(2, len(values))
+        said = [f"{names[one]} {percent(float(values[one]))}" for one in range(tied)]
+    if len(values) > tied:
+        said.append(f"{len(values) - tied:,} more {percent(float(values[tied:].sum()))}")
+    return ", ".join(said)
+
+
+def _training(found: Inspection) -> Table:
+    table = _table("progress", "epoch", "epsilon", "label keeps", "best confidence", "logit gap", "floor (nats)")
+    curve, epochs = found.epsilon, found.plan.epochs
+    for one in found.moments:
+        place = min(range(len(curve.x)), key=lambda i: abs(curve.x[i] - one.progress))
+        low, high = curve.low[place], curve.high[place]
+        spread = f"{one.mean(one.epsilon):.3g}" + (f" ({low:.3g} to {high:.3g})" if high - low > 1e-9 else "")
+        table.add_row(
+            percent(one.progress),
+            "-" if epochs is None else f"{one.progress * epochs:.0f}",
+            spread,
+            percent(one.mean(one.keeps)),
+            percent(one.mean(one.confidence)),
+            number(one.mean(one.smallest_gap)),
+            number(one.mean(one.entropy), ".3f"),
+        )
+    return table
+
+
+def _confidence(found: Inspection) -> Table:
+    right, wrong = found.by_confidence["right"], found.by_confidence["wrong"]
+    table = _table("confidence", "model right", "model wrong")
+    for place in range(0, len(right.x), 4):
+        cells = [between(one.low[place], one.high[place], ".3g") for one in (right, wrong)]
+        table.add_row(percent(right.x[place]), *cells)
+    return table
+
+
+def _epochs(found: Inspection) -> Table:
+    assert found.history is not None
+    used = found.history.epsilon
+    assert used is not None
+    table = _table("epoch", "mean", "smallest", "largest")
+    last = len(used.x) - 1
+    for place in sorted({round(one * last / (MOST_EPOCHS - 1)) for one in range(MOST_EPOCHS)}):
+        cells = [number(one[place], ".4g") for one in (used.mean, used.low, used.high)]
+        table.add_row(f"{used.x[place]:.0f}", *cells)
+    return table
+
+
+def _tree(key: str, tree: ClassTree, found: Inspection, console: Console) -> None:
+    """The tree with the training rows below each node; siblings are cut where it is large."""
+    rows = [0] * len(tree.names)
+    classes = set()
+    for name, count in zip(found.class_names, found.class_counts, strict=True):
+        try:
+            node = tree.node(name)
+        except InvalidArgument:
+            continue  # a tree of other names, whose order was given
+        classes.add(node)
+        for one in (node, *tree.ancestors(node)):
+            rows[one] += count
+    cut = len(tree.names) > MOST_NODES
+    most = max(2, MOST_NODES // max(1, len(tree.children[0])) - 2) if cut else len(tree.names)
+
+    def label(node: int) -> Text:
+        return Text.assemble((tree.names[node], "bold" if node in classes else ""), (f"  {rows[node]:,}", "dim"))
+
+    def grow(branch: TextTree, node: int) -> None:
+        below = tree.children[node]
+        shown = below if node == 0 and len(below) <= MOST_NODES // 3 else below[:most]
+        for child in shown:
+            grow(branch.add(label(child)), child)
+        if len(shown) < len(below):
+            branch.add(Text(f"... {len(below) - len(shown):,} more", style="dim"))
+
+    root = TextTree(label(0))
+    grow(root, 0)
+    console.print()
+    console.print(Text(f"Tree of {key}, with training rows", style="bold"))
+    console.print(root)

@@ -1,0 +1,124 @@
+"""What a strategy does, in one or two sentences made from its numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from smoothlab.inspection.probe import USUAL
+
+if TYPE_CHECKING:
+    from smoothlab.inspection.epsilon import EpsilonCurve
+    from smoothlab.inspection.findings import Inspection
+
+
+def sentences(found: Inspection) -> list[str]:
+    """The targets, how the strength moves, what it learns, and what stands beside it."""
+    return [_targets(found), *_strength(found), *_learning(found), *_beside(found)]
+
+
+def percent(share: float) -> str:
+    """A share with as many digits as tell it from 0 and from 1."""
+    size = abs(share)
+    if size == 0 or size == 1:
+        return f"{share:.0%}"
+    if size >= 0.9995:
+        text = f"{100 * share:.4f}".rstrip("0")
+        return "<100%" if text.startswith("100") else f"{text}%"
+    return f"{share:.1%}" if size >= 0.0995 else f"{100 * share:.2g}%" if size >= 1e-6 else f"{100 * share:.0e}%"
+
+
+def between(low: float, high: float, form: str = "percent") -> str:
+    """Two numbers as a range, or one where they read the same."""
+    texts = [percent(one) if form == "percent" else number(one, form) for one in (low, high)]
+    return texts[0] if texts[0] == texts[1] else f"{texts[0]} to {texts[1]}"
+
+
+def number(value: float, form: str = ".2f") -> str:
+    """A number; ``inf`` and ``-`` where there is none."""
+    if math.isnan(value):
+        return "-"
+    return "inf" if math.isinf(value) else f"{value:{form}}"
+
+
+def _targets(found: Inspection) -> str:
+    shown = found.targets
+    if float(shown.epsilon.abs().max()) == 0:
+        state = "No smoothing at this state" if found.learned else "No smoothing"
+        return f"{state}: the target is the label itself."
+    keeps = between(float(shown.keeps.min()), float(shown.keeps.max()))
+    left = 1 - shown.keeps
+    when = "" if len(found.moments) == 1 else f", at {percent(shown.progress)} of the training"
+    if found.by_confidence:
+        when += f", where the model gives it {USUAL:.0%}"
+    if bool((left < 0).any()):
+        return f"A label gets {keeps} of the mass, and classes beside it less than nothing{when}."
+    size = shown.matrix.shape[1]
+    text = f"A label keeps {keeps} of its target{when}; "
+    if size == 2:
+        return text + "the other class gets the rest."
+    if shown.is_even:
+        share = shown.mean(left / (size - 1))
+        return text + f"each of the other {size - 1:,} classes gets {percent(share)}."
+    top = shown.others.nan_to_num(nan=0.0).amax(1) / left.clamp_min(1e-300)
+    return text + f"of the rest the nearest class gets {percent(shown.mean(top))} on average, among {size - 1:,}."
+
+
+def _strength(found: Inspection) -> list[str]:
+    curve, said = found.epsilon, []
+    if not curve.is_flat:
+        highest, lowest = max(curve.mean), min(curve.mean)
+        said.append(
+            f"Mean epsilon begins at {curve.mean[0]:.3g} and ends at {curve.mean[-1]:.3g}"
+            + (
+                ""
+                if {curve.mean[0], curve.mean[-1]} == {highest, lowest}
+                else f", within {lowest:.3g} to {highest:.3g}"
+            )
+            + "."
+        )
+    if found.by_confidence:
+        right, wrong = found.by_confidence["right"], found.by_confidence["wrong"]
+        said.append(f"It looks at the model: {_swept(right)}" + _wrong(right, wrong) + ".")
+    elif curve.has_spread:
+        place = curve.x.index(found.shown_at) if found.shown_at in curve.x else 0
+        said.append(
+            f"It differs from sample to sample: epsilon from {curve.low[place]:.3g} to {curve.high[place]:.3g}, "
+            f"{curve.mean[place]:.3g} on average."
+        )
+    return said
+
+
+def _swept(curve: EpsilonCurve) -> str:
+    first, last = curve.x[0], curve.x[-1]
+    return (
+        f"epsilon is {curve.mean[0]:.3g} where its confidence is {percent(first)} and {curve.mean[-1]:.3g} "
+        f"where it is {percent(last)}"
+    )
+
+
+def _wrong(right: EpsilonCurve, wrong: EpsilonCurve) -> str:
+    if all(math.isclose(a, b, abs_tol=1e-9) for a, b in zip(right.mean, wrong.mean, strict=True)):
+        return ""
+    return f" (a model that is wrong: {wrong.mean[0]:.3g} and {wrong.mean[-1]:.3g})"
+
+
+def _learning(found: Inspection) -> list[str]:
+    past = found.history is not None
+    verb = "was moved by" if past else "starts here and is moved by"
+    return [f"{one.key} learns: it {verb} {one.moved_by}." for one in found.learned]
+
+
+def _beside(found: Inspection) -> list[str]:
+    from smoothlab.inspection.parts import described
+
+    said = []
+    for key, part in found.parts.items():
+        text = described(part)
+        if key == "loss":
+            said.append(f"loss: {text}; gaps and floor here are those of the cross-entropy, and this loss has its own.")
+        elif key.startswith("penalty."):
+            said.append(f"{key}: {text}, added to the loss of each row; it moves the best logits away from these gaps.")
+        elif key == "mixing":
+            said.append(f"mixing: {text}; labels are mixed first and smoothed once; targets here are of unmixed rows.")
+    return said
