@@ -18,6 +18,7 @@ from torch import Tensor
 from smoothlab.errors import InvalidArgument
 
 EPSILON_RANGE = "a number in [0, 1)"
+SIGNED_RANGE = "a finite number of at most 1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,19 +74,22 @@ class SoftTarget:
             - a tensor ``(K,)``: the same distribution for all, such as class frequencies (Pereyra et al., "Regularizing
               Neural Networks by Penalizing Confident Output Distributions", ICLR workshop 2017).
             - :class:`PerClass`, a matrix whose row the label picks; :class:`PerSample`, rows given by the caller.
+        signed: epsilon may be any finite number of at most 1. Below 0 q is no distribution, its entropy is not defined,
+            and the cross-entropy against it has no lower bound: only strategies that say so by their name ask for it.
 
     Raises:
-        InvalidArgument: for a number epsilon outside [0, 1) or not a number; for a prior of another kind. A
+        InvalidArgument: for a number epsilon outside its range or not a number; for a prior of another kind. A
             bare 2-D tensor is refused, because a square one could mean either wrapper.
     """
 
     base: Tensor
     epsilon: float | Tensor = 0.0
     prior: Prior = None
+    signed: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.epsilon, Tensor):
-            object.__setattr__(self, "epsilon", checked_epsilon(self.epsilon))
+            object.__setattr__(self, "epsilon", checked_epsilon(self.epsilon, signed=self.signed))
         prior = self.prior
         if prior is None:
             object.__setattr__(self, "prior", "uniform")
@@ -144,8 +148,11 @@ class SoftTarget:
 
             H(q) = epsilon H(r) - epsilon log epsilon + epsilon r_y log(epsilon r_y) - t log t
 
-        Ignored labels (outside [0, K)) get 0, as in the loss with ``reduction="none"``.
+        Ignored labels (outside [0, K)) get 0, as in the loss with ``reduction="none"``. A signed target has none, nan,
+        unless its epsilon is a number of at least 0.
         """
+        if self.signed and (isinstance(self.epsilon, Tensor) or self.epsilon < 0):
+            return math.nan
         if not self.is_index:
             return torch.special.entr(self.dense(num_classes)).sum(-1)
         if isinstance(self.prior, str):
@@ -174,7 +181,7 @@ class SoftTarget:
         """Look at every value, for tests and debugging (on a GPU this waits for the device); returns self.
 
         Raises:
-            InvalidArgument: epsilon outside [0, 1), a distribution (base or prior) with a negative or
+            InvalidArgument: epsilon outside its range, a distribution (base or prior) with a negative or
                 non-finite entry or a row that does not sum to 1 (to 1e-4; 1e-2 in half precision), a label
                 beyond the prior's classes, or shapes that do not fit. Negative labels count as ignored.
         """
@@ -193,8 +200,9 @@ class SoftTarget:
             raise InvalidArgument("base", int(self.base.max()), f"labels below {classes}, the classes of the prior")
         epsilon = self.epsilon
         if isinstance(epsilon, Tensor):
-            if not bool(((epsilon >= 0) & (epsilon < 1)).all()):  # written so that nan fails too
-                raise InvalidArgument("epsilon", epsilon, "values in [0, 1)")
+            inside = (epsilon.isfinite() & (epsilon <= 1)) if self.signed else (epsilon >= 0) & (epsilon < 1)
+            if not bool(inside.all()):  # written so that nan fails too
+                raise InvalidArgument("epsilon", epsilon, "finite values <= 1" if self.signed else "values in [0, 1)")
             if epsilon.numel() not in (1, self._num_samples()):
                 raise InvalidArgument("epsilon", tuple(epsilon.shape), "one value, or one per sample")
         return self
@@ -210,7 +218,7 @@ class SoftTarget:
             epsilon = epsilon.reshape(()) if epsilon.numel() == 1 else epsilon.reshape(-1)
         if isinstance(prior, PerSample):
             prior = PerSample(prior.rows.reshape(-1, prior.rows.shape[-1]))
-        return SoftTarget(base, epsilon, prior)
+        return SoftTarget(base, epsilon, prior, self.signed)
 
     def part(self, rows: slice) -> SoftTarget:
         """Some samples of a flat target."""
@@ -219,7 +227,7 @@ class SoftTarget:
             epsilon = epsilon[rows]
         if isinstance(prior, PerSample):
             prior = PerSample(prior.rows[rows])
-        return SoftTarget(self.base[rows], epsilon, prior)
+        return SoftTarget(self.base[rows], epsilon, prior, self.signed)
 
     @property
     def prior_tensor(self) -> Tensor | None:
@@ -275,18 +283,20 @@ class SoftTarget:
         return epsilon.reshape(()) if epsilon.numel() == 1 else epsilon.reshape(leading).unsqueeze(-1)
 
 
-def checked_epsilon(value: object) -> float:
-    """A Python number in [0, 1) as a float.
+def checked_epsilon(value: object, *, signed: bool = False) -> float:
+    """A Python number in [0, 1) as a float; where it is signed, any finite one of at most 1.
 
     Raises:
         InvalidArgument: for anything else: nan, a string and a bool among them.
     """
+    expected = SIGNED_RANGE if signed else EPSILON_RANGE
     if type(value) is not float:
         if isinstance(value, bool) or not isinstance(value, Real):
-            raise InvalidArgument("epsilon", value, EPSILON_RANGE)
+            raise InvalidArgument("epsilon", value, expected)
         value = float(value)
-    if not 0.0 <= value < 1.0:
-        raise InvalidArgument("epsilon", value, EPSILON_RANGE)
+    inside = -math.inf < value <= 1.0 if signed else 0.0 <= value < 1.0
+    if not inside:
+        raise InvalidArgument("epsilon", value, expected)
     return value
 
 

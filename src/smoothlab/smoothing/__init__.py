@@ -12,6 +12,7 @@ from smoothlab.smoothing.embeddings import Embeddings
 from smoothlab.smoothing.flow import Flow
 from smoothlab.smoothing.label_priors import Flip, Half, Prevalence
 from smoothlab.smoothing.multilabel import MultilabelSmoother
+from smoothlab.smoothing.negative import Negative
 from smoothlab.smoothing.neighbours import Neighbours
 from smoothlab.smoothing.online import Online
 from smoothlab.smoothing.ordinal import Ordinal
@@ -28,6 +29,7 @@ from smoothlab.smoothing.tree import Tree
 from smoothlab.smoothing.uncertainty import Uncertainty
 from smoothlab.smoothing.vector import Vector
 from smoothlab.smoothing.zipf import Zipf
+from smoothlab.smoothing.zipf_of_predictions import ZipfOfPredictions
 from smoothlab.step import Step
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "Half",
     "Linear",
     "MultilabelSmoother",
+    "Negative",
     "Neighbours",
     "Online",
     "Ordinal",
@@ -68,4 +71,5 @@ __all__ = [
     "Uniform",
     "Vector",
     "Zipf",
+    "ZipfOfPredictions",
 ]

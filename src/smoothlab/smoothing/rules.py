@@ -50,6 +50,7 @@ class Rules(nn.Module):
             raise InvalidArgument("rules", rules, "a list of rules, such as {when: {class: elk}, epsilon: 0.1}")
         self.rules = [_rule(f"rules[{index}]", rule, categories or {}) for index, rule in enumerate(rules)]
         self.default = _strength("default", default)
+        self.signed = any(getattr(one, "signed", False) for one in self.strengths)
         # registered, so that those with a state are moved, saved and taught
         self.modules_in_rules = nn.ModuleList(one for one in self.strengths if isinstance(one, nn.Module))
 
@@ -79,7 +80,7 @@ class Rules(nn.Module):
             for condition in conditions[1:]:
                 met = met & condition(step)
             epsilon = torch.where(met, strength(step), epsilon)
-        return clamp_strength(epsilon)
+        return epsilon if self.signed else clamp_strength(epsilon)
 
     def extra_repr(self) -> str:
         """How many rules, and the strengths that are no modules."""

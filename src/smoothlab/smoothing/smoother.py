@@ -39,6 +39,7 @@ class Smoother(nn.Module):
         self.prior = prior
         self.excluded = ExcludedClasses(exclude)
         self._learners = learners_in(strength, prior)
+        self._signed = bool(getattr(strength, "signed", False))  # of those that may go below 0, by their name
 
     def forward(
         self,
@@ -69,7 +70,7 @@ class Smoother(nn.Module):
         epsilon, prior = self.strength(step), self.prior(step)
         if self.excluded.classes:
             epsilon, prior = self.excluded(epsilon, prior, step)
-        return SoftTarget(step.labels, epsilon, prior)
+        return SoftTarget(step.labels, epsilon, prior, self._signed)
 
     def bind(self, info: ClassInfo) -> None:
         """Tell the parts that ask for it which classes the training data have, and how often.

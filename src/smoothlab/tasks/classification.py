@@ -153,7 +153,7 @@ class ClassificationTask(LightningModule):
             raise TrainingDiverged(self.global_step, self.likely_cause())
         row = self.train_loss.summary() | self._validated
         if self.loss is not None:
-            del row["train/kl"]  # the entropy of the targets is the floor of the cross-entropy alone
+            row.pop("train/kl", None)  # the entropy of the targets is the floor of the cross-entropy alone
         self.train_loss.reset()
         self._validated = {}
         row["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]

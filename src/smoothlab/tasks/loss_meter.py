@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -61,7 +62,8 @@ class LossMeter:
         Args:
             loss: the sum of the batch's losses, a scalar, without penalties.
             count: samples in the batch.
-            entropy: entropy of the targets, nats: one number for every sample, or one a sample.
+            entropy: entropy of the targets, nats: one number for every sample, or one a sample; nan where it is not
+                defined.
             epsilon: smoothing strength, likewise.
             step: number of the optimizer step.
             penalties: the sums of the batch's penalties by name, scalars.
@@ -117,19 +119,20 @@ class LossMeter:
         """Means over the epoch's samples; call ``read`` first.
 
         ``train/loss`` has no penalties in it, so that ``train/kl``, the loss less the targets' entropy, has the floor 0
-        whatever the penalties; they stand beside it as ``train/penalty/<name>``.
+        whatever the penalties; they stand beside it as ``train/penalty/<name>``. Where targets have no entropy (nan:
+        negative smoothing), neither it nor ``train/kl`` is there.
         """
         count = max(self._count, 1)
         loss, entropy = self._loss / count, float(self._entropy) / count
         low, high = self._low, self._high
         if self._extremes is not None:
             low, high = min(low, float(self._extremes[0])), max(high, float(self._extremes[1]))
+        of_entropy = {"train/kl": loss - entropy, "smoothing/target_entropy": entropy}
         return {
             "train/loss": loss,
-            "train/kl": loss - entropy,
+            **({} if math.isnan(entropy) else of_entropy),
             "smoothing/epsilon": float(self._epsilon) / count,
             "smoothing/epsilon_min": low,
             "smoothing/epsilon_max": high,
-            "smoothing/target_entropy": entropy,
             **{f"train/penalty/{name}": total / count for name, total in self._penalties.items()},
         }
