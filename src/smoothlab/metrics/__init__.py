@@ -1,8 +1,8 @@
 """Classification metrics, exact in float64, and the same ones batch by batch in fixed space.
 
 The functions take tensors or arrays, ``(..., K)`` values with ``from_logits`` said, and labels or votes.
-Importing this package imports neither torchmetrics nor matplotlib; :class:`ClassificationMetrics` and
-:class:`MultilabelMetrics` bring torchmetrics in when they are first named.
+Importing this package imports neither torchmetrics nor matplotlib; the classes that stream (``ClassificationMetrics``
+and the like) bring torchmetrics in when they are first named.
 """
 
 from __future__ import annotations
@@ -22,6 +22,13 @@ from smoothlab.metrics.calibration_error import (
 )
 from smoothlab.metrics.correctness import accuracy, macro_f1, top_k_accuracy
 from smoothlab.metrics.gap import confidence_gap, confidence_gap_per_bin, confidence_gap_per_class
+from smoothlab.metrics.hierarchical import (
+    hierarchical_distance,
+    hierarchical_metrics,
+    hierarchical_names,
+    mistake_severity,
+    multilabel_hierarchical_metrics,
+)
 from smoothlab.metrics.intervals import Interval, bootstrap
 from smoothlab.metrics.kernel import ece_kde
 from smoothlab.metrics.multilabel import binary_metrics, multilabel_metrics
@@ -41,6 +48,7 @@ from smoothlab.metrics.summary import NAMES, classification_metrics
 
 if TYPE_CHECKING:
     from smoothlab.metrics.streaming import ClassificationMetrics
+    from smoothlab.metrics.streaming_hierarchical import HierarchicalMetrics, MultilabelHierarchicalMetrics
     from smoothlab.metrics.streaming_multilabel import MultilabelMetrics
 
 __all__ = [
@@ -48,7 +56,9 @@ __all__ = [
     "BrierParts",
     "ClassificationMetrics",
     "ECEBias",
+    "HierarchicalMetrics",
     "Interval",
+    "MultilabelHierarchicalMetrics",
     "MultilabelMetrics",
     "ReliabilityBins",
     "RiskCoverage",
@@ -72,8 +82,13 @@ __all__ = [
     "ece_equal_mass",
     "ece_kde",
     "excess_aurc",
+    "hierarchical_distance",
+    "hierarchical_metrics",
+    "hierarchical_names",
     "macro_f1",
     "mce",
+    "mistake_severity",
+    "multilabel_hierarchical_metrics",
     "multilabel_metrics",
     "nll",
     "reliability_bins",
@@ -96,4 +111,8 @@ def __getattr__(name: str) -> Any:
         from smoothlab.metrics import streaming_multilabel
 
         return streaming_multilabel.MultilabelMetrics
+    if name in ("HierarchicalMetrics", "MultilabelHierarchicalMetrics"):
+        from smoothlab.metrics import streaming_hierarchical
+
+        return getattr(streaming_hierarchical, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
