@@ -25,9 +25,11 @@ from smoothlab.smoothing import (
     Exclusive,
     Exponential,
     Linear,
+    Negative,
     Online,
     Ordinal,
     Rules,
+    SelfDistilled,
     Similarity,
     Sord,
     Stepwise,
@@ -39,7 +41,7 @@ from smoothlab.smoothing import (
 )
 
 INF = math.inf
-INFO = [ClassInfo([f"c{k}" for k in range(K)], [(7 * k) % 5 for k in range(K)]) for K in range(8)]
+INFO = [ClassInfo([f"c{k}" for k in range(K)], [(7 * k) % 5 for k in range(K)], num_rows=6) for K in range(8)]
 STRENGTHS = {
     "constant": lambda K, high: Constant(high),
     "linear": lambda K, high: Linear(high, 0.0, warm_up=0.1, hold=0.2),
@@ -63,6 +65,7 @@ STRENGTHS = {
         ],
         default=high,
     ),
+    "negative": lambda K, high: Negative(-5 * high, warm_up=0.3),
     "column_table": lambda K, high: ColumnTable("noise", {0.5: high}, default=0.0),
 }
 PRIORS = {
@@ -76,8 +79,10 @@ PRIORS = {
     "similarity": lambda K: Similarity(1 - torch.eye(K) * 0.5),
     "tree": lambda K: Tree({"low": ["c0", "c1"], "high": {f"c{k}": None for k in range(2, K)} or ["none"]}, beta=4.0),
     "online": lambda K: Online("uniform", "uniform"),
+    "self_distilled": lambda K: SelfDistilled(1 << 20),
 }
 PAIRS = list(itertools.product(STRENGTHS, PRIORS))
+DISTRIBUTIONS = [pair for pair in PAIRS if pair[0] != "negative"]  # which is none, by its name
 
 
 @st.composite
@@ -95,7 +100,11 @@ def batches(draw):
     elif draw(st.booleans()):
         labels = torch.rand(count, classes, generator=generator, dtype=torch.float64).softmax(1)
     noise = torch.rand(count, generator=generator).mul(4).round() / 4
-    return labels, logits, {"progress": draw(st.floats(0, 1)), "metadata": {"noise": noise}}
+    return (
+        labels,
+        logits,
+        {"progress": draw(st.floats(0, 1)), "metadata": {"noise": noise}, "rows": torch.arange(count)},
+    )
 
 
 def smoother_of(pair, classes, high):
@@ -106,7 +115,7 @@ def smoother_of(pair, classes, high):
 
 
 @settings(max_examples=200)
-@given(pair=st.sampled_from(PAIRS), batch=batches(), high=st.sampled_from([0.0, 1e-6, 0.1, 0.9, 1 - 2**-24]))
+@given(pair=st.sampled_from(DISTRIBUTIONS), batch=batches(), high=st.sampled_from([0.0, 1e-6, 0.1, 0.9, 1 - 2**-24]))
 def test_every_soft_target_is_a_distribution(pair, batch, high):
     labels, logits, rest = batch
     classes = logits.shape[1]
@@ -129,7 +138,8 @@ def test_every_soft_target_has_the_loss_and_gradient_of_its_dense_form(pair, bat
     loss = soft_cross_entropy(logits, target)
     (gradient,) = torch.autograd.grad(loss, logits)
     dense = target.dense(logits.shape[1], logits)
-    terms = torch.where(dense > 0, dense * torch.log_softmax(logits, 1), 0.0)
+    assert_close(dense.sum(1), torch.ones(len(dense), dtype=torch.float64))
+    terms = torch.where(dense != 0, dense * torch.log_softmax(logits, 1), 0.0)
     assert_close(loss, -terms.sum() / len(labels))
     assert_close(gradient, ((logits.softmax(1) - dense) / len(labels)).detach())
 
@@ -139,7 +149,8 @@ def test_every_strength_goes_with_every_prior(pair):
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
     smoother = smoother_of(pair, 4, 0.3)
     noise = torch.tensor([0.0, 0.5, 1.0, 0.2, 0.7, math.nan])
-    target = smoother(torch.tensor([0, 1, 2, 3, 0, 1]), logits=logits, progress=0.4, metadata={"noise": noise})
+    rest = {"progress": 0.4, "metadata": {"noise": noise}, "rows": torch.arange(6)}
+    target = smoother(torch.tensor([0, 1, 2, 3, 0, 1]), logits=logits, **rest)
     loss = soft_cross_entropy(logits, target.validate())
     loss.backward()
     assert loss.dtype is torch.float32
@@ -151,8 +162,8 @@ def test_every_strength_goes_with_every_prior(pair):
 def test_no_step_looks_at_the_values_of_a_tensor(pair):
     """On a GPU that would make the program wait; tensors of the meta device have no values to look at."""
     labels = torch.zeros(6, dtype=torch.int64, device="meta")
-    metadata = {"noise": torch.zeros(6, device="meta")}
-    target = smoother_of(pair, 4, 0.3)(labels, logits=torch.zeros(6, 4, device="meta"), metadata=metadata)
+    rest = {"metadata": {"noise": torch.zeros(6, device="meta")}, "rows": torch.arange(6)}  # rows stay on the CPU
+    target = smoother_of(pair, 4, 0.3)(labels, logits=torch.zeros(6, 4, device="meta"), **rest)
     assert target.dense(4).shape == (6, 4)
     for tensor in (target.epsilon, target.prior_tensor):
         assert not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta"
