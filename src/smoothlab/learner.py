@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from smoothlab.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from smoothlab.step import Step
 
 
@@ -26,7 +28,7 @@ class Learner(nn.Module):
 
     They are no buffers, since DDP overwrites the buffers of every rank with those of rank 0 in each forward pass.
     A subclass fills ``kept`` and names the sums in ``__init__`` or ``bind`` (zeros of their final shape, so that a rank
-    without samples can take part in the sum), and overrides what it needs of the four methods below.
+    without samples can take part in the sum), and overrides what it needs of the methods below.
 
     In a loop of your own: the smoother calls ``observe`` in each forward pass while it is in training mode. Call
     ``end_epoch`` at each epoch's end, and, for those that learn from validation, ``validate`` for each validation batch
@@ -52,6 +54,9 @@ class Learner(nn.Module):
 
     def learn_from_validation(self) -> None:
         """Change ``kept`` by ``validated``, which is summed over all ranks; called at a validation's end."""
+
+    def keep_in(self, folder: Path) -> None:
+        """Put what is too large for a checkpoint below this folder, which is deleted when the run is finished."""
 
     def record(self) -> dict[str, float]:
         """Numbers to log with each epoch, by a name without a slash; looked at once an epoch."""

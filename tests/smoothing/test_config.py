@@ -45,12 +45,13 @@ def override_of(option: str) -> str:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_each_option_makes_a_smoother_that_makes_targets(option):
     smoother = smoother_of([override_of(option), *NEEDED.get(option, [])])
-    smoother.bind(ClassInfo(["benign", "malignant"], [357, 212]))
+    smoother.bind(ClassInfo(["benign", "malignant"], [357, 212], num_rows=4))
     logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
     metadata = {"agreement": torch.tensor([0.5, 1.0, 0.8, 0.6])}
     shape = SHAPES.get(option, (4,))
     labels = torch.tensor([0, 1, 1, 0]).reshape(shape)
-    target = smoother(labels, logits=logits.reshape(*shape, 2), progress=0.3, metadata=metadata)
+    rest = {"progress": 0.3, "metadata": metadata, "rows": torch.arange(4)}
+    target = smoother(labels, logits=logits.reshape(*shape, 2), **rest)
     target.validate()
     assert target.dense(2).sum(-1).flatten().tolist() == pytest.approx([1.0] * 4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import threading
 import time
@@ -15,6 +16,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.learner import learners_in
 from smoothlab.runs.atomic import write_json, write_text
 from smoothlab.runs.build import build
 from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, read_checkpoint
@@ -90,6 +92,9 @@ def _train(
     log.info("run %s%s", run.path, f", resumed at step {step}" if checkpoint else "")
     _make_loggers(prepared, run, loggers, step)
     trainer = _make_trainer(prepared, run, loggers, status)
+    state = run.path / "state"  # of learners, as far as it is too large for a checkpoint
+    for learner in learners_in(prepared.task):
+        learner.keep_in(state)
     fit_started = time.monotonic()
     _fit(trainer, prepared, checkpoint)
     fit_seconds = time.monotonic() - fit_started
@@ -117,6 +122,7 @@ def _train(
         **provenance(),
     }
     write_json(run.results, results)
+    shutil.rmtree(state, ignore_errors=True)
     log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
     log.info(
         "best epoch %d of %d, fit %.1f s\nrun %s",
