@@ -21,6 +21,7 @@ from smoothlab.losses import (
     LogitNorm,
     Poly1,
     SampleDependentFocal,
+    VirtualTeacher,
 )
 from smoothlab.targets import PerClass, PerSample
 
@@ -49,6 +50,8 @@ EVERY = {
     "hierarchical": hierarchical,
     "forward correction": ForwardCorrection(rate=0.2),
     "backward correction": BackwardCorrection(rate=0.2),
+    "virtual teacher": VirtualTeacher(0.3, 2.0),
+    "tempered virtual teacher": VirtualTeacher(0.3, 2.0, average="classes", tempered=True),
 }
 SHIFT_INVARIANT = set(EVERY) - {"logit norm"}
 

@@ -10,6 +10,7 @@ from smoothlab.losses.loss import Loss
 from smoothlab.losses.mixing import CutMix, Mixup
 from smoothlab.losses.noise_correction import BackwardCorrection, ForwardCorrection
 from smoothlab.losses.poly import Poly1
+from smoothlab.losses.teacher_free import SelfDistillation, VirtualTeacher
 
 __all__ = [
     "AdaFocal",
@@ -24,6 +25,8 @@ __all__ = [
     "Mixup",
     "Poly1",
     "SampleDependentFocal",
+    "SelfDistillation",
+    "VirtualTeacher",
     "normalized_logits",
     "smoothed_binary_labels",
     "soft_binary_cross_entropy",

@@ -39,8 +39,8 @@ class CPC:
         other_weight: of the second term, a finite number >= 0, or a schedule; the published code takes 1.
 
     A class whose logit is -inf takes no part and is not counted in K; a masked label has the penalty 0. With two
-    classes left the second term is 0, where the published code divides by 0; with one both are. The sum over j and k includes
-    j = k, as published: that is ``log(2) / 2 / (K - 2)``, which no gradient sees.
+    classes left the second term is 0, where the published code divides by 0; with one both are. The sum over j and k
+    includes j = k, as published: that is ``log(2) / 2 / (K - 2)``, which no gradient sees.
 
     The time is that of N K^2 pairs, the memory that of N K: pairs are made in parts, and made again for the gradient.
 
