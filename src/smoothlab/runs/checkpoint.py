@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.runs.atomic import write_atomically
 
 FORMAT = 1
@@ -93,7 +93,7 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
         module.double()
     try:
         module.load_state_dict(dict(weights))
-    except RuntimeError as error:
+    except (RuntimeError, InvalidArgument) as error:  # the latter from a learner of another number of classes
         reason = str(error).strip().splitlines()[-1].strip()
         raise UserMistake(f"the weights do not fit the net; was its code changed after training? ({reason})") from None
 
