@@ -22,7 +22,7 @@ def percent(share: float) -> str:
     size = abs(share)
     if size == 0 or size == 1:
         return f"{share:.0%}"
-    if size >= 0.9995:
+    if 0.9995 <= size < 1:
         text = f"{100 * share:.4f}".rstrip("0")
         return "<100%" if text.startswith("100") else f"{text}%"
     return f"{share:.1%}" if size >= 0.0995 else f"{100 * share:.2g}%" if size >= 1e-6 else f"{100 * share:.0e}%"
@@ -44,10 +44,11 @@ def number(value: float, form: str = ".2f") -> str:
 def _targets(found: Inspection) -> str:
     shown = found.targets
     if float(shown.epsilon.abs().max()) == 0:
-        state = "No smoothing at this state" if found.learned else "No smoothing"
-        return f"{state}: the target is the label itself."
+        return f"No smoothing{_state(found)}: the target is the label itself."
     keeps = between(float(shown.keeps.min()), float(shown.keeps.max()))
     left = 1 - shown.keeps
+    if float(left.abs().max()) == 0:
+        return f"The prior gives all mass back to the label{_state(found)}: the target is the label itself."
     when = "" if len(found.moments) == 1 else f", at {percent(shown.progress)} of the training"
     if found.by_confidence:
         when += f", where the model gives it {USUAL:.0%}"
@@ -62,6 +63,12 @@ def _targets(found: Inspection) -> str:
         return text + f"each of the other {size - 1:,} classes gets {percent(share)}."
     top = shown.others.nan_to_num(nan=0.0).amax(1) / left.clamp_min(1e-300)
     return text + f"of the rest the nearest class gets {percent(shown.mean(top))} on average, among {size - 1:,}."
+
+
+def _state(found: Inspection) -> str:
+    if not found.learned:
+        return ""
+    return ", with what was learned" if found.history is not None else " at the start, before anything is learned"
 
 
 def _strength(found: Inspection) -> list[str]:
