@@ -9,8 +9,8 @@ import torch
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother, soft_cross_entropy
+from smoothlab.classes.ranks import zipf_weights
 from smoothlab.smoothing import ClassFrequency, ClassInfo, Constant, Step, Vector, Zipf
-from smoothlab.smoothing.zipf import zipf_weights
 
 STEP = Step(torch.tensor([0, 1]))
 INFO = ClassInfo(["a", "b", "c"], [6, 3, 0])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
+from smoothlab.classes.ranks import zipf_weights
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.distribution import check_classes, checked_weights, normalised
 from smoothlab.smoothing.ranges import checked_positive
@@ -59,18 +59,3 @@ class Zipf:
 
     def __repr__(self) -> str:
         return f"Zipf(power={self.power})"
-
-
-def zipf_weights(scores: Tensor, power: float = 1.0) -> Tensor:
-    """``1 / rank ** power`` of each score among its row's, not normalised.
-
-    Args:
-        scores: ``(..., K)``; the highest has rank 1, and equal ones share the best of their ranks.
-        power: above 0.
-
-    Returns:
-        ``(..., K)`` in float32 or wider.
-    """
-    ascending = scores.sort(-1).values
-    above = scores.shape[-1] - torch.searchsorted(ascending, scores.contiguous(), right=True)
-    return (above + 1).to(torch.promote_types(scores.dtype, torch.float32)) ** -power

@@ -20,6 +20,7 @@ from smoothlab.losses.penalties import (
     LogitPenalty,
     MarginPenalty,
     MaxSup,
+    ZipfPenalty,
 )
 
 EVERY = {
@@ -34,6 +35,8 @@ EVERY = {
     "cals p2": AugmentedLagrangian(1.5, "p2", multiplier_min=0.3),
     "cals p3": AugmentedLagrangian(1.5, "p3", multiplier_min=0.3, normalize=False),
     "cals-hr": ClassMargin(0.3, margin=1.5),
+    "zipf": ZipfPenalty(0.3),
+    "zipf by integrals": ZipfPenalty(0.3, 1.5, "integral"),
 }
 SHIFT_INVARIANT = set(EVERY) - {"logit penalty", "acls"}
 

@@ -9,7 +9,7 @@ from smoothlab.losses.penalties.logit_penalty import LogitPenalty
 from smoothlab.losses.penalties.margin import MarginPenalty
 from smoothlab.losses.penalties.max_suppression import MaxSup
 from smoothlab.losses.penalties.penalty import Penalty
-from smoothlab.losses.penalties.zipf import ZipfPenalty, count_votes
+from smoothlab.losses.penalties.zipf import ZipfPenalty
 
 __all__ = [
     "ACLS",
@@ -22,5 +22,4 @@ __all__ = [
     "MaxSup",
     "Penalty",
     "ZipfPenalty",
-    "count_votes",
 ]
