@@ -1,6 +1,7 @@
 """Losses that take soft targets."""
 
 from smoothlab.losses.ada_focal import AdaFocal
+from smoothlab.losses.bi_tempered import BiTempered
 from smoothlab.losses.binary import smoothed_binary_labels, soft_binary_cross_entropy
 from smoothlab.losses.cross_entropy import soft_cross_entropy
 from smoothlab.losses.focal import DualFocal, Focal, SampleDependentFocal
@@ -15,6 +16,7 @@ from smoothlab.losses.teacher_free import SelfDistillation, VirtualTeacher
 __all__ = [
     "AdaFocal",
     "BackwardCorrection",
+    "BiTempered",
     "CutMix",
     "DualFocal",
     "Focal",
