@@ -14,7 +14,7 @@ from smoothlab import InvalidArgument, Smoother
 from smoothlab.smoothing import ClassInfo, Controller, Step, Uniform
 
 INFO = ClassInfo(["cat", "dog", "elk"], [5, 3, 2])
-LABELS = torch.tensor([0, 0, 1, 1, 0, -100, 2])
+LABELS = torch.tensor([0, 0, 1, 1, 2, -100, 2])
 PREDICTED = torch.tensor([0, 0, 0, 1, 1, 1, 1])
 CONFIDENCE = torch.tensor([0.9, 0.8, 0.7, 0.6, 0.95, 0.99, 0.5], dtype=torch.float64)
 
