@@ -97,9 +97,10 @@ def _choose(classes: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     order = classes.argsort(stable=True)
     ends = counts.cumsum(0)
     index, weights = [], []
-    for k in sorted(largest[counts[largest] > 0].tolist()):
+    chosen = sorted(largest[counts[largest] > 0].tolist())
+    for k in chosen:
         count = int(counts[k])
-        taken = min(count, max(1, round(budget * count / len(classes))))
+        taken = min(count, 1 + (budget - len(chosen)) * count // len(classes))
         start = int(ends[k]) - count
         index.append(order[start + torch.arange(taken) * count // taken])
         weights.append(torch.full((taken,), count / taken, dtype=torch.float64))

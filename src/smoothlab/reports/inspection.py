@@ -54,7 +54,9 @@ def soft_target_map(found: Inspection) -> Figure:
     upright = labelled and 0.085 * longest > 0.9 * side / count
     panels = len(shown)
     title = f"Soft targets{_of(found, count)}"
-    with _figure((side + 1.1) * panels + margin + 0.3, side + margin + 0.9, title) as figure:
+    below = 0.5 + (margin if upright else 0.2)
+    with _figure((side + 0.4) * panels + margin + 0.8, side + below + 1.0, title) as figure:
+        figure.set_layout_engine("compressed")  # for panels whose cells stay square
         grid = figure.subplots(1, panels, squeeze=False)[0]
         norm = _norm([targets for _, targets in shown], places)
         for place, (axes, (name, targets)) in enumerate(zip(grid, shown, strict=True)):
