@@ -22,9 +22,11 @@ from smoothlab.smoothing import (
     Constant,
     Controller,
     Cosine,
+    Embeddings,
     Exclusive,
     Exponential,
     Linear,
+    Mixture,
     Negative,
     Online,
     Ordinal,
@@ -33,11 +35,14 @@ from smoothlab.smoothing import (
     Similarity,
     Sord,
     Stepwise,
+    Teacher,
+    TeacherConfidence,
     Tree,
     Uncertainty,
     Uniform,
     Vector,
     Zipf,
+    ZipfOfPredictions,
 )
 
 INF = math.inf
@@ -66,6 +71,7 @@ STRENGTHS = {
         default=high,
     ),
     "negative": lambda K, high: Negative(-5 * high, warm_up=0.3),
+    "teacher": lambda K, high: TeacherConfidence(torch.nn.Identity(), high, "falling", 1.0),
     "column_table": lambda K, high: ColumnTable("noise", {0.5: high}, default=0.0),
 }
 PRIORS = {
@@ -78,8 +84,14 @@ PRIORS = {
     **{family: lambda K, family=family: Ordinal(family, 1.5) for family in ("gaussian", "triangular", "binomial")},
     "similarity": lambda K: Similarity(1 - torch.eye(K) * 0.5),
     "tree": lambda K: Tree({"low": ["c0", "c1"], "high": {f"c{k}": None for k in range(2, K)} or ["none"]}, beta=4.0),
+    "embeddings": lambda K: Embeddings(torch.eye(K)[:, :2] + torch.ones(K, 2), temperature=0.3),
+    "zipf_of_predictions": lambda K: ZipfOfPredictions(1.0),
+    "mixture": lambda K: Mixture({"sord": Sord(1.0), "counts": ClassFrequency(1.0, 1.0)}, {"sord": 1, "counts": 2}),
+    "mixture_of_rows": lambda K: Mixture({"a": Exclusive(), "b": ZipfOfPredictions(1.0)}, {"a": 1, "b": 1}),
     "online": lambda K: Online("uniform", "uniform"),
     "self_distilled": lambda K: SelfDistilled(1 << 20),
+    "teacher": lambda K: Teacher(torch.nn.Identity(), 2.0),
+    "teacher_exclusive": lambda K: Teacher(torch.nn.Identity(), 2.0, exclusive=True),
 }
 PAIRS = list(itertools.product(STRENGTHS, PRIORS))
 DISTRIBUTIONS = [pair for pair in PAIRS if pair[0] != "negative"]  # which is none, by its name
@@ -100,11 +112,8 @@ def batches(draw):
     elif draw(st.booleans()):
         labels = torch.rand(count, classes, generator=generator, dtype=torch.float64).softmax(1)
     noise = torch.rand(count, generator=generator).mul(4).round() / 4
-    return (
-        labels,
-        logits,
-        {"progress": draw(st.floats(0, 1)), "metadata": {"noise": noise}, "rows": torch.arange(count)},
-    )
+    source = {"rows": torch.arange(count), "features": torch.randn(count, classes, generator=generator)}
+    return labels, logits, {"progress": draw(st.floats(0, 1)), "metadata": {"noise": noise}, **source}
 
 
 def smoother_of(pair, classes, high):
@@ -149,7 +158,7 @@ def test_every_strength_goes_with_every_prior(pair):
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
     smoother = smoother_of(pair, 4, 0.3)
     noise = torch.tensor([0.0, 0.5, 1.0, 0.2, 0.7, math.nan])
-    rest = {"progress": 0.4, "metadata": {"noise": noise}, "rows": torch.arange(6)}
+    rest = {"progress": 0.4, "metadata": {"noise": noise}, "rows": torch.arange(6), "features": torch.ones(6, 4)}
     target = smoother(torch.tensor([0, 1, 2, 3, 0, 1]), logits=logits, **rest)
     loss = soft_cross_entropy(logits, target.validate())
     loss.backward()
@@ -162,8 +171,24 @@ def test_every_strength_goes_with_every_prior(pair):
 def test_no_step_looks_at_the_values_of_a_tensor(pair):
     """On a GPU that would make the program wait; tensors of the meta device have no values to look at."""
     labels = torch.zeros(6, dtype=torch.int64, device="meta")
-    rest = {"metadata": {"noise": torch.zeros(6, device="meta")}, "rows": torch.arange(6)}  # rows stay on the CPU
+    rest = {"metadata": {"noise": torch.zeros(6, device="meta")}, "features": torch.zeros(6, 4, device="meta")}
+    rest["rows"] = torch.arange(6)  # they stay on the CPU
     target = smoother_of(pair, 4, 0.3)(labels, logits=torch.zeros(6, 4, device="meta"), **rest)
     assert target.dense(4).shape == (6, 4)
     for tensor in (target.epsilon, target.prior_tensor):
         assert not isinstance(tensor, torch.Tensor) or tensor.device.type == "meta"
+
+
+@settings(max_examples=100)
+@given(prior=st.sampled_from(list(PRIORS)), batch=batches(), excluded=st.integers(0, 6))
+def test_no_excluded_class_has_mass_of_any_prior(prior, batch, excluded):
+    labels, logits, rest = batch
+    classes = logits.shape[1]
+    excluded %= classes
+    smoother = Smoother(Constant(0.3), PRIORS[prior](classes), exclude=[excluded])
+    smoother.bind(INFO[classes])
+    dense = smoother(labels, logits=logits, **rest).validate().dense(classes, logits)
+    plain = torch.nn.functional.one_hot(labels, classes).double() if labels.ndim == 1 else labels
+    assert_close(dense.sum(1), torch.ones(len(dense), dtype=torch.float64))
+    assert (dense[:, excluded] <= plain[:, excluded] + 1e-12).all()
+    assert (dense[plain[:, excluded] == 0, excluded] == 0).all()

@@ -11,6 +11,7 @@ from smoothlab.smoothing.controller import Controller
 from smoothlab.smoothing.embeddings import Embeddings
 from smoothlab.smoothing.flow import Flow
 from smoothlab.smoothing.label_priors import Flip, Half, Prevalence
+from smoothlab.smoothing.mixture import Mixture
 from smoothlab.smoothing.multilabel import MultilabelSmoother
 from smoothlab.smoothing.negative import Negative
 from smoothlab.smoothing.neighbours import Neighbours
@@ -51,6 +52,7 @@ __all__ = [
     "Flow",
     "Half",
     "Linear",
+    "Mixture",
     "MultilabelSmoother",
     "Negative",
     "Neighbours",
