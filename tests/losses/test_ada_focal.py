@@ -174,12 +174,13 @@ def test_its_state_has_a_fixed_size():
     assert sizes == {"gammas": 15, "edges": 14, "count": CELLS, "confidence": CELLS, "hits": CELLS}
 
 
-def test_ignored_labels_count_nowhere_and_of_votes_the_most_voted_counts():
+def test_ignored_labels_and_nan_count_nowhere_and_of_votes_the_most_voted_counts():
     logits, labels = draw(30)
     plain, other = AdaFocal(3), AdaFocal(3)
     plain.validate(logits, labels)
     plain.end_validation()
-    other.validate(torch.cat([logits, logits[:4]]), torch.cat([labels, torch.tensor([-100, -1, 5, 9])]))
+    lost = torch.full((1, 5), math.nan, dtype=torch.float64)
+    other.validate(torch.cat([logits, logits[:4], lost]), torch.cat([labels, torch.tensor([-100, -1, 5, 9, 0])]))
     other.end_validation()
     assert_close(other.kept, plain.kept)
     other = AdaFocal(3)

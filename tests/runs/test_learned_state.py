@@ -6,7 +6,9 @@ Every option under conf/ whose class is a Learner is tried, several of them in o
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,13 @@ import torch
 import yaml
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
+from ranks import on_ranks
 from torch.testing import assert_close
 
 from smoothlab.commands.compose import compose_config, plain
-from smoothlab.learner import Learner
+from smoothlab.data.batch import Batch
+from smoothlab.errors import UserMistake
+from smoothlab.learner import Learner, sum_over_ranks
 from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, load_weights, read_checkpoint
 from smoothlab.runs.preparing import prepare
 from smoothlab.runs.targets import ALLOWED, resolve_target
@@ -37,8 +42,10 @@ def learns(node):
     """Whether a class that the node or one below it names is a Learner."""
     if not isinstance(node, dict):
         return False
-    target = node.get("_target_")
-    made = resolve_target(target, ALLOWED) if target else None
+    made = None
+    if "_target_" in node:
+        with suppress(UserMistake):  # tests of the options themselves find a target that is not there
+            made = resolve_target(node["_target_"], ALLOWED)
     return (inspect.isclass(made) and issubclass(made, Learner)) or any(learns(one) for one in node.values())
 
 
@@ -68,15 +75,16 @@ def empty_folder(tmp_path, monkeypatch):
     torch.set_num_threads(threads)
 
 
+def overrides_of(together):
+    chosen = [f"penalty=[{','.join(OPTIONS['penalty'])}]", *(f"{group}={name}" for group, name in together.items())]
+    names = [f"penalty/{name}" for name in OPTIONS["penalty"]] + [f"{g}/{name}" for g, name in together.items()]
+    return chosen + [override for name in names for override in TOLD.get(name, [])]
+
+
 @pytest.fixture(params=TOGETHER, ids=lambda chosen: " ".join(chosen.values()))
 def options(request):
     """Overrides that choose some of the options."""
-    chosen = [
-        f"penalty=[{','.join(OPTIONS['penalty'])}]",
-        *(f"{group}={name}" for group, name in request.param.items()),
-    ]
-    names = [f"penalty/{name}" for name in OPTIONS["penalty"]] + [f"{g}/{name}" for g, name in request.param.items()]
-    return chosen + [override for name in names for override in TOLD.get(name, [])]
+    return overrides_of(request.param)
 
 
 def prepared(options, *overrides):
@@ -228,3 +236,46 @@ def test_it_learns_in_other_precisions_and_its_sums_stay_wide(options, precision
     resumed = prepared(options, f"trainer.precision={precision}")
     fit(resumed, resume="run/last.ckpt", epochs=3, folder="run")
     assert all(math.isfinite(value) for one in learners(resumed.task) for value in one.record().values())
+
+
+def learned_on(rank, options, shares):
+    """What a rank has learned that sees its share of each training and validation batch; plain numbers."""
+    run = prepared(options, "trainer.precision=64-true")
+    task = run.task.double().train()
+    optimizer = torch.optim.SGD(task.net.parameters(), lr=0.05)
+
+    def part(batch):
+        low, high = (round(end * len(batch)) for end in shares[rank])
+        return Batch(batch.features.double(), batch.labels, batch.rows).take(slice(low, high))
+
+    for epoch in range(2):
+        loader = run.data.train_dataloader()
+        loader.set_epoch(epoch)
+        for batch in loader:
+            _, loss, penalties = task.terms(part(batch))
+            optimizer.zero_grad()
+            (sum(penalties.values(), loss) / len(batch)).backward()
+            sum_over_ranks([weight.grad for weight in task.net.parameters()])
+            optimizer.step()
+        with torch.no_grad():
+            for batch in run.data.val_dataloader():
+                for learner in learners(task):
+                    learner.validate(task.net(part(batch).features), part(batch).labels)
+        for learner in learners(task):
+            learner.end_validation()
+            learner.end_epoch()
+    return [{key: value.tolist() for key, value in one.items()} for one in state(task)]
+
+
+def all_learned_on(rank, shares):
+    return [learned_on(rank, overrides_of(together), shares) for together in TOGETHER]
+
+
+def test_two_ranks_with_a_share_of_each_batch_learn_what_one_process_learns():
+    alone = all_learned_on(0, [(0, 1)])
+    for everything in on_ranks(all_learned_on, [(0, 0.3), (0.3, 1)]):
+        pairs = zip(itertools.chain(*everything), itertools.chain(*alone), strict=True)
+        for mine, theirs in pairs:
+            assert mine.keys() == theirs.keys()
+            for key, value in theirs.items():
+                assert_close(torch.tensor(mine[key]), torch.tensor(value), rtol=1e-6, atol=1e-8, equal_nan=True)

@@ -29,18 +29,19 @@ class ConfidenceSketch:
         return {name: torch.zeros(CELLS, dtype=torch.float64) for name in ("count", "confidence", "hits")}
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Add samples: logits ``(..., K)``, labels ``(...)``; those whose label is outside [0, K) are left out."""
+        """Add samples: logits ``(..., K)``, labels ``(...)``; not those with nan, or whose label is outside [0, K)."""
         num_classes = logits.shape[-1]
         logits, labels = logits.reshape(-1, num_classes), labels.reshape(-1)
         log_p = torch.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), -1)
         top, predicted = log_p.max(-1)
+        counted = (labels >= 0) & (labels < num_classes) & top.isfinite()
+        top = top.where(counted, 0)
         rest = (-torch.expm1(top)).float().clamp(2.0**-OCTAVES, 1.0)
         cell = (rest.view(torch.int32) >> SHIFT).long() - LOWEST
         wide = self.sums["count"].dtype
-        counted = ((labels >= 0) & (labels < num_classes)).to(wide)
-        values = {"count": counted, "confidence": top.to(wide).exp(), "hits": (predicted == labels).to(wide)}
+        values = {"count": counted, "confidence": top.to(wide).exp(), "hits": predicted == labels}
         for name, value in values.items():
-            self.sums[name].index_add_(0, cell, value * counted)
+            self.sums[name].index_add_(0, cell, value.to(wide) * counted)
 
     def equal_mass(self, num_bins: int) -> tuple[Tensor | None, Tensor]:
         """Edges and gaps of bins with the same number of samples each.
