@@ -27,6 +27,7 @@ def overview(commands: Mapping[str, str]) -> str:
             "  smoothlab train                                    the default experiment",
             "  smoothlab train smoothing=none seed=1              another smoothing, another seed",
             "  smoothlab train -m smoothing=none,standard seed=0,1,2   a sweep",
+            "  smoothlab inspect smoothing=ordinal                what a strategy does, without training",
             "  smoothlab train --help                             every key with its value",
             "  smoothlab train --cfg job                          the composed config",
             '  eval "$(smoothlab -sc install=bash)"               tab completion',
