@@ -130,6 +130,12 @@ def power(rest: Tensor, gamma: float | Tensor) -> Tensor:
 
 def next_below(p: Tensor) -> Tensor:
     """For each entry of the rows ``(..., K)`` the largest one of its row that is smaller, or 0; with its gradient."""
-    rising = p.sort(-1).values
-    rank = torch.searchsorted(rising.detach().contiguous(), p.detach().contiguous())  # entries that are smaller
-    return rising.gather(-1, (rank - 1).clamp_min(0)).where(rank > 0, 0)
+    rising, order = p.detach().sort(-1)
+    # in sorted rows: how many entries are smaller, which is where the last run of equal ones began
+    smaller = torch.zeros_like(order)
+    place = torch.arange(1, p.shape[-1], device=p.device)
+    smaller[..., 1:] = torch.where(rising[..., 1:] > rising[..., :-1], place, 0)
+    smaller = smaller.cummax(-1).values
+    source = order.gather(-1, (smaller - 1).clamp_min(0)).masked_fill(smaller == 0, -1)
+    source = torch.empty_like(order).scatter_(-1, order, source)  # back in the order of the classes
+    return p.gather(-1, source.clamp_min(0)).masked_fill(source < 0, 0)
