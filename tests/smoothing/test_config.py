@@ -11,6 +11,7 @@ from smoothlab import Smoother
 from smoothlab.commands.compose import compose_config, plain
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
+from smoothlab.runs.teacher import without_teachers
 from smoothlab.smoothing import ClassInfo
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "smoothing"
@@ -27,6 +28,9 @@ NEEDED: dict[str, list[str]] = {
     "smoothing/strength/column": ["smoothing.strength.column=agreement"],
     "smoothing/strength/rules": ["smoothing.strength.rules=[{when:{column:agreement,below:0.7},epsilon:0.2}]"],
     "smoothing/strength/value": ["smoothing.strength.column=agreement", "smoothing.strength.values={0.5:0.2,1:0.0}"],
+    "smoothing/prior/teacher": ["smoothing.prior.net.path=a/run"],
+    "smoothing/strength/teacher": ["smoothing.strength.net.path=a/run"],
+    "smoothing/teacher": ["smoothing.prior.net.path=a/run"],
 }
 
 # Of labels, where they are no plain batch.
@@ -34,7 +38,8 @@ SHAPES = {"smoothing/prior/neighbours": (2, 2), "smoothing/prior/spatial": (1, 2
 
 
 def smoother_of(overrides: list[str]) -> Smoother:
-    return build(plain(compose_config("train", overrides))["smoothing"], "smoothing")
+    config = plain(compose_config("train", overrides))["smoothing"]
+    return build(without_teachers(config), "smoothing")  # whose logits are then the features
 
 
 def override_of(option: str) -> str:
@@ -50,7 +55,7 @@ def test_each_option_makes_a_smoother_that_makes_targets(option):
     metadata = {"agreement": torch.tensor([0.5, 1.0, 0.8, 0.6])}
     shape = SHAPES.get(option, (4,))
     labels = torch.tensor([0, 1, 1, 0]).reshape(shape)
-    rest = {"progress": 0.3, "metadata": metadata, "rows": torch.arange(4)}
+    rest = {"progress": 0.3, "metadata": metadata, "rows": torch.arange(4), "features": logits}
     target = smoother(labels, logits=logits.reshape(*shape, 2), **rest)
     target.validate()
     assert target.dense(2).sum(-1).flatten().tolist() == pytest.approx([1.0] * 4)
@@ -69,7 +74,7 @@ def test_each_file_says_its_command_and_comments_every_key(option):
 
 @pytest.mark.parametrize("option", sorted(NEEDED))
 def test_what_an_option_needs_is_named_in_one_line(option):
-    with pytest.raises(UserMistake, match=r"^smoothing\.\w+\.\w+: missing; give it as smoothing\.\w+\.\w+=\.\.\.$"):
+    with pytest.raises(UserMistake, match=r"^smoothing(\.\w+)+: missing; give it as smoothing(\.\w+)+=\.\.\.$"):
         smoother_of([override_of(option)])
 
 

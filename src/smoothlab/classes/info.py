@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from smoothlab.errors import InvalidArgument
 
@@ -18,6 +19,7 @@ class ClassInfo:
         num_rows: the row numbers of training samples are below it; 0 where they are not known.
         num_samples: training samples, over all ranks; 0 where they are not known. With one label a sample they are the
             sum of the counts.
+        encoder: state of the encoder that makes the features, for those that ask another net; None where not known.
 
     Raises:
         InvalidArgument: for lists of different lengths.
@@ -27,6 +29,7 @@ class ClassInfo:
     class_counts: list[int]
     num_rows: int = 0
     num_samples: int = 0
+    encoder: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_counts) != len(self.class_names):

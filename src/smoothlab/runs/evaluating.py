@@ -15,6 +15,7 @@ from smoothlab.runs.model import checkpoint_path
 from smoothlab.runs.preparing import make_task
 from smoothlab.runs.scoring import score
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
+from smoothlab.runs.teacher import without_teachers
 from smoothlab.runs.threads import cpu_threads
 
 
@@ -38,7 +39,7 @@ def evaluate(
     """
     content = read_checkpoint(checkpoint_path(path, checkpoint))
     ours = content[KEY]
-    config = ours["config"]
+    config = without_teachers(ours["config"])
     allowed = (*ALLOWED_FROM_RUN, *add_code(code))
     data = build(config["data"], "data", allowed=allowed)
     data.encoder = encoder_from_state(ours["encoder"])

@@ -24,7 +24,7 @@ from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.runs.directory import RunDirectory, existing_run
 from smoothlab.runs.model import checkpoint_path
 from smoothlab.runs.preparing import check_config, make_parts
-from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
+from smoothlab.runs.targets import ALLOWED_FROM_RUN, TEACHER, add_code
 
 MISFIT = "smoothing does not fit the data"
 
@@ -61,7 +61,7 @@ def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None 
     file = checkpoint_path(path, checkpoint)
     content = read_checkpoint(file)
     ours = content[KEY]
-    config, allowed = ours["config"], (*ALLOWED_FROM_RUN, *add_code(code))
+    config, allowed = ours["config"], (*ALLOWED_FROM_RUN, TEACHER, *add_code(code))
     data = build(config["data"], "data", allowed=allowed)
     data.encoder = encoder_from_state(ours["encoder"])
     call(data.setup, "data")

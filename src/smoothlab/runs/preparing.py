@@ -89,7 +89,9 @@ def prepare(config: dict[str, Any]) -> Prepared:
     task = make_task(config, data, allowed)
     _check_monitors(config, task.monitored)
     _check_output(task, data)
-    identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
+    parts = (task.smoother, getattr(task.smoother, "strength", None), getattr(task.smoother, "prior", None))
+    teachers = "".join(str(getattr(part, "fingerprint", "")) for part in parts)
+    identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]) + teachers)
     return Prepared(config, allowed, data, task, callbacks, identity)
 
 
@@ -113,7 +115,7 @@ def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -
     classes = data.class_names
     parts = {name: build(config[name], name, allowed=allowed) for name in ("smoothing", "loss", "penalty")}
     parts["mixing"] = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
-    info = ClassInfo(classes, data.class_counts, data.num_rows)
+    info = ClassInfo(classes, data.class_counts, data.num_rows, encoder=data.encoder.state())
     named = {"smoothing": parts["smoothing"], "loss": parts["loss"]}
     for key, part in (named | {f"penalty.{name}": one for name, one in parts["penalty"].items()}).items():
         if isinstance(part, NeedsClasses):

@@ -17,6 +17,7 @@ from typing import Any, Literal, Union
 from smoothlab.errors import UserMistake
 
 OURS = tuple(f"smoothlab.{room}" for room in ("data", "losses", "metrics", "nets", "smoothing", "tasks", "tracking"))
+TEACHER = "smoothlab.runs.teacher"  # reads a run's checkpoint, safely
 # Of other packages, only these kinds of classes: their functions and their other classes can reach any module.
 KINDS = {
     "torch.nn": ("torch.nn.Module",),
@@ -29,7 +30,7 @@ KINDS = {
     ),
     "torchmetrics": ("torchmetrics.Metric",),
 }
-ALLOWED = (*OURS, *KINDS)
+ALLOWED = (*OURS, TEACHER, *KINDS)
 # What a run directory or a checkpoint, which may come from elsewhere, may name.
 ALLOWED_FROM_RUN = (*(room for room in OURS if room != "smoothlab.tracking"), "torch.nn", "torch.optim")
 

@@ -26,6 +26,7 @@ from smoothlab.smoothing.smoother import Smoother
 from smoothlab.smoothing.sord import Sord
 from smoothlab.smoothing.spatial import Spatial
 from smoothlab.smoothing.strengths import Constant
+from smoothlab.smoothing.teacher import Teacher, TeacherConfidence
 from smoothlab.smoothing.tree import Tree
 from smoothlab.smoothing.uncertainty import Uncertainty
 from smoothlab.smoothing.vector import Vector
@@ -68,6 +69,8 @@ __all__ = [
     "Spatial",
     "Step",
     "Stepwise",
+    "Teacher",
+    "TeacherConfidence",
     "Tree",
     "Uncertainty",
     "Uniform",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,7 @@ class Smoother(nn.Module):
         progress: float = 0.0,
         rows: Tensor | None = None,
         metadata: Mapping[str, Tensor] | None = None,
+        features: Any = None,
     ) -> SoftTarget:
         """The soft target of a batch.
 
@@ -58,8 +59,10 @@ class Smoother(nn.Module):
             progress: share of the training that is done, in [0, 1], for those that change with it.
             rows: the samples' numbers in the training data ``(...,)``, for those that remember samples.
             metadata: columns beside features and label, by name, each ``(...,)``, for those that look at them.
+            features: what the model took, for those that ask another net about it.
         """
-        return self.target(Step(labels, None if logits is None else logits.detach(), progress, rows, metadata or {}))
+        seen = None if logits is None else logits.detach()
+        return self.target(Step(labels, seen, progress, rows, metadata or {}, features))
 
     def target(self, step: Step) -> SoftTarget:
         """The soft target of a step."""
