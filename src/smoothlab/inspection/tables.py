@@ -91,7 +91,7 @@ def _show_classes(found: Inspection, targets: SoftTargets, console: Console) -> 
         if len(places) == len(found.class_names)
         else f"the {len(places)} largest of {len(found.class_names):,} classes"
     )
-    if len(found.moments) > 1 or found.history is not None:
+    if len(found.moments) > 1:
         title += f", at {percent(targets.progress)} of the training"
     if found.by_confidence:
         title += f", model at {USUAL:.0%}"
