@@ -13,7 +13,9 @@ from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother
 from smoothlab.classes import ClassTree, Hierarchy
+from smoothlab.commands.compose import compose_config, plain
 from smoothlab.losses import smoothed_binary_labels, soft_binary_cross_entropy
+from smoothlab.runs.build import build
 from smoothlab.smoothing import (
     Accuracy,
     ByClass,
@@ -301,6 +303,20 @@ def test_the_datas_order_wins_over_that_of_the_hierarchy():
     smoother.bind(ClassInfo(["0", "1", "2", "3"], [1] * 4))  # names that no tree knows leave the given order
     with pytest.raises(InvalidArgument, match="tree = '4 labels': expected 2: a, b"):
         smoother.bind(ClassInfo(["a", "b"], [1, 1]))
+
+
+# Configs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prior", ["half", "flip", "prevalence", "flow"])
+def test_each_option_makes_a_smoother_of_the_command_line(prior):
+    words = ["smoothing=multilabel", "task=multilabel", f"smoothing/prior={prior}"]
+    config = plain(compose_config("train", [*words, "task.tree={clothes: {footwear: [boots, shoes], hats: null}}"]))
+    smoother = build(config["smoothing"], "smoothing")
+    smoother.bind(ClassInfo(NAMES, [5, 3, 2, 4], num_samples=9))
+    values = smoother(BOOTS).validate().values
+    assert type(smoother.prior).__name__.lower() == prior
+    assert values[0, 0] >= values[0, 1] > values[0, 2]
 
 
 # What every pair is --------------------------------------------------------------------------------------------------

@@ -81,6 +81,11 @@ class DataModule(LightningDataModule, ABC):
     def num_rows(self) -> int:
         """The row numbers of all splits are below it."""
 
+    @property
+    def num_samples(self) -> int:
+        """Training samples; 0 where they are not known."""
+        return 0
+
     @abstractmethod
     def first(self, count: int) -> Batch:
         """Some training samples, to try a net on."""
@@ -122,6 +127,11 @@ class MemoryData(DataModule):
     def class_counts(self) -> list[int]:
         """See :class:`DataModule`."""
         return count_classes(self._batches["train"].labels, len(self.class_names))
+
+    @property
+    def num_samples(self) -> int:
+        """See :class:`DataModule`."""
+        return len(self._batches["train"])
 
     @property
     def num_rows(self) -> int:

@@ -14,7 +14,7 @@ from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
 from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.runs.directory import existing_run
-from smoothlab.runs.scoring import probability_table
+from smoothlab.runs.scoring import TABLES
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
 
 
@@ -25,12 +25,14 @@ class Model:
         net: maps encoded features to logits.
         encoder: maps raw rows to encoded features.
         class_names: names in the order of the logits.
+        kind: of its task, ``"classification"`` or ``"multilabel"``: what the logits mean.
     """
 
-    def __init__(self, net: nn.Module, encoder: Encoder, class_names: list[str]) -> None:
+    def __init__(self, net: nn.Module, encoder: Encoder, class_names: list[str], kind: str = "classification") -> None:
         self.net = net.eval()
         self.encoder = encoder
         self.class_names = class_names
+        self.kind = kind
 
     def logits(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> Tensor:
         """Logits ``(rows, classes)`` on the CPU.
@@ -44,14 +46,17 @@ class Model:
             return torch.cat([self.net(part.to(dtype)) for part in features.split(batch_size)])
 
     def predict(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> pd.DataFrame:
-        """The predicted class and the probability of each class, a row for each row of ``frame``, with its index.
+        """What is predicted and the probability of each class, a row for each row of ``frame``, with its index.
+
+        The columns are ``prediction`` and ``prob_<class>``; of several labels a sample, ``pred_<label>`` (0 or 1) and
+        ``prob_<label>``.
 
         Args:
             frame: raw rows with the columns of training; the label is not needed, other columns are ignored.
             batch_size: rows that go through the net at once.
             where: what to call the table in an error.
         """
-        table = probability_table(self.logits(frame, batch_size=batch_size, where=where), self.class_names)
+        table = TABLES[self.kind](self.logits(frame, batch_size=batch_size, where=where), self.class_names)
         table.index = frame.index
         return table
 
@@ -96,4 +101,5 @@ def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model:
         name.removeprefix("net."): value for name, value in content["state_dict"].items() if name.startswith("net.")
     }
     load_weights(net, weights)
-    return Model(net, encoder, list(ours["class_names"]))
+    kind = ours.get("kind", "classification")
+    return Model(net, encoder, list(ours["class_names"]), kind if kind in TABLES else "classification")

@@ -29,12 +29,12 @@ def write_outcome(
     for split, one in scores.items():
         one.write(run.predictions / f"{split}.parquet", class_names)
         options: dict[str, Any] = {"from_logits": True, "title": f"{title}, {split}"}
-        drawn[f"reliability_{split}"] = figures.reliability_diagram(
-            one.logits, one.labels, num_bins=one.num_bins, **options
-        )
+        logits, labels = one.decisions()
+        drawn[f"reliability_{split}"] = figures.reliability_diagram(logits, labels, num_bins=one.num_bins, **options)
         if split == "test":
-            drawn["confidence_test"] = figures.confidence_histogram(one.logits, one.labels, **options)
-            drawn["risk_coverage_test"] = figures.risk_coverage_curve(one.logits, one.labels, **options)
+            drawn["confidence_test"] = figures.confidence_histogram(logits, labels, **options)
+            drawn["risk_coverage_test"] = figures.risk_coverage_curve(logits, labels, **options)
+        if split == "test" and one.kind == "classification":
             drawn["classwise_test"] = figures.classwise_reliability(
                 one.logits, one.labels, class_names=list(class_names), **options
             )

@@ -13,11 +13,13 @@ from pytorch_lightning import Callback, seed_everything
 
 from smoothlab.classes import ClassInfo, NeedsClasses
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.learner import learners_in
 from smoothlab.runs.build import build, call
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint
 from smoothlab.runs.threads import check_threads
-from smoothlab.smoothing import Schedule
+from smoothlab.smoothing import MultilabelSmoother, Schedule
+from smoothlab.smoothing.multilabel import answers_of
 from smoothlab.tracking.console import quiet_lightning
 
 PARTS = (
@@ -63,6 +65,7 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
         raise UserMistake("trainer.max_epochs = -1: smoothing that changes with progress needs an end; give a number")
     if epochs == -1 and config["scheduler"]:
         raise UserMistake("trainer.max_epochs = -1: a schedule needs an end; give a number, or scheduler=none")
+    _check_validation(config["trainer"], smoother)
     if config["progress"] not in PROGRESS:
         raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
     _try_optimizer(config, allowed)
@@ -115,11 +118,12 @@ def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -
     classes = data.class_names
     parts = {name: build(config[name], name, allowed=allowed) for name in ("smoothing", "loss", "penalty")}
     parts["mixing"] = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
-    info = ClassInfo(classes, data.class_counts, data.num_rows, encoder=data.encoder.state())
-    named = {"smoothing": parts["smoothing"], "loss": parts["loss"]}
-    for key, part in (named | {f"penalty.{name}": one for name, one in parts["penalty"].items()}).items():
+    info = ClassInfo(classes, data.class_counts, data.num_rows, getattr(data, "num_samples", 0), data.encoder.state())
+    several = isinstance(parts["smoothing"], MultilabelSmoother)  # labels a sample: losses see questions about each
+    named = {"loss": parts["loss"]} | {f"penalty.{name}": one for name, one in parts["penalty"].items()}
+    for key, part in ({"smoothing": parts["smoothing"]} | named).items():
         if isinstance(part, NeedsClasses):
-            call(part.bind, key, info)
+            call(part.bind, key, answers_of(info) if several and key in named else info)
     return parts
 
 
@@ -162,6 +166,21 @@ def _check_parts(config: Mapping[str, Any]) -> None:
     for name in ("name", "output_root"):
         if not isinstance(config.get(name), str) or not config[name].strip():
             raise UserMistake(f"{name} = {config.get(name)!r}: expected a text that is not empty")
+
+
+def _check_validation(trainer: Mapping[str, Any], smoother: Any) -> None:
+    """Refuse smoothing that learns from validation where there is none: it would stay at its start."""
+    learning = [one for one in learners_in(smoother) if getattr(one, "source", None) == "validation"]
+    if not learning:
+        return
+    reason = f"smoothing learns from validation ({type(learning[0]).__name__})"
+    if trainer.get("limit_val_batches") == 0:
+        raise UserMistake(f"trainer.limit_val_batches = 0: {reason}")
+    every, epochs = trainer.get("check_val_every_n_epoch") or 1, trainer.get("max_epochs") or 0
+    if every > epochs > 0:
+        raise UserMistake(
+            f"trainer.check_val_every_n_epoch = {every}: more than trainer.max_epochs = {epochs}, and {reason}"
+        )
 
 
 def _check_limits(trainer: Mapping[str, Any], data: Any) -> None:

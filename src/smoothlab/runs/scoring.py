@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from smoothlab.metrics import ClassificationMetrics, bootstrap, classification_metrics, ece_bias
+from smoothlab.classes import Hierarchy
+from smoothlab.metrics import (
+    ClassificationMetrics,
+    HierarchicalMetrics,
+    MultilabelHierarchicalMetrics,
+    MultilabelMetrics,
+    bootstrap,
+    classification_metrics,
+    ece_bias,
+    multilabel_metrics,
+)
+from smoothlab.metrics.multilabel import read_cells
 from smoothlab.runs.atomic import write_atomically
+from smoothlab.soft_labels import question_labels, question_logits
 
 EXACT_ROWS = 1_000_000  # beyond, metrics come from the streaming forms, whose error bound docs/metrics.md states
 STREAM_ROWS = 65_536
 LEVEL = 0.95
+TWO_SIDED = 1.959963984540054  # standard deviations to either side that hold LEVEL of a normal distribution
 
 
 @dataclass
 class Scores:
-    """A split's predictions and what they are worth.
+    """A split's predictions and what they are worth, of one label a sample.
 
     Args:
         logits: ``(N, K)``.
@@ -39,6 +54,7 @@ class Scores:
     metrics: dict[str, float]
     precision: str
     num_bins: int
+    kind: ClassVar[str] = "classification"
 
     def uncertainty(self) -> dict[str, Any]:
         """How sure the metrics are: bootstrap intervals over the samples, and the ECE that chance alone would give."""
@@ -50,14 +66,92 @@ class Scores:
             "ece_of_a_calibrated_model": {"mean": chance.calibrated, "high": chance.calibrated_high},
         }
 
+    def decisions(self) -> tuple[Tensor, Tensor]:
+        """Logits ``(M, C)`` and labels ``(M,)`` of the single decisions, for figures."""
+        return self.logits, self.labels
+
     def write(self, path: Path, class_names: Sequence[str]) -> None:
-        """Write a Parquet file with ``row``, ``label``, ``prediction`` and a ``prob_<class>`` column a class."""
-        table = probability_table(self.logits, class_names)
-        names = list(class_names)
+        """Write a Parquet file: ``row``, what is true, what is predicted, and a ``prob_<class>`` column a class."""
+        table = pd.concat([self.truth(list(class_names)), TABLES[self.kind](self.logits, class_names)], axis=1)
         table.insert(0, "row", self.rows.numpy())
-        table.insert(1, "label", [names[int(label)] for label in self.labels])
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
+
+    def truth(self, names: list[str]) -> pd.DataFrame:
+        """A column ``label``; of votes their mode."""
+        labels = self.labels if self.labels.ndim == 1 else self.labels.argmax(1)
+        return pd.DataFrame({"label": [names[int(label)] for label in labels]})
+
+    @staticmethod
+    def exact(logits: Tensor, labels: Tensor, num_bins: int) -> dict[str, float]:
+        """Metrics of all rows, exact."""
+        return classification_metrics(logits, labels, from_logits=True, num_bins=num_bins)
+
+    @staticmethod
+    def streaming(num_classes: int, num_bins: int) -> Any:
+        """The metric that streams them."""
+        return ClassificationMetrics(num_classes, num_bins=num_bins, from_logits=True)
+
+    @staticmethod
+    def on_tree(hierarchy: Hierarchy) -> Any:
+        """The metric that knows the tree; exact."""
+        return HierarchicalMetrics(hierarchy)
+
+    @staticmethod
+    def options(labels: Tensor) -> dict[str, Any]:
+        """What the metrics are told beside logits and labels."""
+        return {}
+
+
+class MultilabelScores(Scores):
+    """The same of several labels a sample, ``(N, K)``, negative where unknown."""
+
+    kind = "multilabel"
+
+    def uncertainty(self) -> dict[str, Any]:
+        """How sure the means over decisions are: normal intervals with whole samples as the units that vary."""
+        cells = read_cells(self.logits, self.labels, from_logits=True, **self.options(self.labels))
+        count = cells.weight.sum(1)
+        intervals = {}
+        for name, each in (("nll", cells.nll), ("accuracy", cells.right), ("brier", cells.brier)):
+            sums = (cells.weight * each).sum(1)
+            mean = sums.sum() / count.sum()
+            deviation = math.sqrt(float(np.square(sums - mean * count).sum())) / count.sum()
+            intervals[name] = [float(mean - TWO_SIDED * deviation), float(mean + TWO_SIDED * deviation)]
+        return {"level": LEVEL, "intervals": intervals}
+
+    def decisions(self) -> tuple[Tensor, Tensor]:
+        """Each known label of each sample as a decision between absent and present."""
+        answers = question_labels(self.labels)
+        known = answers >= 0
+        return question_logits(self.logits)[known], answers[known]
+
+    def truth(self, names: list[str]) -> pd.DataFrame:
+        """Columns ``label_<name>``: 1 present, 0 absent, a share of votes, or nothing where unknown."""
+        labels = self.labels.double()
+        values = labels.masked_fill(labels < 0, torch.nan).numpy()
+        return pd.DataFrame(values, columns=[f"label_{name}" for name in names])
+
+    @staticmethod
+    def exact(logits: Tensor, labels: Tensor, num_bins: int) -> dict[str, float]:
+        """Metrics of all rows, exact."""
+        options = MultilabelScores.options(labels)
+        return multilabel_metrics(logits, labels, from_logits=True, num_bins=num_bins, **options)
+
+    @staticmethod
+    def streaming(num_classes: int, num_bins: int) -> Any:
+        """The metric that streams them."""
+        return MultilabelMetrics(num_classes, num_bins=num_bins, from_logits=True)
+
+    @staticmethod
+    def on_tree(hierarchy: Hierarchy) -> Any:
+        """The metric that knows the tree; exact."""
+        return MultilabelHierarchicalMetrics(hierarchy)
+
+    @staticmethod
+    def options(labels: Tensor) -> dict[str, Any]:
+        """Labels that are unknown do not count."""
+        return {"mask": labels >= 0}
 
 
 def probability_table(logits: Tensor, class_names: Sequence[str]) -> pd.DataFrame:
@@ -69,27 +163,60 @@ def probability_table(logits: Tensor, class_names: Sequence[str]) -> pd.DataFram
     return table
 
 
+def label_table(logits: Tensor, class_names: Sequence[str]) -> pd.DataFrame:
+    """``pred_<label>`` (1 above a probability of 0.5, else 0) and ``prob_<label>`` columns, a row each."""
+    probabilities = torch.sigmoid(logits.double()).numpy()
+    predicted = (probabilities > 0.5).astype(np.int8)
+    return pd.concat(
+        [
+            pd.DataFrame(predicted, columns=[f"pred_{name}" for name in class_names]),
+            pd.DataFrame(probabilities, columns=[f"prob_{name}" for name in class_names]),
+        ],
+        axis=1,
+    )
+
+
+# By the kind of task: the table of what logits say, and how they are scored.
+TABLES: dict[str, Callable[[Tensor, Sequence[str]], pd.DataFrame]] = {
+    "classification": probability_table,
+    "multilabel": label_table,
+}
+SCORES: dict[str, type[Scores]] = {"classification": Scores, "multilabel": MultilabelScores}
+
+
 def score(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> dict[str, Scores]:
     """Run the task over each split in evaluation batches and compute its exact metrics.
 
+    A metric that is not defined on these data, such as the severity of no mistake, is left out.
+
     Args:
-        task: a LightningModule whose ``predict_step`` returns ``logits``, ``labels`` and ``rows``; has ``num_bins``.
+        task: a LightningModule whose ``predict_step`` returns ``logits``, ``labels`` and ``rows``; has ``num_bins``,
+            and may have a ``kind`` (classification without one) and a ``hierarchy``.
         data: has ``loader(split)``.
         trainer: where to run.
         splits: names of splits.
     """
+    scored = SCORES.get(getattr(task, "kind", "classification"), Scores)
+    hierarchy: Hierarchy | None = getattr(task, "hierarchy", None)
     scores = {}
     for split in splits:
         parts: list[dict[str, Tensor]] = trainer.predict(task, dataloaders=data.loader(split))  # type: ignore[assignment]
         logits, labels, rows = (torch.cat([part[name] for part in parts]) for name in ("logits", "labels", "rows"))
         precision = "exact" if len(labels) <= EXACT_ROWS else "streaming"
+        metrics: dict[str, float] = {}
         if precision == "exact":
-            metrics = classification_metrics(logits, labels, from_logits=True, num_bins=task.num_bins)
+            metrics |= scored.exact(logits, labels, task.num_bins)
         else:
-            streaming = ClassificationMetrics(logits.shape[-1], num_bins=task.num_bins, from_logits=True)
-            for part, part_labels in zip(logits.split(STREAM_ROWS), labels.split(STREAM_ROWS), strict=True):
-                streaming.update(part, part_labels)
-            metrics = streaming.compute()
-        metrics = {name: float(value) for name, value in metrics.items()}
-        scores[split] = Scores(logits, labels, rows, metrics, precision, task.num_bins)
+            metrics |= _streamed(scored.streaming(logits.shape[-1], task.num_bins), scored, logits, labels)
+        if hierarchy is not None:
+            metrics |= _streamed(scored.on_tree(hierarchy), scored, logits, labels)
+        metrics = {name: float(value) for name, value in metrics.items() if not math.isnan(value)}
+        scores[split] = scored(logits, labels, rows, metrics, precision, task.num_bins)
     return scores
+
+
+def _streamed(metric: Any, scored: type[Scores], logits: Tensor, labels: Tensor) -> dict[str, float]:
+    for part, of_part in zip(logits.split(STREAM_ROWS), labels.split(STREAM_ROWS), strict=True):
+        metric.update(part, of_part, **scored.options(of_part))
+    computed: dict[str, float] = metric.compute()
+    return computed

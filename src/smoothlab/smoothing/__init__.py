@@ -3,6 +3,7 @@
 from smoothlab.classes.info import ClassInfo
 from smoothlab.classes.tree import ClassTree
 from smoothlab.smoothing.accuracy import Accuracy
+from smoothlab.smoothing.auto import Auto
 from smoothlab.smoothing.by_class import ByClass
 from smoothlab.smoothing.class_distance import ClassDistance
 from smoothlab.smoothing.class_frequency import ClassFrequency
@@ -15,6 +16,7 @@ from smoothlab.smoothing.mixture import Mixture
 from smoothlab.smoothing.multilabel import MultilabelSmoother
 from smoothlab.smoothing.negative import Negative
 from smoothlab.smoothing.neighbours import Neighbours
+from smoothlab.smoothing.learnable import Learnable
 from smoothlab.smoothing.online import Online
 from smoothlab.smoothing.ordinal import Ordinal
 from smoothlab.smoothing.priors import Exclusive, Uniform
@@ -36,6 +38,7 @@ from smoothlab.step import Step
 
 __all__ = [
     "Accuracy",
+    "Auto",
     "ByClass",
     "ClassDistance",
     "ClassFrequency",
@@ -52,6 +55,7 @@ __all__ = [
     "Flip",
     "Flow",
     "Half",
+    "Learnable",
     "Linear",
     "Mixture",
     "MultilabelSmoother",

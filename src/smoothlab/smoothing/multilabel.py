@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -109,6 +109,7 @@ class MultilabelSmoother(nn.Module):
         progress: float = 0.0,
         rows: Tensor | None = None,
         metadata: Mapping[str, Tensor] | None = None,
+        features: Any = None,
     ) -> SoftLabels:
         """The soft labels of a batch.
 
@@ -118,8 +119,10 @@ class MultilabelSmoother(nn.Module):
             progress: share of the training that is done, in [0, 1], for those that change with it.
             rows: the samples' numbers in the training data ``(N,)``.
             metadata: columns beside features and labels, by name, each ``(N,)``.
+            features: what the net took, for those that ask another net.
         """
-        return self.target(Step(labels, None if logits is None else logits.detach(), progress, rows, metadata or {}))
+        detached = None if logits is None else logits.detach()
+        return self.target(Step(labels, detached, progress, rows, metadata or {}, features))
 
     def target(self, step: Step) -> SoftLabels:
         """The soft labels of a step."""
@@ -190,9 +193,7 @@ class MultilabelSmoother(nn.Module):
         if isinstance(self.strength, ByClass):
             self.strength.bind(info)
         elif isinstance(self.strength, NeedsClasses):
-            present = sum(info.class_counts)
-            absent = max(info.num_samples * len(info.class_names) - present, 0)
-            self.strength.bind(ClassInfo(list(ANSWERS), [absent, present], num_samples=absent + present))
+            self.strength.bind(answers_of(info))
 
     def extra_repr(self) -> str:
         """Strength, prior and tree; those that are modules torch shows by itself."""
@@ -228,6 +229,14 @@ def questions_of(step: Step) -> Step:
         repeated,
         step.features,
     )
+
+
+def answers_of(info: ClassInfo) -> ClassInfo:
+    """The two classes of every question, for what learns about the classes of questions."""
+    present = sum(info.class_counts)
+    absent = max(info.num_samples * len(info.class_names) - present, 0)
+    counts, samples = [absent, present], absent + present
+    return replace(info, class_names=list(ANSWERS), class_counts=counts, num_samples=samples, num_rows=0)
 
 
 def bound_hierarchy(tree: Hierarchy | ClassTree | dict | list | str | Path, names: Sequence[str]) -> Hierarchy:

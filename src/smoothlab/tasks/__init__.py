@@ -2,6 +2,8 @@
 
 from smoothlab.tasks.classification import ClassificationTask
 from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
+from smoothlab.tasks.multilabel import MultilabelTask
 from smoothlab.tasks.schedules import cosine
+from smoothlab.tasks.task import Task
 
-__all__ = ["ClassificationTask", "LossMeter", "TrainingDiverged", "cosine"]
+__all__ = ["ClassificationTask", "LossMeter", "MultilabelTask", "Task", "TrainingDiverged", "cosine"]

@@ -64,7 +64,7 @@ class LossMeter:
             count: samples in the batch.
             entropy: entropy of the targets, nats: one number for every sample, or one a sample; nan where it is not
                 defined.
-            epsilon: smoothing strength, likewise.
+            epsilon: smoothing strength, likewise; or of several labels a sample, one a label or one each.
             step: number of the optimizer step.
             penalties: the sums of the batch's penalties by name, scalars.
         """
@@ -93,8 +93,8 @@ class LossMeter:
         return self.read() if self._filled == READ_EVERY else None
 
     def _add_tensor(self, epsilon: Tensor, count: int) -> None:
-        each = epsilon.float() if epsilon.ndim else epsilon.float().expand(count)
-        self._epsilon = self._epsilon + each.sum()
+        each = epsilon.float()
+        self._epsilon = self._epsilon + each.mean() * count
         extremes = torch.stack(each.aminmax())
         if self._extremes is not None:
             extremes = torch.stack(

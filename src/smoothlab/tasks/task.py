@@ -1,0 +1,295 @@
+"""What every task shares: a net trained against soft targets, judged against the labels as they are."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torchmetrics import Metric
+
+from smoothlab.classes import ClassTree, Hierarchy
+from smoothlab.data.batch import Batch
+from smoothlab.errors import InvalidArgument
+from smoothlab.learner import Learner, learners_in
+from smoothlab.losses import Loss
+from smoothlab.losses.penalties import Penalty
+from smoothlab.smoothing import MultilabelSmoother, Smoother
+from smoothlab.soft_labels import SoftLabels
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget
+from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
+
+
+class Task(LightningModule):
+    """Train a net against soft targets, judge it against the labels as they are.
+
+    A kind of task says what the loss of its targets is (``losses``), which metrics judge it (``make_metrics``) and how
+    they count a batch (``count``).
+
+    Args:
+        net: maps features ``(N, ...)`` to logits ``(N, K)``.
+        smoother: makes the soft targets of a training step.
+        class_names: K names, in the order of the logits.
+        loss: maps logits, target and step to a loss for each row, or None: that of the kind of task.
+        penalties: terms that are added to the loss of each row, by the name they are logged under.
+        mixing: mixes features and labels of a batch (mixup, cutmix) before the net sees it, or None.
+        optimizer: called with the parameters.
+        scheduler: called with the optimizer and the number of optimizer steps of the whole run; stepped at each step.
+        num_bins: bins of the calibration errors.
+        tree: of the classes, for metrics on it: a ClassTree, nested names, or a file of them, or None. Every class is a
+            node by name or path.
+        encoder_state: what the data's encoder of raw columns needs to be made again, plain values; stored in each
+            checkpoint, since a model without it cannot read a row.
+
+    Raises:
+        InvalidArgument: no bins, or a class that is no node of the tree.
+    """
+
+    kind: ClassVar[str]  # in each checkpoint, for what reads the logits
+
+    def __init__(
+        self,
+        net: nn.Module,
+        smoother: Smoother | MultilabelSmoother,
+        class_names: Sequence[str],
+        *,
+        optimizer: Callable[..., Optimizer],
+        loss: Loss | None = None,
+        penalties: Mapping[str, Penalty] | None = None,
+        mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        scheduler: Callable[..., Any] | None = None,
+        num_bins: int = 15,
+        tree: ClassTree | dict | list | str | Path | None = None,
+        encoder_state: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if num_bins < 1:
+            raise InvalidArgument("num_bins", num_bins, "an integer of at least 1")
+        self.net = net
+        self.smoother = smoother
+        self.class_names = list(class_names)
+        self.loss = loss
+        self.penalties = dict(penalties or {})
+        # registered, so that those with a state are moved and saved
+        self.penalty_modules = nn.ModuleDict(
+            {k: one for k, one in self.penalties.items() if isinstance(one, nn.Module)}
+        )
+        self.mixing = mixing
+        self.learners = {
+            "smoothing": learners_in(smoother),
+            "loss": learners_in(loss),
+            "penalty": learners_in(*self.penalties.values()),
+        }
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.num_bins = num_bins
+        self.encoder_state = encoder_state
+        self.hierarchy = None if tree is None else Hierarchy(tree, self.class_names)
+        self.train_loss = LossMeter()
+        self.val_metrics = self.make_metrics()
+        self.test_metrics = self.make_metrics()
+        self._total_steps = 0.0  # of the whole run; 0 until it starts, and for one without an end
+        self._gathered = 0  # samples since the last optimizer step
+        self._validated: dict[str, float] = {}  # the epoch's validation metrics
+
+    # What a kind of task says --------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def monitored(self) -> dict[str, str]:
+        """What a callback's ``monitor`` can be, and its ``mode``: whether less (``min``) or more is better."""
+
+    @abstractmethod
+    def make_metrics(self) -> list[Metric]:
+        """The metrics of a split, each of which computes a dictionary."""
+
+    @abstractmethod
+    def count(self, metrics: list[Metric], logits: Tensor, labels: Tensor) -> None:
+        """Count a batch of a split.
+
+        Raises:
+            InvalidArgument: the logits are no numbers.
+        """
+
+    @abstractmethod
+    def losses(self, logits: Tensor, target: Any, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum of a batch's losses, and the sums of its penalties by name."""
+
+    def mixed(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and labels of a batch mixed with itself."""
+        assert self.mixing is not None
+        return self.mixing(features, labels)
+
+    def show(self, learner: Learner, logits: Tensor, labels: Tensor) -> None:
+        """Show a validation batch to a learner."""
+        learner.validate(logits, labels)
+
+    # What they share ------------------------------------------------------------------------------------------------
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits ``(N, K)``."""
+        return self.net(features)
+
+    # Training ---------------------------------------------------------------------------------------------------------
+
+    def on_train_start(self) -> None:
+        """Learn how long the run will be, for schedules on its progress."""
+        self._total_steps = float(self.trainer.estimated_stepping_batches)
+        self.train_loss.reset()
+
+    @property
+    def progress(self) -> float:
+        """Share of the run's optimizer steps that are done, in [0, 1]; 0 for a run without an end."""
+        return min(1.0, self.global_step / self._total_steps) if self._total_steps else 0.0
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch: net, smoother, loss, penalties, record."""
+        target, loss, penalties = self.terms(batch)
+        bad_step = self.train_loss.add(
+            loss, len(batch), target.entropy(len(self.class_names)), target.epsilon, self.global_step, penalties
+        )
+        if bad_step is not None:
+            raise TrainingDiverged(bad_step, self.likely_cause())
+        self._gathered += len(batch)
+        return sum(penalties.values(), loss) / self._divisor(len(batch))
+
+    def terms(self, batch: Batch) -> tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]:
+        """A training batch's soft target, the sum of its losses, and the sums of its penalties by name."""
+        features, labels = batch.features, batch.labels
+        source: dict[str, Any] = {"rows": batch.rows, "metadata": batch.metadata}
+        if self.mixing is not None:
+            features, labels = self.mixed(features, labels)
+            source = {}  # a mixed sample is no row of the data
+        logits = self.net(features)
+        step = Step(labels, logits.detach(), self.progress, features=features, **source)
+        target = self.smoother.target(step)
+        return target, *self.losses(logits, target, step)
+
+    def _divisor(self, count: int) -> float:
+        # Lightning divides each micro-batch by their number; a fixed divisor, undone in on_before_optimizer_step,
+        # makes the step a sum over all samples by their count, however the batch is cut.
+        return count if self.trainer.accumulate_grad_batches == 1 else 1.0
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Divide gathered gradients by the samples gathered, where a step has several micro-batches."""
+        if self.trainer.accumulate_grad_batches > 1:
+            factor = self.trainer.accumulate_grad_batches / self._gathered
+            grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            torch._foreach_mul_(grads, factor)
+        self._gathered = 0
+
+    def on_train_epoch_end(self) -> None:
+        """Close the epoch: refuse a loss that is no number, then write the epoch's row."""
+        bad_step = self.train_loss.read()
+        if bad_step is not None:
+            raise TrainingDiverged(bad_step, self.likely_cause())
+        if not self._validated and not all(bool(one.isfinite().all()) for one in self.net.parameters()):
+            raise TrainingDiverged(self.global_step, self.likely_cause())
+        row = self.train_loss.summary() | self._validated
+        if self.loss is not None:
+            row.pop("train/kl", None)  # the entropy of the targets is the floor of the cross-entropy alone
+        self.train_loss.reset()
+        self._validated = {}
+        row["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        row["epoch"] = self.current_epoch
+        # Written before the epoch's checkpoint, so that a checkpoint never runs ahead of the rows.
+        for place, learners in self.learners.items():
+            for learner in learners:
+                learner.end_epoch()
+                row |= {f"{place}/{name}": value for name, value in learner.record().items()}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(row, step=self.global_step)
+
+    def likely_cause(self) -> str:
+        """Why the loss may have stopped being a number, in one line."""
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        if str(self.trainer.precision).startswith("16"):
+            return "16-bit floats overflow beyond 65504; try trainer.precision=bf16-mixed or 32-true"
+        if not all(bool(parameter.isfinite().all()) for parameter in self.net.parameters()):
+            return (
+                f"the weights are no longer finite; the learning rate optimizer.lr={rate:g} is probably too high "
+                "(try a tenth of it, or trainer.gradient_clip_val=1)"
+            )
+        return (
+            f"the weights are finite, so the logits overflowed or the net divides by zero (optimizer.lr={rate:g}); "
+            "debug=anomaly finds the operation"
+        )
+
+    # Evaluation: always against the labels as they are ----------------------------------------------------------------
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a validation batch, and show it to what learns from validation."""
+        logits = self._count(self.val_metrics, batch)
+        for learner in self._learning():
+            self.show(learner, logits, batch.labels)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count a test batch."""
+        self._count(self.test_metrics, batch)
+
+    def _count(self, metrics: list[Metric], batch: Batch) -> Tensor:
+        logits = self.net(batch.features)
+        try:
+            self.count(metrics, logits, batch.labels)
+        except InvalidArgument as error:
+            if self.trainer.state.fn != "fit":
+                raise
+            raise TrainingDiverged(self.global_step, self.likely_cause()) from error
+        return logits
+
+    def _learning(self) -> list[Learner]:
+        """The learners, while a training is going on."""
+        if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
+            return []
+        return [learner for learners in self.learners.values() for learner in learners]
+
+    def on_validation_epoch_end(self) -> None:
+        """Publish ``val/...``, for the epoch's row and for callbacks that monitor it; let learners learn from it."""
+        for learner in self._learning():
+            learner.end_validation()
+        self._validated = self._publish("val", self.val_metrics)  # Lightning keeps float32
+
+    def on_test_epoch_end(self) -> None:
+        """Publish ``test/...``."""
+        self._publish("test", self.test_metrics)
+
+    def _publish(self, split: str, metrics: list[Metric]) -> dict[str, float]:
+        values = {f"{split}/{name}": float(value) for one in metrics for name, value in one.compute().items()}
+        for one in metrics:
+            one.reset()
+        self.log_dict(values, logger=False)
+        return values
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Logits ``(N, K)``, labels as they are and row numbers ``(N,)``, on the CPU."""
+        logits = self.net(batch.features)
+        return {"logits": logits.cpu(), "labels": batch.labels.cpu(), "rows": batch.rows}
+
+    # Set-up -----------------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what turns raw rows into features and logits into names."""
+        checkpoint["smoothlab"] = {
+            **checkpoint.get("smoothlab", {}),
+            "kind": self.kind,
+            "encoder": self.encoder_state,
+            "class_names": self.class_names,
+        }
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch, if it is not there already."""
+        return batch if batch.labels.device == device else batch.to(device)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and the scheduler at each step where there is one."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        scheduler = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
