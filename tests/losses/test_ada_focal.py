@@ -104,6 +104,19 @@ def test_plain_labels_are_as_good_as_their_one_hot_form():
     assert_close(*gradients)
 
 
+def test_a_probability_on_an_edge_is_in_the_bin_above_it():
+    logits = torch.zeros(1, 2, dtype=torch.float64)  # p = 1/2
+    loss = AdaFocal(2)
+    loss.kept |= {"gammas": number([1.0, 3.0]), "edges": number([0.5])}
+    target = SoftTarget(torch.tensor([0]))
+    assert loss(logits, target).item() == pytest.approx(0.5**3 * math.log(2))
+    loss.validate(torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=torch.float64), torch.tensor([0, 0]))
+    loss.end_validation()  # the edge is the second sample: each bin has one
+    second = 1 / (1 + math.exp(-1))
+    assert_close(loss.kept["edges"], number([second]))
+    assert_close(loss.kept["gammas"], number([math.exp(0.5 - 1), 3 * math.exp(second - 1)]))
+
+
 def test_before_any_validation_it_is_the_focal_loss():
     logits, labels = draw(20)
     target = SoftTarget(labels, 0.1)

@@ -179,6 +179,28 @@ def test_a_masked_class_teaches_nothing_and_the_others_the_same(kind):
     assert_close(rows_of(masked, logits), rows_of(alone, logits[:, left]))
 
 
+def test_a_class_that_is_masked_in_some_samples_learns_from_the_others():
+    logits = draw(12, 4)
+    some = logits.clone()
+    some[:5, 2] = -math.inf
+    for kind, name in ((AugmentedLagrangian, "multipliers"), (ClassMargin, "scores")):
+        masked, others = kind(margin=1.0), kind(margin=1.0)
+        validation(masked, some)
+        validation(others, logits[5:])
+        assert_close(masked.kept[name][2], others.kept[name][2])
+
+
+def test_rho_grows_where_a_violation_follows_none():
+    """A constraint that was met counts as 0 then, so that any violation is a growth, and none is no growth."""
+    met, violated = number([[0.5, 0.0, 0.5]]), number([[0.0, -1.2, 0.0]])
+    penalty = AugmentedLagrangian(1.0, rho_every=1)
+    rho = []
+    for logits in (met, met * 0.9, violated, violated):
+        validation(penalty, logits)
+        rho.append(penalty.kept["rho"][1].item())
+    assert rho == pytest.approx([1, 1, 1.2, 1.44])
+
+
 def test_updates_come_every_so_many_validations():
     penalty = AugmentedLagrangian(1.0, multiplier_every=2, rho_every=3, tolerance=0.5)
     course = []
