@@ -313,6 +313,7 @@ def _mixture_entropy(epsilon: Tensor, row_entropy: float | Tensor, at_label: flo
 
 
 def _check_distribution(name: str, rows: Tensor) -> None:
+    rows = rows.detach()
     if not bool((torch.isfinite(rows) & (rows >= 0)).all()):
         raise InvalidArgument(name, "a negative or non-finite entry", "a distribution: entries >= 0, rows summing to 1")
     tolerance = 1e-2 if rows.dtype in (torch.float16, torch.bfloat16) else 1e-4

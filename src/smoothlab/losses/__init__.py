@@ -11,6 +11,7 @@ from smoothlab.losses.loss import Loss
 from smoothlab.losses.mixing import CutMix, Mixup
 from smoothlab.losses.noise_correction import BackwardCorrection, ForwardCorrection
 from smoothlab.losses.poly import Poly1
+from smoothlab.losses.symmetric import SymmetricCrossEntropy
 from smoothlab.losses.teacher_free import SelfDistillation, VirtualTeacher
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Poly1",
     "SampleDependentFocal",
     "SelfDistillation",
+    "SymmetricCrossEntropy",
     "VirtualTeacher",
     "normalized_logits",
     "smoothed_binary_labels",

@@ -12,11 +12,11 @@ from smoothlab.smoothing.controller import Controller
 from smoothlab.smoothing.embeddings import Embeddings
 from smoothlab.smoothing.flow import Flow
 from smoothlab.smoothing.label_priors import Flip, Half, Prevalence
+from smoothlab.smoothing.learnable import Learnable
 from smoothlab.smoothing.mixture import Mixture
 from smoothlab.smoothing.multilabel import MultilabelSmoother
 from smoothlab.smoothing.negative import Negative
 from smoothlab.smoothing.neighbours import Neighbours
-from smoothlab.smoothing.learnable import Learnable
 from smoothlab.smoothing.online import Online
 from smoothlab.smoothing.ordinal import Ordinal
 from smoothlab.smoothing.priors import Exclusive, Uniform
