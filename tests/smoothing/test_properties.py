@@ -14,6 +14,7 @@ from torch.testing import assert_close
 from smoothlab import Smoother, soft_cross_entropy
 from smoothlab.smoothing import (
     Accuracy,
+    Auto,
     ByClass,
     ClassFrequency,
     ClassInfo,
@@ -47,6 +48,16 @@ from smoothlab.smoothing import (
 
 INF = math.inf
 INFO = [ClassInfo([f"c{k}" for k in range(K)], [(7 * k) % 5 for k in range(K)], num_rows=6) for K in range(8)]
+
+
+def risen(auto):
+    """The strength after validations of a model that was over-confident."""
+    for _ in range(5):
+        auto.validate(torch.tensor([[0.0, 3.0]]).repeat(100, 1), torch.zeros(100, dtype=torch.int64))
+        auto.end_validation()
+    return auto
+
+
 STRENGTHS = {
     "constant": lambda K, high: Constant(high),
     "linear": lambda K, high: Linear(high, 0.0, warm_up=0.1, hold=0.2),
@@ -63,6 +74,7 @@ STRENGTHS = {
     "accuracy_per_class": lambda K, high: Accuracy(0.0, high, 2.0, high, "per_class", "validation"),
     "controller": lambda K, high: Controller(0.1, 0.5, high, high, "global"),
     "controller_per_class": lambda K, high: Controller(0.1, 0.5, high, high, "per_class"),
+    "auto": lambda K, high: risen(Auto(limit=high)),
     "rules": lambda K, high: Rules(
         [
             {"when": {"column": "noise", "at_least": 0.75}, "strength": Linear(high, 0.0)},

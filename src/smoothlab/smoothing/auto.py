@@ -25,8 +25,8 @@ class Auto(Learner):
     An over-confident model (beta < 1) is smoothed more, an under-confident one (beta > 1) less; epsilon rests where the
     model needs no temperature. After each validation, with log(beta) clipped to [-1, 1] and its standard error s:
 
-        t = log(beta) / (1 + (s / 0.3)^2)
-        epsilon <- clip((epsilon + 0.03) * exp(-rate * a * t) - 0.03, 0, limit)
+        t = log(beta) / (1 + (s / 0.5)^2)
+        epsilon <- clip((epsilon + 0.02) * exp(-rate * a * t) - 0.02, 0, limit)
 
     It starts at 0, and moves by shares, since what matters between 0 and 0.02 does not between 0.3 and 0.32. ``a`` is
     the amount of training since the last validation, in epochs and at most 2: validation several times an epoch, or
@@ -50,11 +50,11 @@ class Auto(Learner):
 
     source = "validation"
     # Fixed on validation NLL, on other seeds than the benchmark's: benchmarks/results/auto.md.
-    offset = 0.03  # epsilon moves by a share of it and this, so that it can leave 0
-    doubt = 0.3  # a standard error of log(beta) as large as this halves what it moves
+    offset = 0.02  # epsilon moves by a share of it and this, so that it can leave 0
+    doubt = 0.5  # a standard error of log(beta) as large as this halves what it moves
     longest = 2.0  # epochs at once, lest an old beta lead too far
 
-    def __init__(self, rate: float = 1.0, limit: float = 0.5) -> None:
+    def __init__(self, rate: float = 0.7, limit: float = 0.5) -> None:
         super().__init__()
         self.rate = checked_positive("rate", rate)
         self.limit = checked_strength("limit", limit)
