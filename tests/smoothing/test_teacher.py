@@ -132,9 +132,12 @@ def test_a_teacher_that_is_sure_still_tells_the_other_classes_apart():
 
 def test_the_teacher_is_no_part_of_the_student_and_never_trains():
     _, teacher, features, labels = nets()
+    teacher.train()  # a copy is made of it, and set to evaluation
     smoother = Smoother(TeacherConfidence(teacher, 0.5, "falling", 1.0), Teacher(teacher, 1.0)).train()
+    teacher.eval()
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     first = smoother(labels, features=features).prior.rows
+    assert_close(first, teacher(features).softmax(1).detach())
     teacher.train()  # by whoever has it
     second = smoother.train()(labels, features=features)
     assert_close(first, second.prior.rows, rtol=0, atol=0)
