@@ -6,6 +6,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from smoothlab.data import TableEncoder
+from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.errors import UserMistake
 
 
@@ -77,7 +78,7 @@ def test_a_cell_that_float32_cannot_hold_is_named(frame, cell):
 
 @pytest.mark.filterwarnings("error")
 def test_the_largest_double_less_a_negative_mean_is_named():
-    encoder = TableEncoder(["size"], mean=[-1e308], deviation=[1e300])
+    encoder = TableEncoder([NumericColumn("size", mean=-1e308, deviation=1e300)])
     with pytest.raises(UserMistake, match="column 'size', data row 2: expected a finite number"):
         encoder.encode(pd.DataFrame({"size": [0.0, 1.7e308]}))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from smoothlab.data import TableData, breast_cancer
-from smoothlab.data.table import stratified_split
+from smoothlab.data.table.splits import random_split
 from smoothlab.errors import InvalidArgument, UserMistake
 
 
@@ -81,6 +81,6 @@ def test_mistakes_are_named():
     with pytest.raises(InvalidArgument, match="batch_size = -1"):
         make(batch_size=-1)
     with pytest.raises(UserMistake, match=r"class 'b' has 2 row\(s\)"):
-        stratified_split(np.array([0] * 20 + [1] * 2), ["a", "b"], (0.6, 0.2, 0.2), 0)
+        random_split(np.array([0] * 20 + [1] * 2), ["a", "b"], (0.6, 0.2, 0.2), 0)
     with pytest.raises(UserMistake, match="at least two classes"):
-        stratified_split(np.zeros(20, dtype=int), ["a"], (0.6, 0.2, 0.2), 0)
+        random_split(np.zeros(20, dtype=int), ["a"], (0.6, 0.2, 0.2), 0)

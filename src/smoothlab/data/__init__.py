@@ -1,11 +1,12 @@
 """Data modules, encoders of raw rows, and the sets that come with the packages we build on."""
 
 from smoothlab.data.batch import Batch
-from smoothlab.data.encoder import TableEncoder, encoder_from_state
+from smoothlab.data.encoder import encoder_from_state
 from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.module import DataModule, Encoder, MemoryData
-from smoothlab.data.sources import breast_cancer
-from smoothlab.data.table import TableData
+from smoothlab.data.registry import public_set
+from smoothlab.data.sources import breast_cancer, wine_cultivars
+from smoothlab.data.table import TableData, TableEncoder, read_table
 
 __all__ = [
     "Batch",
@@ -17,4 +18,7 @@ __all__ = [
     "TableEncoder",
     "breast_cancer",
     "encoder_from_state",
+    "public_set",
+    "read_table",
+    "wine_cultivars",
 ]

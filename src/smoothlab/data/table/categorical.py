@@ -1,0 +1,81 @@
+"""Columns of categories: a feature each, or a code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smoothlab.data.table.kinds import as_words
+
+OTHER = "(other)"
+MISSING = "(missing)"
+
+
+class CategoricalColumn:
+    """A category as one feature for each known one, or as its code.
+
+    Code 0 is "other": categories of too few training rows, and such that training never saw. Code 1 is "missing", in
+    columns that have missing values. The known ones follow.
+
+    Args:
+        column: name of the column.
+        words: the known categories.
+        missing: whether missing values have a code of their own; else they are "other".
+    """
+
+    def __init__(self, column: str, words: Sequence[str], *, missing: bool) -> None:
+        self.column = column
+        self.words = list(words)
+        self.missing = missing
+
+    @classmethod
+    def fit(cls, column: str, cells: pd.Series, *, rare: int, missing: bool) -> CategoricalColumn:
+        """Take the categories of training cells.
+
+        Args:
+            column: name of the column.
+            cells: of the training rows.
+            rare: categories of fewer rows are "other".
+            missing: whether missing values have a code of their own, if there are any.
+        """
+        words = pd.Series(as_words(cells), dtype=object)
+        counts = words.value_counts()
+        known = sorted(map(str, counts.index[counts >= rare]))
+        return cls(column, known, missing=missing and bool(words.isna().any()))
+
+    @property
+    def all_words(self) -> list[str]:
+        """The categories by code."""
+        return [OTHER, *([MISSING] if self.missing else []), *self.words]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the features."""
+        return [f"{self.column} = {word}" for word in self.all_words]
+
+    def codes(self, cells: pd.Series) -> np.ndarray:
+        """Codes ``(N,)``, int64."""
+        first = 2 if self.missing else 1
+        code_of = {word: code for code, word in enumerate(self.words, first)}
+        places, values = pd.factorize(pd.Series(as_words(cells), dtype=object))
+        codes = np.array([code_of.get(value, 0) for value in values] + [1 if self.missing else 0], dtype=np.int64)
+        return codes[places]  # a missing value has the place -1, the last
+
+    def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
+        """Features ``(N, categories)``, float32, a 1 in each row."""
+        codes = self.codes(cells)
+        features = np.zeros((len(codes), len(self.all_words)), dtype=np.float32)
+        features[np.arange(len(codes)), codes] = 1.0
+        return features
+
+    def state(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"kind": "categorical", "column": self.column, "words": self.words, "missing": self.missing}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> CategoricalColumn:
+        """The column that ``state()`` described."""
+        return cls(state["column"], state["words"], missing=state["missing"])

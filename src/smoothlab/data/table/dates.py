@@ -1,0 +1,139 @@
+"""Columns of dates: found by their format, encoded as what a model can use of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smoothlab.data.table.numeric import NumericColumn
+from smoothlab.errors import UserMistake
+
+ISO = "ISO8601"
+# The first that fits every cell counts: with dots the day comes first, with slashes the month where both would fit.
+FORMATS = (
+    ISO,
+    *("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S"),
+    *("%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y.%m.%d"),
+    *("%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%y"),
+    *("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d/%m/%y"),
+    *("%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
+)
+LOOKS_LIKE_A_DATE = "|".join(
+    (
+        r"\s*\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?",
+        r"\s*\d{4}-\d{2}\s*",
+        r"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?: .*)?",
+        r"\s*\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{4}\s*",
+        r"\s*[A-Za-z]{3,9} \d{1,2}, \d{4}\s*",
+    )
+)
+TRIED = 200  # cells that are looked at before a whole column is parsed
+PARTS = ("year", "month", "weekday", "day", "hour")
+DAY = pd.Timedelta(days=1)
+EPOCH = pd.Timestamp("1970-01-01")
+
+
+def date_format(words: pd.Series) -> str | None:
+    """The format that every one of some words has, None where they are no dates."""
+    first = words.iloc[:TRIED]
+    if not first.str.fullmatch(LOOKS_LIKE_A_DATE).all():
+        return None
+    for style in FORMATS:
+        if not parse(first, style).isna().any() and not parse(words, style).isna().any():
+            return style
+    return None
+
+
+def parse(cells: pd.Series, style: str | None) -> pd.Series:
+    """A column as times without a zone, NaT where a cell is empty or no such date."""
+    if not pd.api.types.is_datetime64_any_dtype(cells):
+        missing = cells.isna()
+        text = cells.astype(object).where(~missing, None)
+        cells = pd.to_datetime(text, format=style or ISO, errors="coerce", utc=style in (None, ISO))
+    if getattr(cells.dt, "tz", None) is not None:
+        cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
+    return cells
+
+
+def days(cells: pd.Series, style: str | None) -> np.ndarray:
+    """Days since 1970, with fractions, nan where empty."""
+    return ((parse(cells, style) - EPOCH) / DAY).to_numpy(dtype=np.float64)
+
+
+class DateColumn:
+    """A date as numbers: year, month, weekday (0 is Monday), days since 1970, and the hour where there are times.
+
+    Args:
+        column: name of the column.
+        style: of the dates as text, ``ISO8601`` or as strptime writes it; None: as any ISO date.
+        parts: a numeric column each, by name of the part.
+    """
+
+    def __init__(self, column: str, style: str | None, parts: dict[str, NumericColumn]) -> None:
+        self.column = column
+        self.style = style
+        self.parts = parts
+
+    @classmethod
+    def fit(cls, column: str, cells: pd.Series, *, may_be_missing: bool, indicator: bool) -> DateColumn:
+        """Take the format and the statistics of training cells.
+
+        Raises:
+            UserMistake: they are no dates.
+        """
+        style = None
+        if not pd.api.types.is_datetime64_any_dtype(cells):
+            style = date_format(cells.dropna().astype(str))
+            if style is None and cells.notna().any():
+                raise UserMistake(f"training data: column {column!r}: no dates of one format, such as 2024-01-31")
+        times = parse(cells, style)
+        numbers = _numbers(times)
+        if not (numbers["hour"] > 0).any():
+            numbers = numbers.drop(columns="hour")
+        parts = {
+            # one indicator says it for all
+            name: NumericColumn.fit(
+                column, numbers[name], may_be_missing=may_be_missing, indicator=indicator and name == "day"
+            )
+            for name in numbers.columns
+        }
+        return cls(column, style, parts)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the features."""
+        return [f"{self.column} {name}{more}" for name, part in self.parts.items() for more in part.suffixes]
+
+    def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
+        """Features ``(N, width)``; a cell that is no date is a UserMistake."""
+        times = parse(cells, self.style)
+        bad = np.flatnonzero((times.isna() & cells.notna()).to_numpy())
+        if bad.size:
+            row = int(bad[0])
+            style = "2024-01-31" if self.style in (None, ISO) else self.style
+            raise UserMistake(
+                f"{where}: column {self.column!r}, data row {row + 1}: expected a date such as {style}, "
+                f"got {str(cells.iloc[row])[:40]!r}"
+            )
+        numbers = _numbers(times)
+        parts = [part.encode(numbers[name], where=where) for name, part in self.parts.items()]
+        return np.concatenate(parts, axis=1)
+
+    def state(self) -> dict[str, Any]:
+        """Plain values."""
+        parts = {name: part.state() for name, part in self.parts.items()}
+        return {"kind": "date", "column": self.column, "style": self.style, "parts": parts}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> DateColumn:
+        """The column that ``state()`` described."""
+        parts = {name: NumericColumn.from_state(part) for name, part in state["parts"].items()}
+        return cls(state["column"], state["style"], parts)
+
+
+def _numbers(times: pd.Series) -> pd.DataFrame:
+    day = (times - EPOCH) / DAY
+    parts = (times.dt.year, times.dt.month, times.dt.weekday, np.floor(day), times.dt.hour)
+    return pd.DataFrame({name: np.asarray(part, dtype=np.float64) for name, part in zip(PARTS, parts, strict=True)})

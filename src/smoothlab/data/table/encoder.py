@@ -1,0 +1,155 @@
+"""The map from the columns of a table to the features of a net: part of the model, stored in its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from smoothlab.data.table.categorical import CategoricalColumn
+from smoothlab.data.table.dates import DateColumn
+from smoothlab.data.table.numeric import NumericColumn
+from smoothlab.data.table.texts import TextColumn, TextEncoding
+from smoothlab.errors import InvalidArgument, UserMistake
+
+Categories = Literal["one_hot", "codes"]
+ColumnEncoder = NumericColumn | CategoricalColumn | DateColumn | TextColumn
+KINDS: dict[str, type[ColumnEncoder]] = {
+    "numeric": NumericColumn,
+    "categorical": CategoricalColumn,
+    "date": DateColumn,
+    "text": TextColumn,
+}
+
+
+class TableEncoder:
+    """Read the columns of a table by name and make features of each, by training statistics.
+
+    Args:
+        columns: what encodes each column, in the order of the features.
+        categories: ``one_hot``: a feature a category; ``codes``: a code a column, as the last features, for nets with
+            embeddings.
+    """
+
+    def __init__(self, columns: Sequence[ColumnEncoder], categories: Categories = "one_hot") -> None:
+        if categories not in get_args(Categories):
+            raise InvalidArgument("categories", categories, "one_hot or codes")
+        self.columns = list(columns)
+        self.categories = categories
+
+    @classmethod
+    def fit(
+        cls,
+        frame: pd.DataFrame,
+        kinds: Mapping[str, str] | None = None,
+        *,
+        may_be_missing: Sequence[str] = (),
+        categories: Categories = "one_hot",
+        rare: int = 1,
+        indicators: bool = True,
+        text_encoding: TextEncoding = "tfidf",
+        text_features: int = 256,
+    ) -> TableEncoder:
+        """Take the columns of ``frame`` as features.
+
+        Args:
+            frame: training rows.
+            kinds: numeric, boolean, categorical, date or text, by column; one that is not named is numeric.
+            may_be_missing: columns of numbers and dates in which empty cells are taken.
+            categories: see the class.
+            rare: categories of fewer rows are one category, "other".
+            indicators: whether a feature says which values of a column are missing.
+            text_encoding: ``tfidf`` or ``hashed``.
+            text_features: features of a text.
+
+        Raises:
+            UserMistake: a cell that its column cannot hold.
+        """
+        if rare < 1:
+            raise InvalidArgument("rare", rare, "an integer of at least 1")
+        kinds = kinds or {}
+        columns: list[ColumnEncoder] = []
+        for name in frame.columns:
+            cells, kind = frame[name], kinds.get(name, "numeric")
+            options = {"may_be_missing": name in may_be_missing, "indicator": indicators}
+            if kind == "categorical":
+                columns.append(CategoricalColumn.fit(name, cells, rare=rare, missing=indicators))
+            elif kind == "date":
+                columns.append(DateColumn.fit(name, cells, **options))
+            elif kind == "text":
+                columns.append(TextColumn.fit(name, cells, encoding=text_encoding, features=text_features))
+            else:
+                columns.append(NumericColumn.fit(name, cells, **options))
+        return cls(columns, categories)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the features, in their order."""
+        return [name for column in self._wide for name in column.names] + [column.column for column in self._coded]
+
+    @property
+    def num_features(self) -> int:
+        """Width of the features."""
+        return len(self.names)
+
+    @property
+    def cardinalities(self) -> list[int]:
+        """Codes of each column that is coded."""
+        return [len(column.all_words) for column in self._coded]
+
+    @property
+    def net_arguments(self) -> dict[str, Any]:
+        """``num_numeric`` and ``cardinalities``, and ``in_features`` where no feature is a code."""
+        coded = self.cardinalities
+        arguments = {"num_numeric": self.num_features - len(coded), "cardinalities": coded}
+        return arguments if coded else {"in_features": self.num_features, **arguments}
+
+    @property
+    def _coded(self) -> list[CategoricalColumn]:
+        return [one for one in self.columns if self.categories == "codes" and isinstance(one, CategoricalColumn)]
+
+    @property
+    def _wide(self) -> list[ColumnEncoder]:
+        return [one for one in self.columns if self.categories != "codes" or not isinstance(one, CategoricalColumn)]
+
+    def encode(self, frame: pd.DataFrame, *, where: str = "table") -> Tensor:
+        """Features ``(rows, num_features)`` in float32.
+
+        Args:
+            frame: raw rows; columns that are not features are ignored, their order does not matter.
+            where: what to call the table in an error.
+
+        Raises:
+            UserMistake: a column is missing, or a cell is one that its column cannot hold.
+        """
+        missing = [one.column for one in self.columns if one.column not in frame.columns]
+        if missing:
+            names = ", ".join(repr(name) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
+            raise UserMistake(
+                f"{where}: column{'s' if len(missing) > 1 else ''} {names} missing; "
+                f"the model needs {len(self.columns)} columns, the first is {self.columns[0].column!r}"
+            )
+        features = np.empty((len(frame), self.num_features), dtype=np.float32)
+        place = 0
+        for column in self._wide:
+            part = column.encode(frame[column.column], where=where)
+            features[:, place : place + part.shape[1]] = part
+            place += part.shape[1]
+        for coded in self._coded:
+            features[:, place] = coded.codes(frame[coded.column])  # exact: float32 holds whole numbers below 2^24
+            place += 1
+        return torch.from_numpy(features)
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        return {"kind": "table", "categories": self.categories, "columns": [one.state() for one in self.columns]}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> TableEncoder:
+        """The encoder that ``state()`` described."""
+        columns = [KINDS[one["kind"]].from_state(one) for one in state["columns"]]
+        return cls(columns, state["categories"])

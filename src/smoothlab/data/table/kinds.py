@@ -1,0 +1,196 @@
+"""What the columns of a table are."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smoothlab.data.table.dates import date_format
+from smoothlab.errors import InvalidArgument, UserMistake
+
+KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
+FEATURES = ("numeric", "boolean", "categorical", "date", "text")
+
+ID_NAME = re.compile(
+    r"(?i:(^|[\s_.\-])(id|ids|uuid|guid|rowid|index)$|^(id|uuid|guid|index)[\s_.\-]|^unnamed: \d+$)|[a-z](Id|ID)$"
+)
+MOSTLY_NUMBERS = 0.8  # a column of words in which so many cells are numbers is a column of numbers with mistakes in it
+MANY_NUMBERS = 20  # unless these are few: then they are categories such as 0, 1, 2, 3+
+MOSTLY_UNIQUE = 0.95
+LONG_TEXT = 3.0  # words a cell
+FEW_TEXTS = 0.3  # different texts a row, below which they are categories
+
+
+@dataclass
+class Column:
+    """What is understood of a column.
+
+    Args:
+        name: of the column.
+        kind: one of ``KINDS``, or ``constant``.
+        role: what it is used as: feature, target, metadata, split, weight, tree, or ignored.
+        missing: empty cells.
+        distinct: different values.
+        example: one of them, as text.
+        note: why it is ignored, or what was guessed; empty where there is nothing to say.
+    """
+
+    name: str
+    kind: str
+    role: str
+    missing: int
+    distinct: int
+    example: str
+    note: str = ""
+
+
+def understand(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None) -> dict[str, Column]:
+    """The columns of a table, each as a feature, or ignored where it cannot be one.
+
+    Args:
+        frame: the table.
+        kinds: of columns by name, in place of the guess.
+
+    Raises:
+        InvalidArgument: a kind that is not known, or of a column that is not there.
+        UserMistake: a column without any value, with cells that are no single values, or of numbers with words among
+            them.
+    """
+    kinds = kinds or {}
+    for name, kind in kinds.items():
+        if kind not in KINDS:
+            raise InvalidArgument(f"kinds.{name}", kind, f"one of {', '.join(KINDS)}")
+        check_columns("kinds", [name], frame)
+    return {str(name): _understand(str(name), frame[name], kinds.get(name)) for name in frame.columns}
+
+
+def check_columns(key: str, names: Any, frame: pd.DataFrame) -> None:
+    """Refuse names that are no columns.
+
+    Raises:
+        UserMistake: with the columns that are there, and the nearest.
+    """
+    for name in names:
+        if name not in frame.columns:
+            near = difflib.get_close_matches(str(name), list(map(str, frame.columns)), n=1)
+            hint = f"; nearest: {near[0]}" if near else ""
+            shown = ", ".join(map(str, frame.columns[:8])) + (", ..." if len(frame.columns) > 8 else "")
+            raise UserMistake(f"data.{key} = {name!r}: no such column; the table has {shown}{hint}")
+
+
+def _understand(name: str, cells: pd.Series, given: str | None) -> Column:
+    missing = int(cells.isna().sum())
+    present = cells.dropna()
+    if present.empty:
+        raise UserMistake(f"data: column {name!r} has no value in any row; name it in data.drop")
+    distinct = _distinct(name, present)
+    found = Column(name, "numeric", "feature", missing, distinct, _short(present.iloc[0]))
+    if given is not None:
+        found.kind = given
+    elif distinct == 1 and not missing:
+        found.kind, found.role, found.note = "constant", "ignored", f"constant ({found.example})"
+    else:
+        found.kind, found.note = _guess(name, cells, present, distinct)
+    if found.kind == "id":
+        found.role, found.note = "ignored", found.note or "an id"
+    return found
+
+
+def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tuple[str, str]:
+    """A column's kind, and what to say about it."""
+    count = len(present)
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        return "date", ""
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        return "categorical", ""
+    if is_boolean(present):
+        return "boolean", ""
+    if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_complex_dtype(cells):
+        return _guess_number(name, cells, present, distinct)
+    if pd.api.types.is_timedelta64_dtype(cells) or pd.api.types.is_complex_dtype(cells):
+        raise UserMistake(f"data: column {name!r} holds {cells.dtype} values; turn them into numbers, or data.drop it")
+    words = present.astype(str)
+    numbers = pd.to_numeric(words.str.strip(), errors="coerce")
+    readable = int(numbers.notna().sum())
+    if readable == count:
+        return _guess_number(name, numbers, numbers, distinct)
+    if readable >= MOSTLY_NUMBERS * count and numbers.nunique() > MANY_NUMBERS:
+        row = int(np.flatnonzero(cells.notna().to_numpy())[numbers.isna().to_numpy()][0])
+        raise UserMistake(
+            f"data: column {name!r}: {readable} cells are numbers and {count - readable} are not, the first is "
+            f"{_short(cells.iloc[row])!r} in data row {row + 1}; add it to data.missing_words, or say "
+            f"data.kinds={{{name}: categorical}}"
+        )
+    if date_format(words) is not None:
+        return "date", ""
+    if ID_NAME.search(name) and distinct > 0.5 * count:
+        return "id", "named like an id"
+    long = float(words.str.count(r"\S+").mean()) >= LONG_TEXT
+    if long and distinct > max(2, FEW_TEXTS * count):
+        return "text", ""
+    if distinct > 20 and distinct >= MOSTLY_UNIQUE * count:
+        return "id", "a different word in nearly every row"
+    return "categorical", ""
+
+
+def _guess_number(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tuple[str, str]:
+    whole = bool((present.astype(float) % 1 == 0).all()) if np.isfinite(present.astype(float)).all() else False
+    count = len(present)
+    named = bool(ID_NAME.search(name))
+    if whole and distinct == count and count > 2:
+        steps = np.diff(present.astype(float).to_numpy())
+        if named or (count > 20 and bool((steps == 1).all())):
+            return "id", "named like an id" if named else "counts the rows"
+    if named and whole:
+        return ("id", "named like an id") if distinct > 0.5 * count else ("categorical", "named like an id")
+    return "numeric", ""
+
+
+def is_boolean(present: pd.Series) -> bool:
+    """Whether a column without its empty cells is of truth values, or of the words true and false."""
+    if pd.api.types.is_bool_dtype(present.dtype):
+        return True
+    if present.dtype != object and not pd.api.types.is_string_dtype(present.dtype):
+        return False
+    return set(map(_lower, present.unique())) <= {"true", "false"}
+
+
+def _lower(value: object) -> str:
+    return str(value).strip().lower()
+
+
+def _distinct(name: str, present: pd.Series) -> int:
+    try:
+        return int(present.nunique())
+    except TypeError:
+        kind = type(present.iloc[0]).__name__
+        raise UserMistake(f"data: column {name!r} holds values of the kind {kind}; name it in data.drop") from None
+
+
+def _short(value: object, length: int = 40) -> str:
+    text = " ".join(as_word(value).split())
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def as_word(value: object) -> str:
+    """A value as a category's name: whole numbers without a fraction, so that 3, 3.0 and "3" are one category."""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(float(value)) < 1e15:
+        return str(int(value))
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return str(value).strip()
+
+
+def as_words(cells: pd.Series) -> np.ndarray:
+    """A column as category names ``(N,)`` of objects; None where it is empty."""
+    codes, values = pd.factorize(cells)  # a name is made once for each different value
+    names = np.array([as_word(value) for value in values] + [None], dtype=object)
+    return names[codes]

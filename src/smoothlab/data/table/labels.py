@@ -1,0 +1,231 @@
+"""Labels of a table's rows: one class, votes, or several labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from smoothlab.data.table.kinds import as_words, check_columns
+from smoothlab.errors import InvalidArgument, UserMistake
+
+LabelKind = Literal["single", "ordinal", "votes", "multilabel"]
+UNKNOWN = -1.0
+OTHER_CLASSES = "other"
+MOST_NUMBERS = 30  # different fractions in a target, above which it is a quantity and no class
+
+
+@dataclass
+class Labels:
+    """The labels of the rows that have one.
+
+    Args:
+        names: of the classes, in the order of the logits.
+        values: class indices ``(N,)`` int64; votes ``(N, K)`` float32, rows sum to 1; several labels ``(N, K)``
+            float32, 1, 0, or -1 where unknown.
+        kept: positions ``(N,)`` in the table of the rows that have a label.
+        metadata: columns about the labels, ``(N,)`` each: of votes their number and the share of the largest.
+        notes: what there is to say.
+    """
+
+    names: list[str]
+    values: np.ndarray
+    kept: np.ndarray
+    metadata: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_labels(
+    frame: pd.DataFrame,
+    target: str | Sequence[str],
+    kind: LabelKind,
+    *,
+    separator: str | None = None,
+    classes: Mapping[str, str] | None = None,
+    order: Sequence[str] | None = None,
+    rare_classes: int = 0,
+) -> Labels:
+    """The labels that ``target`` holds.
+
+    Args:
+        frame: the table.
+        target: a column, or a column for each class.
+        kind: see ``conf/data/table.yaml``.
+        separator: between the labels in one cell.
+        classes: names of classes by what the cells, or for a column each the columns, say.
+        order: the classes from lowest to highest.
+        rare_classes: classes of fewer rows become one.
+
+    Raises:
+        UserMistake: the labels cannot be used, in one line.
+    """
+    columns = [target] if isinstance(target, str) else list(target)
+    check_columns("target", columns, frame)
+    renamed = {str(word): str(name) for word, name in (classes or {}).items()}
+    if order is not None and kind != "ordinal":
+        raise InvalidArgument("order", list(order), f"null with labels={kind}; an order is for labels=ordinal")
+    if separator is not None and kind != "multilabel":
+        raise InvalidArgument("label_separator", separator, f"null with labels={kind}; it is for labels=multilabel")
+    if kind in ("single", "ordinal"):
+        if len(columns) != 1:
+            raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
+        return _one_class(frame[columns[0]], kind, renamed, order, rare_classes)
+    if rare_classes:
+        raise InvalidArgument("rare_classes", rare_classes, f"0 with labels={kind}")
+    if kind == "multilabel" and separator is not None:
+        if len(columns) != 1:
+            raise InvalidArgument("target", columns, "one column, with a label_separator")
+        return _separated(frame[columns[0]], separator, renamed)
+    if len(columns) < 2:
+        expected = "a list of columns, one a class" + (" (or a label_separator)" if kind == "multilabel" else "")
+        raise InvalidArgument("target", target, expected)
+    if len(set(columns)) < len(columns):
+        raise InvalidArgument("target", columns, "each column once")
+    values = np.stack([_amounts(frame[name], str(name)) for name in columns], axis=1)
+    names = [renamed.get(str(name), str(name)) for name in columns]
+    _check_classes(renamed, list(map(str, columns)), names)
+    return _votes(values, names) if kind == "votes" else _columns(values, names)
+
+
+def _one_class(
+    cells: pd.Series, kind: str, renamed: Mapping[str, str], order: Sequence[str] | None, rare_classes: int
+) -> Labels:
+    kept = np.flatnonzero(cells.notna().to_numpy())
+    notes = []
+    if len(kept) < len(cells):
+        notes.append(f"{len(cells) - len(kept)} rows without a label are left out")
+    cells = cells.iloc[kept]
+    if not len(cells):
+        raise UserMistake(f"data.target = {cells.name!r}: every cell is empty")
+    if pd.api.types.is_float_dtype(cells):
+        fractions = cells[cells % 1 != 0].nunique()
+        if fractions > MOST_NUMBERS:
+            raise UserMistake(
+                f"data.target = {cells.name!r}: {fractions} different fractions, a quantity and no classes; cut it "
+                "into ranges first"
+            )
+    try:
+        words = as_words(cells)
+    except TypeError:
+        raise UserMistake(f"data.target = {cells.name!r}: holds {type(cells.iloc[0]).__name__} values") from None
+    found = sorted(set(words), key=_sorting(set(words)))
+    _check_classes(renamed, found, [renamed.get(word, word) for word in found], merging=True)
+    words = np.array([renamed.get(word, word) for word in words], dtype=object)
+    names = list(dict.fromkeys(renamed.get(word, word) for word in found))
+    if rare_classes:
+        counts = pd.Series(words).value_counts()
+        rare = {name for name in names if counts[name] < rare_classes}
+        if kind == "ordinal" and rare:
+            raise InvalidArgument("rare_classes", rare_classes, "0 with labels=ordinal: what is merged has no place")
+        if len(rare) > 1:
+            notes.append(f"{len(rare)} classes of fewer than {rare_classes} rows are one, {OTHER_CLASSES!r}")
+            words = np.array([OTHER_CLASSES if word in rare else word for word in words], dtype=object)
+            names = [name for name in names if name not in rare and name != OTHER_CLASSES] + [OTHER_CLASSES]
+    if kind == "ordinal":
+        names = _ordered(names, order)
+    if len(names) < 2:
+        raise UserMistake(f"data.target = {cells.name!r}: expected at least two classes, got {names}")
+    index = {name: place for place, name in enumerate(names)}
+    return Labels(names, np.array([index[word] for word in words], dtype=np.int64), kept, notes=notes)
+
+
+def _ordered(names: list[str], order: Sequence[str] | None) -> list[str]:
+    if order is None:
+        if not all(map(_is_number, names)):
+            raise InvalidArgument("order", None, f"a list of the classes from lowest to highest: {', '.join(names)}")
+        return sorted(names, key=float)
+    given = list(map(str, order))
+    lost, extra = [name for name in names if name not in given], [name for name in given if name not in names]
+    if lost or extra or len(set(given)) < len(given):
+        what = f"it lacks {lost[0]!r}" if lost else f"{extra[0]!r} is no class" if extra else "a class is there twice"
+        raise InvalidArgument("order", given, f"the classes {', '.join(names)}, each once ({what})")
+    return given
+
+
+def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str]) -> Labels:
+    if not separator:
+        raise InvalidArgument("label_separator", separator, "at least one character")
+    kept = np.flatnonzero(cells.notna().to_numpy())
+    notes = [f"{len(cells) - len(kept)} rows without a label are left out"] if len(kept) < len(cells) else []
+    words = as_words(cells.iloc[kept])
+    sets = [[part.strip() for part in word.split(separator) if part.strip()] for word in words]
+    found = {name for one in sets for name in one}
+    ordered = sorted(found, key=_sorting(found))
+    _check_classes(renamed, ordered, [renamed.get(name, name) for name in ordered])
+    names = [renamed.get(name, name) for name in ordered]
+    if len(names) < 2:
+        raise UserMistake(
+            f"data.target = {cells.name!r}: expected at least two labels with data.label_separator = {separator!r}, "
+            f"got {names}"
+        )
+    place = {name: index for index, name in enumerate(ordered)}
+    values = np.zeros((len(sets), len(names)), dtype=np.float32)
+    for row, one in enumerate(sets):
+        values[row, [place[name] for name in one]] = 1.0
+    return Labels(names, values, kept, notes=notes)
+
+
+def _votes(values: np.ndarray, names: list[str]) -> Labels:
+    empty = np.isnan(values).all(axis=1)
+    kept = np.flatnonzero(~empty)
+    notes = [f"{int(empty.sum())} rows without votes are left out"] if empty.any() else []
+    votes = np.nan_to_num(values[kept])
+    if (votes < 0).any():
+        row = int(np.flatnonzero((votes < 0).any(axis=1))[0])
+        raise UserMistake(f"data.target: data row {kept[row] + 1} has a negative vote, {float(votes[row].min()):g}")
+    totals = votes.sum(axis=1)
+    if not len(votes) or (totals <= 0).any():
+        row = int(kept[np.flatnonzero(totals <= 0)[0]]) + 1 if len(votes) else 1
+        raise UserMistake(f"data.target: the votes of data row {row} sum to 0; expected counts or probabilities")
+    shares = votes / totals[:, None]
+    metadata = {"votes": totals.astype(np.float32), "agreement": shares.max(axis=1).astype(np.float32)}
+    return Labels(names, shares.astype(np.float32), kept, metadata, notes)
+
+
+def _columns(values: np.ndarray, names: list[str]) -> Labels:
+    wrong = ~np.isnan(values) & ((values < 0) | (values > 1))
+    if wrong.any():
+        row, column = (int(one) for one in np.argwhere(wrong)[0])
+        raise UserMistake(
+            f"data.target: column {names[column]!r}, data row {row + 1}: expected 0 or 1 (or a share, or an empty cell "
+            f"where it is not known), got {values[row, column]:g}"
+        )
+    empty = np.isnan(values).all(axis=1)
+    kept = np.flatnonzero(~empty)
+    if not len(kept):
+        raise UserMistake("data.target: every cell is empty")
+    notes = [f"{int(empty.sum())} rows without a known label are left out"] if empty.any() else []
+    return Labels(names, np.nan_to_num(values[kept], nan=UNKNOWN).astype(np.float32), kept, notes=notes)
+
+
+def _amounts(cells: pd.Series, name: str) -> np.ndarray:
+    """A target column as numbers, nan where it is empty."""
+    from smoothlab.data.table.numeric import read_numbers
+
+    return read_numbers(cells, name, where="data.target", may_be_missing=True)
+
+
+def _check_classes(
+    renamed: Mapping[str, str], found: Sequence[str], names: Sequence[str], *, merging: bool = False
+) -> None:
+    unknown = [word for word in renamed if word not in found]
+    if unknown:
+        shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
+        raise InvalidArgument("classes", unknown[0], f"what the target holds: {shown}")
+    if not merging and len(set(names)) < len(names):
+        raise InvalidArgument("classes", list(names), "each name once")
+
+
+def _sorting(words: set[str]) -> Callable[[str], Any]:
+    """Numbers by value, words by letter."""
+    return (lambda word: (float(word), word)) if all(map(_is_number, words)) else (lambda word: word)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return float(word) == float(word)
+    except ValueError:
+        return False

@@ -1,0 +1,143 @@
+"""Columns of numbers: standardised by training statistics."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+
+from smoothlab.errors import UserMistake
+
+
+class NumericColumn:
+    """A number as ``(value - mean) / deviation``; truth values count as 0 and 1.
+
+    A missing value becomes the mean, 0, and where training rows had some a second feature says so, 1 for missing. A
+    column that never had any refuses them. A constant column has deviation 0 and becomes zeros.
+
+    Args:
+        column: name of the column.
+        mean: of the training rows.
+        deviation: the population standard deviation.
+        may_be_missing: whether missing values are taken.
+        indicator: whether a second feature says which are missing.
+    """
+
+    def __init__(
+        self, column: str, mean: float, deviation: float, *, may_be_missing: bool = False, indicator: bool = False
+    ) -> None:
+        self.column = column
+        self.mean = float(mean)
+        self.deviation = float(deviation)
+        self.may_be_missing = may_be_missing
+        self.indicator = indicator
+
+    @classmethod
+    def fit(
+        cls, column: str, cells: pd.Series, *, may_be_missing: bool = False, indicator: bool = False
+    ) -> NumericColumn:
+        """Take mean and deviation of training cells.
+
+        Args:
+            column: name of the column.
+            cells: of the training rows.
+            may_be_missing: whether empty cells are taken, here and later.
+            indicator: whether a feature is to say which are missing; there is none if no training cell is.
+
+        Raises:
+            UserMistake: a cell is no finite number, or so large that the column has no finite deviation.
+        """
+        values = read_numbers(cells, column, where="training data", may_be_missing=may_be_missing)
+        present = values[~np.isnan(values)]
+        if not present.size:
+            return cls(column, 0.0, 0.0, may_be_missing=may_be_missing)
+        with np.errstate(over="ignore", invalid="ignore"):  # an overflow is refused below, with its place
+            mean, deviation = float(present.mean()), float(present.std())
+        if not np.isfinite(mean + deviation):
+            # The cells are finite one by one; the largest of the column is what made the sum overflow.
+            row = int(np.nanargmax(np.abs(values)))
+            refuse("training data", column, row, repr(float(values[row])), ", too large for a mean and a deviation")
+        shown = indicator and len(present) < len(values)
+        return cls(column, mean, deviation, may_be_missing=may_be_missing, indicator=shown)
+
+    @property
+    def suffixes(self) -> list[str]:
+        """What follows the column's name in the names of the features."""
+        return ["", " missing"] if self.indicator else [""]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the features."""
+        return [self.column + suffix for suffix in self.suffixes]
+
+    def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
+        """Features ``(N, 1)`` or ``(N, 2)`` in float32; a cell that is no finite number is a UserMistake."""
+        values = read_numbers(cells, self.column, where=where, may_be_missing=self.may_be_missing)
+        missing = np.isnan(values)
+        scale = self.deviation if self.deviation > 0 else np.inf
+        with np.errstate(over="ignore"):  # float32 ends at 3.4e38; what does not fit is refused below, with its place
+            features = ((values - self.mean) / scale).astype(np.float32)
+        features[missing] = 0.0
+        bad = np.flatnonzero(~np.isfinite(features))
+        if bad.size:
+            row = int(bad[0])
+            refuse(where, self.column, row, repr(float(values[row])), ", too large once standardised")
+        return np.stack([features, missing], axis=1).astype(np.float32) if self.indicator else features[:, None]
+
+    def state(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "kind": "numeric",
+            "column": self.column,
+            "mean": self.mean,
+            "deviation": self.deviation,
+            "may_be_missing": self.may_be_missing,
+            "indicator": self.indicator,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> NumericColumn:
+        """The column that ``state()`` described."""
+        return cls(**{key: value for key, value in state.items() if key != "kind"})
+
+
+def read_numbers(cells: pd.Series, column: str, *, where: str, may_be_missing: bool = False) -> np.ndarray:
+    """A column as float64 ``(N,)``, nan where it is empty.
+
+    Raises:
+        UserMistake: a cell is no finite number, or empty where none may be; it names the first.
+    """
+    if (
+        cells.dtype == object
+        or isinstance(cells.dtype, pd.CategoricalDtype)
+        or pd.api.types.is_string_dtype(cells.dtype)
+    ):
+        cells = cells.astype(object).map(_truth)
+    if pd.api.types.is_datetime64_any_dtype(cells) or pd.api.types.is_timedelta64_dtype(cells):
+        refuse(where, column, 0, repr(str(cells.iloc[0])) if len(cells) else "dates", "")
+    numbers = pd.to_numeric(cells, errors="coerce")
+    if np.iscomplexobj(numbers):
+        refuse(where, column, 0, repr(cells.iloc[0]), "")
+    values = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
+    bad = ~np.isfinite(values)
+    if may_be_missing:
+        bad &= ~cells.isna().to_numpy()
+    places = np.flatnonzero(bad)
+    if places.size:
+        row = int(places[0])
+        cell = cells.iloc[row]
+        what = "an empty cell" if pd.isna(cell) else repr(cell.item() if hasattr(cell, "item") else cell)
+        refuse(where, column, row, what, f" ({places.size} such cells in this column)" if places.size > 1 else "")
+    return values
+
+
+def refuse(where: str, column: object, row: int, got: str, more: str) -> NoReturn:
+    """Say which cell is no number."""
+    raise UserMistake(f"{where}: column {column!r}, data row {row + 1}: expected a finite number, got {got[:60]}{more}")
+
+
+def _truth(cell: object) -> object:
+    if isinstance(cell, str):
+        return {"true": True, "false": False}.get(cell.strip().lower(), cell)
+    return cell

@@ -1,0 +1,80 @@
+"""The rows of a table: from one file or function, or from one for each split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from smoothlab.data.table.reading import read_table
+from smoothlab.errors import InvalidArgument, UserMistake
+
+Source = Callable[[], Any]
+SPLITS = ("train", "val", "test")
+
+
+def read_rows(
+    path: str | Mapping | None, source: Any, reading: Mapping[str, Any]
+) -> tuple[pd.DataFrame, np.ndarray | None]:
+    """All rows, and which split each is from: ``(N,)`` words, or None where they are all from one place.
+
+    Args:
+        path: a file, or files by split.
+        source: makes a table, or tables by split; or such functions by split.
+        reading: how to read files.
+
+    Raises:
+        UserMistake: neither or both are given, or the tables do not fit together.
+    """
+    if (path is None) == (source is None):
+        got = "nothing" if path is None else "both"
+        raise UserMistake(f"data.path, data.source: got {got}; expected one of them, such as data.path=my.csv")
+    if isinstance(path, Mapping):
+        _check_splits("path", path)
+        made: Any = {split: read_table(one, key=f"data.path.{split}", **reading) for split, one in path.items()}
+    elif path is not None:
+        made = read_table(path, key="data.path", **reading)
+    elif isinstance(source, Mapping):
+        _check_splits("source", source)
+        made = {split: _made(one, f"source.{split}") for split, one in source.items()}
+    else:
+        made = _made(source, "source")
+    if not isinstance(made, Mapping):
+        return _checked(made, "data"), None
+    _check_splits("source", made)
+    frames = {split: _checked(made[split], split) for split in SPLITS if split in made}
+    first = frames["train"]
+    for split, frame in frames.items():
+        lost = [name for name in first.columns if name not in frame.columns]
+        if lost:
+            raise UserMistake(f"data: the {split} table lacks the column {lost[0]!r} of the train table")
+    joined = pd.concat([frame[list(first.columns)] for frame in frames.values()], ignore_index=True)
+    joined.attrs = dict(first.attrs)
+    return joined, np.repeat(list(frames), [len(frame) for frame in frames.values()])
+
+
+def _made(source: Any, key: str) -> Any:
+    if not callable(source):
+        raise InvalidArgument(key, source, "a function that makes a table: {_target_: ..., _partial_: true}")
+    return source()
+
+
+def _check_splits(key: str, parts: Mapping) -> None:
+    if not {"train", "test"} <= set(parts) <= set(SPLITS):
+        raise InvalidArgument(key, list(parts), "train and test, and val or not")
+
+
+def _checked(frame: Any, where: str) -> pd.DataFrame:
+    if not isinstance(frame, pd.DataFrame):
+        raise UserMistake(f"{where}: the source made a {type(frame).__name__}, expected a pandas DataFrame")
+    if not len(frame):
+        raise UserMistake(f"{where}: the table has no rows")
+    attrs = frame.attrs
+    frame = frame.reset_index(drop=True).set_axis([str(name) for name in frame.columns], axis=1)
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise UserMistake(f"{where}: column {twice[0]!r} is there twice; name each column once")
+    frame.attrs = attrs
+    return frame
