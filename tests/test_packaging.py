@@ -26,8 +26,10 @@ def wheel(tmp_path_factory) -> Path:
     return path
 
 
-def test_the_wheel_holds_exactly_the_yaml_files_of_conf(wheel):
-    held = {name.removeprefix("smoothlab/conf/") for name in zipfile.ZipFile(wheel).namelist() if ".yaml" in name}
+def test_the_wheel_holds_exactly_the_yaml_files_of_conf_and_the_index_of_public_sets(wheel):
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if ".yaml" in name]
+    assert [name for name in names if not name.startswith("smoothlab/conf/")] == ["smoothlab/data/registry/index.yaml"]
+    held = {name.removeprefix("smoothlab/conf/") for name in names if name.startswith("smoothlab/conf/")}
     assert held == {str(path.relative_to(CHECKOUT / "conf")) for path in (CHECKOUT / "conf").rglob("*.yaml")}
 
 

@@ -17,3 +17,17 @@ def breast_cancer() -> pd.DataFrame:
     frame = bunch.data.copy()
     frame["diagnosis"] = bunch.target.map(dict(enumerate(bunch.target_names)))
     return frame
+
+
+def wine_cultivars() -> pd.DataFrame:
+    """Wine: 178 wines of one region, 13 numeric columns of a chemical analysis, target ``cultivar``.
+
+    59, 71 and 48 wines of three cultivars (Aeberhard, Coomans and de Vel, 1992; UCI, CC BY 4.0; the copy of
+    scikit-learn, which calls the cultivars class_0, class_1 and class_2).
+    """
+    from sklearn.datasets import load_wine
+
+    bunch = load_wine(as_frame=True)
+    frame = bunch.data.copy()
+    frame["cultivar"] = bunch.target.map(dict(enumerate(bunch.target_names)))
+    return frame

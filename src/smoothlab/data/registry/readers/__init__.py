@@ -1,0 +1,27 @@
+"""What makes tables of the files of public sets; the index names one for each set."""
+
+from collections.abc import Callable
+from typing import Any
+
+from smoothlab.data.registry.readers.bundled import breast_cancer, wine_cultivars
+from smoothlab.data.registry.readers.market_months import market_months
+from smoothlab.data.registry.readers.phrasebank import phrasebank
+from smoothlab.data.registry.readers.product_titles import product_titles
+from smoothlab.data.registry.readers.sentence_pairs import sentence_pairs
+from smoothlab.data.registry.readers.tables import table, train_and_test
+
+READERS: dict[str, Callable[..., Any]] = {
+    one.__name__: one
+    for one in (
+        breast_cancer,
+        market_months,
+        phrasebank,
+        product_titles,
+        sentence_pairs,
+        table,
+        train_and_test,
+        wine_cultivars,
+    )
+}
+
+__all__ = ["READERS"]
