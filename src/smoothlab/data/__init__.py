@@ -6,7 +6,7 @@ from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.module import DataModule, Encoder, MemoryData
 from smoothlab.data.registry import public_set
 from smoothlab.data.sources import breast_cancer, wine_cultivars
-from smoothlab.data.table import TableData, TableEncoder, read_table
+from smoothlab.data.table import TableData, TableEncoder, describe, read_table
 
 __all__ = [
     "Batch",
@@ -17,6 +17,7 @@ __all__ = [
     "TableData",
     "TableEncoder",
     "breast_cancer",
+    "describe",
     "encoder_from_state",
     "public_set",
     "read_table",

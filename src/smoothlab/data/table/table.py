@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
@@ -39,13 +41,30 @@ from smoothlab.data.table.weights import class_weights, row_weights, weights_of_
 from smoothlab.errors import InvalidArgument, UserMistake
 
 
+@dataclass
+class Understood:
+    """A table's rows that have a label.
+
+    Args:
+        frame: the rows.
+        labels: of them.
+        rows: positions of each split.
+        numbers: of the rows in their source.
+    """
+
+    frame: pd.DataFrame
+    labels: Labels
+    rows: Rows
+    numbers: np.ndarray
+
+
 class TableData(MemoryData):
     """Rows of a table: understood, split, and their columns encoded by training statistics.
 
     Every argument stands in ``conf/data/table.yaml``, with what it does; None, empty or "none" is off.
 
     Attributes:
-        columns: what each column is and what it is used as.
+        columns: what each column is and what it is used as, in the table's order.
         notes: what was left out or guessed, a line each.
         class_tree: of the classes, or None.
         class_order: whether the classes are in their ordinal order.
@@ -163,7 +182,6 @@ class TableData(MemoryData):
         self.class_tree: ClassTree | None = None
         self.class_order = self.label_kind == "ordinal"
         self.metadata_categories: dict[str, list[str]] = {}
-        self.frame: pd.DataFrame | None = None  # as it was read, without the rows that are left out
 
     def read(self) -> dict[str, Batch]:
         """Read, understand, split and encode the table.
@@ -171,11 +189,34 @@ class TableData(MemoryData):
         Raises:
             UserMistake: it cannot be used, in one line.
         """
+        table = self.understand()
+        frame, labels, rows = table.frame, table.labels, table.rows
+        features = [one.name for one in self.columns if one.role == "feature"]
+        kinds = {one.name: one.kind for one in self.columns}
+        if self.encoder is None:
+            self.encoder = TableEncoder.fit(
+                frame[features].iloc[rows["train"]],
+                {name: kinds[name] for name in features},
+                may_be_missing=[one.name for one in self.columns if one.missing],
+                **self.encoding,
+            )
+        encoded = self.encoder.encode(frame, where="data")
+        values = self._with_noise(labels, rows, encoded.numpy())
+        metadata = self._metadata(frame, labels, rows)
+        everything = Batch(encoded, torch.from_numpy(values), torch.from_numpy(table.numbers), metadata)
+        return {split: everything.take(torch.from_numpy(index)) for split, index in rows.items()}
+
+    def understand(self) -> Understood:
+        """Everything but the features: the rows that have a label, their labels and their splits.
+
+        Raises:
+            UserMistake: as :meth:`read`, but for what stands in the cells of the features.
+        """
         if self.target is None:
             raise UserMistake("data.target: missing; give the column with the label as data.target=...")
         frame, splits = read_rows(self.path, self.source, self.reading)
         self.notes = []
-        numbers = np.arange(len(frame))  # of the rows in the source
+        numbers = np.arange(len(frame))
         if self.deduplicate:
             frame, splits, numbers = self._without_twins(frame, splits, numbers)
         labels = self._labels(frame)
@@ -184,31 +225,19 @@ class TableData(MemoryData):
         self.notes += labels.notes
         self.class_names = labels.names
         self.fingerprint = fingerprint(frame)
-        columns = self._roles(frame)
-        self.columns = list(columns.values())
-        self.frame = frame
+        self.columns = self._roles(frame)
         rows = self._split(frame, labels, splits)
         if self.label_kind == "multilabel":
             self._note_unseen(labels, rows)
         else:
             check_learnable(rows, labels.values, labels.names)
-        self.split_rows = rows
-
-        features = [name for name, column in columns.items() if column.role == "feature"]
-        if not features:
+        used = Counter(one.kind for one in self.columns if one.role == "feature")
+        if not used:
             raise UserMistake("data: no column is left as a feature")
-        if self.encoder is None:
-            self.encoder = TableEncoder.fit(
-                frame[features].iloc[rows["train"]],
-                {name: columns[name].kind for name in features},
-                may_be_missing=[name for name in features if columns[name].missing],
-                **self.encoding,
-            )
-        encoded = self.encoder.encode(frame, where="data")
-        values = self._with_noise(labels, rows, encoded.numpy())
-        metadata = self._metadata(frame, columns, labels, rows)
-        everything = Batch(encoded, torch.from_numpy(values), torch.from_numpy(numbers), metadata)
-        return {split: everything.take(torch.from_numpy(index)) for split, index in rows.items()}
+        parts = ", ".join(f"{len(index)} {split}" for split, index in rows.items())
+        kinds = ", ".join(f"{count} {kind}" for kind, count in used.items())
+        self.notes.insert(0, f"{len(frame)} rows ({parts}), {len(labels.names)} classes; features: {kinds}")
+        return Understood(frame, labels, rows, numbers)
 
     # Rows -----------------------------------------------------------------------------------------------------------
 
@@ -298,7 +327,7 @@ class TableData(MemoryData):
 
     # Columns --------------------------------------------------------------------------------------------------------
 
-    def _roles(self, frame: pd.DataFrame) -> dict[str, Column]:
+    def _roles(self, frame: pd.DataFrame) -> list[Column]:
         """Every column with its kind and role."""
         targets = [self.target] if isinstance(self.target, str) else list(self.target or ())
         roles: dict[str, str] = dict.fromkeys(targets, "target")
@@ -324,7 +353,6 @@ class TableData(MemoryData):
             if one.note:
                 what = "is no feature" if one.role == "ignored" else f"is taken as {one.kind}"
                 self.notes.append(f"column {one.name!r} {what}: {one.note}")
-        columns = {}
         for name in map(str, frame.columns):
             if name not in found:
                 found[name] = _plain(name, frame[name])
@@ -332,15 +360,13 @@ class TableData(MemoryData):
             column.role = roles.get(name, column.role)
             if column.role == "ignored" and name in roles:
                 column.note = "an id" if name in self.ids else "dropped"
-            columns[name] = column
-        return columns
+        return [found[name] for name in map(str, frame.columns)]
 
-    def _metadata(
-        self, frame: pd.DataFrame, columns: Mapping[str, Column], labels: Labels, rows: Rows
-    ) -> dict[str, torch.Tensor]:
+    def _metadata(self, frame: pd.DataFrame, labels: Labels, rows: Rows) -> dict[str, torch.Tensor]:
         made: dict[str, np.ndarray] = {}
-        for name in self.metadata:
-            made[name] = self._metadata_column(frame[name], columns[name])
+        for column in self.columns:
+            if column.name in self.metadata:
+                made[column.name] = self._metadata_column(frame[column.name], column)
         if self.split_by == "time":
             made[str(self.split_column)] = _times(frame[self.split_column])
         made |= {name: column for name, column in labels.metadata.items() if name not in made}

@@ -1,0 +1,176 @@
+"""What was understood of a table, and what looks wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from smoothlab.data.table.kinds import Column, as_words
+from smoothlab.data.table.numeric import read_numbers
+from smoothlab.data.table.splits import Rows
+
+if TYPE_CHECKING:
+    from smoothlab.data.table.table import TableData, Understood
+
+LEAK = 0.98  # mean recall of the classes from one column alone, above which it probably is the target in other words
+LEAK_ROWS = 5_000
+MOSTLY_MISSING = 0.5
+FEW_ROWS = 10
+IMBALANCE = 100
+
+
+@dataclass
+class Description:
+    """What was understood, in plain values.
+
+    Args:
+        columns: name, kind, role, missing, distinct, example and note of each.
+        classes: name, and rows in train, val and test; shares of votes count as parts of rows.
+        splits: rows of each.
+        notes: what was left out or guessed.
+        warnings: what looks wrong.
+    """
+
+    columns: list[dict[str, Any]]
+    classes: list[dict[str, Any]]
+    splits: dict[str, int]
+    notes: list[str]
+    warnings: list[str] = field(default_factory=list)
+
+
+def describe(data: TableData) -> Description:
+    """What was understood of a table, and what looks wrong: columns that give the target away, equal rows in several
+    splits, equal features with different labels, small classes, columns that are mostly empty, dates under a random
+    split.
+
+    Args:
+        data: set up or not.
+
+    Raises:
+        UserMistake: the table cannot be used.
+    """
+    data.setup()  # finds cells that cannot be encoded
+    notes = list(data.notes)
+    table = data.understand()
+    columns = list(data.columns)
+    data.notes = notes
+    values = (
+        table.labels.values if table.labels.values.ndim == 2 else np.eye(len(table.labels.names))[table.labels.values]
+    )
+    counts = {split: np.maximum(values[index], 0).sum(axis=0) for split, index in table.rows.items()}
+    classes = [
+        {"name": name, **{split: _plain(counted[place]) for split, counted in counts.items()}}
+        for place, name in enumerate(table.labels.names)
+    ]
+    return Description(
+        columns=[asdict(column) for column in columns],
+        classes=classes,
+        splits={split: len(index) for split, index in table.rows.items()},
+        notes=notes,
+        warnings=[
+            *_leaks(data, table, columns),
+            *_twins(table, columns),
+            *_small_classes(data, table, counts),
+            *_columns(data, columns, len(table.frame)),
+        ],
+    )
+
+
+def _leaks(data: TableData, table: Understood, columns: list[Column]) -> list[str]:
+    if data.label_kind == "multilabel":
+        return []
+    values = table.labels.values
+    labels = values if values.ndim == 1 else values.argmax(axis=1)
+    named = data.target if isinstance(data.target, str) else ""
+    found = []
+    for column in columns:
+        if column.role != "feature":
+            continue
+        if len(named) > 2 and named.lower() in column.name.lower():
+            found.append(f"column {column.name!r} has the target's name in its own: is it known before the label is?")
+            continue
+        recall = _recall(table.frame[column.name], column.kind, labels, table.rows)
+        if recall >= LEAK:
+            found.append(
+                f"column {column.name!r} alone gives the target away (mean recall {recall:.3f} on val): is it known "
+                "before the label is?"
+            )
+    return found
+
+
+def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> float:
+    """Mean recall on validation rows of a small tree (numbers) or of each category's commonest class."""
+    if kind not in ("numeric", "boolean", "categorical"):
+        return 0.0
+    train, val = (index[:: 1 + len(index) // LEAK_ROWS] for index in (rows["train"], rows["val"]))
+    if kind == "categorical":
+        words = as_words(cells.fillna("") if cells.dtype == object else cells)
+        table = pd.crosstab(pd.Series(words[train], dtype=object).fillna(""), labels[train])
+        best = table.idxmax(axis=1).to_dict()
+        commonest = int(np.bincount(labels[train]).argmax())
+        guessed = np.array([best.get(word or "", commonest) for word in words[val]])
+    else:
+        from sklearn.tree import DecisionTreeClassifier
+
+        numbers = read_numbers(cells, str(cells.name), where="data", may_be_missing=True)[:, None]
+        numbers = np.clip(numbers, -1e37, 1e37)  # the tree holds them in float32
+        tree = DecisionTreeClassifier(max_leaf_nodes=4 * (int(labels.max()) + 1), min_samples_leaf=2, random_state=0)
+        guessed = tree.fit(numbers[train], labels[train]).predict(numbers[val])
+    recalls = [float((guessed[labels[val] == label] == label).mean()) for label in np.unique(labels[val])]
+    return float(np.mean(recalls))
+
+
+def _twins(table: Understood, columns: list[Column]) -> list[str]:
+    features = [column.name for column in columns if column.role == "feature"]
+    hashes = pd.util.hash_pandas_object(table.frame[features].astype(object).map(_cell), index=False).to_numpy()
+    found = []
+    train = set(hashes[table.rows["train"]].tolist())
+    for split in ("val", "test"):
+        twins = sum(one in train for one in hashes[table.rows[split]].tolist())
+        if twins:
+            found.append(
+                f"{twins} of {len(table.rows[split])} {split} rows have the same features as a training row; "
+                "data.deduplicate=true keeps one of equal rows, data.split=group keeps groups together"
+            )
+    if table.labels.values.ndim == 1:
+        labels = pd.Series(table.labels.values).groupby(hashes).nunique()
+        if (labels > 1).any():
+            found.append(f"{int((labels > 1).sum())} sets of rows have the same features and different labels")
+    return found
+
+
+def _small_classes(data: TableData, table: Understood, counts: dict[str, np.ndarray]) -> list[str]:
+    found = []
+    whole = np.sum(list(counts.values()), axis=0)
+    for name, count, trained in zip(table.labels.names, whole, counts["train"], strict=True):
+        if count < data.folds and data.label_kind != "multilabel":
+            found.append(f"class {name!r} has {count:g} rows, fewer than data.folds = {data.folds}")
+        elif trained < FEW_ROWS:
+            found.append(f"class {name!r} has {trained:g} training rows")
+    if data.label_kind != "multilabel" and max(counts["train"]) > IMBALANCE * max(min(counts["train"]), 1):
+        found.append("the largest class has over 100 times the rows of the smallest: see data.class_weight, macro_f1")
+    return found
+
+
+def _columns(data: TableData, columns: list[Column], rows: int) -> list[str]:
+    found = []
+    for column in columns:
+        if column.role == "feature" and column.missing > MOSTLY_MISSING * rows:
+            found.append(f"column {column.name!r} is empty in {column.missing} of {rows} rows")
+        if column.role == "feature" and column.kind == "date" and data.split_by == "random":
+            found.append(
+                f"column {column.name!r} is a date and the split is random: for a model that is used on later rows, "
+                f"data.split=time data.split_column={column.name!r} tells how good it is there"
+            )
+    return found
+
+
+def _cell(value: object) -> str:
+    return "" if value is None or value != value else str(value)
+
+
+def _plain(count: float) -> int | float:
+    return int(count) if float(count).is_integer() else round(float(count), 2)
