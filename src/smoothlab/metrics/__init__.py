@@ -21,6 +21,7 @@ from smoothlab.metrics.calibration_error import (
     rmsce_debiased,
 )
 from smoothlab.metrics.correctness import accuracy, macro_f1, top_k_accuracy
+from smoothlab.metrics.costs import cost_matrix, cost_metrics
 from smoothlab.metrics.gap import confidence_gap, confidence_gap_per_bin, confidence_gap_per_class
 from smoothlab.metrics.hierarchical import (
     hierarchical_distance,
@@ -32,6 +33,7 @@ from smoothlab.metrics.hierarchical import (
 from smoothlab.metrics.intervals import Interval, bootstrap
 from smoothlab.metrics.kernel import ece_kde
 from smoothlab.metrics.multilabel import binary_metrics, multilabel_metrics
+from smoothlab.metrics.ordinal import ordinal_metrics
 from smoothlab.metrics.proper import BrierParts, brier, brier_parts, nll, sharpness
 from smoothlab.metrics.selective import (
     RiskCoverage,
@@ -50,16 +52,19 @@ if TYPE_CHECKING:
     from smoothlab.metrics.streaming import ClassificationMetrics
     from smoothlab.metrics.streaming_hierarchical import HierarchicalMetrics, MultilabelHierarchicalMetrics
     from smoothlab.metrics.streaming_multilabel import MultilabelMetrics
+    from smoothlab.metrics.streaming_sums import CostMetrics, OrdinalMetrics
 
 __all__ = [
     "NAMES",
     "BrierParts",
     "ClassificationMetrics",
+    "CostMetrics",
     "ECEBias",
     "HierarchicalMetrics",
     "Interval",
     "MultilabelHierarchicalMetrics",
     "MultilabelMetrics",
+    "OrdinalMetrics",
     "ReliabilityBins",
     "RiskCoverage",
     "accuracy",
@@ -75,6 +80,8 @@ __all__ = [
     "confidence_gap",
     "confidence_gap_per_bin",
     "confidence_gap_per_class",
+    "cost_matrix",
+    "cost_metrics",
     "coverage_at_risk",
     "ece",
     "ece_bias",
@@ -91,6 +98,7 @@ __all__ = [
     "multilabel_hierarchical_metrics",
     "multilabel_metrics",
     "nll",
+    "ordinal_metrics",
     "reliability_bins",
     "risk_at_coverage",
     "rmsce",
@@ -115,4 +123,8 @@ def __getattr__(name: str) -> Any:
         from smoothlab.metrics import streaming_hierarchical
 
         return getattr(streaming_hierarchical, name)
+    if name in ("OrdinalMetrics", "CostMetrics"):
+        from smoothlab.metrics import streaming_sums
+
+        return getattr(streaming_sums, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

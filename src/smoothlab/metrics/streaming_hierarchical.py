@@ -5,44 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-from torchmetrics import Metric
-
 from smoothlab.metrics.hierarchical import LabelSetSums, TreeSums
-from smoothlab.metrics.inputs import read
-from smoothlab.metrics.multilabel import read_cells
-from smoothlab.metrics.streaming import gather_from_cpu
+from smoothlab.metrics.multilabel import Cells, read_cells
+from smoothlab.metrics.streaming_sums import SumsMetric
 
 if TYPE_CHECKING:
     from smoothlab.classes.hierarchy import Hierarchy
 
 
-class _Sums(Metric):
-    """One float64 vector on the CPU, to which batches and ranks add."""
-
-    is_differentiable = False
-    higher_is_better = None
-    full_state_update = False
-
-    sums: Tensor
-
-    def __init__(self, tallied: TreeSums | LabelSetSums, from_logits: bool, **kwargs: Any) -> None:
-        kwargs.setdefault("dist_sync_fn", gather_from_cpu)
-        super().__init__(**kwargs)
-        self.tallied, self.from_logits = tallied, from_logits
-        self.add_state("sums", torch.zeros(tallied.length, dtype=torch.float64), dist_reduce_fx="sum")
-
-    def _apply(self, *_: Any, **__: Any) -> _Sums:
-        """Stay on the CPU, in float64."""
-        return self
-
-    def compute(self) -> dict[str, float]:
-        """All metrics over everything counted on all ranks; NaN where nothing was."""
-        return self.tallied.metrics(self.sums.numpy())
-
-
-class HierarchicalMetrics(_Sums):
+class HierarchicalMetrics(SumsMetric):
     """All metrics of :func:`hierarchical_metrics`, exact, batch by batch and over ranks.
 
     Args:
@@ -57,16 +28,8 @@ class HierarchicalMetrics(_Sums):
     ) -> None:
         super().__init__(TreeSums(hierarchy, top_k), from_logits, **kwargs)
 
-    def update(self, values: Any, labels: Any, sample_weight: Any = None, mask: Any = None) -> None:
-        """Count a batch, which may be empty; arguments as in :func:`hierarchical_metrics`."""
-        batch = read(
-            values, labels, from_logits=self.from_logits, sample_weight=sample_weight, mask=mask, allow_empty=True
-        )
-        assert isinstance(self.tallied, TreeSums)
-        self.sums += torch.from_numpy(self.tallied.of(batch))
 
-
-class MultilabelHierarchicalMetrics(_Sums):
+class MultilabelHierarchicalMetrics(SumsMetric):
     """All metrics of :func:`multilabel_hierarchical_metrics`, exact, batch by batch and over ranks.
 
     Args:
@@ -78,8 +41,6 @@ class MultilabelHierarchicalMetrics(_Sums):
     def __init__(self, hierarchy: Hierarchy, from_logits: bool = True, **kwargs: Any) -> None:
         super().__init__(LabelSetSums(hierarchy), from_logits, **kwargs)
 
-    def update(self, values: Any, labels: Any, sample_weight: Any = None, mask: Any = None) -> None:
-        """Count a batch; arguments as in :func:`multilabel_hierarchical_metrics`."""
-        cells = read_cells(values, labels, from_logits=self.from_logits, sample_weight=sample_weight, mask=mask)
-        assert isinstance(self.tallied, LabelSetSums)
-        self.sums += torch.from_numpy(self.tallied.of(cells))
+    def read(self, values: Any, labels: Any, sample_weight: Any, mask: Any) -> Cells:
+        """A batch of any number of labels a sample."""
+        return read_cells(values, labels, from_logits=self.from_logits, sample_weight=sample_weight, mask=mask)
