@@ -70,8 +70,8 @@ def test_product_titles_are_nested_in_products_and_categories():
     frame = public_set("pricerunner")
     assert len(frame) == 35311
     assert frame.groupby("product")["category"].nunique().max() == 1
-    assert frame["path"].str.split("/").str[-1].tolist() == frame["category"].tolist()
-    assert frame["path"].str.split("/").str[-1].tolist() == frame["category"].tolist()
+    assert frame["path"].str.split(" > ").str[-1].tolist() == frame["category"].tolist()
+    assert frame["path"].str.split(" > ").str[-1].tolist() == frame["category"].tolist()
 
 
 def test_x_ray_codes_come_in_the_split_of_their_authors_with_their_tree():

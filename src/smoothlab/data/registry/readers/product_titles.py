@@ -9,19 +9,18 @@ import pandas as pd
 
 from smoothlab.data.table.reading import read_table
 
-# The file has ten categories and no level above them; these groups are ours. Nodes are paths, as multi-label trees name
-# them, and stand here without their leaves.
+# The file has ten categories and no level above them; these groups are ours.
 GROUPS = {
-    "Fridges": "Kitchen/Cooling",
-    "Freezers": "Kitchen/Cooling",
-    "Fridge Freezers": "Kitchen/Cooling",
-    "Dishwashers": "Kitchen/Washing",
-    "Washing Machines": "Kitchen/Washing",
-    "Microwaves": "Kitchen/Cooking",
-    "TVs": "Electronics/Screens",
-    "Mobile Phones": "Electronics/Screens",
-    "Digital Cameras": "Electronics/Imaging",
-    "CPUs": "Electronics/Computing",
+    "Fridges": "Kitchen > Cooling",
+    "Freezers": "Kitchen > Cooling",
+    "Fridge Freezers": "Kitchen > Cooling",
+    "Dishwashers": "Kitchen > Washing",
+    "Washing Machines": "Kitchen > Washing",
+    "Microwaves": "Kitchen > Cooking",
+    "TVs": "Electronics > Screens",
+    "Mobile Phones": "Electronics > Screens",
+    "Digital Cameras": "Electronics > Imaging",
+    "CPUs": "Electronics > Computing",
 }
 
 
@@ -37,7 +36,7 @@ def product_titles(paths: Mapping[str, Path]) -> pd.DataFrame:
         {
             "title": raw["product_title"].astype(str),
             "category": category,
-            "path": category.map(GROUPS) + "/" + category,
+            "path": category.map(GROUPS) + " > " + category,
             "product": raw["cluster_id"].astype("int64"),
             "vendor": raw["vendor_id"].astype("int64"),
         }
