@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from smoothing_options import MULTILABEL, NEEDED, SHAPES
 
 from smoothlab import Smoother
 from smoothlab.commands.compose import compose_config, plain
@@ -16,29 +17,8 @@ from smoothlab.smoothing import ClassInfo
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "smoothing"
 OPTIONS = sorted(path.relative_to(CONF.parent).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
-# Of several labels a sample: see test_multilabel.py.
-MULTILABEL = {
-    f"smoothing/{name}" for name in ("multilabel", *(f"prior/{p}" for p in ("half", "flip", "prevalence", "flow")))
-}
 UNIFORM = {"_target_": "smoothlab.smoothing.Uniform"}
 LINEAR = {"start": 0.2, "end": 0.0, "warm_up": 0.0, "hold": 0.0}
-# What an option needs to be told; it stands in the YAML as a mandatory key.
-NEEDED: dict[str, list[str]] = {
-    "smoothing/prior/vector": ["smoothing.prior.weights=[3,1]"],
-    "smoothing/prior/similarity": ["smoothing.prior.matrix=[[1,0.2],[0.2,1]]"],
-    "smoothing/prior/embeddings": ["smoothing.prior.embeddings=[[1,0.2],[0.3,1]]"],
-    "smoothing/prior/tree": ["smoothing.prior.tree=[benign,malignant]"],
-    "smoothing/strength/by_class": ["smoothing.strength.epsilon=[0.1,0.02]"],
-    "smoothing/strength/column": ["smoothing.strength.column=agreement"],
-    "smoothing/strength/rules": ["smoothing.strength.rules=[{when:{column:agreement,below:0.7},epsilon:0.2}]"],
-    "smoothing/strength/value": ["smoothing.strength.column=agreement", "smoothing.strength.values={0.5:0.2,1:0.0}"],
-    "smoothing/prior/teacher": ["smoothing.prior.net.path=a/run"],
-    "smoothing/strength/teacher": ["smoothing.strength.net.path=a/run"],
-    "smoothing/teacher": ["smoothing.prior.net.path=a/run"],
-}
-
-# Of labels, where they are no plain batch.
-SHAPES = {"smoothing/prior/neighbours": (2, 2), "smoothing/prior/spatial": (1, 2, 2)}
 
 
 def smoother_of(overrides: list[str]) -> Smoother:
