@@ -32,9 +32,11 @@ from smoothlab.metrics.hierarchical import (
 )
 from smoothlab.metrics.intervals import Interval, bootstrap
 from smoothlab.metrics.kernel import ece_kde
+from smoothlab.metrics.labelwise import labelwise_metrics
 from smoothlab.metrics.multilabel import binary_metrics, multilabel_metrics
 from smoothlab.metrics.ordinal import ordinal_metrics
 from smoothlab.metrics.proper import BrierParts, brier, brier_parts, nll, sharpness
+from smoothlab.metrics.ranking import ranking_metrics
 from smoothlab.metrics.selective import (
     RiskCoverage,
     augrc,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from smoothlab.metrics.streaming import ClassificationMetrics
     from smoothlab.metrics.streaming_hierarchical import HierarchicalMetrics, MultilabelHierarchicalMetrics
     from smoothlab.metrics.streaming_multilabel import MultilabelMetrics
+    from smoothlab.metrics.streaming_ranking import RankingMetrics
     from smoothlab.metrics.streaming_sums import CostMetrics, OrdinalMetrics
 
 __all__ = [
@@ -65,6 +68,7 @@ __all__ = [
     "MultilabelHierarchicalMetrics",
     "MultilabelMetrics",
     "OrdinalMetrics",
+    "RankingMetrics",
     "ReliabilityBins",
     "RiskCoverage",
     "accuracy",
@@ -92,6 +96,7 @@ __all__ = [
     "hierarchical_distance",
     "hierarchical_metrics",
     "hierarchical_names",
+    "labelwise_metrics",
     "macro_f1",
     "mce",
     "mistake_severity",
@@ -99,6 +104,7 @@ __all__ = [
     "multilabel_metrics",
     "nll",
     "ordinal_metrics",
+    "ranking_metrics",
     "reliability_bins",
     "risk_at_coverage",
     "rmsce",
@@ -123,6 +129,10 @@ def __getattr__(name: str) -> Any:
         from smoothlab.metrics import streaming_hierarchical
 
         return getattr(streaming_hierarchical, name)
+    if name == "RankingMetrics":
+        from smoothlab.metrics import streaming_ranking
+
+        return streaming_ranking.RankingMetrics
     if name in ("OrdinalMetrics", "CostMetrics"):
         from smoothlab.metrics import streaming_sums
 
