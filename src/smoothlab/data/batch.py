@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+# Metadata (N, K) of data whose posterior is known: of the labels as they are, and of the classes before label noise.
+TRUTH = ("posterior", "clean_posterior")
+
 
 @dataclass  # not frozen: Lightning casts a copy of it, for trainer.precision=64-true
 class Batch:
@@ -16,7 +19,8 @@ class Batch:
         features: what the net takes, ``(N, ...)``.
         labels: class indices ``(N,)``, or distributions over the classes ``(N, K)``.
         rows: the samples' row numbers in their source ``(N,)``, so that predictions can be traced back.
-        metadata: columns that are no features, by name, each ``(N,)``, for strategies that look at them.
+        metadata: columns that are no features, by name, each ``(N,)``, for strategies that look at them; and what
+            ``TRUTH`` names, in evaluation alone.
     """
 
     features: Tensor
@@ -48,3 +52,12 @@ class Batch:
             self.rows,  # stays: results are joined with it on the CPU, and strategies move it where they need it
             {name: column.to(device, non_blocking=True) for name, column in self.metadata.items()},
         )
+
+    def ready(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
+        """The same batch on ``device`` with features that a net takes; those of floats have their type already.
+
+        Args:
+            device: of the net.
+            dtype: of the net's weights, for batches that make their features there.
+        """
+        return self if self.labels.device == torch.device(device) else self.to(device)

@@ -1,0 +1,170 @@
+"""Data modules of synthetic rows: in memory as far as they fit, drawn when they are needed beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.distributed
+
+from smoothlab.data.batch import Batch
+from smoothlab.data.loader import MemoryLoader
+from smoothlab.data.module import SPLITS, DataModule, MemoryData
+from smoothlab.data.synthetic.domain import Domain
+from smoothlab.data.synthetic.labelling import Label, Labelling, Noise
+from smoothlab.data.synthetic.rows import SyntheticRows, without_truth
+from smoothlab.data.synthetic.stream import RowStream, StreamLoader
+from smoothlab.errors import InvalidArgument
+
+IN_MEMORY_ROWS = 1_000_000  # of all splits; 100 to 300 bytes each
+
+
+def synthetic_data(
+    domain: Domain,
+    *,
+    rows: int,
+    val_rows: int,
+    test_rows: int,
+    row_seed: int,
+    noise: Noise,
+    noise_rate: float,
+    noisy_splits: Sequence[str],
+    sources: int,
+    readers: int,
+    label: Label,
+    stream: bool | None,
+    workers: int,
+    shuffle_seed: int,
+    batch_size: int,
+    eval_batch_size: int,
+) -> DataModule:
+    """A data module of synthetic rows with a known posterior.
+
+    Args:
+        domain: the world.
+        rows: of training; those of validation and test follow them, in time too.
+        val_rows: of validation.
+        test_rows: of test.
+        row_seed: of the rows and their labels.
+        noise: see :class:`Labelling`, as ``noise_rate``, ``sources`` and ``readers``.
+        noise_rate: share of the labels that the noise changes.
+        noisy_splits: splits with noise; the labels of the others are without.
+        sources: of rows, each with a rate of its own.
+        readers: of each row.
+        label: ``first``, what the first reader says, or ``votes``, the shares of the readers.
+        stream: draw rows when they are needed; None: if there are more than ``IN_MEMORY_ROWS`` in all.
+        workers: processes that draw them, where they are streamed; 0 is the training's own.
+        shuffle_seed: decides the order of the training batches.
+        batch_size: samples a training batch.
+        eval_batch_size: samples a batch in validation, test and prediction.
+
+    Raises:
+        InvalidArgument: for an argument outside its range.
+    """
+    labelling = Labelling(domain.num_classes, noise=noise, noise_rate=noise_rate, sources=sources, readers=readers)
+    counts = dict(zip(SPLITS, (rows, val_rows, test_rows), strict=True))
+    source = SyntheticRows(domain, labelling, counts, label=label, noisy=tuple(noisy_splits), seed=row_seed)
+    if workers < 0:
+        raise InvalidArgument("workers", workers, "an integer >= 0")
+    sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "shuffle_seed": shuffle_seed}
+    if source.total > IN_MEMORY_ROWS if stream is None else stream:
+        return SyntheticStream(source, workers=workers, **sizes)
+    return SyntheticMemory(source, **sizes)
+
+
+def _introduce(data: DataModule, rows: SyntheticRows) -> None:
+    """Tell a data module about the classes."""
+    data.class_names = list(rows.domain.class_names)
+    data.class_tree = rows.domain.class_tree  # type: ignore[attr-defined]
+    data.class_order = rows.domain.class_order  # type: ignore[attr-defined]
+    data.fingerprint = rows.fingerprint
+    data.encoder = data.encoder or rows.encoder
+
+
+class SyntheticMemory(MemoryData):
+    """Synthetic rows, all drawn at once.
+
+    Args:
+        rows: where they come from.
+        batch_size: see :class:`DataModule`, as the other two.
+        eval_batch_size: samples a batch in evaluation.
+        shuffle_seed: of the order of training.
+    """
+
+    def __init__(self, rows: SyntheticRows, *, batch_size: int, eval_batch_size: int, shuffle_seed: int) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
+        self.rows = rows
+
+    def read(self) -> dict[str, Batch]:
+        """See :class:`MemoryData`."""
+        _introduce(self, self.rows)
+        ranges = self.rows.ranges
+        return {split: self.rows.batch(split, 0, stop - start, truth=True) for split, (start, stop) in ranges.items()}
+
+    def first(self, count: int) -> Batch:
+        """See :class:`DataModule`."""
+        return without_truth(super().first(count))
+
+    def train_dataloader(self) -> MemoryLoader:
+        """Shuffled batches without the truth."""
+        data = without_truth(self.split("train"))
+        return MemoryLoader(data, self.batch_size, shuffle=True, seed=self.shuffle_seed)
+
+
+class SyntheticStream(DataModule):
+    """Synthetic rows, drawn when they are needed, as many as one likes.
+
+    Args:
+        rows: where they come from.
+        workers: processes that draw them; 0 is this one.
+        batch_size: see :class:`DataModule`, as the other two.
+        eval_batch_size: samples a batch in evaluation.
+        shuffle_seed: of the order of training.
+    """
+
+    def __init__(
+        self, rows: SyntheticRows, *, workers: int, batch_size: int, eval_batch_size: int, shuffle_seed: int
+    ) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
+        self.rows = rows
+        self.workers = workers
+        self._counts: list[int] = []
+
+    def setup(self, stage: str | None = None) -> None:
+        """See :class:`DataModule`; nothing is drawn but what the classes' counts are judged by."""
+        if not self._counts:
+            _introduce(self, self.rows)
+            self._counts = self.rows.expected_counts()
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Expected ones, since to count them would be to draw all rows."""
+        return self._counts
+
+    @property
+    def num_samples(self) -> int:
+        """See :class:`DataModule`."""
+        return self.rows.ranges["train"][1]
+
+    @property
+    def num_rows(self) -> int:
+        """See :class:`DataModule`."""
+        return self.rows.total
+
+    def first(self, count: int) -> Batch:
+        """See :class:`DataModule`."""
+        return self.rows.batch("train", 0, min(count, self.num_samples), truth=False)
+
+    def loader(self, split: str) -> StreamLoader:
+        """See :class:`DataModule`."""
+        return self._loader(split, self.eval_batch_size)
+
+    def train_dataloader(self) -> StreamLoader:
+        """Mixed batches without the truth; the order depends on ``shuffle_seed``, the epoch, ranks and workers."""
+        return self._loader("train", self.batch_size, self.shuffle_seed)
+
+    def _loader(self, split: str, batch_size: int, shuffle_seed: int | None = None) -> StreamLoader:
+        rank, ranks = 0, 1
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        stream = RowStream(self.rows, split, batch_size, shuffle_seed=shuffle_seed, rank=rank, ranks=ranks)
+        return StreamLoader(stream, self.workers)

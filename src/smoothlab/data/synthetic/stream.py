@@ -1,0 +1,120 @@
+"""Loaders that draw synthetic rows when they are asked for, in memory that does not grow with the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from smoothlab.data.batch import Batch
+from smoothlab.data.synthetic.rows import SyntheticRows, joined
+
+PIECE = 1024  # rows that stay together when the order of a training epoch is drawn, at least
+WINDOW = 16  # pieces that are mixed row by row
+
+
+class RowStream(IterableDataset):
+    """The batches of a split that fall to one rank and worker.
+
+    In evaluation the batches stand in the order of the rows, and a rank has every ``ranks``-th of them. In training
+    pieces of about ``PIECE`` rows are put into an order that the seed and the epoch decide, dealt out to ranks and
+    workers, and mixed row by row in windows of ``WINDOW`` pieces. Every row comes once an epoch.
+
+    Args:
+        rows: where they come from.
+        split: ``train``, ``val`` or ``test``.
+        batch_size: samples a batch of a rank.
+        shuffle_seed: of the orders of training; None: evaluation, whose batches have the truth beside them.
+        rank: of this process.
+        ranks: how many there are.
+    """
+
+    def __init__(
+        self,
+        rows: SyntheticRows,
+        split: str,
+        batch_size: int,
+        *,
+        shuffle_seed: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        self.rows = rows
+        self.split = split
+        self.batch_size = batch_size
+        self.shuffle_seed = shuffle_seed
+        self.rank = rank
+        self.ranks = ranks
+        self.epoch = 0
+        start, stop = rows.ranges[split]
+        self.num_rows = stop - start
+        self.piece = batch_size * -(
+            -PIECE // batch_size
+        )  # whole batches, so that only the last piece has a part of one
+
+    def __len__(self) -> int:
+        batches = -(-self.num_rows // self.batch_size)
+        if self.ranks == 1:
+            return batches
+        if self.shuffle_seed is None:
+            return len(range(self.rank, batches, self.ranks))
+        pieces = -(-self.num_rows // self.piece)  # the same for all ranks: each takes so many steps
+        return min(batches, -(-pieces // self.ranks) * (self.piece // self.batch_size))
+
+    def __iter__(self) -> Iterator[Batch]:
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info is not None else (0, 1)
+        if self.shuffle_seed is None:
+            own = range(self.rank, -(-self.num_rows // self.batch_size), self.ranks)[worker::workers]
+            for index in own:
+                begin = index * self.batch_size
+                yield self.rows.batch(self.split, begin, min(begin + self.batch_size, self.num_rows), truth=True)
+            return
+        generator = torch.Generator().manual_seed((self.shuffle_seed * 1_000_003 + self.epoch) % 2**63)
+        order = torch.randperm(-(-self.num_rows // self.piece), generator=generator)  # 8 bytes a piece
+        shard = self.rank + self.ranks * worker
+        generator.manual_seed((self.shuffle_seed * 1_000_003 + self.epoch + 7919 * (shard + 1)) % 2**63)
+        for window in order[shard :: self.ranks * workers].split(WINDOW):
+            if not len(window):
+                return  # more shards than pieces
+            begins = (int(index) * self.piece for index in window)
+            ends = ((begin, min(begin + self.piece, self.num_rows)) for begin in begins)
+            mixed = joined([self.rows.batch(self.split, *end, truth=False) for end in ends])
+            for positions in torch.randperm(len(mixed), generator=generator).split(self.batch_size):
+                yield mixed.take(positions)
+
+
+class StreamLoader:
+    """Batches of a :class:`RowStream`, drawn in this process or ahead of time in workers.
+
+    A rank whose training batches are over before those of the others gives batches without rows.
+
+    Args:
+        stream: the batches.
+        workers: processes that draw them; 0 is this one. Their number changes the order of training, not the rows.
+    """
+
+    def __init__(self, stream: RowStream, workers: int = 0) -> None:
+        self.stream = stream
+        self.workers = workers
+        # What Lightning asks a loader for: it calls sampler.set_epoch(epoch) at each epoch's start.
+        self.sampler = self
+        self.batch_sampler = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self.stream.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __iter__(self) -> Iterator[Batch]:
+        given = 0
+        loader = DataLoader(self.stream, batch_size=None, num_workers=self.workers) if self.workers else self.stream
+        for batch in loader:
+            given += 1
+            yield batch
+        if self.stream.shuffle_seed is not None:
+            for _ in range(len(self) - given):
+                yield self.stream.rows.empty(self.stream.split, truth=False)
