@@ -22,6 +22,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from smoothlab.errors import UserMistake
 
 CONFIG_MODULE = "smoothlab.conf"
+PRESETS = "experiment"  # the group whose folders are a part of its options' names
 
 
 @contextmanager
@@ -247,7 +248,11 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def groups(loader: ConfigLoader, parent: str = "", *, name: str = "train", path: Sequence[str] = ()) -> dict[str, Any]:
-    """Every config group of ours, nested ones by their path, with its options; ``path`` sets hydra.searchpath."""
+    """Every config group of ours with its options; ``path`` sets hydra.searchpath.
+
+    A group below another one is a group by its path, smoothing/strength. Only the folders of experiments are no groups:
+    their files are options of experiment, which is chosen with a path, experiment=finance/german_credit.
+    """
     from hydra.core.object_type import ObjectType
 
     found: dict[str, list[str]] = {}
@@ -257,9 +262,13 @@ def groups(loader: ConfigLoader, parent: str = "", *, name: str = "train", path:
         if group == "hydra":
             continue
         options = loader.get_group_options(group, results_filter=ObjectType.CONFIG, **where)
+        below = groups(loader, group, name=name, path=path)
+        if group == PRESETS:
+            options = [*options, *(f"{inner}/{one}"[len(group) + 1 :] for inner in below for one in below[inner])]
+            below = {}
         if options:
             found[group] = options
-        found |= groups(loader, group, name=name, path=path)
+        found |= below
     return found
 
 
