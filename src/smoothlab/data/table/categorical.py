@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.kinds import as_words
+from smoothlab.data.table.kinds import as_word, as_words
 
 OTHER = "(other)"
 MISSING = "(missing)"
@@ -60,8 +60,9 @@ class CategoricalColumn:
         """Codes ``(N,)``, int64."""
         first = 2 if self.missing else 1
         code_of = {word: code for code, word in enumerate(self.words, first)}
-        places, values = pd.factorize(pd.Series(as_words(cells), dtype=object))
-        codes = np.array([code_of.get(value, 0) for value in values] + [1 if self.missing else 0], dtype=np.int64)
+        places, values = pd.factorize(cells)
+        found = [code_of.get(as_word(value), 0) for value in values]
+        codes = np.array([*found, 1 if self.missing else 0], dtype=np.int64)
         return codes[places]  # a missing value has the place -1, the last
 
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:

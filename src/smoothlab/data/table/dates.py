@@ -59,7 +59,7 @@ def parse(cells: pd.Series, style: str | None) -> pd.Series:
 
 def days(cells: pd.Series, style: str | None) -> np.ndarray:
     """Days since 1970, with fractions, nan where empty."""
-    return ((parse(cells, style) - EPOCH) / DAY).to_numpy(dtype=np.float64)
+    return np.array((parse(cells, style) - EPOCH) / DAY, dtype=np.float64)
 
 
 class DateColumn:
@@ -89,7 +89,7 @@ class DateColumn:
             if style is None and cells.notna().any():
                 raise UserMistake(f"training data: column {column!r}: no dates of one format, such as 2024-01-31")
         times = parse(cells, style)
-        numbers = _numbers(times)
+        numbers = date_parts(times)
         if not (numbers["hour"] > 0).any():
             numbers = numbers.drop(columns="hour")
         parts = {
@@ -108,6 +108,12 @@ class DateColumn:
 
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, width)``; a cell that is no date is a UserMistake."""
+        numbers = date_parts(self.times(cells, where=where))
+        parts = [part.encode(numbers[name], where=where) for name, part in self.parts.items()]
+        return np.concatenate(parts, axis=1)
+
+    def times(self, cells: pd.Series, *, where: str) -> pd.Series:
+        """Times ``(N,)`` without a zone, NaT where a cell is empty; one that is no date is a UserMistake."""
         times = parse(cells, self.style)
         bad = np.flatnonzero((times.isna() & cells.notna()).to_numpy())
         if bad.size:
@@ -117,9 +123,7 @@ class DateColumn:
                 f"{where}: column {self.column!r}, data row {row + 1}: expected a date such as {style}, "
                 f"got {str(cells.iloc[row])[:40]!r}"
             )
-        numbers = _numbers(times)
-        parts = [part.encode(numbers[name], where=where) for name, part in self.parts.items()]
-        return np.concatenate(parts, axis=1)
+        return times
 
     def state(self) -> dict[str, Any]:
         """Plain values."""
@@ -133,7 +137,8 @@ class DateColumn:
         return cls(state["column"], state["style"], parts)
 
 
-def _numbers(times: pd.Series) -> pd.DataFrame:
+def date_parts(times: pd.Series) -> pd.DataFrame:
+    """What ``PARTS`` names of some times, in columns of float64, nan where they are empty."""
     day = (times - EPOCH) / DAY
-    parts = (times.dt.year, times.dt.month, times.dt.weekday, np.floor(day), times.dt.hour)
+    parts = (times.dt.year, times.dt.month, times.dt.day_of_week, np.floor(day), times.dt.hour)
     return pd.DataFrame({name: np.asarray(part, dtype=np.float64) for name, part in zip(PARTS, parts, strict=True)})

@@ -89,7 +89,7 @@ class TableEncoder:
     @property
     def names(self) -> list[str]:
         """Of the features, in their order."""
-        return [name for column in self._wide for name in column.names] + [column.column for column in self._coded]
+        return [name for column in self.wide for name in column.names] + [column.column for column in self.coded]
 
     @property
     def num_features(self) -> int:
@@ -99,7 +99,7 @@ class TableEncoder:
     @property
     def cardinalities(self) -> list[int]:
         """Codes of each column that is coded."""
-        return [len(column.all_words) for column in self._coded]
+        return [len(column.all_words) for column in self.coded]
 
     @property
     def net_arguments(self) -> dict[str, Any]:
@@ -109,11 +109,13 @@ class TableEncoder:
         return arguments if coded else {"in_features": self.num_features, **arguments}
 
     @property
-    def _coded(self) -> list[CategoricalColumn]:
+    def coded(self) -> list[CategoricalColumn]:
+        """The columns that become a code each, the last features."""
         return [one for one in self.columns if self.categories == "codes" and isinstance(one, CategoricalColumn)]
 
     @property
-    def _wide(self) -> list[ColumnEncoder]:
+    def wide(self) -> list[ColumnEncoder]:
+        """The other columns, in the order of their features."""
         return [one for one in self.columns if self.categories != "codes" or not isinstance(one, CategoricalColumn)]
 
     def encode(self, frame: pd.DataFrame, *, where: str = "table") -> Tensor:
@@ -135,11 +137,11 @@ class TableEncoder:
             )
         features = np.empty((len(frame), self.num_features), dtype=np.float32)
         place = 0
-        for column in self._wide:
+        for column in self.wide:
             part = column.encode(frame[column.column], where=where)
             features[:, place : place + part.shape[1]] = part
             place += part.shape[1]
-        for coded in self._coded:
+        for coded in self.coded:
             features[:, place] = coded.codes(frame[coded.column])  # exact: float32 holds whole numbers below 2^24
             place += 1
         return torch.from_numpy(features)
