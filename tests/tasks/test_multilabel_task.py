@@ -32,7 +32,7 @@ from smoothlab.data.module import MemoryData
 
 
 class Clothes(MemoryData):
-    def __init__(self, unknown: float = 0.0, batch_size: int = 32):
+    def __init__(self, unknown: float = 0.0, batch_size: int = 32, **of_tables):
         super().__init__(batch_size=batch_size, eval_batch_size=64, shuffle_seed=0)
         self.unknown = unknown
 
@@ -51,8 +51,7 @@ class Clothes(MemoryData):
         return {name: everything.take(part) for name, part in parts.items()}
 """
 OWN = ["code=clothes_for_test.py", "data._target_=clothes_for_test.Clothes", "task=multilabel", "smoothing=multilabel"]
-GONE = ["~data.source", "~data.target", "~data.fractions", "~data.split_seed", "~data.shuffle_seed"]
-RUN = [*SHORT, "threads=1", "progress=none", *OWN, *GONE, "~data.eval_batch_size", f"task.tree={TREE}"]
+RUN = [*SHORT, "threads=1", "progress=none", *OWN, f"task.tree={TREE}"]
 
 
 def drawn(*shape, seed=0):
@@ -239,7 +238,10 @@ def test_strengths_priors_losses_and_penalties_train_from_the_command_line(own_d
         (["task=classification", f"task.tree={TREE}"], "task.smoother = 'MultilabelSmoother': expected a Smoother"),
         (["smoothing/prior=uniform"], "does not fit the data: prior = 'uniform': expected one of multi-label"),
         (["task.tree=[boots, hats]"], "classes = 'footwear': expected a node of the tree"),
-        (["smoothing/prior=flow", "task.tree=null"], "smoothing.prior.tree = None"),
+        (
+            ["smoothing/prior=flow", "task.tree=null"],
+            "smoothing.tree = None: expected nested names or a file of them: the data have no tree",
+        ),
         (["smoothing.unclosed=drop"], "smoothing.unclosed = 'drop': expected one of close, refuse"),
     ],
 )
@@ -262,10 +264,14 @@ def test_a_tree_of_classes_adds_its_metrics_to_a_classification(own_data):
 
 def test_a_metric_that_is_not_defined_is_left_out_of_the_results():
     from smoothlab.classes import Hierarchy
+    from smoothlab.metrics import HierarchicalMetrics
     from smoothlab.runs.scoring import score
 
     class Perfect:
-        num_bins, hierarchy = 15, Hierarchy(["a", "b"], ["a", "b"])
+        num_bins = 15
+
+        def more_metrics(self):
+            return [HierarchicalMetrics(Hierarchy(["a", "b"], ["a", "b"]))]
 
     class Trainer:
         def predict(self, task, dataloaders):

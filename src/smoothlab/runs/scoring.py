@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,19 +14,23 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from smoothlab.classes import Hierarchy
+from smoothlab.data.batch import TRUTH
 from smoothlab.metrics import (
     ClassificationMetrics,
-    HierarchicalMetrics,
-    MultilabelHierarchicalMetrics,
     MultilabelMetrics,
+    RankingMetrics,
     bootstrap,
     classification_metrics,
     ece_bias,
+    labelwise_metrics,
     multilabel_metrics,
+    ranking_metrics,
 )
 from smoothlab.metrics.multilabel import read_cells
+from smoothlab.metrics.truth import truth_metrics
 from smoothlab.runs.atomic import write_atomically
+from smoothlab.runs.slices import NAMES as OF_SLICES
+from smoothlab.runs.slices import cut
 from smoothlab.soft_labels import question_labels, question_logits
 
 EXACT_ROWS = 1_000_000  # beyond, metrics come from the streaming forms, whose error bound docs/metrics.md states
@@ -46,6 +50,8 @@ class Scores:
         metrics: by name.
         precision: ``exact``, or ``streaming`` beyond ``EXACT_ROWS`` rows.
         num_bins: bins of the calibration errors.
+        posteriors: ``(N, K)`` by the names of ``TRUTH``, where the data know them.
+        slices: place, ``rows`` and metrics of each slice of the split, where the task tells them apart.
     """
 
     logits: Tensor
@@ -54,6 +60,8 @@ class Scores:
     metrics: dict[str, float]
     precision: str
     num_bins: int
+    posteriors: Mapping[str, Tensor] = field(default_factory=dict)
+    slices: Sequence[dict[str, Any]] = ()
     kind: ClassVar[str] = "classification"
 
     def uncertainty(self) -> dict[str, Any]:
@@ -66,14 +74,25 @@ class Scores:
             "ece_of_a_calibrated_model": {"mean": chance.calibrated, "high": chance.calibrated_high},
         }
 
+    def by_label(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Metrics of each label apart, where a sample has several."""
+        return {}
+
     def decisions(self) -> tuple[Tensor, Tensor]:
         """Logits ``(M, C)`` and labels ``(M,)`` of the single decisions, for figures."""
         return self.logits, self.labels
 
     def write(self, path: Path, class_names: Sequence[str]) -> None:
-        """Write a Parquet file: ``row``, what is true, what is predicted, and a ``prob_<class>`` column a class."""
+        """Write a Parquet file: ``row``, what is true, what is predicted, and a ``prob_<class>`` column a class.
+
+        Where the posterior is known it stands in ``true_<class>``, that of the classes before label noise in
+        ``clean_<class>``.
+        """
         table = pd.concat([self.truth(list(class_names)), TABLES[self.kind](self.logits, class_names)], axis=1)
         table.insert(0, "row", self.rows.numpy())
+        for name, posterior in self.posteriors.items():
+            columns = [f"{'true' if name == 'posterior' else 'clean'}_{one}" for one in class_names]
+            table = pd.concat([table, pd.DataFrame(posterior.numpy(), columns=columns)], axis=1)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
 
@@ -88,14 +107,9 @@ class Scores:
         return classification_metrics(logits, labels, from_logits=True, num_bins=num_bins)
 
     @staticmethod
-    def streaming(num_classes: int, num_bins: int) -> Any:
-        """The metric that streams them."""
-        return ClassificationMetrics(num_classes, num_bins=num_bins, from_logits=True)
-
-    @staticmethod
-    def on_tree(hierarchy: Hierarchy) -> Any:
-        """The metric that knows the tree; exact."""
-        return HierarchicalMetrics(hierarchy)
+    def streaming(num_classes: int, num_bins: int) -> list[Any]:
+        """The metrics that stream them."""
+        return [ClassificationMetrics(num_classes, num_bins=num_bins, from_logits=True)]
 
     @staticmethod
     def options(labels: Tensor) -> dict[str, Any]:
@@ -120,6 +134,15 @@ class MultilabelScores(Scores):
             intervals[name] = [float(mean - TWO_SIDED * deviation), float(mean + TWO_SIDED * deviation)]
         return {"level": LEVEL, "intervals": intervals}
 
+    def by_label(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Calibration and average precision of each label; what is not defined is left out."""
+        options = self.options(self.labels)
+        told = labelwise_metrics(self.logits, self.labels, from_logits=True, num_bins=self.num_bins, **options)
+        return {
+            name: {key: float(values[k]) for key, values in told.items() if not math.isnan(values[k])}
+            for k, name in enumerate(names)
+        }
+
     def decisions(self) -> tuple[Tensor, Tensor]:
         """Each known label of each sample as a decision between absent and present."""
         answers = question_labels(self.labels)
@@ -136,17 +159,13 @@ class MultilabelScores(Scores):
     def exact(logits: Tensor, labels: Tensor, num_bins: int) -> dict[str, float]:
         """Metrics of all rows, exact."""
         options = MultilabelScores.options(labels)
-        return multilabel_metrics(logits, labels, from_logits=True, num_bins=num_bins, **options)
+        decided = multilabel_metrics(logits, labels, from_logits=True, num_bins=num_bins, **options)
+        return decided | ranking_metrics(logits, labels, from_logits=True, **options)
 
     @staticmethod
-    def streaming(num_classes: int, num_bins: int) -> Any:
-        """The metric that streams them."""
-        return MultilabelMetrics(num_classes, num_bins=num_bins, from_logits=True)
-
-    @staticmethod
-    def on_tree(hierarchy: Hierarchy) -> Any:
-        """The metric that knows the tree; exact."""
-        return MultilabelHierarchicalMetrics(hierarchy)
+    def streaming(num_classes: int, num_bins: int) -> list[Any]:
+        """The metrics that stream them."""
+        return [MultilabelMetrics(num_classes, num_bins=num_bins, from_logits=True), RankingMetrics(num_classes)]
 
     @staticmethod
     def options(labels: Tensor) -> dict[str, Any]:
@@ -191,28 +210,58 @@ def score(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> dict
 
     Args:
         task: a LightningModule whose ``predict_step`` returns ``logits``, ``labels`` and ``rows``; has ``num_bins``,
-            and may have a ``kind`` (classification without one) and a ``hierarchy``.
-        data: has ``loader(split)``.
+            and may have a ``kind`` (classification without one), ``more_metrics()`` and ``num_slices``, for a
+            ``predict_step`` that returns ``slices`` too.
+        data: has ``loader(split)``, and may have ``metadata_categories``.
         trainer: where to run.
         splits: names of splits.
     """
     scored = SCORES.get(getattr(task, "kind", "classification"), Scores)
-    hierarchy: Hierarchy | None = getattr(task, "hierarchy", None)
     scores = {}
     for split in splits:
         parts: list[dict[str, Tensor]] = trainer.predict(task, dataloaders=data.loader(split))  # type: ignore[assignment]
         logits, labels, rows = (torch.cat([part[name] for part in parts]) for name in ("logits", "labels", "rows"))
         precision = "exact" if len(labels) <= EXACT_ROWS else "streaming"
-        metrics: dict[str, float] = {}
-        if precision == "exact":
-            metrics |= scored.exact(logits, labels, task.num_bins)
-        else:
-            metrics |= _streamed(scored.streaming(logits.shape[-1], task.num_bins), scored, logits, labels)
-        if hierarchy is not None:
-            metrics |= _streamed(scored.on_tree(hierarchy), scored, logits, labels)
+        metrics = _judged(scored, logits, labels, task.num_bins)
+        for metric in task.more_metrics() if hasattr(task, "more_metrics") else ():
+            metrics |= _streamed(metric, scored, logits, labels)
+        posteriors = {name: torch.cat([part[name] for part in parts]) for name in TRUTH if name in parts[0]}
+        metrics |= _against_truth(logits, posteriors)
         metrics = {name: float(value) for name, value in metrics.items() if not math.isnan(value)}
-        scores[split] = scored(logits, labels, rows, metrics, precision, task.num_bins)
+        scores[split] = scored(logits, labels, rows, metrics, precision, task.num_bins, posteriors)
+        if "slices" in parts[0]:
+            column = torch.cat([part["slices"] for part in parts])
+            scores[split].slices = _slices(scores[split], column, task, data)
     return scores
+
+
+def details(scores: Mapping[str, Scores], task: Any) -> dict[str, Any]:
+    """What results.json says beside the metrics of whole splits: ``by_label`` and ``slices``, where there are any."""
+    labels = {split: one.by_label(task.class_names) for split, one in scores.items()}
+    slices = {split: list(one.slices) for split, one in scores.items() if one.slices}
+    told: dict[str, Any] = {"by_label": labels} if any(labels.values()) else {}
+    return told | ({"slices": {"column": task.slices, **slices}} if slices else {})
+
+
+def _slices(scores: Scores, column: Tensor, task: Any, data: Any) -> list[dict[str, Any]]:
+    """The metrics of each slice of a split."""
+    words = getattr(data, "metadata_categories", {}).get(task.slices)
+    told = []
+    for one in cut(column, task.num_slices, words):
+        logits, labels = scores.logits[one.index], scores.labels[one.index]
+        counts = labels.ndim == 1 or bool((labels >= 0).any())  # something known
+        metrics = _judged(type(scores), logits, labels, task.num_bins) if counts else {}
+        told.append({**one.place, "rows": len(one.index)} | {k: metrics[k] for k in OF_SLICES if k in metrics})
+    return told
+
+
+def _judged(scored: type[Scores], logits: Tensor, labels: Tensor, num_bins: int) -> dict[str, float]:
+    if len(labels) <= EXACT_ROWS:
+        return scored.exact(logits, labels, num_bins)
+    found: dict[str, float] = {}
+    for metric in scored.streaming(logits.shape[-1], num_bins):
+        found |= _streamed(metric, scored, logits, labels)
+    return found
 
 
 def _streamed(metric: Any, scored: type[Scores], logits: Tensor, labels: Tensor) -> dict[str, float]:
@@ -220,3 +269,12 @@ def _streamed(metric: Any, scored: type[Scores], logits: Tensor, labels: Tensor)
         metric.update(part, of_part, **scored.options(of_part))
     computed: dict[str, float] = metric.compute()
     return computed
+
+
+def _against_truth(logits: Tensor, posteriors: Mapping[str, Tensor]) -> dict[str, float]:
+    """Against the posterior of the labels; of the classes before label noise as ``clean_...``."""
+    metrics = {}
+    for name, posterior in posteriors.items():
+        for key, value in truth_metrics(logits, posterior, from_logits=True).items():
+            metrics[key if name == "posterior" else f"clean_{key.removeprefix('true_')}"] = value
+    return metrics

@@ -25,7 +25,7 @@ from smoothlab.runs.hooks import skip_empty_step_hooks
 from smoothlab.runs.outcome import write_outcome
 from smoothlab.runs.preparing import Prepared, determinism_kept
 from smoothlab.runs.provenance import provenance
-from smoothlab.runs.scoring import score
+from smoothlab.runs.scoring import details, score
 from smoothlab.runs.threads import cpu_threads
 from smoothlab.tasks import TrainingDiverged
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
@@ -90,6 +90,8 @@ def _train(
     step = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
     write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
     log.info("run %s%s", run.path, f", resumed at step {step}" if checkpoint else "")
+    for note in [] if checkpoint else getattr(prepared.data, "notes", []):
+        log.info("data: %s", note)
     _make_loggers(prepared, run, loggers, step)
     trainer = _make_trainer(prepared, run, loggers, status)
     state = run.path / "state"  # of learners, as far as it is too large for a checkpoint
@@ -114,6 +116,7 @@ def _train(
         "metrics": {split: one.metrics for split, one in scores.items()},
         "metrics_are": {split: one.precision for split, one in scores.items()},
         "uncertainty": {split: one.uncertainty() for split, one in scores.items()},
+        **details(scores, prepared.task),
         "checkpoint": f"{best.parent.name}/{best.name}",
         "best_epoch": int(weights["epoch"]),
         "epochs": trainer.current_epoch,

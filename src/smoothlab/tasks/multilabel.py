@@ -9,17 +9,21 @@ from torchmetrics import Metric
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner, learners_in
 from smoothlab.losses import soft_binary_cross_entropy
-from smoothlab.metrics import MultilabelHierarchicalMetrics, MultilabelMetrics
+from smoothlab.metrics import MultilabelHierarchicalMetrics, MultilabelMetrics, RankingMetrics
 from smoothlab.metrics.hierarchical import LABEL_SET_NAMES
 from smoothlab.metrics.multilabel import NAMES
+from smoothlab.metrics.ranking import RANKING_NAMES
 from smoothlab.smoothing import MultilabelSmoother
 from smoothlab.smoothing.multilabel import questions_of
 from smoothlab.soft_labels import SoftLabels, question_labels, question_logits
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
-from smoothlab.tasks.task import Task
+from smoothlab.tasks.task import WEIGHT, Task
 
-LESS = ("nll", "ece", "ece_equal_mass", "ece_labelwise", "smece", "mce", "brier", "hierarchy_violations")
+LESS = (
+    *("nll", "ece", "ece_equal_mass", "ece_labelwise", "smece", "mce", "brier"),
+    *("ranking_loss", "coverage_error", "hierarchy_violations"),
+)
 
 
 class MultilabelTask(Task):
@@ -30,9 +34,10 @@ class MultilabelTask(Task):
     (1 - q, q), so that the focal loss is the binary focal loss, and the confidence penalty the entropy of each answer;
     those that learn by class learn of the classes "absent" and "present". Their rows are averaged likewise.
 
-    With a tree, validation and test report h-precision, h-recall, h-F1 and the share of ``hierarchy_violations`` too
-    (see :func:`smoothlab.metrics.multilabel_hierarchical_metrics`). Arguments as of :class:`Task`; the smoother is a
-    :class:`MultilabelSmoother`.
+    Beside the metrics of decisions, validation and test report mean average precision and ranking metrics (see
+    :func:`smoothlab.metrics.ranking_metrics`); with a tree h-precision, h-recall, h-F1 and the share of
+    ``hierarchy_violations`` too (see :func:`smoothlab.metrics.multilabel_hierarchical_metrics`). Arguments as of
+    :class:`Task`; the smoother is a :class:`MultilabelSmoother`.
     """
 
     kind = "multilabel"
@@ -40,7 +45,7 @@ class MultilabelTask(Task):
     @property
     def monitored(self) -> dict[str, str]:
         """See :class:`Task`."""
-        names = [name for name in NAMES if name != "confidence_gap"]
+        names = [name for name in (*NAMES, *RANKING_NAMES) if name != "confidence_gap"]
         names += LABEL_SET_NAMES if self.hierarchy is not None else ()
         return {f"val/{name}": "min" if name in LESS else "max" for name in names}
 
@@ -49,8 +54,16 @@ class MultilabelTask(Task):
         if not isinstance(self.smoother, MultilabelSmoother):
             expected = "a MultilabelSmoother, such as smoothing=multilabel makes"
             raise InvalidArgument("smoother", type(self.smoother).__name__, expected)
-        metrics: list[Metric] = [MultilabelMetrics(len(self.class_names), num_bins=self.num_bins, from_logits=True)]
-        return metrics if self.hierarchy is None else [*metrics, MultilabelHierarchicalMetrics(self.hierarchy)]
+        for name, value in (("ordered", self.ordered), ("costs", self.costs is not None)):
+            if value:
+                raise InvalidArgument(name, value, "nothing: it is for one label a sample, task=classification")
+        size = len(self.class_names)
+        main = MultilabelMetrics(size, num_bins=self.num_bins, from_logits=True)
+        return [main, RankingMetrics(size), *self.more_metrics()]
+
+    def more_metrics(self) -> list[Metric]:
+        """See :class:`Task`."""
+        return [] if self.hierarchy is None else [MultilabelHierarchicalMetrics(self.hierarchy)]
 
     def count(self, metrics: list[Metric], logits: Tensor, labels: Tensor) -> None:
         """See :class:`Task`."""
@@ -66,12 +79,15 @@ class MultilabelTask(Task):
 
     def losses(self, logits: Tensor, target: SoftLabels, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
         """See :class:`Task`."""
+        weight = step.metadata.get(WEIGHT)
         if self.loss is None:
-            loss = soft_binary_cross_entropy(logits, target, reduction="sum")
+            loss = soft_binary_cross_entropy(logits, target, sample_weight=weight, reduction="sum")
             if not self.penalties:
                 return loss, {}
         known = (target.values >= 0) & (logits != -torch.inf)
         share = known / known.sum(-1, keepdim=True).clamp_min(1)  # of each label in its row's mean
+        if weight is not None:
+            share = share * weight.unsqueeze(-1)
         present = target.values.where(known, 0).reshape(-1)
         asked, questions = question_logits(logits), questions_of(step)
         answers = SoftTarget(torch.stack([1 - present, present], -1))

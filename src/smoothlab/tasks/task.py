@@ -14,23 +14,26 @@ from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from smoothlab.classes import ClassTree, Hierarchy
-from smoothlab.data.batch import Batch
+from smoothlab.data.batch import TRUTH, Batch
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner, learners_in
 from smoothlab.losses import Loss
 from smoothlab.losses.penalties import Penalty
+from smoothlab.metrics import cost_matrix
 from smoothlab.smoothing import MultilabelSmoother, Smoother
 from smoothlab.soft_labels import SoftLabels
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
 from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
 
+WEIGHT = "sample_weight"  # the metadata column of a row's weight in training
+
 
 class Task(LightningModule):
     """Train a net against soft targets, judge it against the labels as they are.
 
-    A kind of task says what the loss of its targets is (``losses``), which metrics judge it (``make_metrics``) and how
-    they count a batch (``count``).
+    A kind of task says what the loss of its targets is (``losses``), which metrics judge it (``make_metrics``,
+    ``more_metrics``) and how they count a batch (``count``).
 
     Args:
         net: maps features ``(N, ...)`` to logits ``(N, K)``.
@@ -44,11 +47,15 @@ class Task(LightningModule):
         num_bins: bins of the calibration errors.
         tree: of the classes, for metrics on it: a ClassTree, nested names, or a file of them, or None. Every class is a
             node by name or path.
+        ordered: whether the classes are in their ordinal order; None is False.
+        costs: of each decision where each class is true (see :func:`smoothlab.metrics.cost_matrix`), or None.
+        slices: the metadata column by which the final metrics are told apart too, or None.
+        num_slices: how many slices of equally many samples a column of numbers is cut into.
         encoder_state: what the data's encoder of raw columns needs to be made again, plain values; stored in each
             checkpoint, since a model without it cannot read a row.
 
     Raises:
-        InvalidArgument: no bins, or a class that is no node of the tree.
+        InvalidArgument: no bins, no slices, a class that is no node of the tree, costs that do not fit the classes.
     """
 
     kind: ClassVar[str]  # in each checkpoint, for what reads the logits
@@ -66,11 +73,17 @@ class Task(LightningModule):
         scheduler: Callable[..., Any] | None = None,
         num_bins: int = 15,
         tree: ClassTree | dict | list | str | Path | None = None,
+        ordered: bool | None = None,
+        costs: dict | list | None = None,
+        slices: str | None = None,
+        num_slices: int = 5,
         encoder_state: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if num_bins < 1:
             raise InvalidArgument("num_bins", num_bins, "an integer of at least 1")
+        if num_slices < 1:
+            raise InvalidArgument("num_slices", num_slices, "an integer of at least 1")
         self.net = net
         self.smoother = smoother
         self.class_names = list(class_names)
@@ -91,11 +104,15 @@ class Task(LightningModule):
         self.num_bins = num_bins
         self.encoder_state = encoder_state
         self.hierarchy = None if tree is None else Hierarchy(tree, self.class_names)
+        self.ordered = bool(ordered)
+        self.costs = None if costs is None else cost_matrix(costs, self.class_names)
+        self.slices = slices
+        self.num_slices = num_slices
         self.train_loss = LossMeter()
         self.val_metrics = self.make_metrics()
         self.test_metrics = self.make_metrics()
         self._total_steps = 0.0  # of the whole run; 0 until it starts, and for one without an end
-        self._gathered = 0  # samples since the last optimizer step
+        self._gathered: float | Tensor = 0  # samples, or their weights, since the last optimizer step
         self._validated: dict[str, float] = {}  # the epoch's validation metrics
 
     # What a kind of task says --------------------------------------------------------------------------------------
@@ -109,6 +126,10 @@ class Task(LightningModule):
     def make_metrics(self) -> list[Metric]:
         """The metrics of a split, each of which computes a dictionary."""
 
+    def more_metrics(self) -> list[Metric]:
+        """Those among the metrics that are exact however many samples there are, made anew."""
+        return []
+
     @abstractmethod
     def count(self, metrics: list[Metric], logits: Tensor, labels: Tensor) -> None:
         """Count a batch of a split.
@@ -119,7 +140,7 @@ class Task(LightningModule):
 
     @abstractmethod
     def losses(self, logits: Tensor, target: Any, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
-        """The sum of a batch's losses, and the sums of its penalties by name."""
+        """The sum of a batch's losses, and the sums of its penalties by name; a row counts by its sample weight."""
 
     def mixed(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Features and labels of a batch mixed with itself."""
@@ -151,19 +172,27 @@ class Task(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch: net, smoother, loss, penalties, record."""
         target, loss, penalties = self.terms(batch)
-        bad_step = self.train_loss.add(
-            loss, len(batch), target.entropy(len(self.class_names)), target.epsilon, self.global_step, penalties
-        )
+        entropy, count = target.entropy(len(self.class_names)), len(batch)
+        weight = batch.metadata.get(WEIGHT)
+        if weight is not None and isinstance(entropy, Tensor) and entropy.ndim:
+            entropy = entropy * weight.reshape(-1, *[1] * (entropy.ndim - 1))
+        # Weights have the mean 1 over the training rows, so that an epoch's sums over its samples are weighted means.
+        bad_step = self.train_loss.add(loss, count, entropy, target.epsilon, self.global_step, penalties)
         if bad_step is not None:
             raise TrainingDiverged(bad_step, self.likely_cause())
-        self._gathered += len(batch)
-        return sum(penalties.values(), loss) / self._divisor(len(batch))
+        size = count if weight is None else weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+        self._gathered = self._gathered + size
+        return sum(penalties.values(), loss) / self._divisor(size)
 
     def terms(self, batch: Batch) -> tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]:
         """A training batch's soft target, the sum of its losses, and the sums of its penalties by name."""
         features, labels = batch.features, batch.labels
         source: dict[str, Any] = {"rows": batch.rows, "metadata": batch.metadata}
         if self.mixing is not None:
+            if WEIGHT in batch.metadata:
+                raise InvalidArgument(
+                    "mixing", type(self.mixing).__name__, "none: a mixture of weighted rows has no weight"
+                )
             features, labels = self.mixed(features, labels)
             source = {}  # a mixed sample is no row of the data
         logits = self.net(features)
@@ -171,9 +200,9 @@ class Task(LightningModule):
         target = self.smoother.target(step)
         return target, *self.losses(logits, target, step)
 
-    def _divisor(self, count: int) -> float:
+    def _divisor(self, count: float | Tensor) -> float | Tensor:
         # Lightning divides each micro-batch by their number; a fixed divisor, undone in on_before_optimizer_step,
-        # makes the step a sum over all samples by their count, however the batch is cut.
+        # makes the step a sum over all samples by their count (or the sum of their weights), however the batch is cut.
         return count if self.trainer.accumulate_grad_batches == 1 else 1.0
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -267,9 +296,14 @@ class Task(LightningModule):
         return values
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Logits ``(N, K)``, labels as they are and row numbers ``(N,)``, on the CPU."""
+        """Logits ``(N, K)``, labels as they are and row numbers ``(N,)``, on the CPU; the true posterior if known.
+
+        With ``slices`` that column ``(N,)`` too.
+        """
         logits = self.net(batch.features)
-        return {"logits": logits.cpu(), "labels": batch.labels.cpu(), "rows": batch.rows}
+        sliced = {"slices": batch.metadata[self.slices].cpu()} if self.slices in batch.metadata else {}
+        truth = {name: batch.metadata[name].cpu() for name in TRUTH if name in batch.metadata}
+        return {"logits": logits.cpu(), "labels": batch.labels.cpu(), "rows": batch.rows, **truth, **sliced}
 
     # Set-up -----------------------------------------------------------------------------------------------------------
 
@@ -283,8 +317,8 @@ class Task(LightningModule):
         }
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Move a batch, if it is not there already."""
-        return batch if batch.labels.device == device else batch.to(device)
+        """Move a batch, if it is not there already, and make features of what travels as bytes."""
+        return batch.ready(device, self.dtype)  # type: ignore[arg-type]
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler at each step where there is one."""
