@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,13 @@ def test_a_run_without_validation_is_refused(override, said):
     with pytest.raises(UserMistake) as error:
         check_config(plain(compose_config("train", ["smoothing=auto", "callbacks=none", override])))
     assert str(error.value) == said
+
+
+def test_the_pages_python_runs():
+    page = (CHECKOUT / "docs" / "auto.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    torch.manual_seed(0)
+    exec(compile(block, "docs/auto.md", "exec"), {})
 
 
 # The loop -------------------------------------------------------------------------------------------------------------

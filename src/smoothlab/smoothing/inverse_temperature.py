@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LOG_BETAS = tuple(number / 4 for number in range(-4, 5))
 SUMS = ("slope", "curvature", "squares")
 FARTHEST = -1e4  # so far below the largest logit, a class has probability 0 at every one of these betas
+SMALL = 1 << 16  # logits
 FEW_CLASSES = 128  # below, double precision costs nothing
 
 
@@ -45,16 +46,18 @@ def inverse_temperature_sums(logits: Tensor, labels: Tensor) -> dict[str, Tensor
         counted = at_label.isfinite()
         logits = logits.clamp_min_(FARTHEST)
         squared = logits.square()
+        betas = torch.tensor(LOG_BETAS, dtype=logits.dtype, device=logits.device).exp()
+        together = len(betas) if logits.numel() <= SMALL else 1  # betas at once: few calls, or little memory
         sums: dict[str, list[Tensor]] = {name: [] for name in SUMS}
-        for log_beta in LOG_BETAS:
-            probabilities = torch.softmax(logits * math.exp(log_beta), -1)
+        for some in betas.split(together):
+            probabilities = torch.softmax(logits * some[:, None, None], -1)
             mean = torch.linalg.vecdot(probabilities, logits)
             slope = (mean - at_label).where(counted, 0.0)
             variance = (torch.linalg.vecdot(probabilities, squared) - mean.square()).clamp_min(0.0)
-            sums["slope"].append(slope.sum())
-            sums["curvature"].append(variance.where(counted, 0.0).sum())
-            sums["squares"].append(slope.square().sum())
-    return {name: torch.stack(values) for name, values in sums.items()} | {"count": counted.sum()}
+            sums["slope"].append(slope.sum(-1))
+            sums["curvature"].append(variance.where(counted, 0.0).sum(-1))
+            sums["squares"].append(slope.square().sum(-1))
+    return {name: torch.cat(values) for name, values in sums.items()} | {"count": counted.sum()}
 
 
 def _at_label(logits: Tensor, labels: Tensor) -> Tensor:
