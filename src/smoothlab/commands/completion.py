@@ -22,6 +22,11 @@ def complete(words: list[str], commands: list[str]) -> int:
     program, name = parts[0], parts[1]
     if name not in commands:
         return 0
+    if name == "data":
+        from smoothlab.commands.data import completions
+
+        print(" ".join(completions(line)))
+        return 0
     # The second word is cut out by its place: its text may also stand in the program's path.
     end = line.index(name, line.index(program) + len(program)) + len(name)
     os.environ["COMP_LINE"] = program + line[end:]

@@ -27,6 +27,8 @@ def overview(commands: Mapping[str, str]) -> str:
             "  smoothlab train                                    the default experiment",
             "  smoothlab train smoothing=none seed=1              another smoothing, another seed",
             "  smoothlab train -m smoothing=none,standard seed=0,1,2   a sweep",
+            "  smoothlab data describe my.csv target=label        what is understood of your own file",
+            "  smoothlab train data=table data.path=my.csv data.target=label",
             "  smoothlab inspect smoothing=ordinal                what a strategy does, without training",
             "  smoothlab train --help                             every key with its value",
             "  smoothlab train --cfg job                          the composed config",

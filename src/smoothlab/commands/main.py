@@ -15,8 +15,10 @@ COMMANDS = {
     "evaluate": "score a run's data again with its checkpoint",
     "predict": "probabilities for the raw rows of a file",
     "inspect": "show what a smoothing strategy does, without training",
+    "data": "list and fetch public data sets, describe any data",
 }
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+WITHOUT_CONFIG = {"data"}  # commands of their own words; every other one has a config of its name
 # Options that Hydra answers itself, without a run.
 HYDRA_OPTIONS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
@@ -58,7 +60,7 @@ def _dispatch(words: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; nearest: {near[0]}" if near else ""
         raise UserMistake(f"{name}: no such command{hint}; commands: {', '.join(COMMANDS)}")
-    if HYDRA_OPTIONS & {word.split("=")[0] for word in rest}:
+    if name not in WITHOUT_CONFIG and HYDRA_OPTIONS & {word.split("=")[0] for word in rest}:
         return ask_hydra(name, rest)
     return importlib.import_module(f"smoothlab.commands.{name}").run(rest)
 

@@ -1,0 +1,244 @@
+"""`smoothlab data list | fetch <name> | describe <what>`: public sets, and what is understood of any data."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smoothlab.commands.compose import all_groups, compose_config, no_sweep, plain, quoted
+from smoothlab.errors import UserMistake
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from smoothlab.data.table.describing import Description
+
+HELP = """\
+smoothlab data: public data sets, and what is understood of any data
+
+  smoothlab data list                             the public sets, their licences, and which are here
+  smoothlab data fetch <name> ... | all           fetch sets into the cache, and check them
+  smoothlab data describe <name>                  what was understood of a set, and what looks wrong with it
+  smoothlab data describe my.csv target=label     the same of your own file; keys as of data=table
+  smoothlab data describe data=table data.path=my.csv data.target=label
+
+  SMOOTHLAB_DATA_MIRROR   a folder that has the files already; it is looked at first
+  SMOOTHLAB_DATA_CACHE    where files are kept that were fetched; else the platform's folder for caches"""
+
+# Keys of the whole config, beside those of the data, that say something about data.
+OF_THE_CONFIG = ("data", "experiment", "seed", "code")
+SHOWN = 40  # columns, and classes, that are listed
+
+
+def run(words: Sequence[str]) -> int:
+    """The command: 0 when done, a mistake in one line otherwise."""
+    if not words or words[0] in ("--help", "-h", "help"):
+        print(HELP)
+        return 0
+    verb, *rest = words
+    verbs: dict[str, Callable[[list[str]], None]] = {"list": list_sets, "fetch": fetch_sets, "describe": describe_data}
+    if verb not in verbs:
+        near = difflib.get_close_matches(verb, verbs, n=1)
+        hint = f"; nearest: {near[0]}" if near else ""
+        raise UserMistake(f"data {verb}: no such command{hint}; expected one of {', '.join(verbs)}")
+    verbs[verb](rest)
+    return 0
+
+
+def completions(line: str) -> list[str]:
+    """Words that may stand where the cursor is: commands, then names of sets."""
+    from smoothlab.data.registry import public_sets
+
+    parts = line.split()
+    done = len(parts) - (0 if line.endswith(" ") else 1)  # words before the one that is being written
+    begun = "" if line.endswith(" ") else parts[-1]
+    known = ["list", "fetch", "describe"] if done == 2 else list(public_sets()) if parts[2] != "list" else []
+    return [word for word in known if word.startswith(begun)]
+
+
+def list_sets(words: list[str]) -> None:
+    """Print the public sets by domain: what they are, under which terms, and where their files are.
+
+    Raises:
+        UserMistake: words that mean nothing.
+    """
+    from smoothlab.data.registry import public_sets
+    from smoothlab.data.registry.fetching import place_of
+
+    if words:
+        raise UserMistake(f"data list {words[0]}: takes no words")
+    table = _table("name", "what", "licence", "size", "here")
+    domains = sorted({one.domain for one in public_sets().values()})
+    for domain in domains:
+        table.add_section()
+        table.add_row(domain)
+        for one in public_sets().values():
+            if one.domain == domain:
+                licence = re.split(r" \(|;", one.licence)[0] if one.terms == "open" else one.terms
+                size = "" if one.bundled else _size(one.size)
+                table.add_row(f"  {one.name}", one.shape, licence, size, place_of(one) or "-")
+    console = _console()
+    console.print(table)
+    console.print("smoothlab data fetch <name> fetches one; training fetches what it needs", markup=False)
+
+
+def fetch_sets(words: list[str]) -> None:
+    """Fetch sets and say where they are.
+
+    Raises:
+        UserMistake: no name, an unknown one, or a file that cannot be had.
+    """
+    from smoothlab.data.registry import find_set, public_sets
+    from smoothlab.data.registry.fetching import fetch_set
+
+    if not words:
+        raise UserMistake("data fetch: expected names, or all; smoothlab data list shows them")
+    for one in list(public_sets().values()) if words == ["all"] else [find_set(word) for word in words]:
+        fetched = fetch_set(one)
+        folder = next((str(path.parent) for path in fetched.paths.values()), "with scikit-learn")
+        print(f"{one.name}: {fetched.came_from}, {folder}")
+        print(f"  licence: {one.licence}" + ("" if one.terms == "open" else f" [{one.terms}]"))
+        print(f"  cite: {one.citation}")
+        print(f"  note: {one.notes}")
+
+
+def describe_data(words: list[str]) -> None:
+    """Print what was understood of data, and what looks wrong with them.
+
+    Raises:
+        UserMistake: nothing is named, or the data cannot be used.
+    """
+    if not words:
+        raise UserMistake("data describe: expected a public set, a file, or data=...; see smoothlab data --help")
+    config = compose_config("train", no_sweep("data", overrides_of(words)))
+    _check_target(config.data)
+    values = plain(config)
+
+    from smoothlab.data import TableData, describe
+    from smoothlab.runs.build import build, call
+    from smoothlab.runs.targets import ALLOWED, add_code
+
+    allowed = (*ALLOWED, *add_code(values["code"]))
+    data = build(values["data"], "data", allowed=allowed)
+    console = _console()
+    if isinstance(data, TableData):
+        show(call(describe, "data", data), console)
+        return
+    call(data.setup, "data")
+    for note in getattr(data, "notes", []):
+        console.print(f"note: {note}", markup=False)
+    table = _table("class", "train")
+    for name, count in list(zip(data.class_names, data.class_counts, strict=True))[:SHOWN]:
+        table.add_row(str(name), f"{count:,}")
+    console.print(table)
+    _say_rest(console, len(data.class_names), "classes")
+
+
+def overrides_of(words: Sequence[str]) -> list[str]:
+    """The overrides of ``smoothlab train`` that these words mean: a set, a file, and keys with or without ``data.``."""
+    overrides = []
+    for word in words:
+        if word.startswith("-"):
+            raise UserMistake(f"{word}: no such option; see smoothlab data --help")
+        key, equals, _ = word.partition("=")
+        if not equals:
+            overrides += _named(word)
+        elif key.lstrip("+~").split(".")[0].split("/")[0] in OF_THE_CONFIG:
+            overrides.append(word)
+        else:
+            overrides.append(f"data.{word}")
+    return overrides
+
+
+def _named(word: str) -> list[str]:
+    """A word without a key: a data config, a public set, or a file."""
+    from smoothlab.data.registry import find_set
+
+    options = all_groups()["data"]
+    if word in options:
+        return [f"data={word}"]
+    if Path(word).exists() or Path(word).suffix or "/" in word:
+        return ["data=table", f"data.path={quoted(word)}"]
+    name = find_set(word).name
+    if name not in options:
+        raise UserMistake(f"{name}: no data config reads it yet; smoothlab data fetch {name} fetches its files")
+    return [f"data={name}"]
+
+
+def _check_target(data: Any) -> None:
+    """Where a table's target is not given, say which columns there are.
+
+    Raises:
+        UserMistake: it is not given.
+    """
+    from omegaconf import OmegaConf
+
+    if not (OmegaConf.is_missing(data, "target") and isinstance(data.get("path"), str)):
+        return
+    from smoothlab.data import read_table
+
+    keys = ("separator", "encoding", "decimal", "header", "names", "missing_words")
+    reading: Any = OmegaConf.to_container(data)
+    frame = read_table(data.path, key="data.path", **{key: reading[key] for key in keys})
+    shown = ", ".join(map(str, frame.columns[:SHOWN])) + (", ..." if len(frame.columns) > SHOWN else "")
+    raise UserMistake(f"data.target: missing; give it as target=<column>, one of {shown}")
+
+
+def show(found: Description, console: Console) -> None:
+    """Print what was understood of a table."""
+    console.print(
+        ", ".join(
+            [f"{len(found.columns)} columns", *(f"{rows:,} rows for {name}" for name, rows in found.splits.items())]
+        )
+    )
+    table = _table("column", "kind", "used as", "missing", "values", "example")
+    for column in found.columns[:SHOWN]:
+        role = f"{column['role']} ({column['note']})" if column.get("note") else column["role"]
+        counts = (f"{column['missing']:,}" if column["missing"] else "", f"{column['distinct']:,}")
+        table.add_row(str(column["name"]), column["kind"], role, *counts, str(column["example"]))
+    console.print(table)
+    _say_rest(console, len(found.columns), "columns")
+    table = _table("class", *found.splits)
+    for one in found.classes[:SHOWN]:
+        table.add_row(str(one["name"]), *(f"{one[split]:,}" for split in found.splits))
+    console.print(table)
+    _say_rest(console, len(found.classes), "classes")
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False)
+    for warning in found.warnings:
+        console.print(f"warning: {warning}", markup=False)
+    if not found.warnings:
+        console.print("nothing looks wrong")
+
+
+def _say_rest(console: Console, count: int, what: str) -> None:
+    if count > SHOWN:
+        console.print(f"and {count - SHOWN} more {what}")
+
+
+def _table(*heads: str) -> Table:
+    """An empty table; numbers stand to the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    numbers = ("size", "missing", "values", "train", "val", "test")
+    for head in heads:
+        right, whole = head in numbers, head in (*numbers, "name", "kind", "here", "licence")
+        table.add_column(Text(head), justify="right" if right else "left", no_wrap=whole, overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
