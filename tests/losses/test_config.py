@@ -22,9 +22,9 @@ OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CHECKOUT /
 NET = "{_target_: smoothlab.nets.MLP, in_features: 12, num_classes: 2, hidden: [4]}"
 # What an option needs to be told; it stands in the YAML as a mandatory key.
 NEEDED: dict[tuple[str, str], list[str]] = {
-    ("loss", "hierarchical"): ["loss.tree={tumour: [benign, malignant]}"],
     ("loss", "self_distillation"): [f"loss.net={NET}", "loss.checkpoint=teacher.ckpt"],
 }
+TOLD = NEEDED | {("loss", "hierarchical"): ["loss.tree={tumour: [benign, malignant]}"]}
 INFO = ClassInfo(["benign", "malignant"], [357, 212], 569)
 
 
@@ -37,7 +37,7 @@ def teacher(tmp_path, monkeypatch):
 
 
 def composed(group, option, *more):
-    return plain(compose_config("train", [f"{group}={option}", *NEEDED.get((group, option), []), *more]))
+    return plain(compose_config("train", [f"{group}={option}", *TOLD.get((group, option), []), *more]))
 
 
 class Flat(torch.nn.Module):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from smoothing_options import MULTILABEL, NEEDED, SHAPES
+from smoothing_options import MULTILABEL, NEEDED, SHAPES, TOLD
 
 from smoothlab import Smoother
 from smoothlab.commands.compose import compose_config, plain
@@ -33,7 +33,7 @@ def override_of(option: str) -> str:
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option not in MULTILABEL])
 def test_each_option_makes_a_smoother_that_makes_targets(option):
-    smoother = smoother_of([override_of(option), *NEEDED.get(option, [])])
+    smoother = smoother_of([override_of(option), *TOLD.get(option, [])])
     smoother.bind(ClassInfo(["benign", "malignant"], [357, 212], num_rows=4))
     logits = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
     metadata = {"agreement": torch.tensor([0.5, 1.0, 0.8, 0.6])}

@@ -133,3 +133,18 @@ def test_classes_that_do_not_fit_the_tree_are_refused(names):
 def test_arguments_outside_their_range_are_refused(make, message):
     with pytest.raises(InvalidArgument, match=message):
         make()
+
+
+def test_without_a_tree_of_its_own_it_takes_that_of_the_data():
+    tree = ClassTree.from_nested({"tumour": ["benign", "malignant"], "none": None})
+    names = ["malignant", "none", "benign"]
+    prior = Tree(None, 2.0)
+    prior.bind(ClassInfo(names, [1, 1, 1], tree=tree))
+    expected = Tree(tree, 2.0, names)
+    step = Step(torch.tensor([0]))
+    assert_close(prior(step).matrix, expected(step).matrix)
+
+
+def test_without_any_tree_it_says_so():
+    with pytest.raises(InvalidArgument, match="the data have no tree of their own"):
+        Tree(None, 2.0).bind(ClassInfo(["a", "b"], [1, 1]))

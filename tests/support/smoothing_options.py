@@ -11,7 +11,6 @@ NEEDED: dict[str, list[str]] = {
     "smoothing/prior/vector": ["smoothing.prior.weights=[3,1]"],
     "smoothing/prior/similarity": ["smoothing.prior.matrix=[[1,0.2],[0.2,1]]"],
     "smoothing/prior/embeddings": ["smoothing.prior.embeddings=[[1,0.2],[0.3,1]]"],
-    "smoothing/prior/tree": ["smoothing.prior.tree=[benign,malignant]"],
     "smoothing/strength/by_class": ["smoothing.strength.epsilon=[0.1,0.02]"],
     "smoothing/strength/column": ["smoothing.strength.column=agreement"],
     "smoothing/strength/rules": ["smoothing.strength.rules=[{when:{column:agreement,below:0.7},epsilon:0.2}]"],
@@ -20,6 +19,10 @@ NEEDED: dict[str, list[str]] = {
     "smoothing/strength/teacher": ["smoothing.strength.net.path=a/run"],
     "smoothing/teacher": ["smoothing.prior.net.path=a/run"],
 }
+
+# What they are told in tests: a tree too, which data may have.
+TREE = ["smoothing.prior.tree=[benign,malignant]"]
+TOLD = NEEDED | {"smoothing/prior/tree": TREE, "smoothing/hierarchical": TREE}
 
 # Of labels, where they are no plain batch.
 SHAPES = {"smoothing/prior/neighbours": (2, 2), "smoothing/prior/spatial": (1, 2, 2)}

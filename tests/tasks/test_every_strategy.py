@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from smoothing_options import MULTILABEL, NEEDED, SHAPES
+from smoothing_options import MULTILABEL, SHAPES, TOLD
 
 from smoothlab.classes import ClassInfo
 from smoothlab.commands.compose import compose_config, plain
@@ -27,7 +27,7 @@ INFO = ClassInfo(["benign", "malignant"], [5, 3], num_rows=8, num_samples=8)
 
 def node(group: str, option: str) -> dict:
     name = f"smoothing/{group}"
-    words = [f"{name}={option}", *NEEDED.get(f"{name}/{option}", [])]
+    words = [f"{name}={option}", *TOLD.get(f"{name}/{option}", [])]
     return without_teachers(plain(compose_config("train", words))["smoothing"])[group]
 
 
@@ -103,6 +103,6 @@ def test_a_prior_of_another_shape_of_labels_says_so(nodes, option):
 )
 def test_pairs_compose_from_the_command_line(strength, prior):
     words = [f"smoothing/strength={strength}", f"smoothing/prior={prior}"]
-    words += [word for key in (f"strength/{strength}", f"prior/{prior}") for word in NEEDED.get(f"smoothing/{key}", [])]
+    words += [word for key in (f"strength/{strength}", f"prior/{prior}") for word in TOLD.get(f"smoothing/{key}", [])]
     config = plain(compose_config("train", words))["smoothing"]
     train_a_step("labels", config["strength"], config["prior"])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from smoothlab.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from smoothlab.classes.tree import ClassTree
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,7 @@ class ClassInfo:
         num_rows: the row numbers of training samples are below it; 0 where they are not known.
         num_samples: training samples, over all ranks; 0 where they are not known. With one label a sample they are the
             sum of the counts.
+        tree: of the classes, where the data have one, for those that are not given another.
         encoder: state of the encoder that makes the features, for those that ask another net; None where not known.
 
     Raises:
@@ -30,11 +34,24 @@ class ClassInfo:
     num_rows: int = 0
     num_samples: int = 0
     encoder: Mapping[str, Any] | None = None
+    tree: ClassTree | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_counts) != len(self.class_names):
             expected = f"{len(self.class_names)} numbers, one for each class name"
             raise InvalidArgument("class_counts", self.class_counts, expected)
+
+
+def tree_of(tree: ClassTree | None, info: ClassInfo) -> ClassTree:
+    """A tree that was given, or else that of the data.
+
+    Raises:
+        InvalidArgument: there is neither.
+    """
+    tree = info.tree if tree is None else tree
+    if tree is None:
+        raise InvalidArgument("tree", None, "nested names or a file of them: the data have no tree of their own")
+    return tree
 
 
 @runtime_checkable

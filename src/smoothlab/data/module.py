@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
+from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
 from smoothlab.data.loader import MemoryLoader
 from smoothlab.errors import InvalidArgument
@@ -42,6 +43,11 @@ class DataModule(LightningDataModule, ABC):
         class_names: K names, in the order of the logits.
         encoder: of raw rows. One that is set before ``setup``, as that of a checkpoint, is used and not fitted again.
         fingerprint: hash of the data's contents, a part of a run's identity.
+        class_tree: of the classes, or None.
+        class_order: whether the classes stand in an order of theirs, such as grades.
+        label_kind: ``single``, ``ordinal``, ``votes`` or ``multilabel``; None: told from the labels, where they tell.
+        time_column: the metadata column by whose order the splits were made, or None.
+        notes: what a run's log is to say of the data, a line each.
     """
 
     def __init__(self, *, batch_size: int, eval_batch_size: int, shuffle_seed: int) -> None:
@@ -56,6 +62,11 @@ class DataModule(LightningDataModule, ABC):
         self.class_names: list[str] = []
         self.encoder: Encoder | None = None
         self.fingerprint = ""
+        self.class_tree: ClassTree | None = None
+        self.class_order = False
+        self.label_kind: str | None = None
+        self.time_column: str | None = None
+        self.notes: list[str] = []
 
     @abstractmethod
     def setup(self, stage: str | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import ClassTree
 from smoothlab.classes.tree_file import tree_from
 from smoothlab.errors import InvalidArgument
@@ -68,19 +69,21 @@ class HierarchicalCrossEntropy:
 
     def __init__(
         self,
-        tree: ClassTree | dict | list | str | Path,
+        tree: ClassTree | dict | list | str | Path | None,
         alpha: float = 0.1,
         normalized: bool = True,
         classes: Sequence[str] | None = None,
     ) -> None:
         check_number("alpha", alpha)
-        self.tree = tree_from(tree)
+        self.tree = None if tree is None else tree_from(tree)
         self.alpha = float(alpha)
         self.normalized = normalized
         self.classes = None if classes is None else list(classes)
         self.levels: list[Level] = []
-        if classes is not None:
-            self._take(self.tree.nodes(classes))
+        if classes is not None and self.tree is None:
+            raise InvalidArgument("classes", list(classes), "None, where the tree is that of the data")
+        if self.tree is not None and classes is not None:
+            self._take(self.tree, self.tree.nodes(classes))
 
     def bind(self, info: ClassInfo) -> None:
         """Take the order of the data's classes.
@@ -88,11 +91,12 @@ class HierarchicalCrossEntropy:
         Classes that were given in the constructor may be the same in another order. Where the data know their classes
         by other names altogether, the given order stays.
         """
-        self._take(self.tree.nodes_for(info.class_names, self.classes))
+        tree = self.tree = tree_of(self.tree, info)
+        self._take(tree, tree.nodes_for(info.class_names, self.classes))
 
-    def _take(self, nodes: Sequence[int]) -> None:
+    def _take(self, tree: ClassTree, nodes: Sequence[int]) -> None:
         self.num_classes = len(nodes)
-        self.levels = levels_of(self.tree, nodes)
+        self.levels = levels_of(tree, nodes)
         weights = [math.exp(-self.alpha * depth) for depth in range(len(self.levels))]
         total = sum(weight * len(level.parents) for weight, level in zip(weights, self.levels, strict=True))
         self.weights = [weight / total if self.normalized else weight for weight in weights]
@@ -133,6 +137,8 @@ class HierarchicalCrossEntropy:
         return rows
 
     def __repr__(self) -> str:
+        if self.tree is None:
+            return f"HierarchicalCrossEntropy(of the data's tree, alpha={self.alpha})"
         leaves, height = len(self.tree.leaves), self.tree.heights[0]
         return f"HierarchicalCrossEntropy({leaves} leaves, height {height}, alpha={self.alpha})"
 

@@ -16,9 +16,10 @@ from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.learner import learners_in
 from smoothlab.runs.build import build, call
 from smoothlab.runs.identity import run_identity
-from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint
+from smoothlab.runs.progress import following_progress
+from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint, resolve_target
 from smoothlab.runs.threads import check_threads
-from smoothlab.smoothing import MultilabelSmoother, Schedule
+from smoothlab.smoothing import MultilabelSmoother
 from smoothlab.smoothing.multilabel import answers_of
 from smoothlab.tracking.console import quiet_lightning
 
@@ -61,8 +62,8 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     epochs = config["trainer"].get("max_epochs")
     if epochs == 0:
         raise UserMistake("trainer.max_epochs = 0: expected at least 1, or -1 for no end")
-    if epochs == -1 and isinstance(smoother.strength, Schedule):
-        raise UserMistake("trainer.max_epochs = -1: smoothing that changes with progress needs an end; give a number")
+    if epochs == -1:
+        _check_without_end({"smoothing": smoother}, config, allowed)
     if epochs == -1 and config["scheduler"]:
         raise UserMistake("trainer.max_epochs = -1: a schedule needs an end; give a number, or scheduler=none")
     _check_validation(config["trainer"], smoother)
@@ -116,9 +117,12 @@ def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -
         UserMistake: a part is refused, or does not fit the classes.
     """
     classes = data.class_names
+    _check_label_kind(config["task"], data, allowed)
+    _check_mixing(config["mixing"], data)
     parts = {name: build(config[name], name, allowed=allowed) for name in ("smoothing", "loss", "penalty")}
     parts["mixing"] = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
-    info = ClassInfo(classes, data.class_counts, data.num_rows, getattr(data, "num_samples", 0), data.encoder.state())
+    counts = {"num_rows": data.num_rows, "num_samples": data.num_samples}
+    info = ClassInfo(classes, data.class_counts, **counts, encoder=data.encoder.state(), tree=data.class_tree)
     several = isinstance(parts["smoothing"], MultilabelSmoother)  # labels a sample: losses see questions about each
     named = {"loss": parts["loss"]} | {f"penalty.{name}": one for name, one in parts["penalty"].items()}
     for key, part in ({"smoothing": parts["smoothing"]} | named).items():
@@ -132,6 +136,8 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
     classes = data.class_names
     parts = make_parts(config, data, allowed)
     net = build(config["net"], "net", allowed=allowed, num_classes=len(classes), **data.net_arguments)
+    of_data = {"tree": data.class_tree, "ordered": data.class_order, "slices": data.time_column}
+    told = {name: value for name, value in of_data.items() if value and config["task"].get(name) is None}
     return build(
         config["task"],
         "task",
@@ -145,6 +151,7 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
         optimizer=build(config["optimizer"], "optimizer", allowed=allowed),
         scheduler=build(config["scheduler"], "scheduler", allowed=allowed) or None,
         encoder_state=data.encoder.state(),
+        **told,
     )
 
 
@@ -166,6 +173,48 @@ def _check_parts(config: Mapping[str, Any]) -> None:
     for name in ("name", "output_root"):
         if not isinstance(config.get(name), str) or not config[name].strip():
             raise UserMistake(f"{name} = {config.get(name)!r}: expected a text that is not empty")
+
+
+def _check_without_end(parts: dict[str, Any], config: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    """Refuse what changes with a progress that a run without an end does not make."""
+    for name in ("loss", "penalty"):
+        parts[name] = build(config[name], name, allowed=allowed)
+    for name, part in parts.items():
+        found = following_progress(part)
+        if found is not None:
+            what = f"{name} that changes with progress ({type(found).__name__})"
+            raise UserMistake(f"trainer.max_epochs = -1: {what} needs an end; give a number")
+
+
+def _check_label_kind(task: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> None:
+    """Refuse data with several labels a sample for a task with one, and the reverse."""
+    kind = getattr(resolve_target(task["_target_"], allowed, key="task._target_"), "kind", None)
+    several = data.label_kind and data.label_kind == "multilabel"
+    if data.label_kind is None:
+        several = _several(data.first(64).labels)
+    if kind == "classification" and several:
+        raise UserMistake("task: classification, but the data have several labels a sample; take task=multilabel")
+    if kind == "multilabel" and several is False:
+        raise UserMistake("task: multilabel, but the data have one label a sample; take task=classification")
+
+
+def _several(labels: torch.Tensor) -> bool | None:
+    """Whether there are several labels a sample; None where it may as well be votes."""
+    if labels.ndim == 1:
+        return False
+    rows = labels.double()
+    return None if bool((rows >= 0).all()) and torch.allclose(rows.sum(1), rows.new_ones(()), atol=1e-3) else True
+
+
+def _check_mixing(mixing: Mapping[str, Any], data: Any) -> None:
+    """Refuse a mean of codes: that of the second and the fourth category is not the third."""
+    if not mixing:
+        return
+    what = {"cardinalities": "category codes", "vocab_size": "token ids"}
+    for name, codes in what.items():
+        if data.net_arguments.get(name):
+            better = "data.categories=one_hot or " if name == "cardinalities" else ""
+            raise UserMistake(f"mixing: the features have {codes}, which have no mean; take {better}mixing=none")
 
 
 def _check_validation(trainer: Mapping[str, Any], smoother: Any) -> None:
@@ -197,6 +246,9 @@ def _check_limits(trainer: Mapping[str, Any], data: Any) -> None:
 def _check_output(task: Any, data: Any) -> None:
     """Try net, smoother, loss and penalties on two rows: what does not fit is found before a directory is made."""
     batch, classes = data.first(2), len(data.class_names)
+    if task.slices is not None and task.slices not in batch.metadata:
+        known = ", ".join(batch.metadata) or "none"
+        raise UserMistake(f"task.slices = {task.slices!r}: expected a metadata column of the data; they have {known}")
     task.eval()
     try:
         with torch.no_grad():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.classes.hierarchy import Hierarchy
+from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.multilabel import bound_hierarchy, checked_labels
@@ -38,7 +39,7 @@ class Flow:
 
     Args:
         tree: a :class:`Hierarchy`; or a tree, nested names, or a file of them, whose labels are then those that the
-            smoother is bound to.
+            smoother is bound to; or None: the tree of the data that it is bound to.
         beta: >= 0; larger keeps the mass nearer to the label, 0 draws all labels alike.
 
     Raises:
@@ -48,7 +49,7 @@ class Flow:
     No publication: the soft labels of Bertinetto et al., "Making Better Mistakes", CVPR 2020, for closed sets.
     """
 
-    def __init__(self, tree: Hierarchy | ClassTree | dict | list | str | Path, beta: float) -> None:
+    def __init__(self, tree: Hierarchy | ClassTree | dict | list | str | Path | None, beta: float) -> None:
         self.tree = tree
         self.beta = checked_number("beta", beta, "a number >= 0")
         if self.beta < 0:
@@ -57,7 +58,7 @@ class Flow:
         self._logs = Table(torch.zeros(0, 0))
         if isinstance(tree, Hierarchy):
             self._fill(tree)
-        elif not isinstance(tree, ClassTree | dict | list | str | Path):
+        elif not isinstance(tree, ClassTree | dict | list | str | Path | None):
             raise InvalidArgument("tree", tree, "a ClassTree, nested names, or a file of them")
 
     def _fill(self, hierarchy: Hierarchy) -> None:
@@ -79,7 +80,8 @@ class Flow:
 
     def bind(self, info: ClassInfo) -> None:
         """Take the order of the data's labels."""
-        self._fill(bound_hierarchy(self.tree, info.class_names))
+        tree = tree_of(None, info) if self.tree is None else self.tree
+        self._fill(bound_hierarchy(tree, info.class_names))
 
     def __call__(self, step: Step) -> Tensor:
         """The prior of each label of each sample, ``(N, K)``; labels that are not closed are closed here."""

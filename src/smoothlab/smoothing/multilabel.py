@@ -57,7 +57,7 @@ class MultilabelSmoother(nn.Module):
         strength: gives epsilon, such as ``Constant(0.1)``.
         prior: gives what labels go to: ``Half()``, ``Flip()``, ``Prevalence(...)``, ``Flow(...)``, or your own.
         tree: of the labels: a :class:`Hierarchy`; or a tree, nested names, or a file of them, whose labels are then
-            those that the smoother is bound to; or None: that of the prior, if it has one, or no tree.
+            those that the smoother is bound to; or None: that of the prior or of the data, if one has one.
         unclosed: a label that is present below one that is absent: ``"close"`` makes the upper one present,
             ``"refuse"`` is an error (on a GPU an assertion of the device, since nothing waits for it).
 
@@ -186,6 +186,7 @@ class MultilabelSmoother(nn.Module):
         Raises:
             InvalidArgument: a part does not fit these labels.
         """
+        self.tree = info.tree if self.tree is None else self.tree
         if self.tree is not None:
             self._hierarchy = bound_hierarchy(self.tree, info.class_names)
         if isinstance(self.prior, NeedsClasses):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import SEPARATOR, ClassTree, split_path
 from smoothlab.classes.tree_file import tree_from
 from smoothlab.errors import InvalidArgument
@@ -29,8 +30,8 @@ class Tree:
     smaller epsilon mixes it with the label.
 
     Args:
-        tree: a :class:`ClassTree`; nested names, as :meth:`ClassTree.from_nested` takes them; or a YAML or JSON file of
-            such.
+        tree: a :class:`ClassTree`; nested names, as :meth:`ClassTree.from_nested` takes them; a YAML or JSON file of
+            such; or None: the tree of the data that it is bound to.
         beta: >= 0; larger keeps the mass nearer to the label, 0 is uniform. Published: 4 to 30.
         classes: the K classes by name or path in the order of the logits, or None: those that the smoother is bound to.
 
@@ -42,14 +43,18 @@ class Tree:
     """
 
     def __init__(
-        self, tree: ClassTree | dict | list | str | Path, beta: float, classes: Sequence[str] | None = None
+        self, tree: ClassTree | dict | list | str | Path | None, beta: float, classes: Sequence[str] | None = None
     ) -> None:
-        self.tree = tree_from(tree)
+        self.tree = None if tree is None else tree_from(tree)
         self.beta = checked_number("beta", beta, "a number >= 0")
         if self.beta < 0:
             raise InvalidArgument("beta", beta, "a number >= 0")
         self.classes = None if classes is None else list(classes)
-        self._table = None if classes is None else self._table_of(self.tree.nodes(classes))
+        if classes is not None and self.tree is None:
+            raise InvalidArgument("classes", list(classes), "None, where the tree is that of the data")
+        self._table: Table | None = None
+        if self.tree is not None and classes is not None:
+            self._table = Table(soft_labels(self.tree.distances(self.tree.nodes(classes)), self.beta))
 
     @classmethod
     def from_paths(cls, paths: Iterable[str], beta: float, separator: str = SEPARATOR) -> Tree:
@@ -68,16 +73,14 @@ class Tree:
         """By pairs (child, parent)."""
         return cls(ClassTree.from_parents(pairs), beta, classes)
 
-    def _table_of(self, nodes: Sequence[int]) -> Table:
-        return Table(soft_labels(self.tree.distances(nodes), self.beta))
-
     def bind(self, info: ClassInfo) -> None:
         """Take the order of the data's classes.
 
         Classes that were given in the constructor may be the same in another order. Where the data know their classes
         by other names altogether, the given order stays.
         """
-        self._table = self._table_of(self.tree.nodes_for(info.class_names, self.classes))
+        tree = self.tree = tree_of(self.tree, info)
+        self._table = Table(soft_labels(tree.distances(tree.nodes_for(info.class_names, self.classes)), self.beta))
 
     def __call__(self, step: Step) -> PerClass:
         """The matrix of soft labels, whose row the label picks."""
@@ -87,6 +90,8 @@ class Tree:
         return self._table.per_class(step)
 
     def __repr__(self) -> str:
+        if self.tree is None:
+            return f"Tree(of the data, beta={self.beta})"
         return f"Tree({len(self.tree.leaves)} leaves, height {self.tree.heights[0]}, beta={self.beta})"
 
 
