@@ -5,7 +5,7 @@ The place of a synthetic translation (a bilingual grammar) is here too; it comes
 
 from smoothlab.data.synthetic.agriculture import Grades
 from smoothlab.data.synthetic.class_conditional import ClassConditional
-from smoothlab.data.synthetic.domain import Domain, class_tree
+from smoothlab.data.synthetic.domain import Domain
 from smoothlab.data.synthetic.encoder import SyntheticEncoder
 from smoothlab.data.synthetic.finance import Market
 from smoothlab.data.synthetic.labelling import Labelling
@@ -28,6 +28,5 @@ __all__ = [
     "SyntheticMemory",
     "SyntheticRows",
     "SyntheticStream",
-    "class_tree",
     "synthetic_data",
 ]

@@ -106,14 +106,3 @@ def softmax(logits: Numbers) -> Numbers:
     np.exp(logits, out=logits)
     logits /= logits.sum(axis=1, keepdims=True)
     return logits
-
-
-def class_tree(domain: Domain) -> ClassTree:
-    """The tree of a domain's classes, for configs: ``tree: {_target_: ..., domain: ${data.domain}}``.
-
-    Raises:
-        InvalidArgument: it has none.
-    """
-    if domain.class_tree is None:
-        raise InvalidArgument("domain", type(domain).__name__, "one with a tree, of a depth above 1")
-    return domain.class_tree

@@ -74,8 +74,8 @@ def synthetic_data(
 def _introduce(data: DataModule, rows: SyntheticRows) -> None:
     """Tell a data module about the classes."""
     data.class_names = list(rows.domain.class_names)
-    data.class_tree = rows.domain.class_tree  # type: ignore[attr-defined]
-    data.class_order = rows.domain.class_order  # type: ignore[attr-defined]
+    data.class_tree = rows.domain.class_tree
+    data.class_order = rows.domain.class_order
     data.fingerprint = rows.fingerprint
     data.encoder = data.encoder or rows.encoder
 
