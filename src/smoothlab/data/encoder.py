@@ -10,7 +10,9 @@ from smoothlab.errors import UserMistake
 # By the kind that a state names: module and class, imported when they are asked for.
 ENCODERS = {
     "synthetic": ("smoothlab.data.synthetic.encoder", "SyntheticEncoder"),
+    "image": ("smoothlab.data.images.encoder", "ImageEncoder"),
     "table": ("smoothlab.data.table.encoder", "TableEncoder"),
+    "text": ("smoothlab.data.text.encoder", "TextEncoder"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,15 @@ class Model:
         Raises:
             UserMistake: a column is missing or a cell is not a finite number.
         """
-        features = self.encoder.encode(frame, where=where)
+        dtype = next((one.dtype for one in self.net.parameters()), torch.float32)
         with torch.inference_mode():
-            dtype = next((one.dtype for one in self.net.parameters()), features.dtype)
-            return torch.cat([self.net(part.to(dtype)) for part in features.split(batch_size)])
+            return torch.cat([self.net(_as(dtype, part)) for part in self._parts(frame, batch_size, where)])
+
+    def _parts(self, frame: pd.DataFrame, batch_size: int, where: str) -> Iterable[Tensor]:
+        """Features of some rows after the other; what is large as floats is encoded so too."""
+        if hasattr(self.encoder, "encode_parts"):
+            return self.encoder.encode_parts(frame, batch_size, where=where)
+        return self.encoder.encode(frame, where=where).split(batch_size)
 
     def predict(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> pd.DataFrame:
         """What is predicted and the probability of each class, a row for each row of ``frame``, with its index.
@@ -59,6 +65,11 @@ class Model:
         table = TABLES[self.kind](self.logits(frame, batch_size=batch_size, where=where), self.class_names)
         table.index = frame.index
         return table
+
+
+def _as(dtype: torch.dtype, features: Tensor) -> Tensor:
+    """Features of the net's kind of numbers; whole numbers, such as token ids, stay what they are."""
+    return features.to(dtype) if features.is_floating_point() else features
 
 
 def load(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Model:

@@ -1,4 +1,4 @@
-"""Tables in files: text with separators, Parquet, Arrow, ARFF."""
+"""Tables in files: text with separators, JSON lines, Parquet, Arrow, ARFF."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import pandas as pd
 
 from smoothlab.data.table.archives import BINARY, open_bytes
 from smoothlab.data.table.arff import read_arff
+from smoothlab.data.table.json_lines import read_json_lines
 from smoothlab.errors import InvalidArgument, UserMistake
 
 TEXT = (".csv", ".tsv", ".txt", ".data", ".tab")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
-SUFFIXES = (*TEXT, ".arff", *BINARY)
+JSON_LINES = (".jsonl", ".ndjson")
+SUFFIXES = (*TEXT, *JSON_LINES, ".arff", *BINARY)
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MISSING_WORDS = ("?",)  # beside those of pandas; the one of UCI and of ARFF
 SNIFFED = 65_536  # characters that a separator is judged by
@@ -64,6 +66,8 @@ def read_table(
                 raise UserMistake(f"{key} = {str(path)!r}: the file is empty")
             if suffix == ".arff":
                 frame = read_arff(text, where=f"{key} = {str(path)!r}")
+            elif suffix in JSON_LINES:
+                frame = read_json_lines(text, where=f"{key} = {str(path)!r}")
             else:
                 chosen = _separator(text, separator, suffix)
                 frame = _parse(text, chosen, decimal, header, names, missing_words)
@@ -75,7 +79,7 @@ def read_table(
         raise UserMistake(f"{key} = {str(path)!r}: not readable ({_reason(error)})") from None
     if frame.empty:
         raise UserMistake(f"{key} = {str(path)!r}: the file has no rows")
-    if suffix in BINARY or suffix == ".arff":
+    if suffix not in TEXT:
         frame = _with_missing(_renamed(frame, names), missing_words)
     return frame
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.table.kinds import listed
 from smoothlab.errors import InvalidArgument, UserMistake
 
 SplitKind = Literal["random", "group", "time", "column", "fold"]
@@ -45,12 +46,10 @@ def random_split(labels: np.ndarray, class_names: Sequence[str], fractions: Sequ
     Raises:
         UserMistake: a class has fewer than three rows, so that it cannot stand in every split.
     """
-    from sklearn.model_selection import train_test_split
-
-    _check_counts(labels, class_names, 3, "train, val and test need at least one each")
+    _check_counts(labels, class_names, 3, "train, val and test need at least one each", empty_is_fine=True)
     _, val, test = fractions
-    rest, test_rows = train_test_split(np.arange(len(labels)), test_size=test, stratify=labels, random_state=seed)
-    train_rows, val_rows = train_test_split(rest, test_size=val / (1 - test), stratify=labels[rest], random_state=seed)
+    rest, test_rows = _cut(np.arange(len(labels)), labels, test, fractions, seed)
+    train_rows, val_rows = _cut(rest, labels, val / (1 - test), fractions, seed)
     return _sorted({"train": train_rows, "val": val_rows, "test": test_rows})
 
 
@@ -63,14 +62,12 @@ def val_of(
     groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows for validation out of training rows, ``val / (train + val)`` of them; groups stay together."""
-    from sklearn.model_selection import train_test_split
-
     share = fractions[1] / (fractions[0] + fractions[1])
     if groups is not None:
         parts = _share_groups(groups[train], labels[train], (1 - share, share), seed)
         return train[parts[0]], train[parts[1]]
     _check_counts(labels[train], class_names, 2, "train and val need at least one each", empty_is_fine=True)
-    kept, val = train_test_split(train, test_size=share, stratify=labels[train], random_state=seed)
+    kept, val = _cut(train, labels, share, fractions, seed)
     return np.sort(kept), np.sort(val)
 
 
@@ -105,7 +102,7 @@ def fold_split(
         raise InvalidArgument("fold", fold, f"an integer in [0, {folds - 1}], of data.folds = {folds}")
     everything = np.arange(len(labels))
     if groups is None:
-        _check_counts(labels, class_names, folds, f"fewer than data.folds = {folds}")
+        _check_counts(labels, class_names, folds, f"fewer than data.folds = {folds}", empty_is_fine=True)
         kfold = StratifiedKFold(folds, shuffle=True, random_state=seed)
         train, test = list(kfold.split(everything, labels))[fold]
     else:
@@ -264,10 +261,27 @@ def _check_counts(
     if empty_is_fine:
         counts[counts == 0] = np.inf
     if len(class_names) < 2:
-        raise UserMistake(f"data.target: expected at least two classes, got {list(class_names)}")
+        raise UserMistake(f"data.target: expected at least two classes, got {listed(class_names)}")
     smallest = int(counts.argmin())
     if counts[smallest] < least:
         raise UserMistake(f"data.target: class {class_names[smallest]!r} has {int(counts[smallest])} row(s); {why}")
+
+
+def _cut(
+    rows: np.ndarray, labels: np.ndarray, share: float, fractions: Sequence[float], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in two parts with the same shares of the classes; the second has ``share`` of them."""
+    from sklearn.model_selection import train_test_split
+
+    try:
+        first, second = train_test_split(rows, test_size=share, stratify=labels[rows], random_state=seed)
+    except ValueError:  # a part would have fewer rows than there are classes
+        classes = len(np.unique(labels[rows]))
+        raise UserMistake(
+            f"data: {len(labels)} rows are too few for {classes} classes in splits of data.fractions = "
+            f"{list(fractions)}"
+        ) from None
+    return first, second
 
 
 def _sorted(rows: Rows) -> Rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ import torch
 
 from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
-from smoothlab.data.module import MemoryData, check_seed
+from smoothlab.data.module import Encoder, MemoryData, check_seed
 from smoothlab.data.table.dates import date_format, days
 from smoothlab.data.table.encoder import Categories, TableEncoder
-from smoothlab.data.table.kinds import Column, as_words, check_columns, understand
+from smoothlab.data.table.hashing import fingerprint, row_hashes
+from smoothlab.data.table.kinds import Column, check_columns, understand
 from smoothlab.data.table.labels import LabelKind, Labels, read_labels
 from smoothlab.data.table.noise import NoiseKind, noisy
 from smoothlab.data.table.numeric import read_numbers
@@ -38,6 +38,7 @@ from smoothlab.data.table.splits import (
 from smoothlab.data.table.texts import TextEncoding
 from smoothlab.data.table.trees import class_tree, tree_of_nodes
 from smoothlab.data.table.weights import class_weights, row_weights, weights_of_rows
+from smoothlab.data.table.words import as_words, text_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
 
@@ -65,7 +66,6 @@ class TableData(MemoryData):
 
     Attributes:
         columns: what each column is and what it is used as, in the table's order.
-        notes: what was left out or guessed, a line each.
         class_tree: of the classes, or None.
         class_order: whether the classes are in their ordinal order.
         metadata_categories: the words that the codes of a metadata column stand for, by column.
@@ -136,7 +136,7 @@ class TableData(MemoryData):
             "missing_words": missing_words,
         }
         self.target = target
-        self.label_kind = _one_of("labels", labels, LabelKind)
+        self.label_kind: LabelKind = _one_of("labels", labels, LabelKind)
         self.label_separator = label_separator
         self.classes = classes
         self.order = order
@@ -178,9 +178,9 @@ class TableData(MemoryData):
             raise InvalidArgument("split_column", self.split_column, "null with split=random; say split=group or time")
         self.split_seed = split_seed
         self.columns: list[Column] = []
-        self.notes: list[str] = []
         self.class_tree: ClassTree | None = None
         self.class_order = self.label_kind == "ordinal"
+        self.time_column = self.split_column if self.split_by == "time" else None
         self.metadata_categories: dict[str, list[str]] = {}
 
     def read(self) -> dict[str, Batch]:
@@ -191,20 +191,28 @@ class TableData(MemoryData):
         """
         table = self.understand()
         frame, labels, rows = table.frame, table.labels, table.rows
-        features = [one.name for one in self.columns if one.role == "feature"]
-        kinds = {one.name: one.kind for one in self.columns}
         if self.encoder is None:
-            self.encoder = TableEncoder.fit(
-                frame[features].iloc[rows["train"]],
-                {name: kinds[name] for name in features},
-                may_be_missing=[one.name for one in self.columns if one.missing],
-                **self.encoding,
-            )
-        encoded = self.encoder.encode(frame, where="data")
-        values = self._with_noise(labels, rows, encoded.numpy())
+            self.encoder = self.make_encoder(frame.iloc[rows["train"]])
+        encoded = self.encode(frame)
+        values = self._with_noise(labels, rows, encoded)
         metadata = self._metadata(frame, labels, rows)
         everything = Batch(encoded, torch.from_numpy(values), torch.from_numpy(table.numbers), metadata)
         return {split: everything.take(torch.from_numpy(index)) for split, index in rows.items()}
+
+    def make_encoder(self, train: pd.DataFrame) -> Encoder:
+        """An encoder of the columns that are features, fitted to training rows."""
+        kinds = {one.name: one.kind for one in self.columns if one.role == "feature"}
+        may_be_missing = [one.name for one in self.columns if one.missing]
+        return TableEncoder.fit(train[list(kinds)], kinds, may_be_missing=may_be_missing, **self.encoding)
+
+    def encode(self, frame: pd.DataFrame) -> torch.Tensor:
+        """Features of the rows."""
+        assert self.encoder is not None
+        return self.encoder.encode(frame, where="data")
+
+    def noise_features(self, features: torch.Tensor) -> np.ndarray:
+        """What the noise of a row depends on with ``noise=instance``, ``(N, F)``."""
+        return features.numpy()
 
     def understand(self) -> Understood:
         """Everything but the features: the rows that have a label, their labels and their splits.
@@ -244,7 +252,7 @@ class TableData(MemoryData):
     def _without_twins(
         self, frame: pd.DataFrame, splits: np.ndarray | None, numbers: np.ndarray
     ) -> tuple[pd.DataFrame, np.ndarray | None, np.ndarray]:
-        twins = frame.duplicated().to_numpy()
+        twins = pd.Series(row_hashes(frame)).duplicated().to_numpy()
         if twins.any():
             self.notes.append(f"{int(twins.sum())} rows that are equal to another one are left out")
         kept = np.flatnonzero(~twins)
@@ -304,14 +312,15 @@ class TableData(MemoryData):
             return group_split(groups, even, self.fractions, self.split_seed)
         return random_split(even, names, self.fractions, self.split_seed)
 
-    def _with_noise(self, labels: Labels, rows: Rows, features: np.ndarray) -> np.ndarray:
+    def _with_noise(self, labels: Labels, rows: Rows, features: torch.Tensor) -> np.ndarray:
         if self.noise == "none" or not self.noise_rate:
             return labels.values
         if labels.values.ndim != 1:
             raise InvalidArgument("noise", self.noise, f"none with labels={self.label_kind}")
         values, train = labels.values.copy(), rows["train"]
         before = values[train]
-        values[train] = noisy(before, len(labels.names), self.noise, self.noise_rate, self.split_seed, features[train])
+        seen = self.noise_features(features[torch.from_numpy(train)]) if self.noise == "instance" else None
+        values[train] = noisy(before, len(labels.names), self.noise, self.noise_rate, self.split_seed, seen)
         changed = int((values[train] != before).sum())
         self.notes.append(f"{self.noise} noise: {changed} of {len(train)} training labels are wrong on purpose")
         return values
@@ -373,11 +382,11 @@ class TableData(MemoryData):
         weights = self._weights(frame, labels, rows)
         if weights is not None:
             made["sample_weight"] = weights
-        return {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in made.items()}
+        return {name: torch.from_numpy(np.array(column)) for name, column in made.items()}  # a copy that may be written
 
     def _metadata_column(self, cells: pd.Series, column: Column) -> np.ndarray:
         if column.kind == "date":
-            return days(cells, date_format(cells.dropna().astype(str)))
+            return days(cells, date_format(text_of(cells.dropna())))
         if column.kind in ("numeric", "boolean", "constant") and not _is_words(cells):
             return read_numbers(cells, column.name, where="data", may_be_missing=True).astype(np.float32)
         words = as_words(cells)
@@ -404,19 +413,6 @@ class TableData(MemoryData):
         return (weights / weights[rows["train"]].mean()).astype(np.float32)
 
 
-def fingerprint(frame: pd.DataFrame) -> str:
-    """A hash of a table's content: 64 hexadecimal digits."""
-    found = hashlib.sha256("\0".join(map(str, frame.columns)).encode())
-    for name in frame.columns:
-        column = frame[name]
-        try:
-            hashes = pd.util.hash_pandas_object(column, index=False)
-        except TypeError:  # cells that have no hash, such as lists, or of several types
-            hashes = pd.util.hash_pandas_object(column.map(repr), index=False)
-        found.update(hashes.to_numpy().tobytes())
-    return found.hexdigest()
-
-
 def _rows(frame: pd.DataFrame, index: np.ndarray) -> pd.DataFrame:
     attrs = frame.attrs
     taken = frame if len(index) == len(frame) else frame.iloc[index].reset_index(drop=True)
@@ -434,18 +430,19 @@ def _stratum(values: np.ndarray) -> np.ndarray:
         rarest = np.where(present, counts, len(values) + 1)
         stratum = np.where(present.any(axis=1), rarest.argmin(axis=1), values.shape[1])
         sizes = np.bincount(stratum, minlength=values.shape[1] + 1)
-        return np.where(sizes[stratum] < 10, 0, 1 + stratum)  # too small to be shared out
+        stratum = np.where(sizes[stratum] < 10, sizes.argmax(), stratum)  # too small to be shared out
+        return np.unique(stratum, return_inverse=True)[1]
     return values.argmax(axis=1)
 
 
 def _strata(stratum: np.ndarray) -> list[str]:
-    return [f"label {place}" for place in range(int(stratum.max()) + 1)]
+    return [f"label {place}" for place in range(max(2, int(stratum.max()) + 1))]
 
 
 def _times(cells: pd.Series) -> np.ndarray:
     """A column of dates or numbers as numbers ``(N,)``; an empty cell is a UserMistake."""
     numeric = pd.api.types.is_numeric_dtype(cells)
-    style = None if numeric else date_format(cells.dropna().astype(str))
+    style = None if numeric else date_format(text_of(cells.dropna()))
     dated = style is not None or pd.api.types.is_datetime64_any_dtype(cells)
     times = days(cells, style) if dated else read_numbers(cells, str(cells.name), where="data.split_column")
     if np.isnan(times).any():
@@ -464,7 +461,7 @@ def _plain(name: str, cells: pd.Series) -> Column:
 def _is_words(cells: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(cells) or pd.api.types.is_bool_dtype(cells):
         return False
-    present = cells.dropna().astype(str).str.strip()
+    present = text_of(cells.dropna()).str.strip()
     return bool(pd.to_numeric(present, errors="coerce").isna().any()) and not set(present.str.lower()) <= {
         "true",
         "false",

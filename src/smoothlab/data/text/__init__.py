@@ -1,0 +1,7 @@
+"""Texts as samples: read, cut into subwords, padded."""
+
+from smoothlab.data.text.encoder import TextEncoder
+from smoothlab.data.text.loader import TextLoader
+from smoothlab.data.text.text import TextData
+
+__all__ = ["TextData", "TextEncoder", "TextLoader"]

@@ -1,0 +1,113 @@
+"""A small transformer encoder that classifies texts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from smoothlab.errors import InvalidArgument
+
+
+class TextTransformer(nn.Module):
+    """Token and position vectors, blocks of attention and two linear layers, then a linear layer on the tokens' mean.
+
+    Args:
+        vocab_size: tokens, the ids ``(N, T)`` are below it.
+        num_classes: width of the output, the logits ``(N, num_classes)``.
+        padding_index: the id that is no token: nothing attends to it, and it is not in the mean.
+        max_length: T at most.
+        width: of a token's vector, a multiple of ``heads``.
+        blocks: how many, at least 1.
+        heads: of an attention, at least 1.
+        hidden: width between the two linear layers of a block, at least 1.
+        dropout: share of the vectors, the attention and the hidden units that a training step drops, in [0, 1).
+
+    Raises:
+        InvalidArgument: for arguments outside their range.
+
+    Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017; the normalisation before each part, as in Xiong
+    et al., "On Layer Normalization in the Transformer Architecture", ICML 2020.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        num_classes: int,
+        *,
+        padding_index: int,
+        max_length: int,
+        width: int,
+        blocks: int = 1,
+        heads: int = 4,
+        hidden: int = 128,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        for name, value in (("blocks", blocks), ("heads", heads), ("hidden", hidden)):
+            if value < 1:
+                raise InvalidArgument(name, value, "an integer of at least 1")
+        if width < 1 or width % heads:
+            raise InvalidArgument("width", width, f"a multiple of heads = {heads}, at least {heads}")
+        if not 0 <= dropout < 1:
+            raise InvalidArgument("dropout", dropout, "a number in [0, 1)")
+        self.padding_index = padding_index
+        self.tokens = nn.Embedding(vocab_size, width, padding_idx=padding_index)
+        self.positions = nn.Parameter(torch.randn(max_length, width) * 0.02)
+        nn.init.normal_(self.tokens.weight, std=0.02)
+        with torch.no_grad():
+            self.tokens.weight[padding_index].zero_()
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads, hidden, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits ``(N, num_classes)`` for token ids ``(N, T)``, T at most ``max_length``."""
+        is_token = ids != self.padding_index
+        seen = is_token[:, None, None, :].clone()
+        seen[..., 0] = True  # a text without any token attends to something, and its mean below is 0
+        vectors = self.dropout(self.tokens(ids) + self.positions[: ids.shape[1]])
+        for block in self.blocks:
+            vectors = block(vectors, seen)
+        share = is_token / is_token.sum(1, keepdim=True).clamp_min(1)  # (N, T)
+        mean = torch.einsum("nt,ntw->nw", share.to(vectors.dtype), self.norm(vectors))
+        return self.head(self.dropout(mean))
+
+
+class Block(nn.Module):
+    """Attention, then two linear layers with a GELU, each added to what came in.
+
+    Args:
+        width: of a vector.
+        heads: of the attention.
+        hidden: between the two linear layers.
+        dropout: share that a training step drops.
+    """
+
+    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.attention_norm = nn.LayerNorm(width)
+        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.attended = nn.Linear(width, width)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, width),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, vectors: Tensor, seen: Tensor) -> Tensor:
+        """Vectors ``(N, T, W)``; attention goes where ``seen`` ``(N, 1, 1, T)`` is true."""
+        count, length, width = vectors.shape
+        parts = self.queries_keys_values(self.attention_norm(vectors)).view(count, length, 3, self.heads, -1)
+        queries, keys, values = parts.permute(2, 0, 3, 1, 4)  # (N, heads, T, W / heads) each
+        dropped = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=seen, dropout_p=dropped)
+        attended = self.attended(mixed.transpose(1, 2).reshape(count, length, width))
+        vectors = vectors + functional.dropout(attended, self.dropout, self.training)
+        return vectors + self.feed_forward(vectors)
