@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.kinds import as_word, as_words
+from smoothlab.data.table.words import as_word, as_words
 
 OTHER = "(other)"
 MISSING = "(missing)"
@@ -58,12 +58,14 @@ class CategoricalColumn:
 
     def codes(self, cells: pd.Series) -> np.ndarray:
         """Codes ``(N,)``, int64."""
+        places, values = pd.factorize(cells)
+        return self.codes_of(values)[places]
+
+    def codes_of(self, values: Iterable[object]) -> np.ndarray:
+        """Codes of different values, and after them the code of a missing one: the one at the place -1."""
         first = 2 if self.missing else 1
         code_of = {word: code for code, word in enumerate(self.words, first)}
-        places, values = pd.factorize(cells)
-        found = [code_of.get(as_word(value), 0) for value in values]
-        codes = np.array([*found, 1 if self.missing else 0], dtype=np.int64)
-        return codes[places]  # a missing value has the place -1, the last
+        return np.array([*(code_of.get(as_word(value), 0) for value in values), int(self.missing)], dtype=np.int64)
 
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, categories)``, float32, a 1 in each row."""

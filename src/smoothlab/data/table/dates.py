@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.numeric import NumericColumn
+from smoothlab.data.table.words import text_of
 from smoothlab.errors import UserMistake
 
 ISO = "ISO8601"
@@ -29,6 +30,7 @@ LOOKS_LIKE_A_DATE = "|".join(
         r"\s*[A-Za-z]{3,9} \d{1,2}, \d{4}\s*",
     )
 )
+DIGITS = "%Y%m%d"  # looks like a number, so that it is tried only where a column is said to be a date
 TRIED = 200  # cells that are looked at before a whole column is parsed
 PARTS = ("year", "month", "weekday", "day", "hour")
 DAY = pd.Timedelta(days=1)
@@ -49,8 +51,7 @@ def date_format(words: pd.Series) -> str | None:
 def parse(cells: pd.Series, style: str | None) -> pd.Series:
     """A column as times without a zone, NaT where a cell is empty or no such date."""
     if not pd.api.types.is_datetime64_any_dtype(cells):
-        missing = cells.isna()
-        text = cells.astype(object).where(~missing, None)
+        text = text_of(cells)
         cells = pd.to_datetime(text, format=style or ISO, errors="coerce", utc=style in (None, ISO))
     if getattr(cells.dt, "tz", None) is not None:
         cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
@@ -85,8 +86,9 @@ class DateColumn:
         """
         style = None
         if not pd.api.types.is_datetime64_any_dtype(cells):
-            style = date_format(cells.dropna().astype(str))
-            if style is None and cells.notna().any():
+            words = text_of(cells.dropna())
+            style = date_format(words) or (DIGITS if parse(words, DIGITS).notna().all() else None)
+            if style is None and len(words):
                 raise UserMistake(f"training data: column {column!r}: no dates of one format, such as 2024-01-31")
         times = parse(cells, style)
         numbers = date_parts(times)

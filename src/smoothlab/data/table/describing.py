@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.kinds import Column, as_words
+from smoothlab.data.table.hashing import row_hashes
+from smoothlab.data.table.kinds import Column
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import Rows
+from smoothlab.data.table.words import as_words
 
 if TYPE_CHECKING:
     from smoothlab.data.table.table import TableData, Understood
@@ -125,7 +127,7 @@ def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> floa
 
 def _twins(table: Understood, columns: list[Column]) -> list[str]:
     features = [column.name for column in columns if column.role == "feature"]
-    hashes = pd.util.hash_pandas_object(table.frame[features].astype(object).map(_cell), index=False).to_numpy()
+    hashes = row_hashes(table.frame[features])
     found = []
     train = set(hashes[table.rows["train"]].tolist())
     for split in ("val", "test"):
@@ -166,10 +168,6 @@ def _columns(data: TableData, columns: list[Column], rows: int) -> list[str]:
                 f"data.split=time data.split_column={column.name!r} tells how good it is there"
             )
     return found
-
-
-def _cell(value: object) -> str:
-    return "" if value is None or value != value else str(value)
 
 
 def _plain(count: float) -> int | float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.dates import date_format
+from smoothlab.data.table.words import as_word, text_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
 KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
@@ -79,9 +80,8 @@ def check_columns(key: str, names: Any, frame: pd.DataFrame) -> None:
     for name in names:
         if name not in frame.columns:
             near = difflib.get_close_matches(str(name), list(map(str, frame.columns)), n=1)
-            hint = f"; nearest: {near[0]}" if near else ""
-            shown = ", ".join(map(str, frame.columns[:8])) + (", ..." if len(frame.columns) > 8 else "")
-            raise UserMistake(f"data.{key} = {name!r}: no such column; the table has {shown}{hint}")
+            hint = f"; nearest: {listed(near)}" if near else ""
+            raise UserMistake(f"data.{key} = {name!r}: no such column; the table has {listed(frame.columns)}{hint}")
 
 
 def _understand(name: str, cells: pd.Series, given: str | None) -> Column:
@@ -115,7 +115,7 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tu
         return _guess_number(name, cells, present, distinct)
     if pd.api.types.is_timedelta64_dtype(cells) or pd.api.types.is_complex_dtype(cells):
         raise UserMistake(f"data: column {name!r} holds {cells.dtype} values; turn them into numbers, or data.drop it")
-    words = present.astype(str)
+    words = text_of(present)
     numbers = pd.to_numeric(words.str.strip(), errors="coerce")
     readable = int(numbers.notna().sum())
     if readable == count:
@@ -173,24 +173,12 @@ def _distinct(name: str, present: pd.Series) -> int:
         raise UserMistake(f"data: column {name!r} holds values of the kind {kind}; name it in data.drop") from None
 
 
+def listed(names: Iterable[Any], most: int = 8) -> str:
+    """Some names in a line, for an error."""
+    names = list(names)
+    return ", ".join(map(_short, names[:most])) + (", ..." if len(names) > most else "")
+
+
 def _short(value: object, length: int = 40) -> str:
     text = " ".join(as_word(value).split())
     return text if len(text) <= length else text[: length - 3] + "..."
-
-
-def as_word(value: object) -> str:
-    """A value as a category's name: whole numbers without a fraction, so that 3, 3.0 and "3" are one category."""
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value))
-    if isinstance(value, float | np.floating) and float(value).is_integer() and abs(float(value)) < 1e15:
-        return str(int(value))
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    return str(value).strip()
-
-
-def as_words(cells: pd.Series) -> np.ndarray:
-    """A column as category names ``(N,)`` of objects; None where it is empty."""
-    codes, values = pd.factorize(cells)  # a name is made once for each different value
-    names = np.array([as_word(value) for value in values] + [None], dtype=object)
-    return names[codes]

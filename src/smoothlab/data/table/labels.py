@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.kinds import as_words, check_columns
+from smoothlab.data.table.kinds import check_columns, listed
+from smoothlab.data.table.words import as_words
 from smoothlab.errors import InvalidArgument, UserMistake
 
 LabelKind = Literal["single", "ordinal", "votes", "multilabel"]
@@ -127,7 +128,7 @@ def _one_class(
     if kind == "ordinal":
         names = _ordered(names, order)
     if len(names) < 2:
-        raise UserMistake(f"data.target = {cells.name!r}: expected at least two classes, got {names}")
+        raise UserMistake(f"data.target = {cells.name!r}: expected at least two classes, got {listed(names)}")
     index = {name: place for place, name in enumerate(names)}
     return Labels(names, np.array([index[word] for word in words], dtype=np.int64), kept, notes=notes)
 
@@ -135,13 +136,13 @@ def _one_class(
 def _ordered(names: list[str], order: Sequence[str] | None) -> list[str]:
     if order is None:
         if not all(map(_is_number, names)):
-            raise InvalidArgument("order", None, f"a list of the classes from lowest to highest: {', '.join(names)}")
+            raise InvalidArgument("order", None, f"a list of the classes from lowest to highest: {listed(names)}")
         return sorted(names, key=float)
     given = list(map(str, order))
     lost, extra = [name for name in names if name not in given], [name for name in given if name not in names]
     if lost or extra or len(set(given)) < len(given):
         what = f"it lacks {lost[0]!r}" if lost else f"{extra[0]!r} is no class" if extra else "a class is there twice"
-        raise InvalidArgument("order", given, f"the classes {', '.join(names)}, each once ({what})")
+        raise InvalidArgument("order", given, f"the classes {listed(names)}, each once ({what})")
     return given
 
 
@@ -159,7 +160,7 @@ def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str]) -> 
     if len(names) < 2:
         raise UserMistake(
             f"data.target = {cells.name!r}: expected at least two labels with data.label_separator = {separator!r}, "
-            f"got {names}"
+            f"got {listed(names)}"
         )
     place = {name: index for index, name in enumerate(ordered)}
     values = np.zeros((len(sets), len(names)), dtype=np.float32)
@@ -213,8 +214,7 @@ def _check_classes(
 ) -> None:
     unknown = [word for word in renamed if word not in found]
     if unknown:
-        shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
-        raise InvalidArgument("classes", unknown[0], f"what the target holds: {shown}")
+        raise InvalidArgument("classes", unknown[0], f"what the target holds: {listed(found)}")
     if not merging and len(set(names)) < len(names):
         raise InvalidArgument("classes", list(names), "each name once")
 

@@ -9,7 +9,8 @@ import pandas as pd
 from smoothlab.classes import ClassTree
 from smoothlab.classes.tree import split_path
 from smoothlab.classes.tree_file import tree_from
-from smoothlab.data.table.kinds import as_words, check_columns
+from smoothlab.data.table.kinds import check_columns
+from smoothlab.data.table.words import as_words
 from smoothlab.errors import InvalidArgument, UserMistake
 
 

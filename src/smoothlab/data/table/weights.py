@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.table.kinds import listed
 from smoothlab.errors import InvalidArgument, UserMistake
 
 
@@ -57,7 +58,7 @@ def class_weights(
     by_name = {str(name): weight for name, weight in given.items()}
     for name in [*by_name, *class_names]:
         if name not in class_names:
-            raise InvalidArgument(f"class_weight.{name}", by_name[name], f"classes: {', '.join(class_names)}")
+            raise InvalidArgument(f"class_weight.{name}", by_name[name], f"classes: {listed(class_names)}")
         weight = by_name.get(name)
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
             raise InvalidArgument(f"class_weight.{name}", weight, "a positive number")

@@ -1,0 +1,33 @@
+"""Hashes of a table's content."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+
+def fingerprint(frame: pd.DataFrame) -> str:
+    """A hash of a table's columns and cells: 64 hexadecimal digits."""
+    found = hashlib.sha256("\0".join(map(str, frame.columns)).encode("utf-8", errors="surrogatepass"))
+    for name in frame.columns:
+        found.update(cell_hashes(frame[name]).tobytes())
+    return found.hexdigest()
+
+
+def row_hashes(frame: pd.DataFrame) -> np.ndarray:
+    """A number for each row ``(N,)``, uint64, the same for equal rows."""
+    hashes = np.zeros(len(frame), dtype=np.uint64)
+    for name in frame.columns:
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + cell_hashes(frame[name])  # wraps around, on purpose
+    return hashes
+
+
+def cell_hashes(cells: pd.Series) -> np.ndarray:
+    """A number for each cell ``(N,)``, uint64."""
+    try:
+        hashes = pd.util.hash_pandas_object(cells, index=False)
+    except (TypeError, ValueError):  # cells without a hash, such as lists, or of several types
+        hashes = pd.util.hash_pandas_object(cells.map(repr), index=False)
+    return hashes.to_numpy(dtype=np.uint64)

@@ -1,0 +1,38 @@
+"""Tables for tests: the options of conf/data/table.yaml, and files made of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from smoothlab.data import TableData
+
+CONFIG = Path(__file__).parents[3] / "conf" / "data" / "table.yaml"
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    """The arguments of a table as its config gives them."""
+    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    return {**config, "split_seed": 0, "shuffle_seed": 0, **changes, "_target_": None}
+
+
+@pytest.fixture
+def table() -> Callable[..., TableData]:
+    """A table that is set up, of a DataFrame or of a file."""
+
+    def make(source: Any = None, **changes: Any) -> TableData:
+        arguments = options(**changes)
+        del arguments["_target_"]
+        if isinstance(source, str | Path):
+            arguments["path"] = str(source)
+        elif source is not None:
+            arguments["source"] = lambda: source
+        data = TableData(**arguments)
+        data.setup()
+        return data
+
+    return make
