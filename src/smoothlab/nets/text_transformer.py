@@ -44,7 +44,7 @@ class TextTransformer(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        for name, value in (("blocks", blocks), ("heads", heads), ("hidden", hidden)):
+        for name, value in (("blocks", blocks), ("heads", heads), ("hidden", hidden), ("max_length", max_length)):
             if value < 1:
                 raise InvalidArgument(name, value, "an integer of at least 1")
         if width < 1 or width % heads:
