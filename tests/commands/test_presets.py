@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from drawn_images import LEAVES, LESIONS, write_folders
+
+from smoothlab.commands.compose import compose_config, plain
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EXPERIMENTS = sorted(str(path.relative_to(CONF / "experiment"))[:-5] for path in CONF.glob("experiment/**/*.yaml"))
@@ -26,6 +29,16 @@ def mirror(shared, monkeypatch):
     monkeypatch.setenv("SMOOTHLAB_DATA_MIRROR", str(shared / "data"))
 
 
+def own_words(name, folder):
+    """What presets for your own data need beside them, and what makes a large one small."""
+    if name == "retail/fashion_mnist":
+        return ["net.widths=[4,8]"]
+    if name not in ("medical/images", "agriculture/leaves"):
+        return []
+    write_folders(folder / "drawn", LESIONS if name == "medical/images" else LEAVES, 12)
+    return ["data.path=drawn", "data.size=16"]
+
+
 def finished(name):
     (path,) = Path("outputs", name).glob("*/results.json")
     assert json.loads((path.parent / "status.json").read_text())["state"] == "done"
@@ -33,8 +46,8 @@ def finished(name):
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_runs_to_its_end(name, cli, mirror):
-    code, _, err = cli("train", f"experiment={name}", "debug=quick")
+def test_every_experiment_runs_to_its_end(name, cli, mirror, tmp_path):
+    code, _, err = cli("train", f"experiment={name}", "debug=quick", *own_words(name, tmp_path))
     assert code == 0, err
     results = json.loads((finished(name) / "results.json").read_text())
     assert results["name"] == name
@@ -65,6 +78,15 @@ def test_every_experiment_says_how_to_run_it_and_why_its_smoothing_fits(name):
     assert reason.startswith("# ")
     assert len(reason) > 40
     assert isinstance(yaml.safe_load(text), dict)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_another_smoothing_beside_an_experiment_is_the_whole_smoothing(name):
+    """What an experiment says of the smoothing's own keys would be merged into any other smoothing."""
+    chosen = "multilabel" if "multilabel" in (CONF / "experiment" / f"{name}.yaml").read_text() else "none"
+    words = [f"smoothing={chosen}"]
+    alone = plain(compose_config("train", [*words, "experiment=medical"]))["smoothing"]
+    assert plain(compose_config("train", [*words, f"experiment={name}"]))["smoothing"] == alone
 
 
 def test_an_unfinished_run_of_an_experiment_in_a_folder_is_resumed(cli):

@@ -1,4 +1,4 @@
-"""`smoothlab predict run=<directory> input=<table> output=<table>`: probabilities for raw rows."""
+"""`smoothlab predict run=<directory> input=<table or folder> output=<table>`: probabilities for raw rows."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def run(words: Sequence[str]) -> int:
     if source.resolve() == output.resolve() or (source.exists() and output.exists() and source.samefile(output)):
         raise UserMistake(f"output = {str(output)!r}: is the input itself; expected another file")
     model = load(values["run"], checkpoint=values["checkpoint"], code=values["code"])
-    frame = read_table(source)
+    frame = model.encoder.read(source) if hasattr(model.encoder, "read") else read_table(source)
     table = model.predict(frame, batch_size=batch_size, where=str(source))
+    if table.index.name is not None:  # what rows are called, where they are no rows of a table
+        table = table.reset_index()
     if output.suffix == ".csv":
         write_atomically(output, lambda temporary: table.to_csv(temporary, index=False))
     else:

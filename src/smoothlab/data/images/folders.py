@@ -1,0 +1,80 @@
+"""Images in a folder a class."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from smoothlab.classes import ClassTree
+from smoothlab.data.images.decoding import SUFFIXES
+from smoothlab.data.images.found import LABEL, Found, joined
+from smoothlab.data.table.splits import WORDS
+from smoothlab.errors import UserMistake
+
+SPLIT_OF = {word: split for split, words in WORDS.items() for word in words if len(word) > 2}
+
+
+def read_folders(root: Path) -> Found:
+    """The images below ``root``: ``<class>/*.png``, or ``train/<class>/*.png`` and ``test/...`` (and ``val/...``).
+
+    Folders in folders are a tree of classes: the class is the folder that holds the images, called by its name, or by
+    its path ``"fruit > apple"`` where the name is not the only one. Hidden files are ignored, other kinds of files too,
+    with a note.
+
+    Raises:
+        UserMistake: no images, one class alone, images outside a class folder, or a split without a test.
+    """
+    tops = sorted(one.name for one in root.iterdir() if one.is_dir() and not one.name.startswith("."))
+    split_of = {name: SPLIT_OF[name.lower()] for name in tops if name.lower() in SPLIT_OF}
+    is_split = "train" in split_of.values()
+    if is_split and "test" not in split_of.values():
+        raise UserMistake(
+            f"data.path = {str(root)!r}: has {joined(split_of)} but no folder test; add one, or name {root / 'train'} "
+            "to have it split at random"
+        )
+    if is_split and len(set(split_of.values())) < len(split_of):
+        raise UserMistake(f"data.path = {str(root)!r}: {joined(split_of)} are folders of the same split")
+    files, paths, splits = [], [], []
+    ignored: Counter[str] = Counter()
+    for name in sorted(split_of, key=lambda one: list(WORDS).index(split_of[one])) if is_split else [""]:
+        start = root / name
+        for folder, inner, found in os.walk(start, followlinks=True):
+            inner[:] = sorted(one for one in inner if not one.startswith("."))
+            parts = Path(folder).relative_to(start).parts
+            for file in sorted(found):
+                suffix = os.path.splitext(file)[1].lower()
+                if file.startswith("."):
+                    continue
+                if suffix not in SUFFIXES:
+                    ignored[suffix or file] += 1
+                    continue
+                if not parts:
+                    raise UserMistake(
+                        f"{Path(folder) / file}: expected images in a folder a class, such as {start / 'cat' / file}"
+                    )
+                files.append(Path(folder) / file)
+                paths.append(parts)
+                splits.append(split_of.get(name, ""))
+    if not files:
+        raise UserMistake(f"data.path = {str(root)!r}: no image in it ({' '.join(sorted(SUFFIXES))})")
+    classes = sorted(set(paths))
+    if len(classes) < 2:
+        raise UserMistake(f"data.path = {str(root)!r}: one class, {classes[0][-1]!r}; expected two folders at least")
+    last = Counter(parts[-1] for parts in classes)
+    name_of = {parts: parts[-1] if last[parts[-1]] == 1 else " > ".join(parts) for parts in classes}
+    nested = any(len(parts) > 1 for parts in classes)
+    notes = [f"{number} files {suffix} are no images and left out" for suffix, number in sorted(ignored.items())]
+    if is_split and (others := [name for name in tops if name not in split_of]):
+        notes.append(f"folders beside {joined(split_of)} are left out: {joined(others)}")
+    return Found(
+        pd.DataFrame({LABEL: pd.Series([name_of[parts] for parts in paths], dtype=object)}),
+        files=files,
+        splits=np.array(splits, dtype=object) if is_split else None,
+        tree=ClassTree.from_paths(" > ".join(parts) for parts in classes) if nested else None,
+        root=root,
+        notes=notes,
+    )

@@ -1,0 +1,37 @@
+"""Images that a table lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smoothlab.data.images.found import Found
+from smoothlab.data.table import read_table
+from smoothlab.data.table.kinds import check_columns
+from smoothlab.errors import InvalidArgument, UserMistake
+
+
+def read_listing(path: Path, column: str, target: str | Sequence[str] | None) -> Found:
+    """A table with a column of paths, from the table's own folder on, and the labels beside it.
+
+    Args:
+        path: of the table.
+        column: with the paths.
+        target: the column with the label, or a column a class.
+
+    Raises:
+        UserMistake: no such table or column, an empty path, or a path without a file.
+    """
+    if target is None:
+        raise InvalidArgument("target", None, "the column with the label")
+    frame = read_table(str(path))
+    check_columns("image_column", [column], frame)
+    empty = frame[column].isna()
+    if empty.any():
+        raise UserMistake(f"{path}: column {column!r}, data row {int(empty.to_numpy().argmax()) + 1} is empty")
+    files = [path.parent / str(one) for one in frame[column]]
+    missing = next((one for one in files if not one.is_file()), None)
+    if missing is not None:
+        raise UserMistake(f"{path}: {missing}, which column {column!r} names, does not exist")
+    wanted = target if isinstance(target, str) else list(target)
+    return Found(frame.drop(columns=column), files=files, target=wanted, contents=[path], root=path.parent)
