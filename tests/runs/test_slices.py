@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smoothlab.metrics import classification_metrics, multilabel_metrics
 from smoothlab.runs.scoring import details, score
-from smoothlab.runs.slices import MISSING, MOST, OTHERS, cut
+from smoothlab.runs.slices import MISSING, MOST, OTHERS, cut, label_of
 
 
 def test_numbers_are_cut_into_ranges_of_equally_many():
@@ -20,7 +20,7 @@ def test_numbers_are_cut_into_ranges_of_equally_many():
     parts = list(cut(column, 4))
     assert [(one.place["from"], one.place["to"]) for one in parts] == [(0, 24), (25, 49), (50, 74), (75, 99)]
     assert [len(one.index) for one in parts] == [25] * 4
-    assert parts[0].label == "0 to 24"
+    assert label_of(parts[0].place) == "0 to 24"
     assert column[parts[1].index].sort().values.tolist() == list(range(25, 50))
 
 

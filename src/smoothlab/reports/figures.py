@@ -383,6 +383,46 @@ def calibration_over_epochs(
     return figure
 
 
+def metrics_by_slice(
+    places: Sequence[str],
+    metrics: Mapping[str, Sequence[float]],
+    rows: Sequence[int],
+    *,
+    column: str,
+    title: str | None = None,
+) -> Figure:
+    """How metrics drift along a column, such as time: a point a slice of the samples.
+
+    Args:
+        places: of S slices, in their order.
+        metrics: ``nll``, ``accuracy``, ``ece`` and ``confidence_gap``, S values each, NaN where there is none.
+        rows: samples of each slice.
+        column: by which they are cut.
+        title: of the figure.
+    """
+    panels = [("NLL (nats)", "nll"), ("accuracy", "accuracy"), ("ECE", "ece"), ("confidence gap", "confidence_gap")]
+    x = np.arange(len(places))
+    width = min(4.8 + 0.25 * max(len(places) - 8, 0), 14.0)
+    with _figure(width, 6.4, title) as figure:
+        stack = figure.subplots(len(panels), 1, sharex=True)
+        for axes, (label, name) in zip(stack, panels, strict=True):
+            values = np.asarray(metrics[name], float)
+            axes.set_ylabel(label)
+            if name == "confidence_gap":
+                axes.axhline(0, color=GUIDE, linewidth=1)
+                for colour, hatch, there in ((OVER, "////", values > 0), (UNDER, "....", values <= 0)):
+                    axes.bar(x[there], values[there], color=colour, alpha=0.3, hatch=hatch, width=0.6)
+            else:
+                axes.plot(x, values, "o-", color=UNDER, markersize=4)
+            if name == "accuracy":
+                _percent(axes.yaxis)
+        stack[0].set_title(f"{min(rows):,} to {max(rows):,} samples a slice", loc="right", fontsize=8)
+        stack[-1].set_xticks(x, places, rotation=30 if max(map(len, places)) > 4 else 0, ha="right", fontsize=7)
+        stack[-1].set_xlabel(column)
+        figure.align_ylabels(list(stack))
+    return figure
+
+
 def _fill_gap(axes: Axes, epochs: Array, gap: Array) -> None:
     axes.axhline(0, color=GUIDE, linewidth=1)
     above = axes.fill_between(epochs, gap, 0, where=gap > 0, interpolate=True, facecolor=OVER, alpha=0.3, hatch="////")

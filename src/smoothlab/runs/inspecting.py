@@ -25,6 +25,7 @@ from smoothlab.runs.directory import RunDirectory, existing_run
 from smoothlab.runs.model import checkpoint_path
 from smoothlab.runs.preparing import check_config, make_parts
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, TEACHER, add_code
+from smoothlab.smoothing import MultilabelSmoother
 
 MISFIT = "smoothing does not fit the data"
 
@@ -84,6 +85,8 @@ def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None 
 
 def _looked_at(parts: Mapping[str, Any], data: Any, plan: Plan) -> Inspection:
     """An inspection that has asked the strategy everything once, so that a misfit is found here."""
+    if isinstance(parts["smoothing"], MultilabelSmoother):
+        raise UserMistake("task: inspect shows strategies of one label a sample; of several it does not yet")
     mixing, loss = parts["mixing"] or None, parts["loss"] or None
     beside = {"loss": loss} | {f"penalty.{name}": one for name, one in parts["penalty"].items()} | {"mixing": mixing}
     found = Inspection(

@@ -9,6 +9,8 @@ from typing import Any
 from smoothlab.reports import figures
 from smoothlab.runs.directory import RunDirectory
 from smoothlab.runs.scoring import Scores
+from smoothlab.runs.slices import NAMES as OF_SLICES
+from smoothlab.runs.slices import label_of
 from smoothlab.tracking.csv import read_rows
 from smoothlab.tracking.sink import save_figure
 
@@ -38,6 +40,15 @@ def write_outcome(
             drawn["classwise_test"] = figures.classwise_reliability(
                 one.logits, one.labels, class_names=list(class_names), **options
             )
+    if (test := scores.get("test")) is not None and len(test.slices) > 1:
+        told = {name: [one.get(name, float("nan")) for one in test.slices] for name in OF_SLICES}
+        drawn["slices_test"] = figures.metrics_by_slice(
+            [label_of(one) for one in test.slices],
+            told,
+            [one["rows"] for one in test.slices],
+            column=test.sliced_by,
+            title=f"{title}, test",
+        )
     epochs, history = _validation_history(run.metrics)
     if len(epochs) > 1:
         drawn["epochs_val"] = figures.calibration_over_epochs(epochs, history, title=f"{title}, val")

@@ -52,6 +52,7 @@ class Scores:
         num_bins: bins of the calibration errors.
         posteriors: ``(N, K)`` by the names of ``TRUTH``, where the data know them.
         slices: place, ``rows`` and metrics of each slice of the split, where the task tells them apart.
+        sliced_by: the metadata column that it does so by.
     """
 
     logits: Tensor
@@ -62,6 +63,7 @@ class Scores:
     num_bins: int
     posteriors: Mapping[str, Tensor] = field(default_factory=dict)
     slices: Sequence[dict[str, Any]] = ()
+    sliced_by: str = ""
     kind: ClassVar[str] = "classification"
 
     def uncertainty(self) -> dict[str, Any]:
@@ -232,6 +234,7 @@ def score(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> dict
         if "slices" in parts[0]:
             column = torch.cat([part["slices"] for part in parts])
             scores[split].slices = _slices(scores[split], column, task, data)
+            scores[split].sliced_by = task.slices
     return scores
 
 

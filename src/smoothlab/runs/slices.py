@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,11 @@ class Slice:
     place: dict[str, Any]
     index: Tensor
 
-    @property
-    def label(self) -> str:
-        """The place in a few characters."""
-        if "value" in self.place:
-            return str(self.place["value"])
-        return f"{self.place['from']:g} to {self.place['to']:g}"
+
+def label_of(place: Mapping[str, Any]) -> str:
+    """A slice's place in a few characters."""
+    shown = [place[key] for key in ("value", "from", "to") if key in place]
+    return " to ".join(one if isinstance(one, str) else f"{one:.6g}" for one in shown)
 
 
 def cut(column: Tensor, count: int, words: Sequence[str] | None = None) -> Iterator[Slice]:

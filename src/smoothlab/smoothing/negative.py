@@ -49,6 +49,11 @@ class Negative:
 
     signed = True  # the smoother lets its epsilon through
 
+    @property
+    def follows_progress(self) -> bool:
+        """Whether a run with it needs an end."""
+        return self.warm_up > 0
+
     def __post_init__(self) -> None:
         expected = "a finite number of at most 1"
         rate = checked_number("rate", self.rate, expected)

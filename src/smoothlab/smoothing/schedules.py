@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.ranges import checked_count, checked_number, checked_strength
@@ -40,6 +40,8 @@ class Schedule(ABC):
     end: float
     warm_up: float = 0.0
     hold: float = 0.0
+
+    follows_progress: ClassVar[bool] = True  # a run with one needs an end
 
     def __post_init__(self) -> None:
         for name in ("start", "end"):
