@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.kinds import check_columns, listed
+from smoothlab.data.table.reading import separator_named
 from smoothlab.data.table.words import as_words
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -147,6 +148,7 @@ def _ordered(names: list[str], order: Sequence[str] | None) -> list[str]:
 
 
 def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str]) -> Labels:
+    separator = separator_named(separator)
     if not separator:
         raise InvalidArgument("label_separator", separator, "at least one character")
     kept = np.flatnonzero(cells.notna().to_numpy())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ SUFFIXES = (*TEXT, *JSON_LINES, ".arff", *BINARY)
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MISSING_WORDS = ("?",)  # beside those of pandas; the one of UCI and of ARFF
 SNIFFED = 65_536  # characters that a separator is judged by
+# A number of its own, not a part of 1.234.567, 31.12.2024 or 1,2,3.
+DECIMAL_COMMA = re.compile(r"(?<![\w.,-])-?\d+,\d+(?![\w.,])")
+DECIMAL_POINT = re.compile(r"(?<![\w.,-])-?\d+\.\d+(?![\w.,])")
 
 MissingWords = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -33,7 +37,7 @@ def read_table(
     key: str = "path",
     separator: str = "auto",
     encoding: str = "utf-8",
-    decimal: str = ".",
+    decimal: str = "auto",
     header: int | None = 0,
     names: Sequence[str] | None = None,
     missing_words: MissingWords = (),
@@ -45,7 +49,7 @@ def read_table(
         key: what to call the path in an error.
         separator: between the cells of a text file, or ``"auto"``.
         encoding: of a text file; a byte order mark is left out.
-        decimal: between whole and fraction of a text file's numbers.
+        decimal: between whole and fraction of a text file's numbers, ``"."``, ``","`` or ``"auto"``.
         header: number of the line with the column names, from 0; None: there is none.
         names: of the columns, in place of the file's; None: the file's, or 0, 1, 2, ...
         missing_words: what means "missing" beside the usual words, in every column, or by column.
@@ -152,11 +156,29 @@ def sniff(text: str) -> str:
 def _separator(text: str, given: str, suffix: str) -> str:
     if given == "auto":
         return "\t" if suffix == ".tsv" else sniff(text)
-    by_name = {name: separator for separator, name in SEPARATORS.items()} | {"\\t": "\t"}
-    separator = by_name.get(given, given)
+    separator = separator_named(given)
     if len(separator) != 1:
         raise InvalidArgument("separator", given, "one character, or auto")
     return separator
+
+
+def separator_named(given: str) -> str:
+    """A separator, which may be given by its name, since some mean something else on a command line."""
+    names = {name: separator for separator, name in SEPARATORS.items()} | {"\\t": "\t", "space": " "}
+    return names.get(given, given)
+
+
+def _decimal(text: str, given: str, separator: str) -> str:
+    """The decimal sign: a comma where numbers such as 1,5 stand between other separators, and none such as 1.5."""
+    if given == "auto":
+        if separator == ",":
+            return "."
+        sample = text[:SNIFFED]
+        return "," if DECIMAL_COMMA.search(sample) and not DECIMAL_POINT.search(sample) else "."
+    decimal = {"comma": ",", "point": "."}.get(given, given)
+    if decimal not in (".", ",") or decimal == separator:
+        raise InvalidArgument("decimal", given, f"auto, point or comma, and not the separator {separator!r}")
+    return decimal
 
 
 def _parse(
@@ -169,8 +191,7 @@ def _parse(
 ) -> pd.DataFrame:
     from io import StringIO
 
-    if decimal not in (".", ",") or decimal == separator:
-        raise InvalidArgument("decimal", decimal, f"'.' or ',', and not the separator {separator!r}")
+    decimal = _decimal(text, decimal, separator)
     by_column = isinstance(missing_words, Mapping)
     words: Any = [*MISSING_WORDS, *map(str, () if by_column else missing_words)]
     options: dict[str, Any] = {"sep": separator, "decimal": decimal, "header": header, "skipinitialspace": True}

@@ -79,7 +79,7 @@ class TableData(MemoryData):
         path: str | dict | None = None,
         separator: str = "auto",
         encoding: str = "utf-8",
-        decimal: str = ".",
+        decimal: str = "auto",
         header: int | None = 0,
         names: Sequence[str] | None = None,
         missing_words: Sequence[str] | dict = (),
