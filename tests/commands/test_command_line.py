@@ -40,7 +40,7 @@ HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "wandb", "pandas", "scipy
     ("words", "shown"),
     [
         (["--help"], "smoothing/prior"),
-        (["train", "--help"], "smoothing/strength: constant, "),
+        (["train", "--help"], "smoothing/strength: accuracy, "),
         (["evaluate", "--help"], "checkpoint: best"),
         (["train", "--cfg", "job"], "_target_: smoothlab.tasks.ClassificationTask"),
         (["train", "--cfg", "job", "smoothing=none"], "epsilon: 0.0"),

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 from drawn_images import LEAVES, LESIONS, write_folders
 
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.commands.compose import compose_config
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EXPERIMENTS = sorted(str(path.relative_to(CONF / "experiment"))[:-5] for path in CONF.glob("experiment/**/*.yaml"))
+# Those of files that a user brings are run on files that a test draws: tests/data/images.
+COMPLETE = [name for name in EXPERIMENTS if "???" not in (CONF / "experiment" / f"{name}.yaml").read_text()]
 DOMAINS = ("medical", "retail", "finance", "agriculture")
 
 
@@ -45,7 +48,7 @@ def finished(name):
     return path.parent
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", COMPLETE)
 def test_every_experiment_runs_to_its_end(name, cli, mirror, tmp_path):
     code, _, err = cli("train", f"experiment={name}", "debug=quick", *own_words(name, tmp_path))
     assert code == 0, err
@@ -85,8 +88,8 @@ def test_another_smoothing_beside_an_experiment_is_the_whole_smoothing(name):
     """What an experiment says of the smoothing's own keys would be merged into any other smoothing."""
     chosen = "multilabel" if "multilabel" in (CONF / "experiment" / f"{name}.yaml").read_text() else "none"
     words = [f"smoothing={chosen}"]
-    alone = plain(compose_config("train", [*words, "experiment=medical"]))["smoothing"]
-    assert plain(compose_config("train", [*words, f"experiment={name}"]))["smoothing"] == alone
+    alone, beside = (compose_config("train", [*words, f"experiment={one}"]) for one in ("medical", name))
+    assert OmegaConf.to_container(beside.smoothing) == OmegaConf.to_container(alone.smoothing)
 
 
 def test_an_unfinished_run_of_an_experiment_in_a_folder_is_resumed(cli):

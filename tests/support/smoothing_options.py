@@ -4,7 +4,8 @@ from __future__ import annotations
 
 # Of several labels a sample: see test_multilabel.py.
 MULTILABEL = {
-    f"smoothing/{name}" for name in ("multilabel", *(f"prior/{p}" for p in ("half", "flip", "prevalence", "flow")))
+    f"smoothing/{name}"
+    for name in ("multilabel", "multilabel_tree", *(f"prior/{p}" for p in ("half", "flip", "prevalence", "flow")))
 }
 # What an option needs to be told; it stands in the YAML as a mandatory key.
 NEEDED: dict[str, list[str]] = {
