@@ -1,0 +1,187 @@
+"""Labels of a stream's rows: what the classes are is known after one pass."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.types as types
+
+from smoothlab.data.parquet.features import factorized, series
+from smoothlab.data.table.labels import LabelKind, read_labels
+from smoothlab.data.table.words import as_word
+from smoothlab.errors import InvalidArgument, UserMistake
+
+MOST_CLASSES = 100_000
+
+
+class StreamLabels(ABC):
+    """The labels of one stream.
+
+    Args:
+        columns: they stand in.
+
+    Attributes:
+        names: of the classes, in the order of the logits; known after :meth:`finish`.
+        counts: training rows of each class ``(K,)``, shares of votes added up.
+        weights: the same, each row counted with its weight.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = list(columns)
+        self.names: list[str] = []
+        self.counts = np.zeros(0)
+        self.weights = np.zeros(0)
+
+    def present(self, table: pa.Table) -> np.ndarray:
+        """Which rows ``(N,)`` have a label."""
+        found = np.zeros(table.num_rows, dtype=bool)
+        for name in self.columns:
+            cells = table.column(name)
+            if not cells.null_count and not types.is_floating(cells.type):
+                return np.ones(table.num_rows, dtype=bool)
+            found |= series(cells, name).notna().to_numpy()
+        return found
+
+    @abstractmethod
+    def update(self, table: pa.Table, train: np.ndarray, weights: np.ndarray) -> None:
+        """Take in rows that have a label.
+
+        Args:
+            table: the rows.
+            train: which of them are training rows ``(N,)``.
+            weights: of the rows ``(N,)``.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Settle the classes."""
+
+    @abstractmethod
+    def encode(self, table: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Labels of rows that have one, as a batch holds them, and columns about them."""
+
+
+class OneClass(StreamLabels):
+    """One class a row.
+
+    Args:
+        column: they stand in.
+        kind: ``single`` or ``ordinal``.
+        classes: see :func:`read_labels`, as ``order``.
+        order: of ordinal classes.
+    """
+
+    def __init__(self, column: str, kind: LabelKind, classes: Mapping | None, order: Sequence[str] | None) -> None:
+        super().__init__([column])
+        self._kind = kind
+        self._classes = classes
+        self._order = order
+        self._rows: Counter[str] = Counter()
+        self._train: Counter[str] = Counter()
+        self._weights: Counter[str] = Counter()
+        self._numbers = False
+        self._index: dict[str, int] = {}
+
+    def update(self, table: pa.Table, train: np.ndarray, weights: np.ndarray) -> None:
+        """See :class:`StreamLabels`."""
+        self._numbers = types.is_floating(table.column(self.columns[0]).type)
+        places, values = factorized(table.column(self.columns[0]))
+        size = len(values)
+        rows, counts = np.bincount(places, minlength=size), np.bincount(places[train], minlength=size)
+        weighted = np.bincount(places[train], weights=weights[train], minlength=size)
+        for value, there, count, weight in zip(values, rows.tolist(), counts.tolist(), weighted.tolist(), strict=True):
+            if there:
+                word = as_word(value)
+                self._rows[word] += there
+                self._train[word] += count
+                self._weights[word] += weight
+        if len(self._rows) > MOST_CLASSES:
+            raise UserMistake(
+                f"data.target = {self.columns[0]!r}: more than {MOST_CLASSES} different cells, no classes"
+            )
+
+    def finish(self) -> None:
+        """See :class:`StreamLabels`."""
+        column, words = self.columns[0], sorted(self._rows)
+        cells = pd.Series(words, dtype=object)
+        # A column of fractions is told from classes by its type.
+        frame = pd.DataFrame({column: cells.astype(float) if self._numbers else cells})
+        found = read_labels(frame, column, self._kind, classes=self._classes, order=self._order)
+        self.names = found.names
+        self._index = dict(zip(words, found.values.tolist(), strict=True))
+        self.counts, self.weights = np.zeros(len(self.names)), np.zeros(len(self.names))
+        for word, place in self._index.items():
+            self.counts[place] += self._train[word]
+            self.weights[place] += self._weights[word]
+
+    def encode(self, table: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """See :class:`StreamLabels`."""
+        places, values = factorized(table.column(self.columns[0]))
+        index = np.array([self._index.get(as_word(value), -1) for value in values], dtype=np.int64)[places]
+        if (index < 0).any():
+            word = as_word(values[places[int((index < 0).argmax())]])
+            raise UserMistake(f"data.target = {self.columns[0]!r}: class {word!r} is new, the files have changed")
+        return index, {}
+
+
+class ClassColumns(StreamLabels):
+    """A column a class: votes, or several labels a row.
+
+    Args:
+        columns: of the classes.
+        kind: ``votes`` or ``multilabel``.
+        classes: see :func:`read_labels`.
+    """
+
+    def __init__(self, columns: Sequence[str], kind: LabelKind, classes: Mapping | None) -> None:
+        super().__init__(columns)
+        self._kind = kind
+        self._classes = classes
+        self.counts = np.zeros(len(self.columns))
+        self.weights = np.zeros(len(self.columns))
+
+    def update(self, table: pa.Table, train: np.ndarray, weights: np.ndarray) -> None:
+        """See :class:`StreamLabels`."""
+        if not table.num_rows:
+            return
+        values, _ = self.encode(table)
+        known = np.maximum(values[train], 0)  # -1 is unknown
+        self.counts += known.sum(axis=0, dtype=np.float64)
+        self.weights += weights[train] @ known
+
+    def finish(self) -> None:
+        """See :class:`StreamLabels`."""
+        if not self.names:
+            raise UserMistake("data.target: every cell is empty")
+
+    def encode(self, table: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """See :class:`StreamLabels`."""
+        frame = table.select(self.columns).to_pandas(ignore_metadata=True)
+        found = read_labels(frame, self.columns, self._kind, classes=self._classes)
+        self.names = found.names
+        return found.values, found.metadata
+
+
+def stream_labels(
+    target: str | Sequence[str], kind: LabelKind, classes: Mapping | None, order: Sequence[str] | None
+) -> StreamLabels:
+    """The labels that ``target`` holds; see ``conf/data/parquet.yaml``.
+
+    Raises:
+        InvalidArgument: the arguments do not fit together.
+    """
+    columns = [target] if isinstance(target, str) else list(target)
+    if order is not None and kind != "ordinal":
+        raise InvalidArgument("order", list(order), f"null with labels={kind}; an order is for labels=ordinal")
+    if kind in ("single", "ordinal"):
+        if len(columns) != 1:
+            raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
+        return OneClass(columns[0], kind, classes, order)
+    if len(columns) < 2:
+        raise InvalidArgument("target", target, f"a list of columns, one a class, with labels={kind} in a stream")
+    return ClassColumns(columns, kind, classes)

@@ -1,0 +1,441 @@
+"""A data module for Parquet files that do not fit in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.types as types
+import torch.distributed
+
+from smoothlab.classes import ClassTree
+from smoothlab.data.batch import Batch
+from smoothlab.data.module import SPLITS, DataModule, check_seed
+from smoothlab.data.parquet.features import ArrowEncoder, series
+from smoothlab.data.parquet.files import ParquetFiles, Reader, RowGroup
+from smoothlab.data.parquet.labels import StreamLabels, stream_labels
+from smoothlab.data.parquet.source import MetadataColumn, RowGroups, RowWeight, cell_weights
+from smoothlab.data.parquet.splitting import Splitter, StreamSplit
+from smoothlab.data.parquet.statistics import (
+    CategoryStatistics,
+    ColumnStatistics,
+    DateStatistics,
+    NumericStatistics,
+)
+from smoothlab.data.parquet.stream import ParquetBatches, ParquetLoader
+from smoothlab.data.table.dates import date_format
+from smoothlab.data.table.encoder import Categories, ColumnEncoder, TableEncoder
+from smoothlab.data.table.kinds import Column, check_columns
+from smoothlab.data.table.labels import LabelKind
+from smoothlab.data.table.table import TableData
+from smoothlab.data.table.texts import TextColumn
+from smoothlab.data.table.trees import class_tree
+from smoothlab.data.table.weights import class_weights
+from smoothlab.errors import InvalidArgument, UserMistake
+
+SAMPLED_GROUPS = 8  # row groups, evenly spaced, that kinds of columns are guessed from
+SAMPLED_ROWS = 5_000  # of each
+IN_A_ROW = 20  # rows that count up one by one, above which a column counts the rows
+
+
+class ParquetStream(DataModule):
+    """Rows of Parquet files, read by row group whenever they are needed.
+
+    ``setup`` reads the files once, for the classes, the encoder and the counts. Every argument stands in
+    ``conf/data/parquet.yaml``, with what it does; None or empty is off.
+
+    Attributes:
+        columns: what each column is and what it is used as.
+        class_tree: of the classes, or None.
+        class_order: whether the classes are in their ordinal order.
+        metadata_categories: the words that the codes of a metadata column stand for, by column.
+    """
+
+    def __init__(
+        self,
+        path: str | dict | None = None,
+        target: str | Sequence[str] | None = None,
+        *,
+        labels: LabelKind = "single",
+        classes: dict | None = None,
+        order: list | None = None,
+        tree: str | dict | list | None = None,
+        drop: Sequence[str] = (),
+        ids: Sequence[str] = (),
+        metadata: Sequence[str] = (),
+        text: Sequence[str] = (),
+        kinds: dict | None = None,
+        categories: Categories = "one_hot",
+        rare: int = 1,
+        missing: bool = True,
+        text_features: int = 256,
+        weight: str | None = None,
+        class_weight: str | dict | None = None,
+        split: StreamSplit = "random",
+        fractions: Sequence[float],
+        split_column: str | None = None,
+        split_seed: int,
+        window: int = 100_000,
+        workers: int = 0,
+        shuffle_seed: int,
+        batch_size: int,
+        eval_batch_size: int,
+    ) -> None:
+        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
+        check_seed("split_seed", split_seed)
+        self._sample = _Sample(
+            lambda: None,
+            target,
+            labels=labels,
+            classes=classes,
+            drop=drop,
+            ids=ids,
+            metadata=metadata,
+            text=text,
+            kinds=kinds,
+            categories=categories,
+            rare=rare,
+            missing=missing,
+            text_encoding="hashed",
+            text_features=text_features,
+            weight=weight,
+            class_weight=class_weight,
+            split=split,
+            fractions=fractions,
+            split_column=split_column,
+            split_seed=split_seed,
+            shuffle_seed=shuffle_seed,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+        )
+        for name, value, least in (("window", window, 1), ("workers", workers, 0)):
+            if isinstance(value, bool) or value < least:
+                raise InvalidArgument(name, value, f"an integer of at least {least}")
+        if class_weight is not None and labels == "multilabel":
+            raise InvalidArgument("class_weight", class_weight, "null with labels=multilabel")
+        self.path = path
+        self.target = target
+        self.labels = labels
+        self.classes = classes
+        self.order = order
+        self.tree = tree
+        self.weight = weight
+        self.class_weight = class_weight
+        of_files = isinstance(path, dict)
+        self.splitter = Splitter(
+            split,
+            split_column,
+            fractions,
+            split_seed,
+            of_files=of_files,
+            val_from_train=isinstance(path, dict) and "val" not in path,
+        )
+        self.split_column = split_column
+        self.window = window
+        self.workers = workers
+        self.columns: list[Column] = []
+        self.class_tree: ClassTree | None = None
+        self.class_order = labels == "ordinal"
+        self.metadata_categories: dict[str, list[str]] = {}
+        self._source: RowGroups | None = None
+        self._num_rows = 0
+        self._weight_of_training = 0.0
+        self._class_counts: list[int] = []
+        self._first: Batch | None = None
+
+    # What is known after setup ----------------------------------------------------------------------------------------
+
+    @property
+    def class_counts(self) -> list[int]:
+        """See :class:`DataModule`."""
+        return self._class_counts
+
+    @property
+    def num_rows(self) -> int:
+        """See :class:`DataModule`."""
+        return self._num_rows
+
+    @property
+    def num_samples(self) -> int:
+        """See :class:`DataModule`."""
+        return int(self.source.counts[:, 0].sum())
+
+    @property
+    def source(self) -> RowGroups:
+        """Where the samples come from."""
+        assert self._source is not None, "call setup() first"
+        return self._source
+
+    def first(self, count: int) -> Batch:
+        """See :class:`DataModule`."""
+        if self._first is None or len(self._first) < min(count, self.num_samples):
+            parts, found = [], 0
+            for index, of_split in enumerate(self.source.counts[:, 0].tolist()):
+                taken = min(of_split, count - found)
+                if taken:
+                    parts.append((index, 0, taken))
+                    found += taken
+            with closing(self.source.reader()) as reader:
+                self._first = self.source.finished(self.source.joined(reader, "train", parts))
+        return self._first.take(slice(0, count))
+
+    def loader(self, split: str) -> ParquetLoader:
+        """See :class:`DataModule`."""
+        return ParquetLoader(ParquetBatches(self.source, split, self.eval_batch_size, window=1, **_ranks()))
+
+    def train_dataloader(self) -> ParquetLoader:
+        """Mixed batches; the order depends on ``shuffle_seed``, the epoch, and the number of ranks and workers."""
+        batches = ParquetBatches(
+            self.source,
+            "train",
+            self.batch_size,
+            window=self.window,
+            shuffle_seed=self.shuffle_seed,
+            workers=self.workers,
+            **_ranks(),
+        )
+        return ParquetLoader(batches, self.workers)
+
+    # Setup ------------------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str | None = None) -> None:
+        """See :class:`DataModule`."""
+        if self._source is not None:
+            return
+        if self.target is None:
+            raise UserMistake("data.target: missing; give the column with the label as data.target=...")
+        if self.path is None:
+            raise UserMistake("data.path: missing; expected a Parquet file or a folder of them")
+        labels = stream_labels(self.target, self.labels, self.classes, self.order)
+        files = ParquetFiles(self.path)
+        sample = _sample_of(files, [*self._sample.drop, *self._sample.ids])
+        check_columns("target", labels.columns, sample)
+        self.columns = self._sample.columns_of(sample)
+        whole = len(sample) == files.num_rows
+        if not whole:
+            self._reconsider(sample)
+        self.notes = list(self._sample.notes)
+        self.fingerprint = files.fingerprint()
+        self._pass(files, labels, sample, whole)
+
+    def _reconsider(self, sample: pd.DataFrame) -> None:
+        """What a sample of rows cannot tell: that a column is constant, and that it counts the rows."""
+        for column in self.columns:
+            cells = sample[column.name].iloc[: min(SAMPLED_ROWS, len(sample))]
+            if column.kind == "constant" and column.role == "ignored" and not column.note.startswith("dropped"):
+                number = pd.api.types.is_numeric_dtype(cells)
+                date = pd.api.types.is_datetime64_any_dtype(cells)
+                column.kind, column.role = "numeric" if number else "date" if date else "categorical", "feature"
+                column.note = ""
+                self._sample.notes = [one for one in self._sample.notes if f"{column.name!r} is no feature" not in one]
+            elif column.role == "feature" and column.kind == "numeric" and pd.api.types.is_integer_dtype(cells):
+                steps = np.diff(cells.to_numpy(dtype=np.float64, na_value=np.nan))
+                if len(steps) >= IN_A_ROW and bool((steps == 1).all()):
+                    column.role, column.note = "ignored", "counts the rows"
+                    self._sample.notes.append(f"column {column.name!r} is no feature: counts the rows")
+
+    def _pass(self, files: ParquetFiles, labels: StreamLabels, sample: pd.DataFrame, whole: bool) -> None:
+        """Read all rows once, and settle what batches are made with."""
+        features = [one for one in self.columns if one.role == "feature"]
+        metadata = {one.name: self._statistics(one, sample) for one in self.columns if one.role == "metadata"}
+        fitted: dict[str, ColumnStatistics] = {}
+        if self.encoder is None:
+            fitted = {one.name: self._statistics(one, sample) for one in features if one.kind != "text"}
+        encoder: TableEncoder | None = self.encoder  # type: ignore[assignment]
+        others = [*labels.columns, *metadata, *(one for one in (self.weight, self.split_column) if one)]
+        read = list(dict.fromkeys([*fitted, *others]))
+        counts = np.zeros((len(files.groups), len(SPLITS)), dtype=np.int64)
+        reader = Reader(read, dictionaries=self._dictionaries(files, read, encoder))
+        for index, group in enumerate(files.groups):
+            table = reader.read(group)
+            try:
+                counts[index] = self._take_in(table, group, labels, {**fitted, **metadata})
+            except UserMistake as error:
+                where = f" (rows counted in {group.place})" if "data row" in str(error) else ""
+                raise UserMistake(f"{error}{where}") from None
+        reader.close()
+        labels.finish()
+        self._check(files, labels, counts)
+        if encoder is None:
+            encoder = self._encoder(features, fitted, whole)
+            self.encoder = encoder
+        self._finish(files, labels, counts, metadata, encoder, sample)
+
+    def _take_in(
+        self, table: pa.Table, group: RowGroup, labels: StreamLabels, statistics: dict[str, ColumnStatistics]
+    ) -> np.ndarray:
+        """Take in a row group; its samples ``(3,)`` of each split."""
+        codes = self.splitter.codes(table, group)
+        present = labels.present(table)
+        if not present.all():
+            table, codes = table.filter(pa.array(present)), codes[present]
+        train = codes == 0
+        weights = cell_weights(table, self.weight)
+        self._weight_of_training += float(weights[train].sum())
+        labels.update(table, train, weights)
+        for name, one in statistics.items():
+            one.update(table.column(name), train)
+        return np.bincount(codes, minlength=len(SPLITS))
+
+    def _statistics(self, column: Column, sample: pd.DataFrame) -> ColumnStatistics:
+        cells = sample[column.name]
+        if column.kind == "categorical" or column.kind in ("text", "id"):  # the last two of metadata
+            return CategoryStatistics(column.name)
+        if column.kind == "date":
+            words = not pd.api.types.is_datetime64_any_dtype(cells)
+            return DateStatistics(column.name, date_format(cells.dropna().astype(str)) if words else None)
+        if column.kind == "constant" and not pd.api.types.is_numeric_dtype(cells):
+            return CategoryStatistics(column.name)
+        return NumericStatistics(column.name)
+
+    def _dictionaries(self, files: ParquetFiles, names: Sequence[str], encoder: TableEncoder | None) -> list[str]:
+        """Columns of words that repeat themselves."""
+        long = {one.name for one in self.columns if one.kind == "text"}
+        if encoder is not None:
+            long |= {one.column for one in encoder.columns if isinstance(one, TextColumn)}
+        return [name for name in names if name not in long and _is_words(files.types[name])]
+
+    def _check(self, files: ParquetFiles, labels: StreamLabels, counts: np.ndarray) -> None:
+        for split, rows in zip(SPLITS, counts.sum(axis=0), strict=True):
+            if not rows:
+                raise UserMistake(f"data.split: no rows are left for {split}")
+        unseen = [name for name, count in zip(labels.names, labels.counts, strict=True) if not count]
+        if unseen and self.labels == "multilabel":
+            self.notes.append(f"{len(unseen)} labels are present in no training row ({', '.join(unseen[:5])})")
+        elif unseen:
+            raise UserMistake(
+                f"data.target: class {unseen[0]!r} is in no training row of this split; choose another "
+                "data.split_seed or split, or merge classes with data.classes"
+            )
+        unlabelled = files.num_rows - int(counts.sum())
+        if unlabelled:
+            self.notes.append(f"{unlabelled} rows without a label are left out")
+
+    def _encoder(self, features: list[Column], fitted: dict[str, ColumnStatistics], whole: bool) -> TableEncoder:
+        options: dict[str, Any] = self._sample.encoding
+        made: list[ColumnEncoder] = []
+        for column in features:
+            if column.kind == "text":
+                made.append(TextColumn(column.name, "hashed", options["text_features"]))
+                continue
+            found = fitted[column.name]
+            column.missing = found.missing
+            if found.constant and not whole:
+                column.kind, column.role, column.note = "constant", "ignored", f"constant ({column.example})"
+                self.notes.append(f"column {column.name!r} is no feature: {column.note}")
+                continue
+            made.append(found.finish(indicators=options["indicators"], rare=options["rare"]))
+        if not made:
+            raise UserMistake("data: no column is left as a feature")
+        return TableEncoder(made, options["categories"])
+
+    def _finish(
+        self,
+        files: ParquetFiles,
+        labels: StreamLabels,
+        counts: np.ndarray,
+        metadata: dict[str, ColumnStatistics],
+        encoder: TableEncoder,
+        sample: pd.DataFrame,
+    ) -> None:
+        used = [one.column for one in encoder.columns]
+        lost = [name for name in used if name not in files.types]
+        if lost:
+            raise UserMistake(f"data.path: column {lost[0]!r} is missing; the model needs {len(used)} columns")
+        self.class_names = labels.names
+        self._class_counts = [round(count) for count in labels.counts.tolist()]
+        if self.tree is not None:
+            if isinstance(self.tree, str) and self.tree in files.types:
+                raise InvalidArgument("tree", self.tree, "nested names or a file of them in a stream, no column")
+            self.class_tree = class_tree(self.tree, sample, [None] * len(sample), labels.names)
+        columns = [_metadata_column(one) for one in metadata.values()]
+        self.metadata_categories = {one.name: one.words for one in columns if one.kind == "words"}
+        others = [*labels.columns, *metadata, *(one for one in (self.weight, self.split_column) if one)]
+        read = list(dict.fromkeys([*used, *others]))
+        self._num_rows = files.num_rows
+        self._source = RowGroups(
+            groups=files.groups,
+            counts=counts,
+            columns=read,
+            dictionaries=self._dictionaries(files, read, encoder),
+            splitter=self.splitter,
+            labels=labels,
+            encoder=ArrowEncoder(encoder),
+            metadata=columns,
+            weight=self._row_weight(labels, int(counts[:, 0].sum())),
+        )
+        kinds = Counter(one.kind for one in self.columns if one.role == "feature")
+        parts = ", ".join(f"{rows} {split}" for split, rows in zip(SPLITS, counts.sum(axis=0), strict=True))
+        self.notes.insert(
+            0,
+            f"{int(counts.sum())} rows ({parts}) in {len(files.groups)} row groups, {len(labels.names)} classes; "
+            f"features: {', '.join(f'{count} {kind}' for kind, count in kinds.items())}",
+        )
+
+    def _row_weight(self, labels: StreamLabels, num_samples: int) -> RowWeight | None:
+        if self.weight is None and self.class_weight is None:
+            return None
+        by_class, total = None, self._weight_of_training
+        if self.class_weight is not None:
+            by_class = class_weights(self.class_weight, labels.names, np.arange(len(labels.weights)), labels.weights)
+            total = float((labels.weights * by_class).sum())
+        mean = total / num_samples
+        if not mean > 0:
+            raise UserMistake(f"data.weight: every weight in {self.weight!r} is 0 in the training rows")
+        return RowWeight(self.weight, by_class, mean)
+
+
+class _Sample(TableData):
+    """Understands columns by some of the rows."""
+
+    def columns_of(self, frame: pd.DataFrame) -> list[Column]:
+        self.notes = []
+        return self._roles(frame)
+
+
+def _sample_of(files: ParquetFiles, ignored: Sequence[str]) -> pd.DataFrame:
+    """The first rows of some row groups; a column that is empty in them is filled from another group."""
+    names = list(files.types)
+    chosen = np.linspace(0, len(files.groups) - 1, min(SAMPLED_GROUPS, len(files.groups))).round().astype(int)
+    if files.num_rows <= SAMPLED_GROUPS * SAMPLED_ROWS:
+        chosen = np.arange(len(files.groups))
+    reader = Reader(names)
+    tables = [reader.read(files.groups[index]) for index in chosen]
+    if len(tables) < len(files.groups) or files.num_rows > SAMPLED_GROUPS * SAMPLED_ROWS:
+        tables = [table.slice(0, SAMPLED_ROWS) for table in tables]
+    frame = pd.concat([table.to_pandas(ignore_metadata=True) for table in tables], ignore_index=True)
+    reader.close()
+    for name in names:
+        if name in ignored or len(frame) == files.num_rows or frame[name].notna().any():
+            continue
+        group = files.rows_with(name)
+        if group is None:
+            continue
+        other = Reader([name])
+        cells = series(other.read(group).column(name), name).dropna().iloc[:SAMPLED_ROWS]
+        other.close()
+        frame[name] = pd.concat([cells, frame[name].iloc[len(cells) :].astype(cells.dtype, errors="ignore")]).array
+    return frame
+
+
+def _metadata_column(found: ColumnStatistics) -> MetadataColumn:
+    if isinstance(found, DateStatistics):
+        return MetadataColumn(found.column, "date", style=found.style)
+    if isinstance(found, CategoryStatistics):
+        return MetadataColumn(found.column, "words", words=sorted(found.counts))
+    return MetadataColumn(found.column, "numeric")
+
+
+def _is_words(kind: pa.DataType) -> bool:
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind)
+
+
+def _ranks() -> dict[str, int]:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return {"rank": torch.distributed.get_rank(), "ranks": torch.distributed.get_world_size()}
+    return {}
