@@ -2,8 +2,10 @@
 
 from smoothlab.nets.convnet import ConvNet
 from smoothlab.nets.embedding_bag import EmbeddingBag
+from smoothlab.nets.linear import Linear
 from smoothlab.nets.mlp import MLP
 from smoothlab.nets.resnet import ResNet
+from smoothlab.nets.tabular_resnet import TabularResNet
 from smoothlab.nets.text_transformer import TextTransformer
 
-__all__ = ["MLP", "ConvNet", "EmbeddingBag", "ResNet", "TextTransformer"]
+__all__ = ["MLP", "ConvNet", "EmbeddingBag", "Linear", "ResNet", "TabularResNet", "TextTransformer"]

@@ -7,33 +7,69 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.nets.table_features import TableFeatures
 
 
 class MLP(nn.Sequential):
-    """Linear layers with ReLU and dropout between them.
+    """Linear layers with ReLU and dropout between them; categories come in by their embeddings.
 
     Args:
-        in_features: width of the input ``(N, in_features)``.
+        in_features: width of the input ``(N, in_features)``; None where there are categories.
         num_classes: width of the output, the logits ``(N, num_classes)``.
-        hidden: widths of the hidden layers; none makes a linear model.
+        hidden: widths of the hidden layers; none makes a linear model (of the embeddings, where there are some).
         dropout: share of the hidden units that a training step drops, in [0, 1).
+        num_numeric: with categories, numeric columns of the input ``(N, num_numeric + C)``, codes last.
+        cardinalities: how many categories each of the C columns with codes has.
+        embedding: width of a category's embedding.
+
+    Raises:
+        InvalidArgument: for an argument outside its range, or where the width of the input is not said.
     """
 
-    def __init__(self, in_features: int, num_classes: int, *, hidden: Sequence[int], dropout: float = 0.0) -> None:
-        if not 0 <= dropout < 1:
-            raise InvalidArgument("dropout", dropout, "a number in [0, 1)")
-        if any(width < 1 for width in hidden):
-            raise InvalidArgument("hidden", list(hidden), "widths of at least 1")
+    def __init__(
+        self,
+        in_features: int | None = None,
+        num_classes: int | None = None,
+        *,
+        hidden: Sequence[int],
+        dropout: float = 0.0,
+        num_numeric: int = 0,
+        cardinalities: Sequence[int] = (),
+        embedding: int = 8,
+    ) -> None:
+        check_hidden(dropout, hidden)
         layers: list[nn.Module] = []
-        for width in hidden:
-            layers += [nn.Linear(in_features, width), nn.ReLU()]
+        if cardinalities:
+            first = TableFeatures(num_numeric, cardinalities, embedding)
+            layers.append(first)
+            in_features = first.out_features
+        width, num_classes = check_sizes(in_features, num_classes)
+        for size in hidden:
+            layers += [nn.Linear(width, size), nn.ReLU()]
             if dropout:
                 layers.append(nn.Dropout(dropout))
-            in_features = width
-        super().__init__(*layers, nn.Linear(in_features, num_classes))
+            width = size
+        super().__init__(*layers, nn.Linear(width, num_classes))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits ``(N, num_classes)`` for features ``(N, in_features)``."""
+        """Logits ``(N, num_classes)`` for features ``(N, in_features)`` or ``(N, num_numeric + C)``."""
         for layer in self:
             features = layer(features)
         return features
+
+
+def check_hidden(dropout: float, hidden: Sequence[int]) -> None:
+    """Refuse what is no share, and widths below 1."""
+    if not 0 <= dropout < 1:
+        raise InvalidArgument("dropout", dropout, "a number in [0, 1)")
+    if any(width < 1 for width in hidden):
+        raise InvalidArgument("hidden", list(hidden), "widths of at least 1")
+
+
+def check_sizes(in_features: int | None, num_classes: int | None) -> tuple[int, int]:
+    """Refuse features or classes whose number is not said, or none."""
+    if in_features is None or in_features < 1:
+        raise InvalidArgument("in_features", in_features, "the number of features; this net is for tables")
+    if num_classes is None or num_classes < 1:
+        raise InvalidArgument("num_classes", num_classes, "the number of classes")
+    return in_features, num_classes
