@@ -44,7 +44,9 @@ class Hierarchy:
             for depth, children in sorted(by_depth.items(), reverse=True)
             if depth
         ]
+        self._families = [family for level in self._rising for family in _families(*level)]
         self._moved: dict[torch.device, list[tuple[Tensor, Tensor]]] = {}
+        self._families_moved: dict[torch.device, list[tuple[Tensor, Tensor]]] = {}
 
     def __len__(self) -> int:
         return len(self.nodes)
@@ -80,12 +82,15 @@ class Hierarchy:
             InvalidArgument: another number of labels.
         """
         self.check(labels)
-        for children, parents in self._on(labels.device):
-            below = labels.index_select(-1, children)
-            below = below.masked_fill(below <= 0, -1)
-            raised = labels.scatter_reduce(-1, parents.expand_as(below), below, "amax")
-            labels = raised.where(raised > 0, labels)  # a mark such as -100 stays what it is
-        return labels
+        columns = labels.reshape(-1, len(self)).T.clone(
+            memory_format=torch.contiguous_format
+        )  # a label's samples together
+        for children, parents in self._families_on(labels.device):
+            highest = columns.index_select(0, children.reshape(-1)).view(*children.shape, -1).amax(1)
+            own = columns.index_select(0, parents)
+            # a mark such as -100 stays what it is
+            columns[parents] = torch.where(highest > 0, torch.maximum(highest, own), own)
+        return columns.T.contiguous().view(labels.shape)
 
     def deepest(self, labels: Tensor) -> Tensor:
         """``(..., K)`` bools: the labels of a closed set that are present without any that is below them."""
@@ -135,5 +140,33 @@ class Hierarchy:
             self._moved[device] = [(children.to(device), parents.to(device)) for children, parents in self._rising]
         return self._moved[device]
 
+    def _families_on(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+        if device.type == "cpu":
+            return self._families
+        if device not in self._families_moved:
+            moved = [(children.to(device), parents.to(device)) for children, parents in self._families]
+            self._families_moved[device] = moved
+        return self._families_moved[device]
+
     def __repr__(self) -> str:
         return f"Hierarchy({len(self)} labels, depth {self.depth})"
+
+
+def _families(children: Tensor, parents: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """A level's edges as children ``(P, C)`` of parents ``(P,)``, in groups of about equally many children.
+
+    Where a parent has fewer than C its first child stands there again; it has more than half of them, so that the
+    padding stays below the edges however uneven the tree is.
+    """
+    order = parents.argsort(stable=True)
+    children = children[order]
+    above, counts = parents[order].unique_consecutive(return_counts=True)
+    begins = counts.cumsum(0) - counts
+    size = torch.tensor([int(count - 1).bit_length() for count in counts.tolist()])
+    groups = []
+    for exponent in size.unique().tolist():
+        here = size == exponent
+        step = torch.arange(int(counts[here].max()))
+        step = torch.where(step < counts[here].unsqueeze(1), step, 0)
+        groups.append((children[begins[here].unsqueeze(1) + step], above[here]))
+    return groups
