@@ -223,7 +223,7 @@ def test_rows_that_cannot_be_read(cli, run):
         "header.csv": "input = 'header.csv': the file has no rows",
         "empty.csv": "input = 'empty.csv': the file is empty",
         "broken.parquet": "input = 'broken.parquet': not readable as parquet",
-        "table.xlsx": "expected a file ending in .csv or .parquet",
+        "table.xlsx": "input = 'table.xlsx': expected a file ending in one of .csv, .tsv",
         "nowhere.csv": "input = 'nowhere.csv': no such file",
     }.items():
         assert message in refused(cli, "predict", f"run={run}", f"input={name}", "output=out.csv")

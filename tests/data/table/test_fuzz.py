@@ -16,8 +16,11 @@ from smoothlab.data import describe, encoder_from_state
 from smoothlab.errors import InvalidArgument, UserMistake
 
 WORDS = st.sampled_from(
-    ["a", "b", "", " ", "NA", "?", "1", "2.5", "-3", "1e400", "inf", "nan", "true", "False", "2024-01-31", "31.01.2024"]
-    + ["12/31/2024", "ä ö ü", 'say "hi"', "two\nlines", "x;y", "0x1F", "1,5", "id", "=1+1", "\u0000", "a longer text of words"]
+    [
+        *("a", "b", "", " ", "NA", "?", "1", "2.5", "-3", "1e400", "inf", "nan", "true", "False", "0x1F", "1,5", "x;y"),
+        *("2024-01-31", "31.01.2024", "12/31/2024", "ä ö ü", 'say "hi"', "two\nlines", "id", "=1+1", "\u0000"),
+        "a longer text of words",
+    ]
 )
 CELLS = st.one_of(
     WORDS,
@@ -68,7 +71,9 @@ def columns(draw: st.DrawFn, rows: int) -> pd.Series:
 def frames(draw: st.DrawFn) -> pd.DataFrame:
     """A table with a column ``y`` that is likely to be a label."""
     rows = draw(st.sampled_from([1, 2, 7, 40, 90]))
-    names = draw(st.lists(st.sampled_from(["a", "b", "c", "id", "when", "y2", "", " x "]), min_size=1, max_size=4, unique=True))
+    names = draw(
+        st.lists(st.sampled_from(["a", "b", "c", "id", "when", "y2", "", " x "]), min_size=1, max_size=4, unique=True)
+    )
     made = {name: draw(columns(rows)) for name in names}
     classes = draw(st.sampled_from([["no", "yes"], [0, 1, 7], [1.0, 2.0], [True, False], ["only"], [None, "a", "b"]]))
     made["y"] = pd.Series([classes[place % len(classes)] for place in range(rows)], dtype=object)
@@ -93,9 +98,19 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
+def refusal(make) -> str:
+    """The line of a refusal, empty where there is none."""
+    try:
+        make()
+    except (UserMistake, InvalidArgument) as mistake:
+        return str(mistake)
+    return ""
+
+
 def check(make) -> None:
     """Set up, encode again from the state, describe; or one line."""
-    try:
+
+    def use() -> None:
         data = make()
         again = encoder_from_state(data.encoder.state())
         for split in ("train", "val", "test"):
@@ -107,9 +122,10 @@ def check(make) -> None:
         table = data.understand()
         torch.testing.assert_close(again.encode(table.frame.iloc[table.rows["val"]]), data.split("val").features)
         describe(data)
-    except (UserMistake, InvalidArgument) as mistake:
-        assert "\n" not in str(mistake)
-        assert len(str(mistake)) < 700
+
+    line = refusal(use)
+    assert "\n" not in line
+    assert len(line) < 700
 
 
 @given(frame=frames(), changes=OPTIONS)
@@ -131,7 +147,10 @@ def test_so_is_any_text(table, tmp_path, text):
     check(lambda: table(path, target="a"))
 
 
-@given(content=st.binary(max_size=200), ending=st.sampled_from(["csv", "parquet", "arrow", "arff", "csv.gz", "csv.xz", "zip", "csv.bz2"]))
+@given(
+    content=st.binary(max_size=200),
+    ending=st.sampled_from(["csv", "parquet", "arrow", "arff", "csv.gz", "csv.xz", "zip", "csv.bz2"]),
+)
 def test_so_are_any_bytes(table, tmp_path, content, ending):
     path = tmp_path / f"table.{ending}"
     path.write_bytes(content)
@@ -150,8 +169,6 @@ def test_so_is_a_file_that_is_cut_off(table, tmp_path, share, ending):
         path.write_bytes(buffer.getvalue())
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    try:
-        table(path, target="y")
-    except UserMistake as mistake:
-        assert "\n" not in str(mistake)
-        assert str(path) in str(mistake)
+    line = refusal(lambda: table(path, target="y"))
+    assert "\n" not in line
+    assert not line or str(path) in line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import DateColumn
 from smoothlab.data.table.numeric import NumericColumn
+from smoothlab.data.table.reading import emptied, read_table
 from smoothlab.data.table.texts import TextColumn, TextEncoding
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -33,13 +35,20 @@ class TableEncoder:
         columns: what encodes each column, in the order of the features.
         categories: ``one_hot``: a feature a category; ``codes``: a code a column, as the last features, for nets with
             embeddings.
+        reading: how the files were read that it was fitted to, options of :func:`read_table`.
     """
 
-    def __init__(self, columns: Sequence[ColumnEncoder], categories: Categories = "one_hot") -> None:
+    def __init__(
+        self,
+        columns: Sequence[ColumnEncoder],
+        categories: Categories = "one_hot",
+        reading: Mapping[str, Any] | None = None,
+    ) -> None:
         if categories not in get_args(Categories):
             raise InvalidArgument("categories", categories, "one_hot or codes")
         self.columns = list(columns)
         self.categories = categories
+        self.reading = dict(reading or {})
 
     @classmethod
     def fit(
@@ -146,12 +155,35 @@ class TableEncoder:
             place += 1
         return torch.from_numpy(features)
 
+    def read(self, path: Path) -> pd.DataFrame:
+        """Raw rows from a file: as the files of training were read, but with a header if the file has one.
+
+        Raises:
+            UserMistake: it cannot be read.
+        """
+        options = dict(self.reading)
+        words = options.pop("missing_words", ())
+        try:
+            frame = read_table(path, key="input", **{**options, "header": 0, "names": None})
+            if options.get("names") is not None or options.get("header", 0) != 0:
+                needed = {one.column for one in self.columns}
+                if not needed <= set(frame.columns):
+                    frame = read_table(path, key="input", **options)
+            return emptied(frame, words)
+        except InvalidArgument as error:
+            raise UserMistake(f"input = {str(path)!r}: {error}") from None
+
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return {"kind": "table", "categories": self.categories, "columns": [one.state() for one in self.columns]}
+        return {
+            "kind": "table",
+            "categories": self.categories,
+            "columns": [one.state() for one in self.columns],
+            "reading": self.reading,
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableEncoder:
         """The encoder that ``state()`` described."""
         columns = [KINDS[one["kind"]].from_state(one) for one in state["columns"]]
-        return cls(columns, state["categories"])
+        return cls(columns, state["categories"], state.get("reading"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ def read_table(
             else:
                 chosen = _separator(text, separator, suffix)
                 frame = _parse(text, chosen, decimal, header, names, missing_words)
-    except UserMistake:
+    except (UserMistake, InvalidArgument):
         raise
     except (OSError, ValueError, EOFError, MemoryError, NotImplementedError, KeyError) as error:
         raise UserMistake(f"{key} = {str(path)!r}: not readable as {suffix[1:]} ({_reason(error)})") from None
@@ -196,10 +197,14 @@ def _parse(
     words: Any = [*MISSING_WORDS, *map(str, () if by_column else missing_words)]
     options: dict[str, Any] = {"sep": separator, "decimal": decimal, "header": header, "skipinitialspace": True}
     if names is not None:
-        options["names"] = list(map(str, names))  # the line of the header, if there is one, is left out
-    frame = pd.read_csv(StringIO(text), na_values=words, low_memory=False, **options)
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise ValueError(f"rows have more cells than there are column names ({len(frame.columns)})")
+        skipped = 0 if header is None else header + 1  # a header that names take the place of, however wide it is
+        options |= {"names": list(map(str, names)), "header": None, "skiprows": skipped}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(StringIO(text), na_values=words, low_memory=False, index_col=False, **options)
+    except pd.errors.ParserWarning:
+        raise ValueError("rows have more cells than there are column names") from None
     if names is not None and len(frame) and frame.iloc[:, -1].isna().all():
         raise ValueError(f"{len(names)} names, and no row has so many cells")
     frame.columns = [str(name).strip() for name in frame.columns]
@@ -217,13 +222,24 @@ def _renamed(frame: pd.DataFrame, names: Sequence[str] | None) -> pd.DataFrame:
 
 
 def _with_missing(frame: pd.DataFrame, missing_words: MissingWords) -> pd.DataFrame:
-    """Cells that hold a word for "missing" emptied; a number is met by its text."""
+    """Cells that hold a word for "missing" emptied.
+
+    Raises:
+        InvalidArgument: words for a column that is not there.
+    """
+    if isinstance(missing_words, Mapping):
+        for column in missing_words:
+            if column not in frame.columns:
+                raise InvalidArgument("missing_words", column, f"columns of the table ({', '.join(frame.columns[:8])})")
+    return emptied(frame, missing_words)
+
+
+def emptied(frame: pd.DataFrame, missing_words: MissingWords) -> pd.DataFrame:
+    """Cells that hold a word for "missing" emptied, in the columns that are there; a number is met by its text."""
     by_column = isinstance(missing_words, Mapping)
     for column in list(missing_words) if by_column else list(frame.columns):
         words = missing_words[column] if isinstance(missing_words, Mapping) else missing_words
-        if column not in frame.columns:
-            raise InvalidArgument("missing_words", column, f"columns of the table ({', '.join(frame.columns[:8])})")
-        if not len(words):
+        if not len(words) or column not in frame.columns:
             continue
         cells = frame[column]
         numbers = [float(word) for word in words if _is_number(word)]

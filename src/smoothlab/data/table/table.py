@@ -203,7 +203,9 @@ class TableData(MemoryData):
         """An encoder of the columns that are features, fitted to training rows."""
         kinds = {one.name: one.kind for one in self.columns if one.role == "feature"}
         may_be_missing = [one.name for one in self.columns if one.missing]
-        return TableEncoder.fit(train[list(kinds)], kinds, may_be_missing=may_be_missing, **self.encoding)
+        encoder = TableEncoder.fit(train[list(kinds)], kinds, may_be_missing=may_be_missing, **self.encoding)
+        encoder.reading = {name: _listed(option) for name, option in self.reading.items()}
+        return encoder
 
     def encode(self, frame: pd.DataFrame) -> torch.Tensor:
         """Features of the rows."""
@@ -476,6 +478,13 @@ def _options(name: str, given: Any, options: dict[str, Any], head: str) -> dict[
     if unknown or head not in given:
         raise InvalidArgument(name, dict(given), f"{head} and, beside it, some of {', '.join(options)}")
     return options | dict(given)
+
+
+def _listed(option: Any) -> Any:
+    """A sequence as a list: a checkpoint holds plain values."""
+    if isinstance(option, Mapping):
+        return {str(key): _listed(value) for key, value in option.items()}
+    return [str(one) for one in option] if isinstance(option, Sequence) and not isinstance(option, str) else option
 
 
 def _one_of(name: str, value: Any, kinds: Any) -> Any:
