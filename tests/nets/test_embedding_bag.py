@@ -1,4 +1,4 @@
-"""The embedding bag takes the mean of the tokens, padding left out."""
+"""The embedding bag pools the tokens, padding left out."""
 
 import pytest
 import torch
@@ -20,8 +20,16 @@ def test_equals_the_mean_by_hand():
     assert torch.allclose(net(ids), net.head(means), atol=1e-6)
 
 
-def test_more_padding_and_another_order_change_nothing():
-    net = net_of(hidden=[4])
+def test_root_divides_the_sum_by_the_square_root_of_the_tokens():
+    net = net_of(pooling="root")
+    table = net.embeddings.weight
+    by_hand = net.head(((table[3] + 2 * table[5]) / 3**0.5)[None])
+    assert torch.allclose(net(torch.tensor([[3, 5, 5, 0]])), by_hand, atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "root"])
+def test_more_padding_and_another_order_change_nothing(pooling):
+    net = net_of(hidden=[4], pooling=pooling)
     ids = torch.tensor([[3, 5, 9], [7, 2, 0]])
     more = torch.tensor([[9, 3, 0, 5, 0, 0], [2, 7, 0, 0, 0, 0]])
     assert torch.allclose(net(ids), net(more), atol=1e-6)
@@ -35,7 +43,7 @@ def test_a_text_of_padding_alone_has_finite_logits_and_gradients():
     assert all(one.grad is None or one.grad.isfinite().all() for one in net.parameters())
 
 
-@pytest.mark.parametrize("options", [{"width": 0}, {"dropout": 1.0}, {"hidden": [0]}])
+@pytest.mark.parametrize("options", [{"width": 0}, {"pooling": "max"}, {"dropout": 1.0}, {"hidden": [0]}])
 def test_wrong_arguments_are_named(options):
     with pytest.raises(InvalidArgument, match=next(iter(options))):
         net_of(**options)

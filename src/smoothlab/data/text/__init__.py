@@ -2,6 +2,7 @@
 
 from smoothlab.data.text.encoder import TextEncoder
 from smoothlab.data.text.loader import TextLoader
+from smoothlab.data.text.product_tags import product_tags
 from smoothlab.data.text.text import TextData
 
-__all__ = ["TextData", "TextEncoder", "TextLoader"]
+__all__ = ["TextData", "TextEncoder", "TextLoader", "product_tags"]
