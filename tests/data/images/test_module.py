@@ -204,6 +204,14 @@ def test_noise_is_in_training_alone_and_class_weights_count_each_class_the_same(
     assert weights[batch.labels == 0].mean() == pytest.approx(4 * float(weights[batch.labels == 1].mean()))
 
 
+def test_an_image_that_is_listed_twice_is_noted(tmp_path):
+    source = listing(tmp_path)
+    source.write_text(source.read_text() + "benign/003.png,benign\n")
+    assert any(
+        "1 rows name an image that another row names too" in note for note in read(source, target=["diagnosis"]).notes
+    )
+
+
 def test_ordinal_classes_keep_the_order_that_was_given(leaves):
     data = read(leaves, labels="ordinal", order=["healthy", "yellow", "spotted"])
     assert data.class_names == ["healthy", "yellow", "spotted"]
@@ -316,6 +324,8 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path):
     refused(source, "data.target = 'disease': no such column", target="disease")
     refused(source, "data.image_column = 'file': no such column", target="diagnosis", image_column="file")
     refused(source, "data.metadata = 'site': no such column", target="diagnosis", metadata=["site"])
+    (tmp_path / "junk.csv").write_bytes(b"path,y\xff\xfe\n")
+    refused(tmp_path / "junk.csv", "data.path = .*: not utf-8", target="y")
     (tmp_path / "list" / "benign" / "000.png").unlink()
     refused(source, r"benign/000\.png, which column 'path' names, does not exist", target="diagnosis")
 
@@ -356,6 +366,8 @@ def test_damaged_idx_files_are_refused_in_one_line(tmp_path):
         ({"classes": {"blue": "b"}}, "classes = 'blue'"),
         ({"class_weight": {"blue": 2}}, "class_weight"),
         ({"labels": "votes"}, "target"),
+        ({"target": "label_of_a_table"}, "target = 'label_of_a_table': expected null"),
+        ({"size": 100000}, "size = 100000: expected at most 8192"),
         ({"split": "column", "split_column": "place"}, "data.split_column = 'place': no such column"),
     ],
 )

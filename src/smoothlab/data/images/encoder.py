@@ -93,7 +93,7 @@ class ImageEncoder:
 
         if not source.is_file():
             raise UserMistake(f"input = {str(source)!r}: no such file or folder")
-        frame = read_table(source)
+        frame = read_table(source, key="input")
         if self.column not in frame.columns:
             raise UserMistake(f"{source}: no column {self.column!r} with the path of each image")
         return pd.DataFrame(
@@ -147,7 +147,11 @@ def decode_all(files: Sequence[Path], shape: Shape) -> np.ndarray:
     Raises:
         UserMistake: one cannot be read, with its path.
     """
-    pixels = np.empty((len(files), shape.channels, shape.height, shape.width), dtype=np.uint8)
+    try:
+        pixels = np.empty((len(files), shape.channels, shape.height, shape.width), dtype=np.uint8)
+    except MemoryError:
+        size = len(files) * shape.values / 2**30
+        raise UserMistake(f"{len(files)} images of {size:.1f} GiB do not fit in memory; data.keep=files") from None
     with ThreadPoolExecutor(THREADS) as threads:
         for place, one in enumerate(threads.map(functools.partial(decode, shape=shape), files)):
             pixels[place] = one

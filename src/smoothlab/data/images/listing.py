@@ -24,7 +24,7 @@ def read_listing(path: Path, column: str, target: str | Sequence[str] | None) ->
     """
     if target is None:
         raise InvalidArgument("target", None, "the column with the label")
-    frame = read_table(str(path))
+    frame = read_table(path, key="data.path")
     check_columns("image_column", [column], frame)
     empty = frame[column].isna()
     if empty.any():
@@ -33,5 +33,7 @@ def read_listing(path: Path, column: str, target: str | Sequence[str] | None) ->
     missing = next((one for one in files if not one.is_file()), None)
     if missing is not None:
         raise UserMistake(f"{path}: {missing}, which column {column!r} names, does not exist")
+    twice = len(files) - len(set(files))
+    notes = [f"{twice} rows name an image that another row names too; splits may share it"] if twice else []
     wanted = target if isinstance(target, str) else list(target)
-    return Found(frame.drop(columns=column), files=files, target=wanted, contents=[path], root=path.parent)
+    return Found(frame.drop(columns=column), files, target=wanted, contents=[path], root=path.parent, notes=notes)

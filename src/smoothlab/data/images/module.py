@@ -26,7 +26,6 @@ from smoothlab.data.images.npz import read_npz
 from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.module import DataModule, check_seed, count_classes
 from smoothlab.data.table.kinds import check_columns
-from smoothlab.data.table.words import as_words
 from smoothlab.data.table.labels import LabelKind, Labels, read_labels
 from smoothlab.data.table.noise import NoiseKind, noisy
 from smoothlab.data.table.splits import (
@@ -42,13 +41,16 @@ from smoothlab.data.table.splits import (
 )
 from smoothlab.data.table.trees import class_tree
 from smoothlab.data.table.weights import class_weights, weights_of_rows
+from smoothlab.data.table.words import as_words
 from smoothlab.errors import InvalidArgument, UserMistake
 
 Channels = Literal["auto", "grey", "rgb"]
 Storage = Literal["auto", "memory", "files"]
 SplitKind = Literal["random", "group", "column", "fold"]
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".arrow", ".feather", ".gz", ".bz2", ".xz", ".zip")
-STATISTICS_FROM = 2000  # training images, where they are not all in memory
+STATISTICS_FROM = 2000  # training images, where they are not all in memory, and at most
+STATISTICS_VALUES = 2**28  # bytes of them
+LARGEST = 8192  # pixels a side
 FIRST_VALUES = 2**26  # most floats that ``first`` makes
 SMALL_STRATUM = 50  # samples without any label (or with one), below which a split does not look at them
 NOISE_SIDE = 8  # pixels a side of what instance noise looks at
@@ -129,7 +131,7 @@ class ImageData(DataModule):
         self.source = source
         self.path = path
         self.image_column = image_column
-        self.target = target
+        self.target = target if target is None or isinstance(target, str) else _columns(target)
         self.label_kind: LabelKind = labels
         self.label_separator = label_separator
         self.classes = classes
@@ -208,10 +210,12 @@ class ImageData(DataModule):
 
     def _find(self) -> Found:
         """What the path or the source holds."""
-        if (self.path is None) == (self.source is None):
-            given = "nothing is given" if self.path is None else "and data.source are both given"
+        if bool(self.path) == (self.source is not None):
+            given = "and data.source are both given" if self.path else "nothing is given"
             raise UserMistake(f"data.path: {given}; expected a folder, an .npz file or a table of paths")
-        found = self._found(Path(self.path) if self.path is not None else self._from_source())
+        found = self._found(Path(self.path) if self.path else self._from_source())
+        if self.target is not None and found.target != self.target:
+            raise InvalidArgument("target", self.target, "null: only a table of paths has columns to choose from")
         if not len(found.frame):
             raise UserMistake("data: there are no images")
         self.notes += found.notes
@@ -326,7 +330,8 @@ class ImageData(DataModule):
         """Training pixels that the statistics come from."""
         if found.pixels is not None:
             return found.pixels[train]
-        step = max(1, len(train) // STATISTICS_FROM)
+        count = max(1, min(STATISTICS_FROM, STATISTICS_VALUES // shape.values))
+        step = -(-len(train) // count)
         files = found.files or []
         if step > 1:
             self.notes.append(f"mean and deviation come from {len(train[::step])} of {len(train)} training images")
@@ -425,6 +430,11 @@ class ImageData(DataModule):
         return FileLoader(self._files[split], known, self.images.shape, finish, batch_size, **options)
 
 
+def _columns(target: Sequence[str]) -> str | list[str]:
+    """The columns of labels; a list of one is that one."""
+    return target[0] if len(target) == 1 else list(target)
+
+
 def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     """Height and width; a number is both."""
     if size is None:
@@ -432,6 +442,8 @@ def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
     both = [size, size] if isinstance(size, int) else list(size)
     if len(both) != 2 or any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in both):
         raise InvalidArgument("size", size, "null, a number of pixels, or [height, width]")
+    if max(both) > LARGEST:
+        raise InvalidArgument("size", size, f"at most {LARGEST} pixels a side")
     return both[0], both[1]
 
 
