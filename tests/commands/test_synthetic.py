@@ -1,6 +1,7 @@
 """Runs on synthetic domains report how far they are from the truth, and get near to it."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from smoothlab.metrics.truth import NAMES
 from smoothlab.runs.build import build
 
 SMALL = ("data.rows=600", "data.val_rows=200", "data.test_rows=300", "trainer.max_epochs=3", "logger=csv")
-PRESETS = ("medical/votes", "retail/segments", "retail", "finance", "finance/synthetic_market")
+PRESETS = ("medical/synthetic_votes", "retail/synthetic_segments", "retail", "finance", "finance/synthetic_market")
 PRESETS += ("agriculture/synthetic_grades",)
 
 
@@ -74,9 +75,20 @@ def test_a_net_that_is_large_enough_gets_near_the_bayes_nll(stream):
 
 
 def test_votes_are_judged_by_the_posterior_too(cli):
-    assert cli("train", "experiment=medical/votes", "data.label=votes", *SMALL)[0] == 0
+    assert cli("train", "experiment=medical/synthetic_votes", "data.label=votes", *SMALL)[0] == 0
     told = json.loads((only_run("outputs/medical") / "results.json").read_text())["metrics"]["test"]
     assert told["nll"] == pytest.approx(told["bayes_nll"] + told["excess_nll"], abs=0.1)
+
+
+def test_names_say_synthetic():
+    """Of the configs and presets; and the data say so themselves, whatever the run is called."""
+    conf = Path(__file__).resolve().parents[2] / "conf"
+    using = [path for path in conf.rglob("*.yaml") if "override /data: synthetic" in path.read_text()]
+    assert len(using) == 4
+    assert all("synthetic" in path.name for path in using)
+    data = build(plain(compose_config("train", ["data=synthetic_finance", *SMALL]))["data"], "data")
+    data.setup()
+    assert data.notes == ["synthetic data (Market): made-up rows with a known posterior, 1,100 in all"]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -77,6 +77,8 @@ def _introduce(data: DataModule, rows: SyntheticRows) -> None:
     data.class_tree = rows.domain.class_tree
     data.class_order = rows.domain.class_order
     data.fingerprint = rows.fingerprint
+    name = type(rows.domain).__name__
+    data.notes = [f"synthetic data ({name}): made-up rows with a known posterior, {rows.total:,} in all"]
     data.encoder = data.encoder or rows.encoder
 
 
