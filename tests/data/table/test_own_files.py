@@ -194,3 +194,16 @@ def test_hierarchical_labels_bring_their_tree(table, shared):
     assert data.split("train").labels.sum(1).unique().tolist() == [3.0]
     node = data.class_tree.node("2/1/3")
     assert [data.class_tree.names[one] for one in data.class_tree.ancestors(node)] == ["2/1", "2", "root"]
+
+
+def test_columns_without_names_are_numbers(table, tmp_path):
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": generator.normal(size=60), "b": generator.normal(size=60), "y": ["n", "y"] * 30})
+    frame.to_csv(tmp_path / "a.csv", index=False, header=False)
+    data = table(tmp_path / "a.csv", header=None, target=2, drop=[0])
+    assert data.encoder.names == ["1"]
+    assert data.class_names == ["n", "y"]
+    frame.drop(columns="y").rename(columns={"a": "0", "b": "1"}).to_csv(tmp_path / "new.csv", index=False)
+    for name in ("a.csv", "new.csv"):  # new rows may have a header, and no label
+        rows = data.encoder.read(tmp_path / name)
+        assert torch.equal(data.encoder.encode(rows)[data.split("test").rows], data.split("test").features)

@@ -41,6 +41,8 @@ from smoothlab.data.table.weights import class_weights, row_weights, weights_of_
 from smoothlab.data.table.words import as_words, text_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
+Name = str | int
+
 
 @dataclass
 class Understood:
@@ -74,39 +76,39 @@ class TableData(MemoryData):
     def __init__(
         self,
         source: Callable[[], Any] | dict | None = None,
-        target: str | Sequence[str] | None = None,
+        target: Name | Sequence[Name] | None = None,
         *,
         path: str | dict | None = None,
         separator: str = "auto",
         encoding: str = "utf-8",
         decimal: str = "auto",
         header: int | None = 0,
-        names: Sequence[str] | None = None,
-        missing_words: Sequence[str] | dict = (),
+        names: Sequence[Name] | None = None,
+        missing_words: Sequence[Name] | dict = (),
         labels: LabelKind = "single",
         label_separator: str | None = None,
         classes: dict | None = None,
         order: list | None = None,
         tree: str | dict | list | None = None,
         rare_classes: int = 0,
-        drop: Sequence[str] = (),
-        ids: Sequence[str] = (),
-        metadata: Sequence[str] = (),
-        text: Sequence[str] = (),
+        drop: Sequence[Name] = (),
+        ids: Sequence[Name] = (),
+        metadata: Sequence[Name] = (),
+        text: Sequence[Name] = (),
         kinds: dict | None = None,
         categories: Categories = "one_hot",
         rare: int = 1,
         missing: bool = True,
         text_encoding: TextEncoding = "tfidf",
         text_features: int = 256,
-        weight: str | None = None,
+        weight: Name | None = None,
         class_weight: str | dict | None = None,
         deduplicate: bool = False,
         noise: NoiseKind | dict = "none",
         noise_rate: float = 0.0,
         split: SplitKind | dict = "random",
         fractions: Sequence[float],
-        split_column: str | None = None,
+        split_column: Name | None = None,
         folds: int = 5,
         fold: int | None = None,
         split_seed: int,
@@ -135,17 +137,20 @@ class TableData(MemoryData):
             "names": names,
             "missing_words": missing_words,
         }
-        self.target = target
+        self.target = _names(target) if isinstance(target, Sequence) and not isinstance(target, str) else _name(target)
         self.label_kind: LabelKind = _one_of("labels", labels, LabelKind)
         self.label_separator = label_separator
         self.classes = classes
         self.order = order
         self.tree = tree
         self.rare_classes = _at_least("rare_classes", rare_classes, 0)
-        self.drop = list(drop)
-        self.ids = list(ids)
-        self.metadata = list(metadata)
-        self.kinds = {**dict.fromkeys(text, "text"), **{str(key): value for key, value in (kinds or {}).items()}}
+        self.drop = _names(drop)
+        self.ids = _names(ids)
+        self.metadata = _names(metadata)
+        self.kinds = {
+            **dict.fromkeys(_names(text), "text"),
+            **{str(key): value for key, value in (kinds or {}).items()},
+        }
         self.encoding = {
             "categories": _one_of("categories", categories, Categories),
             "rare": _at_least("rare", rare, 1),
@@ -153,14 +158,14 @@ class TableData(MemoryData):
             "text_encoding": _one_of("text_encoding", text_encoding, TextEncoding),
             "text_features": _at_least("text_features", text_features, 1),
         }
-        self.weight = weight
+        self.weight = _name(weight)
         self.class_weight = class_weight
         self.deduplicate = deduplicate
         self.noise = _one_of("noise", noise_options["kind"], NoiseKind)
         self.noise_rate = noise_options["rate"]
         noisy(np.zeros(0, dtype=np.int64), 2, self.noise, self.noise_rate, 0)  # checks the rate
         self.fractions = check_fractions(split_options["fractions"])
-        self.split_column = split_options["column"]
+        self.split_column = _name(split_options["column"])
         self.folds = _at_least("folds", split_options["folds"], 2)
         self.fold: int | None = split_options["fold"]
         self.split_by = _one_of("split", split_options["by"], SplitKind)
@@ -478,6 +483,15 @@ def _options(name: str, given: Any, options: dict[str, Any], head: str) -> dict[
     if unknown or head not in given:
         raise InvalidArgument(name, dict(given), f"{head} and, beside it, some of {', '.join(options)}")
     return options | dict(given)
+
+
+def _name(name: Name | None) -> str | None:
+    """A column's name; those of a file without a header look like numbers on a command line."""
+    return None if name is None else str(name)
+
+
+def _names(names: Sequence[Name]) -> list[str]:
+    return [str(name) for name in names]
 
 
 def _listed(option: Any) -> Any:
