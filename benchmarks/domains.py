@@ -42,6 +42,7 @@ FOLDS = 5
 EXPERIMENTS = (
     "agriculture/wine_cultivars",
     "agriculture/wheat_seeds",
+    "medical",
     "medical/breast_cancer",
     "medical/dermatology",
     "medical/diabetes",

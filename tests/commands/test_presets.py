@@ -34,6 +34,8 @@ def own_words(name, folder):
     """What presets for your own data need beside them, and what makes a large one small."""
     if name == "retail/fashion_mnist":
         return ["net.widths=[4,8]"]
+    if name in ("retail/product_tags", "retail/product_titles"):
+        return ["data.text_features=64"]
     if name not in ("medical/images", "agriculture/leaves"):
         return []
     write_folders(folder / "drawn", LESIONS if name == "medical/images" else LEAVES, 12)

@@ -117,3 +117,14 @@ def test_direction_is_that_of_the_month_after_the_next(mirror):
     assert table.loc["1987-08-01", "direction"] == ("up" if raw.iloc[place + 2] > raw.iloc[place + 1] else "down")
     assert table.index[0] == "1872-01-01"  # twelve returns before
     assert table.index[-1] == raw.index[-3]
+
+
+def test_product_tags_hold_every_tag_above_them():
+    frame = public_set("product_tags")
+    nodes = set(frame.attrs["hierarchy"]["tags"])
+    assert len(nodes) == 48
+    for one in frame["tags"].drop_duplicates():
+        tags = set(one.split(";"))
+        assert tags <= nodes
+        assert {tag.rpartition("/")[0] for tag in tags} - {""} <= tags
+    assert frame["tags"].str.split(";").str.len().between(3, 5).all()

@@ -6,6 +6,7 @@ from typing import Any
 from smoothlab.data.registry.readers.bundled import breast_cancer, wine_cultivars
 from smoothlab.data.registry.readers.market_months import market_months
 from smoothlab.data.registry.readers.phrasebank import phrasebank
+from smoothlab.data.registry.readers.product_tags import product_tags
 from smoothlab.data.registry.readers.product_titles import product_titles
 from smoothlab.data.registry.readers.sentence_pairs import sentence_pairs
 from smoothlab.data.registry.readers.tables import table, train_and_test
@@ -16,6 +17,7 @@ READERS: dict[str, Callable[..., Any]] = {
         breast_cancer,
         market_months,
         phrasebank,
+        product_tags,
         product_titles,
         sentence_pairs,
         table,
