@@ -49,6 +49,7 @@ from smoothlab.metrics.selective import (
 from smoothlab.metrics.small_samples import ECEBias, ece_bias
 from smoothlab.metrics.smooth import smece
 from smoothlab.metrics.summary import NAMES, classification_metrics
+from smoothlab.metrics.truth import truth_metrics
 
 if TYPE_CHECKING:
     from smoothlab.metrics.streaming import ClassificationMetrics
@@ -113,6 +114,7 @@ __all__ = [
     "sharpness",
     "smece",
     "top_k_accuracy",
+    "truth_metrics",
 ]
 
 
