@@ -95,9 +95,9 @@ def test_a_run_trains_it_and_keeps_it_in_its_checkpoint(tmp_path, monkeypatch):
 def test_what_does_not_fit_is_refused():
     with pytest.raises(InvalidArgument, match=r"^classes = None"):
         Smoother(Constant(0.1), Learnable())(torch.tensor([0]))
-    with pytest.raises(InvalidArgument, match=r"^classes = 1: expected at least 2"):
+    with pytest.raises(InvalidArgument, match=r"^prior.classes = 1: expected at least 2"):
         bound(1)
-    with pytest.raises(InvalidArgument, match=r"^classes = 4: expected 3"):
+    with pytest.raises(InvalidArgument, match=r"^prior.classes = 4: expected 3"):
         bound(3).bind(ClassInfo(list("abcd"), [1] * 4))
     with pytest.raises(InvalidArgument, match=r"^floor = "):
         SymmetricCrossEntropy(0.0)

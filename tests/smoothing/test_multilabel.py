@@ -31,6 +31,7 @@ from smoothlab.smoothing import (
     Half,
     Linear,
     MultilabelSmoother,
+    Negative,
     Prevalence,
     Step,
     Uncertainty,
@@ -377,6 +378,8 @@ def test_no_step_looks_at_the_values_of_a_tensor(pair):
         (lambda: MultilabelSmoother(Constant(0.1), Half())(LABELS > 0), "labels = 'torch.bool"),
         (lambda: MultilabelSmoother(Constant(0.1), Half())(LABELS, logits=drawn(3, 2)), r"expected shape \(3, 2\)"),
         (lambda: MultilabelSmoother(ByClass([0.1, 0.2]), Half())(LABELS), "epsilon = '2 numbers': expected 3, one"),
+        # after its warm-up absent labels would have negative values, which are those that nobody knows
+        (lambda: MultilabelSmoother(Negative(-0.4, warm_up=0.5), Half()), "strength = 'Negative': expected one of at"),
         (lambda: MultilabelSmoother(Constant(0.1), Half(), unclosed="drop"), "unclosed = 'drop': expected one of"),
         (lambda: MultilabelSmoother(Constant(0.1), Half(), NESTED)(BOOTS), "expected a Hierarchy, or bind"),
         (lambda: Smoother(Constant(0.1), Half())(LABELS[:, 0].clamp_min(0)), "prior = 0.5: expected None, 'uniform'"),

@@ -9,7 +9,19 @@ import torch
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother, SoftTarget
-from smoothlab.smoothing import Constant, Exclusive, Uniform
+from smoothlab.smoothing import (
+    ByClass,
+    ClassInfo,
+    Constant,
+    Exclusive,
+    Half,
+    Mixture,
+    MultilabelSmoother,
+    Rules,
+    Tree,
+    Uniform,
+    Vector,
+)
 
 Y = torch.tensor([0, 2, 1])
 
@@ -83,3 +95,23 @@ def test_tensors_of_a_prior_that_is_a_module_are_in_the_smoothers_state():
 def test_its_text_shows_what_it_does():
     assert "Constant(epsilon=0.1)" in repr(Smoother(Constant(0.1), Uniform()))
     assert "Uniform()" in repr(Smoother(Constant(0.1), Uniform()))
+
+
+ELK = {"when": {"confidence": {"below": 0.5}}, "strength": ByClass({"elk": 0.1}, default=0.0)}
+
+
+@pytest.mark.parametrize(
+    ("smoother", "name"),
+    [
+        (Smoother(ByClass({"elk": 0.1}, default=0.0), Uniform()), "strength.epsilon"),
+        (Smoother(Constant(0.1), Tree(None, 4.0)), "prior.tree"),
+        (Smoother(Constant(0.1), Uniform(), exclude=["elk"]), "exclude"),
+        (Smoother(Constant(0.1), Mixture({"given": Vector([1, 1, 1])}, {"given": 1})), "prior.priors.given.weights"),
+        (Smoother(Rules([ELK], default=0.0), Uniform()), "strength.rules[0].strength.epsilon"),
+        (MultilabelSmoother(ByClass({"elk": 0.1}, default=0.0), Half()), "strength.epsilon"),
+    ],
+)
+def test_a_part_that_does_not_fit_the_data_is_named_by_its_place(smoother, name):
+    with pytest.raises(InvalidArgument) as told:
+        smoother.bind(ClassInfo(["cat", "dog"], [1, 1]))
+    assert told.value.name == name

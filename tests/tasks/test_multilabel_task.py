@@ -235,13 +235,17 @@ def test_strengths_priors_losses_and_penalties_train_from_the_command_line(own_d
     ("options", "message"),
     [
         (["smoothing=standard"], "task.smoother = 'Smoother': expected a MultilabelSmoother, such as"),
-        (["task=classification", f"task.tree={TREE}"], "task.smoother = 'MultilabelSmoother': expected a Smoother"),
+        (
+            ["task=classification", f"task.tree={TREE}"],
+            "task: classification, but the data have several labels a sample; take task=multilabel",
+        ),
         (["smoothing/prior=uniform"], "does not fit the data: prior = 'uniform': expected one of multi-label"),
         (["task.tree=[boots, hats]"], "classes = 'footwear': expected a node of the tree"),
         (
             ["smoothing/prior=flow", "task.tree=null"],
-            "smoothing.tree = None: expected nested names or a file of them: the data have no tree",
+            "smoothing.prior.tree = None: expected nested names or a file of them: the data have no tree",
         ),
+        (["smoothing/strength=negative"], "smoothing.strength = 'Negative': expected one of at least 0"),
         (["smoothing.unclosed=drop"], "smoothing.unclosed = 'drop': expected one of close, refuse"),
     ],
 )

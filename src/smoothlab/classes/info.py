@@ -60,3 +60,21 @@ class NeedsClasses(Protocol):
 
     def bind(self, info: ClassInfo) -> None:
         """Take what is needed; called once, before the first step, and again without harm."""
+
+
+def bind_part(name: str, part: object, info: ClassInfo) -> None:
+    """Tell a part of something larger about the classes, if it asks for it.
+
+    Args:
+        name: of the part, as the larger one's argument.
+        part: such as a strength or prior.
+        info: the classes.
+
+    Raises:
+        InvalidArgument: the part does not fit the classes; the name of its argument stands behind that of the part.
+    """
+    if isinstance(part, NeedsClasses):
+        try:
+            part.bind(info)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"{name}.{error.name}", error.value, error.expected) from None

@@ -35,7 +35,7 @@ class Learnable(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.table: nn.Parameter = UninitializedParameter()
+        self.table: nn.Parameter | UninitializedParameter = UninitializedParameter()
 
     def bind(self, info: ClassInfo) -> None:
         """Make the table for the data's number of classes."""

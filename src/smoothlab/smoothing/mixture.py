@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from smoothlab.classes.info import NeedsClasses
+from smoothlab.classes.info import bind_part
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.excluding import MATRIX_CLASSES
 from smoothlab.smoothing.ranges import checked_number
@@ -63,9 +63,8 @@ class Mixture(nn.Module):
     def bind(self, info: ClassInfo) -> None:
         """Tell the priors that ask for it about the classes."""
         self._classes = len(info.class_names)
-        for prior in self.priors.values():
-            if isinstance(prior, NeedsClasses):
-                prior.bind(info)
+        for name, prior in self.priors.items():
+            bind_part(f"priors.{name}", prior, info)
 
     def forward(self, step: Step) -> PriorFactor:
         """The prior factor of this step."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from smoothlab.classes.hierarchy import Hierarchy
-from smoothlab.classes.info import ClassInfo, NeedsClasses
+from smoothlab.classes.info import ClassInfo, bind_part
 from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
@@ -42,11 +42,11 @@ class LabelPrior(Protocol):
 class MultilabelSmoother(nn.Module):
     """Makes soft labels from labels that are present or absent: ``q_k = (1 - epsilon) y_k + epsilon * prior_k``.
 
-    Any strength of the family works. Constants and schedules are the same for all labels; ``ByClass`` has a number for
-    each label. Every other one sees each label of each sample as a question with the classes "absent" and "present" and
-    the logits (0, z), whose softmax is the sigmoid of z: by uncertainty is then by that of the answer, by a column is
-    the same for all labels of a row, and what adapts to accuracy adapts to that of the answers ("per class": one
-    epsilon for absent and one for present labels).
+    Any strength of the family works but ``Negative``. Constants and schedules are the same for all labels; ``ByClass``
+    has a number for each label. Every other one sees each label of each sample as a question with the classes "absent"
+    and "present" and the logits (0, z), whose softmax is the sigmoid of z: by uncertainty is then by that of the
+    answer, by a column is the same for all labels of a row, and what adapts to accuracy adapts to that of the answers
+    ("per class": one epsilon for absent and one for present labels).
 
     With a tree the labels are closed upward first, so that a label implies those above it, and each soft label is at
     least as large as every one below it, exactly: the labels are closed, the priors ``Half``, ``Prevalence`` (of closed
@@ -62,8 +62,9 @@ class MultilabelSmoother(nn.Module):
             ``"refuse"`` is an error (on a GPU an assertion of the device, since nothing waits for it).
 
     Raises:
-        InvalidArgument: for a prior of single-label targets; on binding, for labels that are no nodes of the tree; in a
-            step, for labels of another shape than ``(N, K)``, a tree without names, or unclosed labels.
+        InvalidArgument: for a prior of single-label targets, or a strength that may be below 0 (``Negative``); on
+            binding, for labels that are no nodes of the tree; in a step, for labels of another shape than ``(N, K)``, a
+            tree without names, or unclosed labels.
     """
 
     def __init__(
@@ -78,6 +79,8 @@ class MultilabelSmoother(nn.Module):
             raise InvalidArgument(
                 "prior", type(prior).__name__, "Half, Flip, Prevalence or Flow: for multi-label targets"
             )
+        if getattr(strength, "signed", False):
+            raise InvalidArgument("strength", type(strength).__name__, "one of at least 0: soft labels are in [0, 1]")
         checked_choice("unclosed", unclosed, ("close", "refuse"))
         self.strength = strength
         self.prior = prior
@@ -189,12 +192,8 @@ class MultilabelSmoother(nn.Module):
         self.tree = info.tree if self.tree is None else self.tree
         if self.tree is not None:
             self._hierarchy = bound_hierarchy(self.tree, info.class_names)
-        if isinstance(self.prior, NeedsClasses):
-            self.prior.bind(info)
-        if isinstance(self.strength, ByClass):
-            self.strength.bind(info)
-        elif isinstance(self.strength, NeedsClasses):
-            self.strength.bind(answers_of(info))
+        bind_part("prior", self.prior, info)
+        bind_part("strength", self.strength, info if isinstance(self.strength, ByClass) else answers_of(info))
 
     def extra_repr(self) -> str:
         """Strength, prior and tree; those that are modules torch shows by itself."""

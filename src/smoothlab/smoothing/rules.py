@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from smoothlab.classes.info import NeedsClasses
+from smoothlab.classes.info import bind_part
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.conditions import Categories, ClassIs, Condition, conditions_of
 from smoothlab.smoothing.ranges import checked_strength, clamp_strength
@@ -61,13 +61,12 @@ class Rules(nn.Module):
 
     def bind(self, info: ClassInfo) -> None:
         """Find the classes that rules name, and bind the strengths."""
-        for conditions, _ in self.rules:
+        for index, (conditions, strength) in enumerate(self.rules):
             for condition in conditions:
                 if isinstance(condition, ClassIs):
                     condition.bind(info)
-        for strength in self.strengths:
-            if isinstance(strength, NeedsClasses):
-                strength.bind(info)
+            bind_part(f"rules[{index}].strength", strength, info)
+        bind_part("default", self.default, info)
 
     def forward(self, step: Step) -> Tensor:
         """Epsilon ``(...,)``, in float32 or wider."""

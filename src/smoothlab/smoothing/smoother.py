@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from smoothlab.classes.info import ClassInfo, NeedsClasses
+from smoothlab.classes.info import ClassInfo, bind_part
 from smoothlab.learner import learners_in
 from smoothlab.smoothing.excluding import ExcludedClasses
 from smoothlab.step import Step
@@ -81,9 +81,9 @@ class Smoother(nn.Module):
         Raises:
             InvalidArgument: a part does not fit these classes.
         """
-        for part in (self.strength, self.prior, self.excluded):
-            if isinstance(part, NeedsClasses):
-                part.bind(info)
+        bind_part("strength", self.strength, info)
+        bind_part("prior", self.prior, info)
+        self.excluded.bind(info)
 
     def extra_repr(self) -> str:
         """Strength and prior; those that are modules torch shows by itself."""
