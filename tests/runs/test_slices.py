@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smoothlab.metrics import classification_metrics, multilabel_metrics
 from smoothlab.runs.scoring import details, score
-from smoothlab.runs.slices import MISSING, MOST, OTHERS, cut, label_of
+from smoothlab.runs.slices import MISSING, MOST, OTHERS, as_date, cut, label_of
 
 
 def test_numbers_are_cut_into_ranges_of_equally_many():
@@ -55,6 +55,13 @@ def test_of_very_many_words_the_rarer_ones_are_together():
     assert {f"w{k}" for k in range(100, 120)} < {one.place["value"] for one in parts}
     assert parts[-1].place == {"value": OTHERS}
     assert sum(len(one.index) for one in parts) == 320
+
+
+def test_days_are_shown_as_dates():
+    assert [as_date(days) for days in (0.0, 14137.0, -1.0, 1e300, MISSING)] == [
+        *("1970-01-01", "2008-09-15", "1969-12-31"),
+        *(1e300, MISSING),
+    ]
 
 
 class Data:

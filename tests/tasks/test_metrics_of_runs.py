@@ -83,6 +83,7 @@ def test_a_split_by_time_is_told_apart_by_time():
     p, y, table = predicted(only_run())
     first = (table["row"].sort_values().index[:20]).to_numpy()
     assert parts[0]["accuracy"] == pytest.approx(np.mean(p[first].argmax(1) == np.array(y)[first]))
+    assert parts[-1]["to"] == "2021-02-03"  # the last of 400 days
     assert set(parts[0]) == {"from", "to", "rows", "nll", "accuracy", "ece", "confidence_gap"}
     assert (only_run() / "figures" / "slices_test.png").is_file()
 

@@ -47,6 +47,7 @@ class DataModule(LightningDataModule, ABC):
         class_order: whether the classes stand in an order of theirs, such as grades.
         label_kind: ``single``, ``ordinal``, ``votes`` or ``multilabel``; None: told from the labels, where they tell.
         time_column: the metadata column by whose order the splits were made, or None.
+        date_columns: metadata columns that are days since 1970.
         notes: what a run's log is to say of the data, a line each.
     """
 
@@ -66,6 +67,7 @@ class DataModule(LightningDataModule, ABC):
         self.class_order = False
         self.label_kind: str | None = None
         self.time_column: str | None = None
+        self.date_columns: set[str] = set()
         self.notes: list[str] = []
 
     @abstractmethod

@@ -416,7 +416,8 @@ def metrics_by_slice(
                 axes.plot(x, values, "o-", color=UNDER, markersize=4)
             if name == "accuracy":
                 _percent(axes.yaxis)
-        stack[0].set_title(f"{min(rows):,} to {max(rows):,} samples a slice", loc="right", fontsize=8)
+        counted = f"{min(rows):,}" if min(rows) == max(rows) else f"{min(rows):,} to {max(rows):,}"
+        stack[0].set_title(f"{counted} samples a slice", loc="right", fontsize=8)
         stack[-1].set_xticks(x, places, rotation=30 if max(map(len, places)) > 4 else 0, ha="right", fontsize=7)
         stack[-1].set_xlabel(column)
         figure.align_ylabels(list(stack))

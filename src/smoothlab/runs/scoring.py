@@ -30,7 +30,7 @@ from smoothlab.metrics.multilabel import read_cells
 from smoothlab.metrics.truth import truth_metrics
 from smoothlab.runs.atomic import write_atomically
 from smoothlab.runs.slices import NAMES as OF_SLICES
-from smoothlab.runs.slices import cut
+from smoothlab.runs.slices import as_date, cut
 from smoothlab.soft_labels import question_labels, question_logits
 
 EXACT_ROWS = 1_000_000  # beyond, metrics come from the streaming forms, whose error bound docs/metrics.md states
@@ -249,12 +249,14 @@ def details(scores: Mapping[str, Scores], task: Any) -> dict[str, Any]:
 def _slices(scores: Scores, column: Tensor, task: Any, data: Any) -> list[dict[str, Any]]:
     """The metrics of each slice of a split."""
     words = getattr(data, "metadata_categories", {}).get(task.slices)
+    dates = task.slices in getattr(data, "date_columns", ())
     told = []
     for one in cut(column, task.num_slices, words):
         logits, labels = scores.logits[one.index], scores.labels[one.index]
         counts = labels.ndim == 1 or bool((labels >= 0).any())  # something known
         metrics = _judged(type(scores), logits, labels, task.num_bins) if counts else {}
-        told.append({**one.place, "rows": len(one.index)} | {k: metrics[k] for k in OF_SLICES if k in metrics})
+        place = {key: as_date(value) for key, value in one.place.items()} if dates else one.place
+        told.append({**place, "rows": len(one.index)} | {k: metrics[k] for k in OF_SLICES if k in metrics})
     return told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import torch
@@ -66,6 +67,14 @@ def cut(column: Tensor, count: int, words: Sequence[str] | None = None) -> Itera
         start = end + 1
     if not bool(known.all()):
         yield Slice({"value": MISSING}, torch.nonzero(~known)[:, 0])
+
+
+def as_date(days: Any) -> Any:
+    """The day, ``2008-09-15``, of a number of days since 1970; what is no such number stays."""
+    try:
+        return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
+    except (TypeError, OverflowError):
+        return days
 
 
 def _by_word(codes: Tensor, words: Sequence[str]) -> Iterator[Slice]:

@@ -385,6 +385,8 @@ class TableData(MemoryData):
                 made[column.name] = self._metadata_column(frame[column.name], column)
         if self.split_by == "time":
             made[str(self.split_column)] = _times(frame[self.split_column])
+            if _is_words(frame[self.split_column]):
+                self.date_columns.add(str(self.split_column))
         made |= {name: column for name, column in labels.metadata.items() if name not in made}
         weights = self._weights(frame, labels, rows)
         if weights is not None:
@@ -393,6 +395,7 @@ class TableData(MemoryData):
 
     def _metadata_column(self, cells: pd.Series, column: Column) -> np.ndarray:
         if column.kind == "date":
+            self.date_columns.add(column.name)
             return days(cells, date_format(text_of(cells.dropna())))
         if column.kind in ("numeric", "boolean", "constant") and not _is_words(cells):
             return read_numbers(cells, column.name, where="data", may_be_missing=True).astype(np.float32)
