@@ -15,6 +15,8 @@ from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.encoder import ColumnEncoder, TableEncoder
 from smoothlab.data.table.numeric import NumericColumn
 
+NEAR_ZERO = 4.0  # deviations between 0 and a mean that float32 may be subtracted from in float32: off by 5e-7 at most
+
 
 class ArrowEncoder:
     """Encode Arrow tables: numbers and categories directly, all else as :class:`TableEncoder` does.
@@ -67,11 +69,12 @@ class ArrowEncoder:
             UserMistake: a cell is one that its column cannot hold.
         """
         made = np.empty((self.compact_width, table.num_rows), dtype=np.float32)
+        scratch = np.empty(table.num_rows)  # for one column after the other: new memory costs as much as the sums
         place = 0
         for column, width in self._dense:
             cells, features = table.column(column.column), made[place : place + width]
             place += width
-            if not (isinstance(column, NumericColumn) and _standardise(column, cells, features)):
+            if not (isinstance(column, NumericColumn) and _standardise(column, cells, features, scratch)):
                 features[:] = column.encode(series(cells, column.column), where=where).T
         for coded in self._coded:
             places, values = factorized(table.column(coded.column))
@@ -123,14 +126,19 @@ def numbers(cells: pa.ChunkedArray) -> np.ndarray | None:
     return np.asarray(cells.to_numpy())
 
 
-def _standardise(column: NumericColumn, cells: pa.ChunkedArray, out: np.ndarray) -> bool:
+def _standardise(column: NumericColumn, cells: pa.ChunkedArray, out: np.ndarray, scratch: np.ndarray) -> bool:
     """Write a column's one or two features ``(1 or 2, N)``; False where only the general way knows what is wrong."""
     values = numbers(cells)
     if values is None:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
-        wide = np.subtract(values, np.float64(column.mean))
-        np.multiply(wide, 1 / column.deviation if column.deviation > 0 else 0.0, out=out[0], casting="same_kind")
+        scale = 1 / column.deviation if column.deviation > 0 else 0.0
+        if values.dtype == np.float32 and abs(column.mean) < NEAR_ZERO * column.deviation:
+            np.subtract(values, np.float32(column.mean), out=out[0])
+            np.multiply(out[0], np.float32(scale), out=out[0])
+        else:
+            np.subtract(values, np.float64(column.mean), out=scratch)
+            np.multiply(scratch, scale, out=out[0], casting="same_kind")
     finite = np.isfinite(out[0])
     missing: np.ndarray | float = 0.0
     if not finite.all():

@@ -101,7 +101,8 @@ class ParquetBatches(IterableDataset):
         """Some samples, and which of them make the batches; what is less than a batch goes into the next window."""
         shuffled = self.shuffle_seed is not None
         window = self.window if shuffled else 1
-        generator = np.random.default_rng((self.shuffle_seed or 0, self.epoch, shard + 1))
+        seed = np.random.SeedSequence((self.shuffle_seed or 0, self.epoch, shard + 1)).generate_state(1)[0]
+        generator = torch.Generator().manual_seed(int(seed))
         start, stop = self._cuts(shard)
         left = stop - start
         parts: list[tuple[int, int, int]] = []
@@ -119,7 +120,7 @@ class ParquetBatches(IterableDataset):
                 batches: list[torch.Tensor | slice] = list(cuts)
                 rest: torch.Tensor | slice = slice(whole, None)
                 if shuffled:
-                    places = torch.from_numpy(generator.permutation(len(pool)))
+                    places = torch.randperm(len(pool), generator=generator)
                     batches, rest = [places[one] for one in cuts], places[whole:]
                 parts, fresh, before = [], 0, pool.take(rest)
                 yield pool, batches
