@@ -249,6 +249,7 @@ def describe(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(map(str, typing.get_args(hint)))
     names = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    names |= {dict: "a mapping", list: "a list"}
     if hint in names:
         return names[hint]
     if origin is not None:

@@ -1,0 +1,30 @@
+"""docs/data.md: its Python runs, and every key that it names is one of conf/data/table.yaml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+CONFIG = (ROOT / "conf" / "data" / "table.yaml").read_text(encoding="utf-8")
+
+
+def test_the_python_of_the_page_runs():
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(compile(block, "docs/data.md", "exec"), {})
+
+
+def test_the_keys_of_the_page_are_those_of_the_config():
+    named = set(re.findall(r"\bdata\.([a-z_]+)=", PAGE))
+    assert len(named) > 20
+    assert named <= set(yaml.safe_load(CONFIG))
+
+
+def test_every_key_has_a_comment():
+    lines = CONFIG.splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"[a-z_]+:", line):
+            assert lines[number - 1].startswith("#") or re.match(r"_?[a-z]", lines[number - 1]), line
