@@ -37,6 +37,10 @@ def validated(strength: Auto, logits, labels, batch: int = 1000) -> Auto:
     return strength
 
 
+def from_zero(**options: float) -> Auto:
+    return Auto(start=0.0, **options)
+
+
 def epsilon_of(strength: Auto) -> float:
     return strength(Step(torch.tensor([0, 1])))
 
@@ -44,23 +48,24 @@ def epsilon_of(strength: Auto) -> float:
 # The rule -------------------------------------------------------------------------------------------------------------
 
 
-def test_it_starts_without_smoothing_and_says_nothing_of_a_temperature():
-    assert epsilon_of(Auto()) == 0.0
+def test_it_starts_where_it_is_told_and_says_nothing_of_a_temperature():
+    assert epsilon_of(Auto()) == 0.3
+    assert epsilon_of(Auto(start=0.2, limit=0.05)) == 0.05
     assert Auto().record() == {}
 
 
 def test_an_over_confident_model_is_smoothed_by_the_formula():
-    strength = validated(Auto(), *samples(200_000, 0.6))
+    strength = validated(from_zero(), *samples(200_000, 0.6))
     log_beta = math.log(strength.record()["inverse_temperature"])
     assert log_beta == pytest.approx(math.log(0.6), abs=0.02)
-    once = 0.02 * math.exp(-0.7 * log_beta) - 0.02  # the standard error is next to nothing
+    once = 0.02 * math.exp(-1.5 * log_beta) - 0.02  # the standard error is next to nothing
     assert epsilon_of(strength) == pytest.approx(once, rel=2e-3)
     validated(strength, *samples(200_000, 0.6))
-    assert epsilon_of(strength) == pytest.approx((once + 0.02) * math.exp(-0.7 * log_beta) - 0.02, rel=2e-3)
+    assert epsilon_of(strength) == pytest.approx((once + 0.02) * math.exp(-1.5 * log_beta) - 0.02, rel=2e-3)
 
 
 def test_an_under_confident_model_is_smoothed_less_and_never_below_zero():
-    strength = Auto()
+    strength = from_zero()
     for _ in range(12):
         validated(strength, *samples(5000, 0.5))
     assert epsilon_of(strength) == 0.5
@@ -76,11 +81,11 @@ def test_an_under_confident_model_is_smoothed_less_and_never_below_zero():
 @pytest.mark.parametrize("error", [0.0, 0.1, 0.5, 3.0, math.inf])
 def test_an_uncertain_temperature_moves_it_less(error):
     t = -0.8 / (1 + (error / 0.5) ** 2)
-    assert Auto().moved(0.1, -0.8, error, 1.0) == pytest.approx((0.1 + 0.02) * math.exp(-0.7 * t) - 0.02)
+    assert from_zero().moved(0.1, -0.8, error, 1.0) == pytest.approx((0.1 + 0.02) * math.exp(-1.5 * t) - 0.02)
 
 
 def test_the_limit_holds():
-    strength = Auto(limit=0.05)
+    strength = from_zero(limit=0.05)
     for _ in range(12):
         validated(strength, *samples(5000, 0.4))
     assert epsilon_of(strength) == 0.05
@@ -89,50 +94,52 @@ def test_the_limit_holds():
 @pytest.mark.parametrize("every", [0.25, 0.5, 1.0, 2.0])
 def test_epsilon_moves_with_the_training_however_often_it_is_validated(every):
     """100 training samples are an epoch, and four epochs are trained."""
-    smoother = Smoother(Auto(), Uniform())
+    smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
     logits, labels = samples(50_000, 0.6)
     for _ in range(round(4 / every)):
         for _ in range(round(4 * every)):
             smoother(torch.zeros(25, dtype=torch.int64))
         validated(smoother.strength, logits, labels, batch=50_000)
-    assert epsilon_of(smoother.strength) == pytest.approx(0.02 * 0.6 ** (-4 * 0.7) - 0.02, rel=0.1)
+    assert epsilon_of(smoother.strength) == pytest.approx(0.02 * 0.6 ** (-4 * 1.5) - 0.02, rel=0.1)
 
 
 def test_validation_without_training_between_moves_nothing():
-    smoother = Smoother(Auto(), Uniform())
+    smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
     validated(smoother.strength, *samples(1000, 0.5))
     assert epsilon_of(smoother.strength) == 0.0
 
 
 def test_a_rare_validation_does_not_lead_too_far():
-    smoother = Smoother(Auto(), Uniform())
+    smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
     for _ in range(50):
         smoother(torch.zeros(100, dtype=torch.int64))
     validated(smoother.strength, *samples(50_000, 0.6))
-    assert epsilon_of(smoother.strength) == pytest.approx(0.02 * 0.6 ** (-2 * 0.7) - 0.02, rel=0.1)
+    assert epsilon_of(smoother.strength) == pytest.approx(0.02 * 0.6 ** (-2 * 1.5) - 0.02, rel=0.1)
 
 
 def test_vote_labels_count_as_one_each():
-    smoother = Smoother(Auto(), Uniform())
+    smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
     smoother(torch.eye(3)[torch.zeros(100, dtype=torch.int64)])
     logits, labels = samples(50_000, 0.6)
     votes = validated(smoother.strength, logits, torch.eye(3)[labels])
-    assert epsilon_of(votes) == pytest.approx(epsilon_of(validated(Auto(), logits, labels)), rel=1e-5)
+    assert epsilon_of(votes) == pytest.approx(epsilon_of(validated(from_zero(), logits, labels)), rel=1e-5)
 
 
 def test_a_validation_without_labels_is_an_error():
-    strength = Auto()
+    strength = from_zero()
     with pytest.raises(InvalidArgument, match="validation = 'no sample with a label'"):
         validated(strength, torch.randn(3, 3), torch.full((3,), -100))
     with pytest.raises(InvalidArgument, match="validation = 'no sample with a label'"):
-        Auto().end_validation()
+        from_zero().end_validation()
 
 
-@pytest.mark.parametrize("arguments", [{"rate": 0.0}, {"rate": math.nan}, {"limit": 1.0}, {"limit": -0.1}])
+@pytest.mark.parametrize(
+    "arguments", [{"start": 1.0}, {"rate": 0.0}, {"rate": math.nan}, {"limit": 1.0}, {"limit": -0.1}]
+)
 def test_arguments_outside_their_range_are_refused(arguments):
     with pytest.raises(InvalidArgument):
         Auto(**arguments)
@@ -140,7 +147,7 @@ def test_arguments_outside_their_range_are_refused(arguments):
 
 def test_the_options_defaults_are_the_librarys():
     built = build(plain(compose_config("train", ["smoothing=auto"]))["smoothing"], "smoothing")
-    assert repr(built.strength) == repr(Auto()) == "Auto(rate=0.7, limit=0.5)"
+    assert repr(built.strength) == repr(Auto()) == "Auto(start=0.3, rate=1.5, limit=0.5)"
 
 
 @pytest.mark.parametrize(
@@ -189,11 +196,13 @@ def test_it_brings_an_overfitting_model_to_where_it_needs_no_temperature():
             smoother.strength.end_validation()
         return smoother.strength
 
-    free = trained(Auto(limit=0.0))
-    held = trained(Auto())
+    free = trained(from_zero(limit=0.0))
+    held = trained(from_zero())
     assert free.record()["inverse_temperature"] < 0.5
     assert held.record()["inverse_temperature"] == pytest.approx(1.0, abs=0.05)
     assert 0.1 < epsilon_of(held) < 0.4
+    from_above = trained(Auto())
+    assert from_above.record()["inverse_temperature"] == pytest.approx(1.0, abs=0.05)
 
 
 # State ----------------------------------------------------------------------------------------------------------------
@@ -201,14 +210,14 @@ def test_it_brings_an_overfitting_model_to_where_it_needs_no_temperature():
 
 def test_a_resumed_loop_goes_on_exactly():
     logits, labels = samples(500, 0.6)
-    whole = Smoother(validated(Auto(), logits, labels), Uniform())
+    whole = Smoother(validated(from_zero(), logits, labels), Uniform())
     whole.bind(INFO)
     whole(torch.zeros(70, dtype=torch.int64))
     whole.strength.validate(logits[:100], labels[:100])  # in the middle of a validation
     file = io.BytesIO()
     torch.save(whole.state_dict(), file)
     file.seek(0)
-    resumed = Smoother(Auto(), Uniform())
+    resumed = Smoother(from_zero(), Uniform())
     resumed.bind(INFO)
     resumed.load_state_dict(torch.load(file, weights_only=True))
     assert epsilon_of(resumed.strength) == epsilon_of(whole.strength) > 0
@@ -219,7 +228,7 @@ def test_a_resumed_loop_goes_on_exactly():
 
 
 def test_nothing_but_validation_changes_it():
-    smoother = Smoother(validated(Auto(), *samples(500, 0.6)), Uniform())
+    smoother = Smoother(validated(from_zero(), *samples(500, 0.6)), Uniform())
     before = epsilon_of(smoother.strength)
     smoother(torch.zeros(70, dtype=torch.int64), logits=torch.randn(70, 3))
     smoother.strength.end_epoch()
@@ -231,17 +240,17 @@ def test_nothing_but_validation_changes_it():
 
 
 def test_its_state_has_the_same_size_for_every_validation():
-    one, other = Auto(), Auto()
+    one, other = from_zero(), from_zero()
     one.validate(*samples(5, 1.0))
     other.validate(torch.randn(1000, 50), torch.zeros(1000, dtype=torch.int64))
-    shapes = [{name: value.shape for name, value in each.validated.items()} for each in (one, other, Auto())]
+    shapes = [{name: value.shape for name, value in each.validated.items()} for each in (one, other, from_zero())]
     assert shapes[0] == shapes[1] == shapes[2]
 
 
 def one_rank(rank: int) -> list[float]:
     logits, labels = samples(90, 0.6)
     part = [slice(0, 20), slice(20, 90)][rank]
-    smoother = Smoother(Auto(), Uniform())
+    smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
     smoother(torch.zeros([30, 70][rank], dtype=torch.int64))
     strength = validated(smoother.strength, logits[part], labels[part])
@@ -249,7 +258,7 @@ def one_rank(rank: int) -> list[float]:
 
 
 def test_two_ranks_move_as_one_process_does():
-    smoother = Smoother(Auto(), Uniform())
+    smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
     smoother(torch.zeros(100, dtype=torch.int64))
     strength = validated(smoother.strength, *samples(90, 0.6))

@@ -28,15 +28,17 @@ class Auto(Learner):
         t = log(beta) / (1 + (s / 0.5)^2)
         epsilon <- clip((epsilon + 0.02) * exp(-rate * a * t) - 0.02, 0, limit)
 
-    It starts at 0, and moves by shares, since what matters between 0 and 0.02 does not between 0.3 and 0.32. ``a`` is
+    It starts high, since what a net has memorised before epsilon rises stays, while too much smoothing is soon taken
+    back; and it moves by shares, since what matters between 0 and 0.02 does not between 0.3 and 0.32. ``a`` is
     the amount of training since the last validation, in epochs and at most 2: validation several times an epoch, or
     every few epochs, moves epsilon about as fast. Where the smoother is not bound to data, ``a`` is 1.
 
     beta comes from sums of the NLL's slope and curvature at nine values of it, so that no logits are kept. Validation
     samples without a label, or whose label's logit is -inf, are left out. The rule uses validation labels, as early
-    stopping does. In a loop of your own call ``validate`` and ``end_validation``, or epsilon stays 0.
+    stopping does. In a loop of your own call ``validate`` and ``end_validation``, or epsilon stays where it starts.
 
     Args:
+        start: epsilon until the first validation ends, in [0, 1); no more than the limit.
         rate: how fast epsilon moves, above 0; more for trainings of very few epochs.
         limit: the largest epsilon, in [0, 1). Above 1/2 the exclusive prior turns the labels of two classes around.
 
@@ -54,17 +56,18 @@ class Auto(Learner):
     doubt = 0.5  # a standard error of log(beta) as large as this halves what it moves
     longest = 2.0  # epochs at once, lest an old beta lead too far
 
-    def __init__(self, rate: float = 0.7, limit: float = 0.5) -> None:
+    def __init__(self, start: float = 0.3, rate: float = 1.5, limit: float = 0.5) -> None:
         super().__init__()
+        self.start = checked_strength("start", start)
         self.rate = checked_positive("rate", rate)
         self.limit = checked_strength("limit", limit)
         # float32, which every device has; each batch is summed in what its logits ask for
-        self.kept = {"epsilon": torch.zeros(()), "log_beta": torch.tensor(math.nan)}
+        self.kept = {"epsilon": torch.tensor(min(self.start, self.limit)), "log_beta": torch.tensor(math.nan)}
         self.validated = {name: torch.zeros(len(LOG_BETAS)) for name in SUMS}
         # "trained" is of training steps, but since the last validation, not since the epoch began
         self.validated |= {"count": torch.zeros(()), "trained": torch.zeros(())}
         self._epoch = 0  # labels an epoch, all ranks
-        self._epsilon = 0.0  # a copy of the kept one, so that no step waits for a device
+        self._epsilon = min(self.start, self.limit)  # a copy of the kept one, so that no step waits for a device
 
     def bind(self, info: ClassInfo) -> None:
         """Learn how long an epoch is."""
@@ -124,4 +127,4 @@ class Auto(Learner):
 
     def extra_repr(self) -> str:
         """Its arguments."""
-        return f"rate={self.rate}, limit={self.limit}"
+        return f"start={self.start}, rate={self.rate}, limit={self.limit}"
