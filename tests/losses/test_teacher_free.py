@@ -126,6 +126,16 @@ def test_a_class_that_is_masked_is_as_if_the_teacher_did_not_know_it():
     assert_close(rows, alone)
 
 
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_a_masked_label_has_the_loss_inf_whatever_its_share(share):
+    logits = torch.tensor([[-math.inf, 1.0, 2.0], [0.0, 1.0, 2.0]])
+    target, step = SoftTarget(torch.tensor([0, 1])), Step(torch.tensor([0, 1]), features=torch.zeros(2, 3))
+    for loss in (VirtualTeacher(share=share), SelfDistillation(nn.Identity(), share=share)):
+        rows = loss(logits, target, step)
+        assert rows[0] == math.inf
+        assert rows[1].isfinite()
+
+
 @pytest.mark.parametrize("of_a_run", [True, False])
 def test_the_teacher_s_weights_come_from_a_checkpoint(tmp_path, of_a_run):
     trained, file = nn.Linear(3, 5), tmp_path / "teacher.ckpt"

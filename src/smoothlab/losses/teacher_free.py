@@ -68,7 +68,7 @@ class VirtualTeacher:
         others = (masked.shape[-1] - 1 - masked.sum(-1, keepdim=True)).clamp_min(1)
         v = self.correct_probability * q + (1 - self.correct_probability) * (1 - q) / others
         distance = divergence(logits, masked, v, self.temperature, self.tempered, self.average)
-        return -(1 - self.share) * (q * log_p).sum(-1) + self.share * self.multiplier * distance
+        return _shared(-(q * log_p).sum(-1), self.multiplier * distance, self.share)
 
 
 class SelfDistillation:
@@ -129,7 +129,7 @@ class SelfDistillation:
         masked = logits == -math.inf
         scores = taught.to(log_p.dtype)
         distance = divergence(logits, masked, scores, self.temperature, self.tempered, self.average)
-        return -(1 - self.share) * (q * log_p).sum(-1) + self.share * self.multiplier * distance
+        return _shared(-(q * log_p).sum(-1), self.multiplier * distance, self.share)
 
     @torch.no_grad()
     def _teacher_logits(self, features: Any) -> Tensor:
@@ -152,6 +152,11 @@ def divergence(
     if tempered:
         rows = rows * temperature**2
     return rows / (masked.shape[-1] - masked.sum(-1)) if average == "classes" else rows
+
+
+def _shared(of_label: Tensor, of_teacher: Tensor, share: float) -> Tensor:
+    """Both terms, with the share of the teacher's; a masked label is inf even where the label has no share."""
+    return ((1 - share) * of_label + share * of_teacher).masked_fill(of_label == math.inf, math.inf)
 
 
 def _check(share: object, temperature: object, multiplier: object, average: object) -> None:
