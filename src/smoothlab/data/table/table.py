@@ -84,7 +84,7 @@ class TableData(MemoryData):
         decimal: str = "auto",
         header: int | None = 0,
         names: Sequence[Name] | None = None,
-        missing_words: Sequence[Name] | dict = (),
+        missing_words: Sequence[Name] | dict | None = None,
         labels: LabelKind = "single",
         label_separator: str | None = None,
         classes: dict | None = None,
@@ -135,7 +135,7 @@ class TableData(MemoryData):
             "decimal": decimal,
             "header": header,
             "names": names,
-            "missing_words": missing_words,
+            "missing_words": missing_words or (),
         }
         self.target = _names(target) if isinstance(target, Sequence) and not isinstance(target, str) else _name(target)
         self.label_kind: LabelKind = _one_of("labels", labels, LabelKind)
