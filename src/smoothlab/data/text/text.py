@@ -57,7 +57,7 @@ class TextData(TableData):
         if text is not None and not isinstance(text, str):
             raise InvalidArgument("text", text, "one column")
         self.text = text
-        self.tokenizing = {
+        self.tokenizing: dict[str, Any] = {
             "vocab_size": vocab_size,
             "max_length": max_length,
             "lowercase": lowercase,
