@@ -146,7 +146,7 @@ def texts_of(column: str, cells: pd.Series, where: str, numbers: np.ndarray | No
     if empty:
         first = empty[0] if numbers is None else int(numbers[empty[0]])
         raise UserMistake(
-            f"{where}: column {column!r}: {len(empty)} empty text(s), the first in data row {first + 1}; fill them "
-            "in, or leave these rows out"
+            f"{where}: column {column!r}: {len(empty)} empty text(s), the first in data row {first + 1} (NA and null "
+            "count as empty); fill them in, or leave these rows out"
         )
     return texts
