@@ -377,9 +377,10 @@ def report(record: dict[str, Any]) -> list[str]:
         "",
         "On validation NLL alone and on other seeds (100 to 109; dry bean only 100): the mean over the ten cells of "
         "auto minus the grid's best, both on validation. The chosen ones stand in bold: of those whose worst cell is "
-        "clearly better than the others', it is the best. The starts above 0 were tried after a first round of test figures "
-        "(for a start at 0) had shown the tenth cell, noisy data trained to the end, behind the grid; they too were "
-        "chosen on the validation data of these other seeds. The limit of 0.5 was taken in the same way, from 0.45, 0.5 and one that grows as K / (K - 1), "
+        "clearly better than the others', it is the best. The starts above 0 were tried after a first round of test "
+        "figures (for a start at 0) had shown the tenth cell, noisy data trained to the end, behind the grid; they too "
+        "were chosen on the validation data of these other seeds. The limit of 0.5 was taken in the same way, from "
+        "0.45, 0.5 and one that grows as K / (K - 1), "
         "which did no better, over sets of two and three classes.",
         "",
         "| start | offset | rate | doubt | mean | worst cell |",

@@ -67,6 +67,12 @@ def test_flsd_53_has_gamma_5_below_one_fifth_and_3_from_there_on():
     assert_close(SampleDependentFocal()(high, FIRST), number([-(0.75**3) * math.log(0.25)]))
 
 
+def test_the_original_s_own_gamma_counts_from_one_half_on_only():
+    middle, high = logits_of(0.4, 0.6), logits_of(0.5, 0.5)
+    assert_close(SampleDependentFocal(1.0)(middle, FIRST), number([-(0.6**3) * math.log(0.4)]))
+    assert_close(SampleDependentFocal(1.0)(high, FIRST), number([-0.5 * math.log(0.5)]))
+
+
 @pytest.mark.parametrize(
     ("p", "below"),
     [((0.5, 0.3, 0.2), 0.3), ((0.3, 0.5, 0.2), 0.2), ((0.2, 0.5, 0.3), 0.0), ((0.4, 0.4, 0.2), 0.2)],
@@ -111,7 +117,7 @@ def test_a_soft_target_weighs_each_class_by_its_own_probability():
     assert_close(rows, -(q * (1 - p) ** 2 * p.log()).sum(-1))
 
 
-@pytest.mark.parametrize("loss", [Focal(0.0), DualFocal(0.0), SampleDependentFocal(0.0, 0.0)])
+@pytest.mark.parametrize("loss", [Focal(0.0), DualFocal(0.0), SampleDependentFocal(0.0, 0.0, 0.0)])
 def test_gamma_zero_is_the_cross_entropy(loss):
     logits = torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 5
     target = SoftTarget(torch.arange(5) % 4, 0.2)

@@ -52,38 +52,49 @@ class Focal:
 
 @dataclass(frozen=True)
 class SampleDependentFocal:
-    """Focal loss whose gamma depends on the label's probability: ``gamma_below`` for p_y < threshold, else ``gamma``.
+    """Focal loss whose gamma depends on the label's probability p_y.
 
-    With its defaults FLSD-53: 5 below 0.2, 3 from there on. Each class of a soft target has the gamma of its own
+    It is ``gamma_below`` for p_y < threshold, ``gamma_middle`` from there to below ``upper``, and ``gamma`` from there
+    on. With its defaults FLSD-53: 5 below 0.2, then 3. Each class of a soft target has the gamma of its own
     probability. The choice of gamma has no gradient, so that the loss jumps at the threshold.
 
     Args:
         gamma: a finite number >= 0.
+        gamma_middle: a finite number >= 0.
         gamma_below: a finite number >= 0.
         threshold: a probability in [0, 1].
+        upper: a probability in [threshold, 1].
 
     A class whose logit is -inf takes no part, and gets no smoothing mass; a masked label has the loss inf.
 
     Raises:
-        InvalidArgument: for a gamma that is negative, infinite or no number; for a threshold outside [0, 1].
+        InvalidArgument: for a gamma that is negative, infinite or no number; for a threshold outside [0, 1], or an
+            ``upper`` outside [threshold, 1].
 
     Source: Mukhoti et al., "Calibrating Deep Neural Networks using Focal Loss", NeurIPS 2020.
     """
 
     gamma: float = 3.0
+    gamma_middle: float = 3.0
     gamma_below: float = 5.0
     threshold: float = 0.2
+    upper: float = 0.5
 
     def __post_init__(self) -> None:
         check_number("gamma", self.gamma, at_least=0)
+        check_number("gamma_middle", self.gamma_middle, at_least=0)
         check_number("gamma_below", self.gamma_below, at_least=0)
         check_number("threshold", self.threshold, at_least=0, at_most=1)
+        check_number("upper", self.upper, at_least=self.threshold, at_most=1)
 
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, p, log_p = probabilities(logits, target)
         rest = -torch.expm1(log_p)
-        weight = torch.where(p < self.threshold, power(rest, self.gamma_below), power(rest, self.gamma))
+        weight = power(rest, self.gamma)
+        if self.gamma_middle != self.gamma:
+            weight = torch.where(p < self.upper, power(rest, self.gamma_middle), weight)
+        weight = torch.where(p < self.threshold, power(rest, self.gamma_below), weight)
         return -(q * weight * log_p).sum(-1)
 
 
