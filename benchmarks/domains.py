@@ -247,15 +247,14 @@ def table(experiments: list[str]) -> str:
     rows = []
     for experiment in experiments:
         found = summary(experiment)
+        name = f"`{experiment}`"
         for what in ("none", "preset", "regression", "boosting"):
             one = found.get(what)
             if not one:
                 continue
             shown = [f"{one[name]:.4f}" if name in one else "" for name in SHOWN]
             difference = f"{one['difference']:+.4f} ± {one['error']:.4f}" if "difference" in one else ""
-            rows.append(
-                [f"`{experiment}`" if what == "none" else "", what, *shown, difference, str(one.get("seeds", ""))]
-            )
+            rows.append([name, what, *shown, difference, str(one.get("seeds", ""))])
     frame = pd.DataFrame(
         rows, columns=["experiment", "", "accuracy", "NLL", "ECE", "gap", "NLL - regression's", "seeds"]
     )
