@@ -2,6 +2,7 @@
 
     SMOOTHLAB_DATA_MIRROR=... python benchmarks/text.py     # writes benchmarks/results/text.json and text.md
     python benchmarks/text.py --folds 0 --nets embedding_bag --cache FOLDER   # some of it; FOLDER keeps what was run
+    python benchmarks/text.py --folds --cache FOLDER        # the figures of what FOLDER has
 
 Each net is trained by the command line's own code, with the experiment's config. The logistic regression sees the
 training and the validation rows of each fold, the nets the training rows alone, since they need the others to stop.
@@ -113,7 +114,7 @@ def report(found: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
     """The figures as Markdown."""
     lines = [
         "# Text nets\n",
-        "Test metrics of five folds, mean ± standard deviation over those that were run; made by `benchmarks/text.py` "
+        "Test metrics, mean ± standard deviation over as many folds of five as are said; made by `benchmarks/text.py` "
         f"on {platform.machine()}, {os.cpu_count()} cores shared with other work, torch {torch.__version__}, 1 thread.",
         "All arms of a set have the same folds; products of PriceRunner stay together. The logistic regression learns",
         "from the validation rows too; the nets need them to stop.",
@@ -125,8 +126,8 @@ def report(found: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
             cells = []
             for metric in SHOWN:
                 values = [one[metric] for one in folds.values()]
-                spread = statistics.stdev(values) if len(values) > 1 else 0.0
-                cells.append(f"{statistics.mean(values):.4f} ± {spread:.4f}")
+                spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+                cells.append(f"{statistics.mean(values):.4f}{spread}")
             seconds = [one["seconds"] for one in folds.values() if "seconds" in one]
             took = f"{statistics.mean(seconds):.0f}" if seconds else ""
             lines.append(f"| {arm} | {len(folds)} | {' | '.join(cells)} | {took} |")
@@ -152,17 +153,20 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    for name in options.sets:
-        for arm, run in arms(name, SETS[name], options.nets).items():
-            for fold in options.folds:
+    for name, experiment in SETS.items():
+        for arm, run in arms(name, experiment, list(NETS)).items():
+            chosen = name in options.sets and (arm.startswith("TF-IDF") or arm.split(",")[0] in options.nets)
+            for fold in FOLDS:
                 kept = options.cache / f"{name} {arm} {fold}.json" if options.cache else None
                 if kept is not None and kept.is_file():
                     result = json.loads(kept.read_text())
-                else:
+                elif chosen and fold in options.folds:
                     result = run(fold)
                     if kept is not None:
                         kept.parent.mkdir(parents=True, exist_ok=True)
                         kept.write_text(json.dumps(result))
+                else:
+                    continue
                 found.setdefault(name, {}).setdefault(arm, {})[str(fold)] = result
                 print(name, arm, fold, {metric: round(result[metric], 4) for metric in SHOWN}, flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
