@@ -23,7 +23,10 @@ NEEDED: dict[str, list[str]] = {
 
 # What they are told in tests: a tree too, which data may have.
 TREE = ["smoothing.prior.tree=[benign,malignant]"]
-TOLD = NEEDED | {"smoothing/prior/tree": TREE, "smoothing/hierarchical": TREE}
+TOLD = NEEDED | {
+    "smoothing/prior/tree": TREE,
+    **dict.fromkeys(["smoothing/hierarchical", "smoothing/hierarchical_slight"], TREE),
+}
 
 # Of labels, where they are no plain batch.
 SHAPES = {"smoothing/prior/neighbours": (2, 2), "smoothing/prior/spatial": (1, 2, 2)}

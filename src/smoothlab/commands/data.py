@@ -181,9 +181,10 @@ def _check_target(data: Any) -> None:
         return
     from smoothlab.data import read_table
 
-    keys = ("separator", "encoding", "decimal", "header", "names", "missing_words")
+    keys = ("separator", "encoding", "decimal", "header", "names")
     reading: Any = OmegaConf.to_container(data)
-    frame = read_table(data.path, key="data.path", **{key: reading[key] for key in keys})
+    words = reading["missing_words"] or ()
+    frame = read_table(data.path, key="data.path", missing_words=words, **{key: reading[key] for key in keys})
     shown = ", ".join(map(str, frame.columns[:SHOWN])) + (", ..." if len(frame.columns) > SHOWN else "")
     raise UserMistake(f"data.target: missing; give it as target=<column>, one of {shown}")
 
