@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smoothlab.step import Step
     from smoothlab.targets import PerClass
 
+FEW = 1 << 14
 PIECE = 1 << 17  # probabilities that are computed at once on a CPU: they stay in its cache
 
 
@@ -112,7 +113,10 @@ class Online(Learner):
         place = label.where((predicted == label) & largest.isfinite(), classes)
         rows = max(1, PIECE // classes if logits.is_cpu else len(logits))
         for where, how_much, z in zip(place.split(rows), weight.split(rows), logits.split(rows), strict=True):
-            p = torch.softmax(z, 1, dtype=torch.promote_types(z.dtype, torch.float32)).to(wide)
+            single = torch.promote_types(z.dtype, torch.float32)
+            # of few logits torch's log_softmax takes half the time of its softmax
+            p = torch.log_softmax(z, 1, single).exp_() if z.numel() <= FEW else torch.softmax(z, 1, single)
+            p = p.to(wide)
             if votes:
                 p *= how_much.unsqueeze(1)
             self.seen["sums"].index_add_(0, where, p)
