@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.distribution import check_classes, checked_weights, normalised
+from smoothlab.smoothing.count_prior import CountPrior
+from smoothlab.smoothing.distribution import checked_weights, normalised
 from smoothlab.smoothing.ranges import checked_number
 from smoothlab.smoothing.table import Table
 
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
 
-
-class ClassFrequency:
+class ClassFrequency(CountPrior):
     """The mass goes to the classes by their frequency: ``pi_k ∝ (count_k + pseudo_count) ** power``.
 
     Power 1 is the unigram prior of translation and speech, 0 is uniform, and -1 sends most to rare classes. The label's
@@ -41,28 +37,15 @@ class ClassFrequency:
         self.pseudo_count = checked_number("pseudo_count", pseudo_count, "a number >= 0")
         if self.pseudo_count < 0:
             raise InvalidArgument("pseudo_count", pseudo_count, "a number >= 0")
-        self._given = counts is not None
-        self._table = None if counts is None else self._table_of(counts)
+        self.take(counts)
 
-    def _table_of(self, counts: object) -> Table:
+    def table_of(self, counts: object) -> Table:
+        """See :class:`CountPrior`."""
         weights = (checked_weights("counts", counts, 1) + self.pseudo_count) ** self.power
         if not bool(weights.isfinite().all()):
             expected = "counts above 0, or a pseudo_count above 0, for a power that is so far from 1"
             raise InvalidArgument("counts", counts, expected)
         return Table(normalised("counts", weights))
-
-    def bind(self, info: ClassInfo) -> None:
-        """Take the data's counts, unless counts were given."""
-        if self._table is not None and self._given:
-            check_classes("counts", len(self._table.values), info.class_names)
-        else:
-            self._table = self._table_of(info.class_counts)
-
-    def __call__(self, step: Step) -> Tensor:
-        """The distribution ``(K,)``."""
-        if self._table is None:
-            raise InvalidArgument("counts", None, "a number a class, or Smoother.bind with those of the data")
-        return self._table.at(step)
 
     def __repr__(self) -> str:
         return f"ClassFrequency(power={self.power}, pseudo_count={self.pseudo_count})"

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from smoothlab.classes.ranks import zipf_weights
-from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.distribution import check_classes, checked_weights, normalised
+from smoothlab.smoothing.count_prior import CountPrior
+from smoothlab.smoothing.distribution import checked_weights, normalised
 from smoothlab.smoothing.ranges import checked_positive
 from smoothlab.smoothing.table import Table
 
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
 
-
-class Zipf:
+class Zipf(CountPrior):
     """The mass goes to the classes by the rank of their frequency: ``pi_k ∝ 1 / rank_k ** power``.
 
     The most frequent class has rank 1; classes with the same count share the best of their ranks. The label's own class
@@ -38,24 +33,11 @@ class Zipf:
 
     def __init__(self, power: float, counts: Sequence[float] | Tensor | None = None) -> None:
         self.power = checked_positive("power", power)
-        self._given = counts is not None
-        self._table = None if counts is None else self._table_of(counts)
+        self.take(counts)
 
-    def _table_of(self, counts: object) -> Table:
+    def table_of(self, counts: object) -> Table:
+        """See :class:`CountPrior`."""
         return Table(normalised("counts", zipf_weights(checked_weights("counts", counts, 1), self.power)))
-
-    def bind(self, info: ClassInfo) -> None:
-        """Take the data's counts, unless counts were given."""
-        if self._table is not None and self._given:
-            check_classes("counts", len(self._table.values), info.class_names)
-        else:
-            self._table = self._table_of(info.class_counts)
-
-    def __call__(self, step: Step) -> Tensor:
-        """The distribution ``(K,)``."""
-        if self._table is None:
-            raise InvalidArgument("counts", None, "a number a class, or Smoother.bind with those of the data")
-        return self._table.at(step)
 
     def __repr__(self) -> str:
         return f"Zipf(power={self.power})"
