@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
+
+SEQUENCE = "sequence"  # the metadata column of flat tokens that says which sequence each one is of
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -29,3 +31,71 @@ class Step:
     rows: Tensor | None = None
     metadata: Mapping[str, Tensor] = field(default_factory=dict)
     features: Any = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of what strengths and priors make: float64 where labels or logits are, else float32."""
+        wide = torch.float64 in (self.labels.dtype, None if self.logits is None else self.logits.dtype)
+        return torch.float64 if wide else torch.float32
+
+    @property
+    def num_classes(self) -> int | None:
+        """K as logits or votes show it; None where there are neither."""
+        if self.logits is not None:
+            return self.logits.shape[-1]
+        return self.labels.shape[-1] if self.labels.is_floating_point() else None
+
+
+class LazyStep(Step):
+    """A step whose logits are made when something first looks at them, for a loss that can do without.
+
+    Args:
+        labels: as of :class:`Step`.
+        make: gives the logits ``(..., K)``, with their graph.
+        num_classes: K.
+        dtype: of the logits.
+        others: as of :class:`Step`.
+    """
+
+    __slots__ = ("_classes", "_made", "_make", "_of_logits")
+    _classes: int
+    _made: Tensor | None
+    _make: Callable[[], Tensor]
+    _of_logits: torch.dtype
+
+    def __init__(
+        self, labels: Tensor, make: Callable[[], Tensor], num_classes: int, dtype: torch.dtype, **others: Any
+    ) -> None:
+        for name, default in (("progress", 0.0), ("rows", None), ("metadata", {}), ("features", None)):
+            object.__setattr__(self, name, others.pop(name, default))
+        assert not others, others
+        told = {"labels": labels, "_make": make, "_classes": num_classes, "_of_logits": dtype, "_made": None}
+        for name, value in told.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def logits(self) -> Tensor:
+        """The logits, detached."""
+        return self.with_graph().detach()
+
+    def with_graph(self) -> Tensor:
+        """The logits, for a loss."""
+        if self._made is None:
+            object.__setattr__(self, "_made", self._make())
+        assert self._made is not None
+        return self._made
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether the logits were made."""
+        return self._made is not None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """See :class:`Step`."""
+        return torch.float64 if torch.float64 in (self.labels.dtype, self._of_logits) else torch.float32
+
+    @property
+    def num_classes(self) -> int:
+        """See :class:`Step`."""
+        return self._classes

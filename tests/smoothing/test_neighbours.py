@@ -123,3 +123,12 @@ def test_a_label_alone_in_its_padding_keeps_its_mass_where_espressos_loses_it():
     labels = torch.tensor([[3, 0, 0]])
     target = Smoother(Constant(0.1), Neighbours(), exclude=[0])(labels, logits=torch.zeros(1, 3, 5))
     assert target.dense(5)[0, 0].tolist() == [0.0, 0.0, 0.0, 1.0, 0.0]
+
+
+def test_flat_tokens_have_neighbours_within_their_sequence() -> None:
+    first, second = torch.tensor([3, 1, 2, 0]), torch.tensor([4, 2])
+    flat = Step(torch.cat([first, second]), metadata={"sequence": torch.tensor([7, 7, 7, 7, 2, 2])})
+    prior = Neighbours()
+    prior.bind(ClassInfo([str(k) for k in range(5)], [1] * 5))
+    apart = [prior(Step(one.unsqueeze(0))).rows[0] for one in (first, second)]
+    torch.testing.assert_close(prior(flat).rows, torch.cat(apart))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.ranges import checked_count
-from smoothlab.smoothing.table import Table, num_classes
+from smoothlab.smoothing.table import Table
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -47,7 +47,7 @@ class ClassDistance(ABC):
 
     def __call__(self, step: Step) -> PerClass:
         """The matrix, whose row the label picks."""
-        classes = self.num_classes or num_classes(step)
+        classes = self.num_classes or step.num_classes
         if classes is None:
             raise InvalidArgument("num_classes", None, "K, where neither logits nor votes show it")
         if self._table is None or len(self._table.values) != classes:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.table import Table, num_classes
+from smoothlab.smoothing.table import Table
 from smoothlab.targets import PerClass, PerSample
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class ExcludedClasses:
         if isinstance(prior, PerClass):
             matrix = prior.matrix
             return epsilon, self._of_matrix(matrix, lambda: matrix, step)
-        classes = num_classes(step) or (len(self._names) if self._names else None)
+        classes = step.num_classes or (len(self._names) if self._names else None)
         if classes is None:
             raise InvalidArgument("exclude", self.classes, "logits, votes, or Smoother.bind, since K is not known")
         left = self._left_of(classes, step)

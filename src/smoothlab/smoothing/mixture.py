@@ -13,7 +13,6 @@ from smoothlab.classes.info import bind_part
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.excluding import MATRIX_CLASSES
 from smoothlab.smoothing.ranges import checked_number
-from smoothlab.smoothing.table import num_classes
 from smoothlab.targets import PerClass, PerSample
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Mixture(nn.Module):
                 return factor.shape[-1]
             if isinstance(factor, PerClass | PerSample):
                 return (factor.matrix if isinstance(factor, PerClass) else factor.rows).shape[-1]
-        classes = num_classes(step) or self._classes
+        classes = step.num_classes or self._classes
         if classes is None:
             raise InvalidArgument("num_classes", None, "K, where neither logits nor the data's classes show it")
         return classes
@@ -98,7 +97,7 @@ class Mixture(nn.Module):
         """The sum of vectors and uniform priors, ``(K,)``."""
         vectors = [(weight, one) for weight, one in parts if isinstance(one, Tensor)]
         constant = sum(weight for weight, one in parts if isinstance(one, str) and one == "uniform") / classes
-        dtype = vectors[0][1].dtype if vectors else _dtype(step)
+        dtype = vectors[0][1].dtype if vectors else step.dtype
         total = torch.full((classes,), constant, dtype=dtype, device=step.labels.device)
         for weight, vector in vectors:
             total = total + weight * vector
@@ -109,7 +108,7 @@ class Mixture(nn.Module):
         keys = [one.matrix if isinstance(one, PerClass) else one for _, one in parts if not isinstance(one, str)]
         tensors = [key for key in keys if isinstance(key, Tensor)]
         still = not any(tensor.requires_grad or tensor.is_inference() for tensor in tensors)
-        form = (classes, _dtype(step), step.labels.device, *(tensor._version for tensor in tensors if still))
+        form = (classes, step.dtype, step.labels.device, *(tensor._version for tensor in tensors if still))
         last = self._last
         if still and last and last[1] == form and all(map(operator.is_, tensors, last[0])):
             return last[2]
@@ -154,8 +153,3 @@ class Mixture(nn.Module):
 def _exclusive(base: Tensor) -> Tensor:
     """All classes but the label alike, for one-hot labels or votes ``(..., K)``; with one class it keeps the mass."""
     return (1 - base) / (base.shape[-1] - 1) if base.shape[-1] > 1 else base
-
-
-def _dtype(step: Step) -> torch.dtype:
-    wide = torch.float64 in (step.labels.dtype, None if step.logits is None else step.logits.dtype)
-    return torch.float64 if wide else torch.float32

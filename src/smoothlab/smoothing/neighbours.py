@@ -10,7 +10,7 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.distribution import checked_weights, normalised
-from smoothlab.smoothing.table import num_classes
+from smoothlab.step import SEQUENCE
 from smoothlab.targets import PerSample
 
 if TYPE_CHECKING:
@@ -46,27 +46,37 @@ class Neighbours:
         self._classes = len(info.class_names)
 
     def __call__(self, step: Step) -> PerSample:
-        """The distributions ``(N, T, K)`` of labels ``(N, T)`` or votes ``(N, T, K)``."""
+        """The distributions ``(N, T, K)`` of labels ``(N, T)`` or votes ``(N, T, K)``.
+
+        Flat labels ``(M,)`` are sequences one after the other where the metadata say of which one each is.
+        """
         labels, votes = step.labels, step.labels.is_floating_point()
-        classes = num_classes(step) or self._classes
+        classes = step.num_classes or self._classes
         if classes is None:
             raise InvalidArgument("num_classes", None, "K, where neither logits nor the data's classes show it")
-        if labels.ndim < (3 if votes else 2):
+        sequence = step.metadata.get(SEQUENCE) if labels.ndim == 1 else None
+        if sequence is None and labels.ndim < (3 if votes else 2):
             raise InvalidArgument("labels", tuple(labels.shape), "sequences (N, T), since neighbours are those in time")
-        wide = torch.float64 in (labels.dtype, None if step.logits is None else step.logits.dtype)
-        dtype = torch.float64 if wide else torch.float32
-        return PerSample(self._of_votes(labels.to(dtype)) if votes else self._of_labels(labels, classes, dtype))
+        if votes:
+            return PerSample(self._of_votes(labels.to(step.dtype)))
+        return PerSample(self._of_labels(labels, classes, step.dtype, sequence))
 
-    def _of_labels(self, labels: Tensor, classes: int, dtype: torch.dtype) -> Tensor:
-        reach = len(self.weights)
-        around = torch.nn.functional.pad(labels, (reach, reach), value=-1).unfold(-1, 2 * reach + 1, 1)
+    def _of_labels(self, labels: Tensor, classes: int, dtype: torch.dtype, sequence: Tensor | None) -> Tensor:
+        around = self._around(labels)
         weights = torch.tensor([*self.weights[::-1], 0.0, *self.weights], dtype=dtype).to(labels.device)
-        shares = weights * ((around >= 0) & (around < classes))  # (N, T, 2 reach + 1)
+        shares = weights * ((around >= 0) & (around < classes))  # (..., T, 2 reach + 1)
+        if sequence is not None:
+            shares = shares * (self._around(sequence) == sequence.unsqueeze(-1))
         sums = shares.sum(-1)
-        shares[..., reach] = (sums == 0).to(dtype)  # the label itself
+        shares[..., len(self.weights)] = (sums == 0).to(dtype)  # the label itself
         rows = torch.zeros(*labels.shape, classes, dtype=dtype, device=labels.device)
         rows.scatter_add_(-1, around.clamp(0, classes - 1), shares)
         return rows.div_(sums.where(sums > 0, 1).unsqueeze(-1))
+
+    def _around(self, values: Tensor) -> Tensor:
+        """What stands at each place and as far around it as there are weights, -1 beyond the ends."""
+        reach = len(self.weights)
+        return torch.nn.functional.pad(values, (reach, reach), value=-1).unfold(-1, 2 * reach + 1, 1)
 
     def _of_votes(self, votes: Tensor) -> Tensor:
         rows = torch.zeros_like(votes)

@@ -10,7 +10,7 @@ from torch import Tensor
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
 from smoothlab.smoothing.ranges import checked_choice, checked_number, checked_strength
-from smoothlab.smoothing.table import Table, num_classes
+from smoothlab.smoothing.table import Table
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -141,7 +141,7 @@ class Online(Learner):
     def forward(self, step: Step) -> PerClass:
         """The matrix, whose row the label picks: as it was when the epoch began."""
         if not self.kept:
-            classes = num_classes(step)
+            classes = step.num_classes
             if classes is None:
                 raise InvalidArgument("logits", None, "the model's output: the prior learns from it")
             self._start(classes)

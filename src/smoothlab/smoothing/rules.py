@@ -71,8 +71,7 @@ class Rules(nn.Module):
     def forward(self, step: Step) -> Tensor:
         """Epsilon ``(...,)``, in float32 or wider."""
         shape = step.labels.shape[:-1] if step.labels.is_floating_point() else step.labels.shape
-        wide = torch.float64 in (step.labels.dtype, None if step.logits is None else step.logits.dtype)
-        epsilon = torch.zeros(shape, dtype=torch.float64 if wide else torch.float32, device=step.labels.device)
+        epsilon = torch.zeros(shape, dtype=step.dtype, device=step.labels.device)
         epsilon = epsilon + self.default(step)
         for conditions, strength in reversed(self.rules):
             met = conditions[0](step)

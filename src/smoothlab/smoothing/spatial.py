@@ -10,7 +10,6 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.ranges import checked_count, checked_positive
-from smoothlab.smoothing.table import num_classes
 from smoothlab.targets import PerSample
 
 if TYPE_CHECKING:
@@ -58,13 +57,12 @@ class Spatial:
     def __call__(self, step: Step) -> PerSample:
         """The distributions ``(N, ..., K)`` of labels ``(N, H, W)`` or ``(N, H, W, D)``, or of votes with K behind."""
         labels, votes = step.labels, step.labels.is_floating_point()
-        classes = num_classes(step) or self._classes
+        classes = step.num_classes or self._classes
         if classes is None:
             raise InvalidArgument("num_classes", None, "K, where neither logits nor the data's classes show it")
         if labels.ndim < (3 if votes else 2):
             raise InvalidArgument("labels", tuple(labels.shape), "images (N, H, W) or (N, H, W, D)")
-        wide = torch.float64 in (labels.dtype, None if step.logits is None else step.logits.dtype)
-        dtype = torch.float64 if wide else torch.float32
+        dtype = step.dtype
         own = labels.to(dtype) if votes else (labels.unsqueeze(-1) == _numbers(classes, labels)).to(dtype)
         rows = self._around(own)
         sums = rows.sum(-1, keepdim=True)

@@ -38,9 +38,7 @@ class Table:
         return matrix
 
     def _copy(self, step: Step) -> tuple[Tensor, PerClass | None]:
-        tensors = (step.labels, step.logits)
-        wide = any(tensor is not None and tensor.dtype is torch.float64 for tensor in tensors)
-        key = (step.labels.device, torch.float64 if wide else torch.float32)
+        key = (step.labels.device, step.dtype)
         if key not in self._copies:
             copy = self.values.to(*key)
             self._copies[key] = (copy, PerClass(copy) if copy.ndim == 2 else None)
@@ -51,10 +49,3 @@ class Table:
 
     def __setstate__(self, state: dict[str, Tensor]) -> None:
         self.__init__(state["values"])  # type: ignore[misc]
-
-
-def num_classes(step: Step) -> int | None:
-    """K as a step shows it, by its logits or by votes; None where it has neither."""
-    if step.logits is not None:
-        return step.logits.shape[-1]
-    return step.labels.shape[-1] if step.labels.is_floating_point() else None

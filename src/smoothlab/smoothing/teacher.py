@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from smoothlab.classes.info import NeedsClasses
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.ranges import checked_choice, checked_positive, checked_strength, clamp_strength
-from smoothlab.smoothing.table import num_classes
 from smoothlab.targets import PerSample
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ class FrozenNet:
             features = features.to(weight.dtype)
         with torch.no_grad():
             logits = self._net(features)
-        classes = num_classes(step) or logits.shape[-1]
+        classes = step.num_classes or logits.shape[-1]
         leading = step.labels.shape[:-1] if step.labels.is_floating_point() else step.labels.shape
         if logits.shape != (*leading, classes):
             raise InvalidArgument("net", f"logits of shape {tuple(logits.shape)}", f"shape {(*leading, classes)}")

@@ -1,0 +1,51 @@
+"""What a training step shows to strengths and priors."""
+
+from __future__ import annotations
+
+import torch
+
+from smoothlab.smoothing import ClassFrequency, ClassInfo, Constant, Smoother, Uncertainty, Uniform
+from smoothlab.step import LazyStep, Step
+
+LABELS = torch.tensor([0, 2])
+
+
+def lazy(made: list[torch.Tensor], dtype: torch.dtype = torch.float64, **others) -> LazyStep:
+    def make() -> torch.Tensor:
+        made.append(torch.tensor([[1.0, 2.0, 0.0], [0.0, 1.0, 0.0]], dtype=dtype, requires_grad=True))
+        return made[-1]
+
+    return LazyStep(LABELS, make, num_classes=3, dtype=dtype, **others)
+
+
+def test_logits_that_nobody_looks_at_are_never_made() -> None:
+    made: list[torch.Tensor] = []
+    step = lazy(made, progress=0.5)
+    frequency = ClassFrequency(1.0, 1.0)
+    frequency.bind(ClassInfo(["a", "b", "c"], [1, 2, 3]))
+    for prior in (Uniform(), frequency):
+        smoother = Smoother(Constant(0.1), prior, exclude=[1])
+        assert smoother.target(step).prior.dtype is torch.float64
+    assert not made
+    assert not step.looked_at
+    assert (step.num_classes, step.dtype, step.progress, step.metadata) == (3, torch.float64, 0.5, {})
+
+
+def test_logits_are_made_once_and_shown_without_their_graph() -> None:
+    made: list[torch.Tensor] = []
+    step = lazy(made)
+    strength = Uncertainty("entropy", 0.0, 0.2)
+    expected = strength(Step(LABELS, lazy([]).logits))
+    torch.testing.assert_close(strength(step), expected)
+    assert not step.logits.requires_grad
+    assert step.looked_at
+    assert step.with_graph() is made[0]
+    assert len(made) == 1
+
+
+def test_precision_and_classes_are_those_of_labels_and_logits() -> None:
+    votes = torch.full((2, 4), 0.25, dtype=torch.float64)
+    assert (Step(votes).dtype, Step(votes).num_classes) == (torch.float64, 4)
+    assert (Step(LABELS).dtype, Step(LABELS).num_classes) == (torch.float32, None)
+    half = Step(LABELS, torch.zeros(2, 3, dtype=torch.bfloat16))
+    assert (half.dtype, half.num_classes) == (torch.float32, 3)
