@@ -6,7 +6,7 @@ from torch import nn
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.nets import TextTransformer
-from smoothlab.nets.text_transformer import Block
+from smoothlab.nets.attention import EncoderBlock
 
 
 def net_of(**options) -> TextTransformer:
@@ -17,7 +17,7 @@ def net_of(**options) -> TextTransformer:
 
 def test_a_block_equals_torchs_encoder_layer():
     torch.manual_seed(0)
-    block = Block(8, 2, 16, 0.0)
+    block = EncoderBlock(8, 2, 16, 0.0)
     for one in block.parameters():
         nn.init.normal_(one)
     layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True)

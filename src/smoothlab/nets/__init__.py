@@ -5,7 +5,20 @@ from smoothlab.nets.embedding_bag import EmbeddingBag
 from smoothlab.nets.linear import Linear
 from smoothlab.nets.mlp import MLP
 from smoothlab.nets.resnet import ResNet
+from smoothlab.nets.seq2seq import DecodingState, Seq2Seq
+from smoothlab.nets.seq2seq_transformer import Seq2SeqTransformer
 from smoothlab.nets.tabular_resnet import TabularResNet
 from smoothlab.nets.text_transformer import TextTransformer
 
-__all__ = ["MLP", "ConvNet", "EmbeddingBag", "Linear", "ResNet", "TabularResNet", "TextTransformer"]
+__all__ = [
+    "MLP",
+    "ConvNet",
+    "DecodingState",
+    "EmbeddingBag",
+    "Linear",
+    "ResNet",
+    "Seq2Seq",
+    "Seq2SeqTransformer",
+    "TabularResNet",
+    "TextTransformer",
+]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.nets.attention import EncoderBlock, tokens_seen
 
 
 class TextTransformer(nn.Module):
@@ -58,56 +58,17 @@ class TextTransformer(nn.Module):
         with torch.no_grad():
             self.tokens.weight[padding_index].zero_()
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, hidden, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(EncoderBlock(width, heads, hidden, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, num_classes)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits ``(N, num_classes)`` for token ids ``(N, T)``, T at most ``max_length``."""
         is_token = ids != self.padding_index
-        seen = is_token[:, None, None, :].clone()
-        seen[..., 0] = True  # a text without any token attends to something, and its mean below is 0
+        seen = tokens_seen(is_token)  # the mean of a text without any token is 0 below
         vectors = self.dropout(self.tokens(ids) + self.positions[: ids.shape[1]])
         for block in self.blocks:
             vectors = block(vectors, seen)
         share = is_token / is_token.sum(1, keepdim=True).clamp_min(1)  # (N, T)
         mean = torch.einsum("nt,ntw->nw", share.to(vectors.dtype), self.norm(vectors))
         return self.head(self.dropout(mean))
-
-
-class Block(nn.Module):
-    """Attention, then two linear layers with a GELU, each added to what came in.
-
-    Args:
-        width: of a vector.
-        heads: of the attention.
-        hidden: between the two linear layers.
-        dropout: share that a training step drops.
-    """
-
-    def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.dropout = dropout
-        self.attention_norm = nn.LayerNorm(width)
-        self.queries_keys_values = nn.Linear(width, 3 * width)
-        self.attended = nn.Linear(width, width)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, width),
-            nn.Dropout(dropout),
-        )
-
-    def forward(self, vectors: Tensor, seen: Tensor) -> Tensor:
-        """Vectors ``(N, T, W)``; attention goes where ``seen`` ``(N, 1, 1, T)`` is true."""
-        count, length, width = vectors.shape
-        parts = self.queries_keys_values(self.attention_norm(vectors)).view(count, length, 3, self.heads, -1)
-        queries, keys, values = parts.permute(2, 0, 3, 1, 4)  # (N, heads, T, W / heads) each
-        dropped = self.dropout if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=seen, dropout_p=dropped)
-        attended = self.attended(mixed.transpose(1, 2).reshape(count, length, width))
-        vectors = vectors + functional.dropout(attended, self.dropout, self.training)
-        return vectors + self.feed_forward(vectors)
