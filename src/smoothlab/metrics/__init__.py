@@ -48,7 +48,7 @@ from smoothlab.metrics.selective import (
 )
 from smoothlab.metrics.small_samples import ECEBias, ece_bias
 from smoothlab.metrics.smooth import smece
-from smoothlab.metrics.summary import NAMES, classification_metrics
+from smoothlab.metrics.summary import BY_CLASS, NAMES, OF_PREDICTED, classification_metrics
 from smoothlab.metrics.truth import truth_metrics
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ if TYPE_CHECKING:
     from smoothlab.metrics.streaming_sums import CostMetrics, OrdinalMetrics
 
 __all__ = [
+    "BY_CLASS",
     "NAMES",
+    "OF_PREDICTED",
     "BrierParts",
     "ClassificationMetrics",
     "CostMetrics",

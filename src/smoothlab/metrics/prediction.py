@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from smoothlab.metrics.inputs import Batch, check_finite, check_probabilities, read
+from smoothlab.metrics.row_sums import row_sums
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +43,9 @@ class Prediction:
     def of(
         cls, values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
     ) -> Prediction:
-        """Read the arguments of a metric (see :func:`smoothlab.metrics.inputs.read`)."""
+        """Read the arguments of a metric (see :func:`smoothlab.metrics.inputs.read`); what was read stays as it is."""
+        if isinstance(values, ReducedPrediction):
+            return values
         return cls(read(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask))
 
     @property
@@ -95,3 +98,38 @@ class Prediction:
     def mean(self, per_sample: Array) -> float:
         """Weighted mean of (N,) numbers."""
         return float(np.dot(self.weights, per_sample) / self.weights.sum()) + 0.0  # and never -0.0
+
+
+class ReducedPrediction(Prediction):
+    """What is left of a prediction where N x K probabilities are too many to keep: a few numbers a sample.
+
+    Metrics, intervals and figures of the predicted class take it in place of values, with None for labels; those by
+    class need the probabilities.
+
+    Args:
+        confidence: (N,) the probability of the predicted class.
+        correct: (N,) 1.0 where it is the label.
+        nll: (N,) minus the log-probability of the label.
+        brier: (N,) squared distance of the probabilities from the label's one-hot row.
+    """
+
+    def __init__(self, confidence: Array, correct: Array, nll: Array, brier: Array) -> None:
+        self.confidence, self.correct, self.nll, self.brier = confidence, correct, nll, brier
+        self.weights = np.ones(len(confidence))
+
+    def part(self, index: Any) -> ReducedPrediction:
+        """Some of the samples."""
+        return ReducedPrediction(self.confidence[index], self.correct[index], self.nll[index], self.brier[index])
+
+
+def reduce_rows(values: Any, labels: Any, *, from_logits: bool) -> dict[str, Array]:
+    """What :class:`ReducedPrediction` keeps of ``(N, K)`` values, by name, and ``predicted`` (N,).
+
+    Raises:
+        InvalidArgument: NaN, a label outside [0, K), rows that are no distributions.
+    """
+    batch = read(values, labels, from_logits=from_logits)
+    reduced = row_sums(batch, edge=2.0)  # beyond every probability: no entry is listed
+    correct = (reduced.predicted == batch.labels.cpu().numpy()).astype(np.float64)
+    kept = {"confidence": reduced.confidence, "correct": correct, "nll": reduced.nll, "brier": reduced.brier}
+    return kept | {"predicted": reduced.predicted}

@@ -14,7 +14,7 @@ from smoothlab.metrics.row_sums import row_sums
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.sketch import append, ranked
 from smoothlab.metrics.smooth import smooth_error
-from smoothlab.metrics.summary import NAMES
+from smoothlab.metrics.summary import NAMES, OF_PREDICTED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +32,8 @@ class RunningSums:
       each class's probability;
     - ``table`` (3, CAPACITY), the ranked summary of ``smoothlab.metrics.sketch``, for what depends on the
       ranking: exact while all samples fit.
+
+    With ``num_classes`` 0 nothing is counted by class.
     """
 
     def __init__(self, sums: Array, table: Array, num_classes: int, num_bins: int) -> None:
@@ -58,7 +60,7 @@ class RunningSums:
 
     def add(self, batch: Batch) -> None:
         """Count a batch."""
-        reduced = row_sums(batch, edge=1.0 / self.num_bins)
+        reduced = row_sums(batch, edge=1.0 / self.num_bins if self.num_classes else 2.0)
         labels = batch.labels.cpu().numpy()
         weights = np.ones(len(batch)) if batch.weights is None else batch.weights
         correct = (reduced.predicted == labels).astype(np.float64)
@@ -71,10 +73,11 @@ class RunningSums:
         self.totals[4] += columns[2].sum()
         self.totals[6] += not whole(batch.weights)
         self._add_by(self.bins, bin_index(reduced.confidence, self.num_bins), columns)
-        self.classes[0] += np.bincount(labels, columns[2], self.num_classes)
-        self.classes[1] += np.bincount(reduced.predicted, weights, self.num_classes)
-        self.classes[2] += np.bincount(labels, weights, self.num_classes)
-        self._add_classwise(reduced, labels, weights)
+        if self.num_classes:
+            self.classes[0] += np.bincount(labels, columns[2], self.num_classes)
+            self.classes[1] += np.bincount(reduced.predicted, weights, self.num_classes)
+            self.classes[2] += np.bincount(labels, weights, self.num_classes)
+            self._add_classwise(reduced, labels, weights)
         new = np.stack((weights, reduced.confidence, columns[2]))
         self.totals[5] = append(self.table, int(self.totals[5]), new)
 
@@ -116,24 +119,27 @@ class RunningSums:
         return from_sums(self.bins.T, edges[:-1], edges[1:])
 
     def metrics(self) -> dict[str, float]:
-        """All metrics of ``summary.NAMES``; NaN where nothing was counted."""
+        """Metrics of ``summary.NAMES``, those of the predicted class where none is counted; NaN where nothing was."""
+        names = NAMES if self.num_classes else OF_PREDICTED
         weight, nll, brier, confidence, correct = self.totals[:5]
         if weight <= 0:
-            return dict.fromkeys(NAMES, float("nan"))
+            return dict.fromkeys(names, float("nan"))
         bins = self.reliability_bins()
-        # |sum of probabilities - sum of outcomes| / N is share x gap, summed over bins, averaged over classes
-        apart = np.abs(self.classwise[1] - self.classwise[2]).sum(1) / weight
         groups = self.groups()
-        return {
+        found = {
             "nll": float(nll / weight) + 0.0,
             "accuracy": float(correct / weight),
-            "macro_f1": float(np.nanmean(f1_from_counts(*self.classes))),
             "ece": expected_error(bins),
             "ece_equal_mass": expected_error(mass_bins(groups, self.num_bins)),
-            "ece_classwise": float(apart.mean()),
             "smece": smooth_error(groups),
             "mce": maximum_error(bins),
             "brier": float(brier / weight),
             "confidence_gap": float((confidence - correct) / weight),
             "aurc": RiskCoverage(groups).area(),
         }
+        if self.num_classes:
+            # |sum of probabilities - sum of outcomes| / N is share x gap, summed over bins, averaged over classes
+            apart = np.abs(self.classwise[1] - self.classwise[2]).sum(1) / weight
+            found["macro_f1"] = float(np.nanmean(f1_from_counts(*self.classes)))
+            found["ece_classwise"] = float(apart.mean())
+        return {name: found[name] for name in names}

@@ -49,6 +49,8 @@ class ClassificationMetrics(Metric):
         num_classes: K.
         num_bins: bins of the binned calibration errors.
         from_logits: whether ``values`` are logits; never guessed.
+        by_class: whether what looks at each class is counted too (``smoothlab.metrics.BY_CLASS``), which costs a pass
+            over N x K and K x num_bins numbers; a vocabulary can do without.
         kwargs: those of torchmetrics.Metric.
 
     Others: torchmetrics' CalibrationError keeps every confidence, gathers all of them, and sums in float32:
@@ -62,7 +64,9 @@ class ClassificationMetrics(Metric):
     sums: Tensor
     table: Tensor
 
-    def __init__(self, num_classes: int, num_bins: int = 15, from_logits: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, num_classes: int, num_bins: int = 15, from_logits: bool = True, by_class: bool = True, **kwargs: Any
+    ) -> None:
         kwargs.setdefault("dist_sync_fn", gather_from_cpu)
         super().__init__(**kwargs)
         if not isinstance(num_classes, int) or num_classes < 2:
@@ -71,7 +75,8 @@ class ClassificationMetrics(Metric):
         if not isinstance(from_logits, bool):
             raise InvalidArgument("from_logits", from_logits, "True or False")
         self.num_classes, self.num_bins, self.from_logits = num_classes, num_bins, from_logits
-        length = RunningSums.length(num_classes, num_bins)
+        self._counted = num_classes if by_class else 0
+        length = RunningSums.length(self._counted, num_bins)
         self.add_state("sums", torch.zeros(length, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("table", torch.zeros(3, CAPACITY, dtype=torch.float64), dist_reduce_fx=None)
 
@@ -81,7 +86,7 @@ class ClassificationMetrics(Metric):
 
     def _running(self) -> RunningSums:
         table = side_by_side(self.table)
-        return RunningSums(self.sums.numpy(), table, self.num_classes, self.num_bins)
+        return RunningSums(self.sums.numpy(), table, self._counted, self.num_bins)
 
     def update(self, values: Any, labels: Any, sample_weight: Any = None, mask: Any = None) -> None:
         """Count a batch.

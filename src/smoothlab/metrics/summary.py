@@ -27,6 +27,8 @@ NAMES = (
     "confidence_gap",
     "aurc",
 )
+BY_CLASS = ("macro_f1", "ece_classwise")  # those that look at more than the predicted class
+OF_PREDICTED = tuple(name for name in NAMES if name not in BY_CLASS)
 
 
 def classification_metrics(
@@ -55,15 +57,23 @@ def classification_metrics(
     """
     check_bins(num_bins)
     told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+    by_class = {
+        "macro_f1": float(np.nanmean(f1_from_counts(*class_counts(told)))),
+        "ece_classwise": float(classwise_errors(told, num_bins).mean()),
+    }
+    found = by_class | metrics_of_predicted(told, num_bins)
+    return {name: found[name] for name in NAMES}
+
+
+def metrics_of_predicted(told: Prediction, num_bins: int) -> dict[str, float]:
+    """Those of :data:`OF_PREDICTED`."""
     groups = group(told.confidence, told.correct, told.weights)
     bins = width_bins(told.confidence, told.correct, told.weights, num_bins)
     return {
         "nll": told.mean(told.nll),
         "accuracy": told.mean(told.correct),
-        "macro_f1": float(np.nanmean(f1_from_counts(*class_counts(told)))),
         "ece": expected_error(bins),
         "ece_equal_mass": expected_error(mass_bins(groups, num_bins)),
-        "ece_classwise": float(classwise_errors(told, num_bins).mean()),
         "smece": smooth_error(groups),
         "mce": maximum_error(bins),
         "brier": told.mean(told.brier),
