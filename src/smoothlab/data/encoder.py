@@ -13,6 +13,7 @@ ENCODERS = {
     "image": ("smoothlab.data.images.encoder", "ImageEncoder"),
     "table": ("smoothlab.data.table.encoder", "TableEncoder"),
     "text": ("smoothlab.data.text.encoder", "TextEncoder"),
+    "translation": ("smoothlab.data.parallel.encoder", "ParallelEncoder"),
 }
 
 

@@ -1,0 +1,66 @@
+"""Loaders of sentence pairs: batches by the number of tokens, of sentences that are nearly equally long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from smoothlab.data.batch import Batch
+from smoothlab.data.parallel.buckets import check_tokens, drawn_batches, fixed_batches, make_buckets
+from smoothlab.data.parallel.corpus import Corpus
+
+
+class BucketLoader:
+    """Shuffled batches of at most so many tokens, padding included; without what is known of synthetic tokens.
+
+    The order depends on ``seed`` and the epoch's number alone, as that of :class:`smoothlab.data.MemoryLoader`; the
+    number of batches is the same in each epoch (see :func:`smoothlab.data.parallel.buckets.make_buckets`).
+
+    Args:
+        corpus: the pairs.
+        batch_tokens: max(n S, n T) of a batch at most; a longer sentence is a batch of its own.
+        seed: where the orders start.
+    """
+
+    def __init__(self, corpus: Corpus, batch_tokens: int, *, seed: int = 0) -> None:
+        self.corpus = corpus
+        self.buckets = make_buckets(corpus.longer, check_tokens("batch_tokens", batch_tokens))
+        self.seed = seed
+        self.epoch = 0
+        # What Lightning asks a loader for: it calls sampler.set_epoch(epoch) at each epoch's start.
+        self.sampler = self
+        self.batch_sampler = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return sum(bucket.batches for bucket in self.buckets)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for rows in drawn_batches(self.buckets, np.random.default_rng([self.seed, self.epoch])):
+            yield self.corpus.batch(rows)
+
+
+class LengthLoader:
+    """All pairs in a fixed order, the short ones first; metadata ``sequence`` says where each of them belongs.
+
+    Args:
+        corpus: the pairs; what is known of synthetic tokens comes along.
+        batch_tokens: max(n S, n T) of a batch at most; a longer sentence is a batch of its own.
+    """
+
+    def __init__(self, corpus: Corpus, batch_tokens: int) -> None:
+        self.corpus = corpus
+        self.batches = fixed_batches(corpus.longer, check_tokens("eval_batch_tokens", batch_tokens))
+        self.sampler = None
+        self.batch_sampler = None
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for rows in self.batches:
+            yield self.corpus.batch(rows, truth=True)

@@ -1,0 +1,354 @@
+"""A data module for sentences and their translations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from smoothlab.data.batch import Batch
+from smoothlab.data.module import SPLITS, DataModule, check_seed, count_classes
+from smoothlab.data.parallel.buckets import check_tokens
+from smoothlab.data.parallel.corpus import Corpus, Truth
+from smoothlab.data.parallel.encoder import ParallelEncoder
+from smoothlab.data.parallel.loader import BucketLoader, LengthLoader
+from smoothlab.data.parallel.ragged import Ragged
+from smoothlab.data.parallel.reading import read_pairs, two_columns
+from smoothlab.data.parallel.splitting import completed
+from smoothlab.data.parallel.tokenizers import (
+    EXTRA,
+    SUBWORDS,
+    WORDS,
+    special_tokens,
+    subword_tokenizer,
+    tokenizer_in_file,
+    word_tokenizer,
+)
+from smoothlab.data.text.tokenizer import tokenizer_library
+from smoothlab.errors import InvalidArgument, UserMistake
+
+TOKENIZERS = {"subwords": (subword_tokenizer, SUBWORDS), "words": (word_tokenizer, WORDS)}
+Pair = str | Sequence[str] | None
+
+
+class ParallelData(DataModule):
+    """Sentences of one language and their translations; the target tokens are the samples.
+
+    A batch has the N pairs as its features (:class:`SentencePairs`) and the M target tokens that are not padding as
+    its labels, so that padding reaches no loss and no metric. Metadata of each token: ``sequence``, the place of its
+    sentence in its split; ``position``, its own in the sentence, from 0; ``frequency``, its share of training
+    tokens.
+    ``rows`` numbers the target tokens of all splits, training first.
+
+    Args:
+        source: a function that makes a table with a row a pair, or tables by split; or functions by split. None: files.
+        train: [source file, target file], a sentence a line; or one table; None with ``source``.
+        val: the same of validation; None: a part of the training pairs.
+        test: the same of test; None: a part of the training pairs.
+        source_column: of tables.
+        target_column: of tables.
+        header: number of a .csv or .tsv file's line with the names of the columns, from 0; None: they are 0, 1, ...
+        fractions: of the training pairs for the splits that are not given.
+        tokenizer: ``"subwords"`` (byte pairs, nothing is unknown) or ``"words"`` (between white space).
+        tokenizer_file: a tokenizer that is trained already, as the ``tokenizers`` library saves it, or two,
+            the source's first; in place of ``tokenizer``.
+        special_tokens: names of that tokenizer's special tokens: padding, begin, end and unknown.
+        vocab_size: tokens of a vocabulary at most.
+        joint_vocabulary: one vocabulary for both languages.
+        lowercase: whether upper and lower case are one; the references stay as they are.
+        unicode_form: of the letters, ``"NFC"`` or ``"NFKC"``.
+        min_frequency: how often a pair of tokens, or a word, has to occur.
+        max_length: tokens of a sentence at most, the end token among them.
+        batch_tokens: max(n S, n T) of a training batch at most, padding included.
+        eval_batch_tokens: the same of validation, test and prediction.
+        split_seed: decides which pair goes where.
+        shuffle_seed: decides the order of the training batches.
+    """
+
+    def __init__(
+        self,
+        source: Callable[[], Any] | Mapping[str, Callable[[], Any]] | None = None,
+        *,
+        train: Pair = None,
+        val: Pair = None,
+        test: Pair = None,
+        source_column: str | int = "source",
+        target_column: str | int = "target",
+        header: int | None = 0,
+        fractions: Sequence[float] = (0.9, 0.05, 0.05),
+        tokenizer: str = "subwords",
+        tokenizer_file: str | Sequence[str] | None = None,
+        special_tokens: Mapping[str, str | None] | None = None,
+        vocab_size: int = 8000,
+        joint_vocabulary: bool = True,
+        lowercase: bool = False,
+        unicode_form: str = "NFC",
+        min_frequency: int = 2,
+        max_length: int = 128,
+        batch_tokens: int = 4096,
+        eval_batch_tokens: int = 8192,
+        split_seed: int = 0,
+        shuffle_seed: int = 0,
+    ) -> None:
+        for name, tokens in (("batch_tokens", batch_tokens), ("eval_batch_tokens", eval_batch_tokens)):
+            check_tokens(name, tokens)
+        super().__init__(batch_size=batch_tokens, eval_batch_size=eval_batch_tokens, shuffle_seed=shuffle_seed)
+        if tokenizer not in TOKENIZERS:
+            raise InvalidArgument("tokenizer", tokenizer, f"one of {', '.join(TOKENIZERS)}")
+        check_seed("split_seed", split_seed)
+        self.label_kind = "single"
+        self.source = source
+        self.files: dict[str, Pair] = {"train": train, "val": val, "test": test}
+        self.columns = (str(source_column), str(target_column))
+        self.header = header
+        self.fractions = fractions
+        self.split_seed = split_seed
+        self.tokenizer = tokenizer
+        self.tokenizer_file = tokenizer_file
+        self.special_tokens = special_tokens
+        self.joint_vocabulary = joint_vocabulary
+        self.max_length = max_length
+        self.tokenizing: dict[str, Any] = {
+            "vocab_size": vocab_size,
+            "lowercase": lowercase,
+            "min_frequency": min_frequency,
+            "unicode_form": unicode_form,
+        }
+        self._texts: dict[str, pd.DataFrame] = {}
+        self._corpora: dict[str, Corpus] = {}
+        self._counts: list[int] = []
+
+    # What subclasses change ------------------------------------------------------------------------------------------
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The pairs of each split, columns ``source`` and ``target``; the index numbers them in their file, from 0."""
+        given = self._given()
+        for split, frame in given.items():
+            if not len(frame):
+                raise UserMistake(f"data.{split}: there are no sentences")
+        return completed(given, self.fractions, self.split_seed)
+
+    def make_encoder(self, train: pd.DataFrame) -> ParallelEncoder:
+        """An encoder that knows the training sentences, or one with the tokenizers that are given."""
+        options: dict[str, Any] = {"max_length": self.max_length, "column": self.columns[0]}
+        if self.tokenizer_file is not None:
+            files = [self.tokenizer_file] if isinstance(self.tokenizer_file, str | Path) else list(self.tokenizer_file)
+            if len(files) not in (1, 2):
+                raise InvalidArgument("tokenizer_file", self.tokenizer_file, "a file, or [source file, target file]")
+            made = [tokenizer_in_file(path, "data.tokenizer_file") for path in files]
+            return ParallelEncoder(*made, special=special_tokens(self.special_tokens), **options)
+        if self.special_tokens is not None:
+            raise InvalidArgument("special_tokens", dict(self.special_tokens), "nothing without a tokenizer_file")
+        learn, special = TOKENIZERS[self.tokenizer]
+        sides = (train["source"].tolist(), train["target"].tolist())
+        if self.joint_vocabulary:
+            return ParallelEncoder(learn([*sides[0], *sides[1]], **self.tokenizing), special=special, **options)
+        return ParallelEncoder(*(learn(texts, **self.tokenizing) for texts in sides), special=special, **options)
+
+    def about(self, split: str) -> dict[str, Tensor]:
+        """Columns ``(N,)`` that say something about each sentence of a split, by name."""
+        return {}
+
+    def truth(self, split: str, target: Ragged) -> Truth | None:
+        """What is known of each target token of a split."""
+        return None
+
+    # What a run asks --------------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str | None = None) -> None:
+        """See :class:`DataModule`."""
+        if self._corpora:
+            return
+        tokenizer_library(EXTRA)
+        texts = {split: self._without_empty(frame, split) for split, frame in self.tables().items()}
+        encoder = self.encoder if self.encoder is not None else self.make_encoder(texts["train"])
+        assert isinstance(encoder, ParallelEncoder)
+        self.encoder = encoder
+        given = self.tokenizer_file is not None  # what a vocabulary learned of the texts they say themselves
+        self.fingerprint = fingerprint(
+            texts, (encoder.source_tokenizer, encoder.target_tokenizer or "") if given else ()
+        )
+        self.class_names = encoder.class_names
+        cut: dict[str, tuple[Ragged, Ragged]] = {}
+        for split, frame in texts.items():
+            texts[split], *sides = self._within_length(frame, split, encoder)
+            cut[split] = (sides[0], sides[1])
+        self._note_unknown(cut["train"])
+        labels = torch.from_numpy(cut["train"][1].flat)
+        self._counts = count_classes(labels.long(), len(self.class_names))
+        frequency = torch.tensor(self._counts, dtype=torch.float64).div(max(len(labels), 1)).float()
+        first_token, corpora = 0, {}
+        self._texts = texts
+        for split in SPLITS:
+            source, target = cut[split]
+            corpora[split] = Corpus(
+                source,
+                target,
+                first_token,
+                frequency,
+                encoder.padding_index,
+                encoder.begin_index,
+                texts[split].index.to_numpy(dtype=np.int64),
+                self.about(split),
+                self.truth(split, target),
+            )
+            first_token += len(target.flat)
+        self._corpora = corpora
+
+    def corpus(self, split: str) -> Corpus:
+        """The pairs of ``train``, ``val`` or ``test`` as token ids."""
+        return self._corpora[split]
+
+    def sources(self, split: str) -> list[str]:
+        """The sentences of a split as they stand in the file; metadata ``sequence`` is a place in this list."""
+        return self._texts[split]["source"].tolist()
+
+    def references(self, split: str) -> list[str]:
+        """Their translations as they stand in the file, neither cut nor in another case."""
+        return self._texts[split]["target"].tolist()
+
+    def row_numbers(self, split: str) -> list[int]:
+        """Of the pairs of a split in the file that they are from, from 0."""
+        return self._corpora[split].numbers.tolist()
+
+    def sentence_metadata(self, split: str) -> dict[str, Tensor]:
+        """Columns ``(N,)`` that say something about each sentence of a split, by name."""
+        return dict(self._corpora[split].about)
+
+    @property
+    def class_counts(self) -> list[int]:
+        """See :class:`DataModule`: of the training tokens, ends of sentences among them."""
+        return self._counts
+
+    @property
+    def num_samples(self) -> int:
+        """Target tokens of the training pairs."""
+        return self._corpora["train"].num_tokens
+
+    @property
+    def num_rows(self) -> int:
+        """Target tokens of all splits."""
+        return sum(corpus.num_tokens for corpus in self._corpora.values())
+
+    def first(self, count: int) -> Batch:
+        """The first ``count`` training pairs."""
+        corpus = self._corpora["train"]
+        return corpus.batch(np.arange(min(count, len(corpus))))
+
+    def loader(self, split: str) -> LengthLoader:
+        """All pairs of a split, the short ones first."""
+        return LengthLoader(self._corpora[split], self.eval_batch_size)
+
+    def train_dataloader(self) -> BucketLoader:
+        """Shuffled batches; the order depends on ``shuffle_seed`` and the epoch."""
+        return BucketLoader(self._corpora["train"], self.batch_size, seed=self.shuffle_seed)
+
+    # Steps of setup ---------------------------------------------------------------------------------------------------
+
+    def _given(self) -> dict[str, pd.DataFrame]:
+        """The splits that there are, as tables of texts."""
+        files = {split: given for split, given in self.files.items() if given is not None}
+        if (self.source is None) == (not files):
+            got = "both" if files else "nothing"
+            raise UserMistake(f"data.train, data.source: got {got}; expected such as data.train=[train.en,train.de]")
+        if self.source is None:
+            if "train" not in files:
+                raise UserMistake(
+                    f"data.train: missing, beside data.{next(iter(files))}; give it as data.train=[a.en,a.de]"
+                )
+            return {
+                split: read_pairs(given, f"data.{split}", self.columns, self.header) for split, given in files.items()
+            }
+        made: Any = self.source
+        if isinstance(made, Mapping):
+            made = {split: _made(one, f"source.{split}") for split, one in made.items()}
+        else:
+            made = _made(made, "source")
+        if not isinstance(made, Mapping):
+            made = {"train": made}
+        if not {"train"} <= set(made) <= set(SPLITS):
+            raise InvalidArgument("source", list(made), "train, and val and test or not")
+        for split, frame in made.items():
+            if not isinstance(frame, pd.DataFrame):
+                raise UserMistake(f"data.source: {split} is a {type(frame).__name__}, expected a pandas DataFrame")
+        return {
+            split: two_columns(
+                made[split].reset_index(drop=True).set_axis([str(name) for name in made[split].columns], axis=1),
+                self.columns,
+                f"data.source, {split}",
+            )
+            for split in SPLITS
+            if split in made
+        }
+
+    def _without_empty(self, frame: pd.DataFrame, split: str) -> pd.DataFrame:
+        """The pairs with a text on both sides."""
+        kept = (frame["source"].str.strip() != "") & (frame["target"].str.strip() != "")
+        empty = frame.index[~kept]
+        if not kept.any():
+            raise UserMistake(f"data.{split}: no pair has a sentence on both sides")
+        if len(empty):
+            self.notes.append(
+                f"{split}: {len(empty):,} pairs with an empty side are left out, the first in line {empty[0] + 1:,}"
+            )
+        return frame[kept]
+
+    def _within_length(
+        self, frame: pd.DataFrame, split: str, encoder: ParallelEncoder
+    ) -> tuple[pd.DataFrame, Ragged, Ragged]:
+        """Texts and token ids of a split; too long pairs are left out of training, and cut elsewhere."""
+        source, target = encoder.source_ids(frame["source"].tolist()), encoder.target_ids(frame["target"].tolist())
+        room = encoder.max_length - 1
+        long = (source.lengths > room) | (target.lengths > room)
+        if long.any():
+            said = (
+                f"{split}: {int(long.sum()):,} pairs with a side of more than max_length = {encoder.max_length} tokens"
+            )
+            line = f"the first in line {frame.index[long][0] + 1:,}"
+            if split == "train":
+                if long.all():
+                    raise UserMistake(f"data.max_length = {encoder.max_length}: every training pair is longer")
+                self.notes.append(f"{said} are left out, {line}")
+                rows = np.flatnonzero(~long)
+                frame, source, target = frame[~long], source.take(rows), target.take(rows)
+            else:
+                self.notes.append(f"{said} are cut, {line}; references for BLEU stay whole")
+        return (
+            frame,
+            source.ended(encoder.end_index, encoder.max_length, always=True),
+            target.ended(encoder.end_index, encoder.max_length, always=False),
+        )
+
+    def _note_unknown(self, sides: tuple[Ragged, Ragged]) -> None:
+        """Say how many training tokens the vocabularies do not know."""
+        assert isinstance(self.encoder, ParallelEncoder)
+        unknown = self.encoder.unknown_index
+        if unknown is None:
+            return
+        for side, ids in zip(("source", "target"), sides, strict=True):
+            share = float((ids.flat == unknown).mean())
+            if share > 0:
+                self.notes.append(f"{share:.2%} of the {side} tokens of training are not in the vocabulary")
+
+
+def fingerprint(texts: Mapping[str, pd.DataFrame], tokenizers: Sequence[str] = ()) -> str:
+    """A hash of the sentences of all splits, and of tokenizers: 64 hexadecimal digits."""
+    found = hashlib.sha256("\0".join(tokenizers).encode())
+    for split, frame in texts.items():
+        for side in ("source", "target"):
+            content = "\0".join(frame[side]).encode()  # a text may hold line feeds, and no zero
+            found.update(f"{split} {side} {len(frame)} {len(content)}\n".encode())
+            found.update(content)
+    return found.hexdigest()
+
+
+def _made(source: Any, key: str) -> Any:
+    if not callable(source):
+        raise InvalidArgument(key, source, "a function that makes a table: {_target_: ..., _partial_: true}")
+    return source()
