@@ -142,6 +142,21 @@ def test_the_first_loss_is_near_that_of_a_guess():
     assert math.log(500) - 0.2 < loss < math.log(500) + 1.5
 
 
+def test_the_parts_are_joined_as_in_the_paper():
+    net = toy_net()
+    pairs, _ = pairs_of([[3, 4, 5]], [[6, 7]])
+    seen = torch.ones(1, 1, 1, 4, dtype=torch.bool)
+    memory = net.tokens(pairs.source) * math.sqrt(8) + net.source_places.vectors[:4]
+    for block in net.encoder:
+        memory = block(memory, seen)
+    memory = net.encoder_norm(memory)
+    vectors = net.tokens(pairs.target) * math.sqrt(8) + net.target_places.vectors[:3]
+    for block in net.decoder:
+        vectors = block(vectors, block.remember(memory), seen)
+    logits = net.decoder_norm(vectors[0]) @ net.tokens.weight.T + net.bias
+    assert torch.allclose(net(pairs), logits, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("tokens", [20, 40])
 def test_token_by_token_gives_the_logits_of_whole_sentences(tokens):
     net = toy_net(max_length=tokens)

@@ -28,7 +28,7 @@ def random_sentences(lengths, vocabulary, seed=0):
 
 
 def toy_net(vocabulary=9, *, seed=0, **options):
-    """A small net in float64 whose logits spread as a trained net's do."""
+    """A small net in float64 that is far from its first weights."""
     torch.manual_seed(seed)
     made = {"padding_index": PADDING, "begin_index": BEGIN, "end_index": END, "max_length": 12, "width": 8}
     made |= {"encoder_blocks": 2, "decoder_blocks": 2, "heads": 2, "hidden": 16, "dropout": 0.0}
@@ -36,4 +36,16 @@ def toy_net(vocabulary=9, *, seed=0, **options):
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    return net
+
+
+def lively_net(vocabulary=9, *, seed=0):
+    """A toy net whose translations differ from sentence to sentence, in length too."""
+    net = toy_net(vocabulary, seed=seed, tied=False)
+    lengths = [1, 2, 3, 4, 5, 6] * 20
+    pairs, _ = pairs_of(random_sentences(lengths, vocabulary), random_sentences(lengths[::-1], vocabulary, seed=1))
+    with torch.no_grad():
+        hidden = net.hidden(pairs)
+        net.output.mul_(3)
+        net.bias.copy_(-net.output @ hidden.mean(0))  # no token is the favourite everywhere
     return net
