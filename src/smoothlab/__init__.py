@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from smoothlab.commands.train import train
     from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
-    from smoothlab.losses import soft_cross_entropy
+    from smoothlab.losses import linear_soft_cross_entropy, soft_cross_entropy
     from smoothlab.runs.model import load
     from smoothlab.runs.run import Run
     from smoothlab.smoothing import Smoother
@@ -27,6 +27,7 @@ __all__ = [
     "Smoother",
     "SoftTarget",
     "UserMistake",
+    "linear_soft_cross_entropy",
     "load",
     "soft_cross_entropy",
     "train",
@@ -39,6 +40,7 @@ _HOME = {
     "Smoother": "smoothlab.smoothing",
     "SoftTarget": "smoothlab.targets",
     "UserMistake": "smoothlab.errors",
+    "linear_soft_cross_entropy": "smoothlab.losses",
     "load": "smoothlab.runs.model",
     "soft_cross_entropy": "smoothlab.losses",
     "train": "smoothlab.commands.train",

@@ -6,6 +6,7 @@ from smoothlab.losses.binary import smoothed_binary_labels, soft_binary_cross_en
 from smoothlab.losses.cross_entropy import soft_cross_entropy
 from smoothlab.losses.focal import DualFocal, Focal, SampleDependentFocal
 from smoothlab.losses.hierarchical import HierarchicalCrossEntropy
+from smoothlab.losses.linear import linear_soft_cross_entropy
 from smoothlab.losses.logit_norm import LogitNorm, normalized_logits
 from smoothlab.losses.loss import Loss
 from smoothlab.losses.mixing import CutMix, Mixup
@@ -31,6 +32,7 @@ __all__ = [
     "SelfDistillation",
     "SymmetricCrossEntropy",
     "VirtualTeacher",
+    "linear_soft_cross_entropy",
     "normalized_logits",
     "smoothed_binary_labels",
     "soft_binary_cross_entropy",

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 CHUNK_BYTES_PER_THREAD = 1 << 20
 
 ONCE = (
-    "soft_cross_entropy makes its gradient once, in the forward pass: a second backward through the same "
-    'loss, or create_graph=True, needs soft_cross_entropy(..., implementation="reference")'
+    "{function} makes its gradient once, in the forward pass: a second backward through the same "
+    'loss, or create_graph=True, needs {function}(..., implementation="reference")'
 )
 
 
@@ -54,6 +54,41 @@ def chunked_rows(logits: Tensor, target: SoftTarget, weight: Tensor | None) -> T
     if torch.is_grad_enabled() and logits.requires_grad:
         return _ChunkedRows.apply(logits, target, weight)
     return _Pass(logits, target, weight).rows()
+
+
+def rows_in_place(logits: Tensor, target: SoftTarget, weight: Tensor | None, *, careful: bool) -> Tensor | None:
+    """As :func:`chunked_rows`, for logits that nobody needs afterwards: they become the gradient of the losses' sum.
+
+    Args:
+        logits, target, weight: as in :func:`chunked_rows`.
+        careful: do each row as one of a loss of inf or nan is done: right for every row, and slower.
+
+    Returns:
+        The weighted losses; None, with the logits lost, where one is inf or nan: they have to be made again, and done
+        with care.
+    """
+    work = _Pass(logits, target, weight, logits)
+    if careful:
+        losses = logits.new_full((len(logits), 1), math.nan, dtype=work.dtype)
+        work.mend(losses)
+    else:
+        losses = work.unmended()
+        if not math.isfinite(losses.sum().item()):
+            return None
+    return work.weighed(losses)
+
+
+def careful_rows(z: Tensor, target: SoftTarget, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The losses ``(n, 1)`` of any logits, -inf among them, and ``softmax - q``; never waits for a device.
+
+    Args:
+        z: ``(n, K)`` in float32 or wider.
+        target: a flat target of these rows, its labels in [0, K).
+        out: ``(n, K)`` for ``softmax - q``, other memory than z's; None for memory of its own.
+    """
+    q = target.dense(z.shape[1], z, dtype=z.dtype)
+    inner = (q * z).masked_fill_(q == 0, 0).sum(1)  # without the fill, 0 * -inf
+    return (z.logsumexp(1) - inner).unsqueeze(1), torch.softmax(z, 1, out=out).sub_(q)
 
 
 class _ChunkedSum(torch.autograd.Function):
@@ -91,14 +126,17 @@ def _remember(ctx: Any, logits: Tensor, target: SoftTarget, weight: Tensor | Non
 def _recall(ctx: Any, factor: float | Tensor) -> Tensor:
     """The saved gradient times ``factor``, in its own memory."""
     if ctx.spent or torch.is_grad_enabled():
-        raise RuntimeError(ONCE)
+        raise RuntimeError(ONCE.format(function="soft_cross_entropy"))
     ctx.spent = True
     (gradient,) = ctx.saved_tensors
     return gradient if isinstance(factor, float) and factor == 1 else gradient.mul_(factor)
 
 
 class _Pass:
-    """One pass over the logits; fills ``gradient`` ``(N, K)``, where it is given, with its multiple ``scale``."""
+    """One pass over the logits; fills ``gradient`` ``(N, K)``, where it is given, with its multiple ``scale``.
+
+    ``gradient`` may be the logits themselves; then only :meth:`unmended` and :meth:`mend` are of use, once.
+    """
 
     def __init__(
         self,
@@ -119,7 +157,7 @@ class _Pass:
         self.labels = cut(target.base.unsqueeze(1), self.step) if target.is_index else None
         self.gradients = None if gradient is None else cut(gradient, self.step)
         self.terms = terms_of(target, num_classes, self.dtype, self.step, scale)
-        if self.gradients is not None and logits.dtype is self.dtype:
+        if self.gradients is not None and gradient is not logits and logits.dtype is self.dtype:
             self.buffers = self.gradients  # p is made in place
         else:
             scratch = torch.empty(min(self.step, num_rows), num_classes, dtype=self.dtype, device="cpu")
@@ -127,6 +165,13 @@ class _Pass:
 
     def rows(self) -> Tensor:
         """The weighted losses, ``(N,)``."""
+        rows = self.unmended()
+        if not math.isfinite(rows.sum().item()):
+            self.mend(rows)
+        return self.weighed(rows)
+
+    def unmended(self) -> Tensor:
+        """The losses ``(N, 1)``, not yet weighted; inf or nan where they may have to be mended."""
         logits, probabilities = [], []  # of the class that gives the log-sum-exp
         dots: list[list[Tensor]] = [[] for _ in self.terms]
         for index, (chunk, p) in enumerate(zip(self.chunks, self.buffers, strict=True)):
@@ -147,9 +192,11 @@ class _Pass:
                 rows.addcmul_(_joined(products), term.coefficient, value=-1)
             else:
                 rows.sub_(_joined(products), alpha=term.coefficient)
-        if not math.isfinite(rows.sum().item()):
-            self.mend(rows)
-        return rows.squeeze(1) if self.weight is None else _weighed(rows, self.weight).squeeze(1)
+        return rows
+
+    def weighed(self, rows: Tensor) -> Tensor:
+        """Losses ``(N, 1)``, weighted, as ``(N,)``."""
+        return rows.squeeze(1) if self.weight is None else weigh(rows, self.weight).squeeze(1)
 
     def anchor(self, index: int, z: Tensor, p: Tensor, label_logit: Tensor) -> tuple[Tensor, Tensor]:
         """Logit and probability, ``(rows, 1)``, of the class that gives the log-sum-exp.
@@ -167,7 +214,7 @@ class _Pass:
         """Weigh the gradient of a chunk, and take it out of scratch."""
         p = self.buffers[index]
         if self.weight is not None:
-            _weighed(p, self.weight[index * self.step : (index + 1) * self.step])
+            weigh(p, self.weight[index * self.step : (index + 1) * self.step])
         if self.gradients is not None and self.gradients is not self.buffers:
             self.gradients[index].copy_(p)
 
@@ -181,10 +228,8 @@ class _Pass:
             if not losses.isfinite().all():
                 z, p = chunk.to(self.dtype), self.buffers[index]
                 part = self.target.part(slice(index * self.step, (index + 1) * self.step))
-                q = part.dense(z.shape[1], z, dtype=self.dtype)
-                torch.softmax(z, 1, out=p).sub_(q).mul_(self.scale)
-                inner = (q * z).masked_fill_(q == 0, 0).sum(1)  # without the fill, 0 * -inf
-                losses.copy_((z.logsumexp(1) - inner).unsqueeze(1))
+                losses.copy_(careful_rows(z, part, p)[0])
+                p.mul_(self.scale)
                 self.keep(index)
 
 
@@ -192,7 +237,7 @@ def _joined(chunks: Sequence[Tensor]) -> Tensor:
     return chunks[0] if len(chunks) == 1 else torch.cat(list(chunks))
 
 
-def _weighed(rows: Tensor, weight: Tensor) -> Tensor:
+def weigh(rows: Tensor, weight: Tensor) -> Tensor:
     """``rows *= weight``, in place; a weight of 0 makes 0 even of nan."""
     return rows.mul_(weight).masked_fill_(weight == 0, 0)
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-from torch._C import _are_functorch_transforms_active  # as torch.autograd.Function.apply asks it
-from torch.autograd import forward_ad
-from torch.nn import Parameter
-
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.chunked import chunked_rows, chunked_sum
+from smoothlab.losses.dispatch import is_eager, wants_gradient
 from smoothlab.losses.reference import reference_rows
 from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.small import dense_sum, table_sum
 from smoothlab.losses.weights import accumulator, keep_rows, row_weight
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from smoothlab.targets import SoftTarget
 
 
@@ -76,11 +73,11 @@ def soft_cross_entropy(
         raise InvalidArgument("implementation", implementation, "'auto' or 'reference'")
     check_shapes(logits, target, class_weight, sample_weight)
 
-    eager_cpu = _eager_on_cpu(logits)
+    eager_cpu = logits.is_cpu and is_eager(logits)
     bent = class_weight if class_weight_mode == "torch" else None  # weights inside the sum over classes
     weighing = class_weight if bent is None else None
     fast = eager_cpu and implementation == "auto" and bent is None and logits.numel() > 0
-    if fast and not _wants_gradient(target, class_weight, sample_weight):
+    if fast and not wants_gradient(target, class_weight, sample_weight):
         return _fast(logits, target, class_weight, sample_weight, ignore_index, reduction)
 
     target, kept = keep_rows(target, logits.shape[-1], ignore_index, look=eager_cpu)
@@ -128,22 +125,3 @@ def _fast(
         scale = 1 / (weight.sum().item() or 1.0)
     loss = dense_sum(logits, target, weight, scale)
     return loss if loss is not None else chunked_sum(logits, target, weight, scale)
-
-
-def _eager_on_cpu(logits: Tensor) -> bool:
-    """Whether plain tensors on the CPU are computed on at once, so that values can be looked at."""
-    return (
-        logits.is_cpu
-        and type(logits) in (Tensor, Parameter)
-        and not torch.compiler.is_compiling()
-        and not _are_functorch_transforms_active()
-        and forward_ad._current_level < 0
-    )
-
-
-def _wants_gradient(target: SoftTarget, *weights: Tensor | None) -> bool:
-    """Whether a factor or a weight is learned; the fast paths make the gradient of the logits alone."""
-    if not torch.is_grad_enabled():
-        return False
-    factors = (target.base, target.epsilon, target.prior_tensor, *weights)
-    return any(isinstance(factor, Tensor) and factor.requires_grad for factor in factors)

@@ -15,33 +15,57 @@ if TYPE_CHECKING:
 
 def check_shapes(logits: Tensor, target: SoftTarget, class_weight: Tensor | None, sample_weight: Tensor | None) -> None:
     """Raise InvalidArgument where a factor of the target, or a weight, does not fit logits ``(..., K)``."""
-    if not isinstance(target, SoftTarget):
-        raise InvalidArgument("target", type(target).__name__, "a SoftTarget, such as SoftTarget(labels)")
+    check_kind(target)
     shape = logits.shape
     if not logits.is_floating_point() or not shape or shape[-1] == 0:
-        raise InvalidArgument("logits", _described(logits), "a float tensor of shape (..., K)")
+        raise InvalidArgument("logits", described(logits), "a float tensor of shape (..., K)")
+    check_factors(shape, target, class_weight, sample_weight)
+
+
+def check_linear(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    """Raise InvalidArgument where ``hidden (..., D)``, ``weight (K, D)`` and ``bias (K,)`` do not fit each other."""
+    if not hidden.is_floating_point() or not hidden.ndim:
+        raise InvalidArgument("hidden", described(hidden), "a float tensor of shape (..., D)")
+    size = hidden.shape[-1]
+    if not weight.is_floating_point() or weight.ndim != 2 or weight.shape[1] != size or weight.shape[0] == 0:
+        raise InvalidArgument("weight", described(weight), f"a float tensor of shape (K, {size}), as hidden has it")
+    if bias is not None and (not bias.is_floating_point() or bias.shape != weight.shape[:1]):
+        raise InvalidArgument("bias", described(bias), f"a float tensor of shape ({weight.shape[0]},)")
+
+
+def check_kind(target: SoftTarget) -> None:
+    """Raise InvalidArgument where the target is something else, such as bare labels."""
+    if not isinstance(target, SoftTarget):
+        raise InvalidArgument("target", type(target).__name__, "a SoftTarget, such as SoftTarget(labels)")
+
+
+def check_factors(
+    shape: torch.Size, target: SoftTarget, class_weight: Tensor | None, sample_weight: Tensor | None
+) -> None:
+    """Raise InvalidArgument where a factor of the target, or a weight, does not fit logits of ``shape`` (..., K)."""
     leading, num_classes = shape[:-1], shape[-1]
     base_shape = leading if target.is_index else shape
     if target.base.shape != base_shape:
-        raise InvalidArgument("target.base", _described(target.base), f"shape {tuple(base_shape)} for these logits")
+        raise InvalidArgument("target.base", described(target.base), f"shape {tuple(base_shape)} for these logits")
     epsilon, prior = target.epsilon, target.prior
     if isinstance(epsilon, Tensor) and epsilon.numel() != 1 and epsilon.shape != leading:
-        raise InvalidArgument("target.epsilon", _described(epsilon), f"one value, or shape {tuple(leading)}")
+        raise InvalidArgument("target.epsilon", described(epsilon), f"one value, or shape {tuple(leading)}")
     if isinstance(prior, PerSample):
-        if prior.rows.shape[-1] != num_classes or prior.rows.numel() != logits.numel():
+        if prior.rows.shape[-1] != num_classes or prior.rows.numel() != shape.numel():
             expected = f"{leading.numel()} rows of {num_classes} classes"
-            raise InvalidArgument("target.prior.rows", _described(prior.rows), expected)
+            raise InvalidArgument("target.prior.rows", described(prior.rows), expected)
     elif isinstance(prior, PerClass):
         if prior.matrix.shape[0] != num_classes:
-            raise InvalidArgument("target.prior.matrix", _described(prior.matrix), f"({num_classes}, {num_classes})")
+            raise InvalidArgument("target.prior.matrix", described(prior.matrix), f"({num_classes}, {num_classes})")
     elif isinstance(prior, Tensor) and len(prior) != num_classes:
-        raise InvalidArgument("target.prior", _described(prior), f"shape ({num_classes},)")
+        raise InvalidArgument("target.prior", described(prior), f"shape ({num_classes},)")
     if class_weight is not None and class_weight.shape != (num_classes,):
-        raise InvalidArgument("class_weight", _described(class_weight), f"shape ({num_classes},)")
+        raise InvalidArgument("class_weight", described(class_weight), f"shape ({num_classes},)")
     if sample_weight is not None and sample_weight.shape != leading:
-        raise InvalidArgument("sample_weight", _described(sample_weight), f"shape {tuple(leading)}")
+        raise InvalidArgument("sample_weight", described(sample_weight), f"shape {tuple(leading)}")
 
 
-def _described(tensor: Tensor) -> str:
+def described(tensor: Tensor) -> str:
+    """Type and shape, for an error's line."""
     dtype: torch.dtype = tensor.dtype
     return f"{dtype} tensor of shape {tuple(tensor.shape)}"
