@@ -302,6 +302,15 @@ def test_folders_that_cannot_be_used_are_refused_in_one_line(tmp_path):
     refused(tmp_path / "new", "healthy")
 
 
+def test_a_folder_without_an_image_is_no_class_and_noted(tmp_path):
+    write_folders(tmp_path, LEAVES, 5)
+    (tmp_path / "blight").mkdir()
+    (tmp_path / "blight" / ".DS_Store").write_text("no image")
+    data = read(tmp_path)
+    assert data.class_names == sorted(LEAVES)
+    assert data.notes == ["folders without an image are no classes: blight"]
+
+
 def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path):
     (tmp_path / "a.npz").write_text("not a zip")
     refused(tmp_path / "a.npz", "cannot be read as npz")
@@ -312,7 +321,7 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path):
     np.savez(tmp_path / "d.npz", images=np.zeros((9, 4, 4, 4, 4), np.uint8), labels=np.arange(9) % 3)
     refused(tmp_path / "d.npz", r"expected \(N, H, W\)")
     np.savez(tmp_path / "e.npz", images=np.zeros((9, 4, 4), np.uint8), labels=np.arange(8))
-    refused(tmp_path / "e.npz", r"labels has the shape \(8, 1\) for 9 images")
+    refused(tmp_path / "e.npz", r"labels has the shape \(8,\) for 9 images; expected \(9,\)")
     np.savez(tmp_path / "f.npz", x=np.zeros(3))
     refused(tmp_path / "f.npz", "no array 'images'; it has x")
     np.savez(tmp_path / "g.npz", train_images=np.zeros((3, 4, 4), np.uint8), train_labels=np.arange(3))

@@ -38,13 +38,17 @@ def read_folders(root: Path) -> Found:
         )
     if is_split and len(set(split_of.values())) < len(split_of):
         raise UserMistake(f"data.path = {str(root)!r}: {joined(split_of)} are folders of the same split")
-    files, paths, splits = [], [], []
+    files: list[Path] = []
+    paths: list[tuple[str, ...]] = []
+    splits: list[str] = []
     ignored: Counter[str] = Counter()
+    empty: list[str] = []
     for name in sorted(split_of, key=lambda one: list(WORDS).index(split_of[one])) if is_split else [""]:
         start = root / name
         for folder, inner, found in os.walk(start, followlinks=True):
             inner[:] = sorted(one for one in inner if not one.startswith("."))
             parts = Path(folder).relative_to(start).parts
+            before = len(files)
             for file in sorted(found):
                 suffix = os.path.splitext(file)[1].lower()
                 if file.startswith("."):
@@ -59,6 +63,8 @@ def read_folders(root: Path) -> Found:
                 files.append(Path(folder) / file)
                 paths.append(parts)
                 splits.append(split_of.get(name, ""))
+            if parts and not inner and len(files) == before:
+                empty.append(" > ".join(parts))
     if not files:
         raise UserMistake(f"data.path = {str(root)!r}: no image in it ({' '.join(sorted(SUFFIXES))})")
     classes = sorted(set(paths))
@@ -68,6 +74,8 @@ def read_folders(root: Path) -> Found:
     name_of = {parts: parts[-1] if last[parts[-1]] == 1 else " > ".join(parts) for parts in classes}
     nested = any(len(parts) > 1 for parts in classes)
     notes = [f"{number} files {suffix} are no images and left out" for suffix, number in sorted(ignored.items())]
+    if empty:
+        notes.append(f"folders without an image are no classes: {joined(dict.fromkeys(empty))}")
     if is_split and (others := [name for name in tops if name not in split_of]):
         notes.append(f"folders beside {joined(split_of)} are left out: {joined(others)}")
     return Found(

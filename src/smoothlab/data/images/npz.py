@@ -50,8 +50,9 @@ def read_npz(path: Path) -> Found:
         one = arrays[f"{prefix}labels"]
         one = one.reshape(-1, 1) if one.ndim == 1 else one
         if one.ndim != 2 or len(one) != len(images):
+            shape, count = arrays[f"{prefix}labels"].shape, len(images)
             raise UserMistake(
-                f"{path}: {prefix}labels has the shape {one.shape} for {len(images)} images; expected (N,) or (N, K)"
+                f"{path}: {prefix}labels has the shape {shape} for {count} images; expected ({count},) or ({count}, K)"
             )
         if pixels and (images.shape[1:] != pixels[0].shape[1:] or one.shape[1] != labels[0].shape[1]):
             raise UserMistake(f"{path}: {prefix}images or labels have another shape than those of {given[0]}")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.numeric import NumericColumn
+from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import text_of
 from smoothlab.errors import UserMistake
 
@@ -17,8 +18,17 @@ FORMATS = (
     ISO,
     *("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S"),
     *("%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y.%m.%d"),
-    *("%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%y"),
-    *("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d/%m/%y"),
+    *(
+        "%m/%d/%Y",
+        "%m/%d/%Y %H:%M",
+        "%m/%d/%Y %H:%M:%S",
+        "%m/%d/%Y %I:%M %p",
+        "%m/%d/%Y %I:%M:%S %p",
+        "%m/%d/%y",
+        "%m/%d/%y %H:%M",
+        "%m/%d/%y %I:%M %p",
+    ),
+    *("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %I:%M %p", "%d/%m/%y", "%d/%m/%y %H:%M"),
     *("%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
 )
 LOOKS_LIKE_A_DATE = "|".join(
@@ -35,6 +45,11 @@ TRIED = 200  # cells that are looked at before a whole column is parsed
 PARTS = ("year", "month", "weekday", "day", "hour")
 DAY = pd.Timedelta(days=1)
 EPOCH = pd.Timestamp("1970-01-01")
+
+
+def like_dates(words: pd.Series) -> float:
+    """The share of some words that look like dates of one format or another."""
+    return float(words.iloc[:TRIED].str.fullmatch(LOOKS_LIKE_A_DATE).mean())
 
 
 def date_format(words: pd.Series) -> str | None:
@@ -119,11 +134,10 @@ class DateColumn:
         times = parse(cells, self.style)
         bad = np.flatnonzero((times.isna() & cells.notna()).to_numpy())
         if bad.size:
-            row = int(bad[0])
             style = "2024-01-31" if self.style in (None, ISO) else self.style
             raise UserMistake(
-                f"{where}: column {self.column!r}, data row {row + 1}: expected a date such as {style}, "
-                f"got {str(cells.iloc[row])[:40]!r}"
+                f"{where}: column {self.column!r}, data row {row_number(cells, int(bad[0]))}: expected a date such as "
+                f"{style}, got {str(cells.iloc[int(bad[0])])[:40]!r}"
             )
         return times
 

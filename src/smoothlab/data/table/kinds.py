@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.dates import date_format
+from smoothlab.data.table.dates import date_format, like_dates
+from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import as_word, text_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -25,6 +26,13 @@ MOSTLY_NUMBERS = 0.8  # a column of words in which so many cells are numbers is 
 MANY_NUMBERS = 20  # unless these are few: then they are categories such as 0, 1, 2, 3+
 MOSTLY_UNIQUE = 0.95
 LONG_TEXT = 3.0  # words a cell
+MOSTLY_DATES = 0.5
+# $12.50, 7 %, 1,234,567.89, 1.234,50, 1'234, or a minus sign that is no hyphen.
+DECORATED = re.compile(
+    r"[-+\u2212]?\s?[$\u20ac\u00a3\u00a5]?\s?[-+\u2212]?"
+    r"(?:\d+(?:[.,]\d+)?|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[.'\u2019\u00a0\u202f]\d{3})+(?:,\d+)?)"
+    r"\s?[%$\u20ac\u00a3\u00a5]?"
+)
 FEW_TEXTS = 0.3  # different texts a row, below which they are categories
 
 
@@ -121,12 +129,13 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tu
     if readable == count:
         return _guess_number(name, numbers, numbers, distinct)
     if readable >= MOSTLY_NUMBERS * count and numbers.nunique() > MANY_NUMBERS:
-        row = int(np.flatnonzero(cells.notna().to_numpy())[numbers.isna().to_numpy()][0])
+        first = present[numbers.isna()].iloc[:1]
         raise UserMistake(
             f"data: column {name!r}: {readable} cells are numbers and {count - readable} are not, the first is "
-            f"{_short(cells.iloc[row])!r} in data row {row + 1}; add it to data.missing_words, or say "
+            f"{_short(first.iloc[0])!r} in data row {row_number(first, 0)}; add it to data.missing_words, or say "
             f"data.kinds={{{name}: categorical}}"
         )
+    _refuse_decorated(name, words[numbers.isna()])
     if date_format(words) is not None:
         return "date", ""
     if ID_NAME.search(name) and distinct > 0.5 * count:
@@ -136,7 +145,23 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tu
         return "text", ""
     if distinct > 20 and distinct >= MOSTLY_UNIQUE * count:
         return "id", "a different word in nearly every row"
-    return "categorical", ""
+    mixed = like_dates(words) >= MOSTLY_DATES
+    return "categorical", "its cells look like dates, but no format is that of all" if mixed else ""
+
+
+def _refuse_decorated(name: str, words: pd.Series) -> None:
+    """Refuse a column whose cells are numbers with signs about them: categories of them, or an id, would be nonsense.
+
+    Raises:
+        UserMistake: with the first such cell.
+    """
+    found = words[words.str.strip().str.fullmatch(DECORATED).astype(bool)]
+    if len(found) == len(words) and found.nunique() > MANY_NUMBERS:  # few are categories, such as 1,3 for two answers
+        raise UserMistake(
+            f"data: column {name!r}, data row {row_number(found, 0)}: {_short(found.iloc[0])!r} looks like a number "
+            "with signs about it; write plain numbers such as 1234.5 (data.decimal=comma reads 1234,5), or say "
+            f"data.kinds={{{name}: categorical}}"
+        )
 
 
 def _guess_number(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tuple[str, str]:

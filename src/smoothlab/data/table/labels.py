@@ -49,6 +49,7 @@ def read_labels(
     classes: Mapping[str, str] | None = None,
     order: Sequence[str] | None = None,
     rare_classes: int = 0,
+    lost: Sequence[str] = (),
 ) -> Labels:
     """The labels that ``target`` holds.
 
@@ -60,6 +61,7 @@ def read_labels(
         classes: names of classes by what the cells, or for a column each the columns, say.
         order: the classes from lowest to highest.
         rare_classes: classes of fewer rows become one.
+        lost: words of the file that were taken as missing labels; an error or a note names them.
 
     Raises:
         UserMistake: the labels cannot be used, in one line.
@@ -74,13 +76,13 @@ def read_labels(
     if kind in ("single", "ordinal"):
         if len(columns) != 1:
             raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
-        return _one_class(frame[columns[0]], kind, renamed, order, rare_classes)
+        return _one_class(frame[columns[0]], kind, renamed, order, rare_classes, lost)
     if rare_classes:
         raise InvalidArgument("rare_classes", rare_classes, f"0 with labels={kind}")
     if kind == "multilabel" and separator is not None:
         if len(columns) != 1:
             raise InvalidArgument("target", columns, "one column, with a label_separator")
-        return _separated(frame[columns[0]], separator, renamed)
+        return _separated(frame[columns[0]], separator, renamed, lost)
     if len(columns) < 2:
         expected = "a list of columns, one a class" + (" (or a label_separator)" if kind == "multilabel" else "")
         raise InvalidArgument("target", target, expected)
@@ -93,12 +95,14 @@ def read_labels(
 
 
 def _one_class(
-    cells: pd.Series, kind: str, renamed: Mapping[str, str], order: Sequence[str] | None, rare_classes: int
+    cells: pd.Series,
+    kind: str,
+    renamed: Mapping[str, str],
+    order: Sequence[str] | None,
+    rare_classes: int,
+    lost: Sequence[str],
 ) -> Labels:
-    kept = np.flatnonzero(cells.notna().to_numpy())
-    notes = []
-    if len(kept) < len(cells):
-        notes.append(f"{len(cells) - len(kept)} rows without a label are left out")
+    kept, notes = _labelled(cells, lost)
     cells = cells.iloc[kept]
     if not len(cells):
         raise UserMistake(f"data.target = {cells.name!r}: every cell is empty")
@@ -112,7 +116,10 @@ def _one_class(
     try:
         words = as_words(cells)
     except TypeError:
-        raise UserMistake(f"data.target = {cells.name!r}: holds {type(cells.iloc[0]).__name__} values") from None
+        raise UserMistake(
+            f"data.target = {cells.name!r}: holds {type(cells.iloc[0]).__name__} values; expected a class a row, or "
+            "labels joined to one text, such as red;big, with data.labels=multilabel data.label_separator=semicolon"
+        ) from None
     found = sorted(set(words), key=_sorting(set(words)))
     _check_classes(renamed, found, [renamed.get(word, word) for word in found], merging=True)
     words = np.array([renamed.get(word, word) for word in words], dtype=object)
@@ -129,7 +136,11 @@ def _one_class(
     if kind == "ordinal":
         names = _ordered(names, order)
     if len(names) < 2:
-        raise UserMistake(f"data.target = {cells.name!r}: expected at least two classes, got {listed(names)}")
+        raise UserMistake(
+            f"data.target = {cells.name!r}: expected at least two classes, got {listed(names)}"
+            + (f" ({_taken_as_missing(lost, cells.name)})" if lost else "")
+        )
+    notes += _alike(names)
     index = {name: place for place, name in enumerate(names)}
     return Labels(names, np.array([index[word] for word in words], dtype=np.int64), kept, notes=notes)
 
@@ -147,12 +158,35 @@ def _ordered(names: list[str], order: Sequence[str] | None) -> list[str]:
     return given
 
 
-def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str]) -> Labels:
+def _labelled(cells: pd.Series, lost: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """Positions of the cells that hold a label, and what is to be said of the others."""
+    kept = np.flatnonzero(cells.notna().to_numpy())
+    if len(kept) == len(cells):
+        return kept, []
+    more = f": {_taken_as_missing(lost, cells.name)}" if lost else ""
+    return kept, [f"{len(cells) - len(kept)} rows without a label are left out{more}"]
+
+
+def _taken_as_missing(lost: Sequence[str], column: object) -> str:
+    return f"{listed(lost)} means missing; if it is a class, say data.verbatim=[{column}]"
+
+
+def _alike(names: Sequence[str]) -> list[str]:
+    """A note on classes that only differ in upper and lower case, or in white space."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(" ".join(name.lower().split()), name)
+        if other != name:
+            how = f"'data.classes={{{name}: {other}}}'"
+            return [f"the classes {other!r} and {name!r} differ in case or white space alone; {how} makes them one"]
+    return []
+
+
+def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str], lost: Sequence[str]) -> Labels:
     separator = separator_named(separator)
     if not separator:
         raise InvalidArgument("label_separator", separator, "at least one character")
-    kept = np.flatnonzero(cells.notna().to_numpy())
-    notes = [f"{len(cells) - len(kept)} rows without a label are left out"] if len(kept) < len(cells) else []
+    kept, notes = _labelled(cells, lost)
     words = as_words(cells.iloc[kept])
     sets = [[part.strip() for part in word.split(separator) if part.strip()] for word in words]
     found = {name for one in sets for name in one}

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.table.places import row_number
 from smoothlab.errors import UserMistake
 
 
@@ -56,8 +57,9 @@ class NumericColumn:
             mean, deviation = float(present.mean()), float(present.std())
         if not np.isfinite(mean + deviation):
             # The cells are finite one by one; the largest of the column is what made the sum overflow.
-            row = int(np.nanargmax(np.abs(values)))
-            refuse("training data", column, row, repr(float(values[row])), ", too large for a mean and a deviation")
+            place = int(np.nanargmax(np.abs(values)))
+            value = repr(float(values[place]))
+            refuse("training data", column, row_number(cells, place), value, ", too large for a mean and a deviation")
         shown = indicator and len(present) < len(values)
         return cls(column, mean, deviation, may_be_missing=may_be_missing, indicator=shown)
 
@@ -81,8 +83,8 @@ class NumericColumn:
         features[missing] = 0.0
         bad = np.flatnonzero(~np.isfinite(features))
         if bad.size:
-            row = int(bad[0])
-            refuse(where, self.column, row, repr(float(values[row])), ", too large once standardised")
+            value = repr(float(values[bad[0]]))
+            refuse(where, self.column, row_number(cells, int(bad[0])), value, ", too large once standardised")
         return np.stack([features, missing], axis=1).astype(np.float32) if self.indicator else features[:, None]
 
     def state(self) -> dict[str, Any]:
@@ -115,18 +117,18 @@ def read_numbers(cells: pd.Series, column: str, *, where: str, may_be_missing: b
     ):
         cells = cells.astype(object).map(_truth)
     if pd.api.types.is_datetime64_any_dtype(cells) or pd.api.types.is_timedelta64_dtype(cells):
-        refuse(where, column, 0, repr(str(cells.iloc[0])) if len(cells) else "dates", "")
+        refuse(where, column, 1, repr(str(cells.iloc[0])) if len(cells) else "dates", "")
     numbers = pd.to_numeric(cells, errors="coerce")
     if np.iscomplexobj(numbers):
-        refuse(where, column, 0, repr(cells.iloc[0]), "")
+        refuse(where, column, 1, repr(cells.iloc[0]), "")
     values = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
     bad = ~np.isfinite(values)
     if may_be_missing:
         bad &= ~cells.isna().to_numpy()
     places = np.flatnonzero(bad)
     if places.size:
-        row = int(places[0])
-        cell = cells.iloc[row]
+        row = row_number(cells, int(places[0]))
+        cell = cells.iloc[int(places[0])]
         what = "an empty cell" if pd.isna(cell) else repr(cell.item() if hasattr(cell, "item") else cell)
         refuse(where, column, row, what, f" ({places.size} such cells in this column)" if places.size > 1 else "")
     return values
@@ -134,7 +136,7 @@ def read_numbers(cells: pd.Series, column: str, *, where: str, may_be_missing: b
 
 def refuse(where: str, column: object, row: int, got: str, more: str) -> NoReturn:
     """Say which cell is no number."""
-    raise UserMistake(f"{where}: column {column!r}, data row {row + 1}: expected a finite number, got {got[:60]}{more}")
+    raise UserMistake(f"{where}: column {column!r}, data row {row}: expected a finite number, got {got[:60]}{more}")
 
 
 def _truth(cell: object) -> object:

@@ -8,6 +8,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ MISSING_WORDS = ("?",)  # beside those of pandas; the one of UCI and of ARFF
 SNIFFED = 65_536  # characters that a separator is judged by
 # A number of its own, not a part of 1.234.567, 31.12.2024 or 1,2,3.
 DECIMAL_COMMA = re.compile(r"(?<![\w.,-])-?\d+,\d+(?![\w.,])")
+UNNAMED = re.compile(r"Unnamed: \d+$")  # what pandas calls a column without a name
 DECIMAL_POINT = re.compile(r"(?<![\w.,-])-?\d+\.\d+(?![\w.,])")
 
 MissingWords = Sequence[str] | Mapping[str, Sequence[str]]
@@ -42,6 +44,7 @@ def read_table(
     header: int | None = 0,
     names: Sequence[str] | None = None,
     missing_words: MissingWords = (),
+    verbatim: Sequence[str] = (),
 ) -> pd.DataFrame:
     """A table from a file; its ending says of which kind. Only Parquet and Arrow files know the types of their columns.
 
@@ -54,6 +57,7 @@ def read_table(
         header: number of the line with the column names, from 0; None: there is none.
         names: of the columns, in place of the file's; None: the file's, or 0, 1, 2, ...
         missing_words: what means "missing" beside the usual words, in every column, or by column.
+        verbatim: columns of a text file in which the usual words, such as NA and None, are words like any other.
 
     Raises:
         UserMistake: no such file, another kind of file, or one that cannot be read, in one line.
@@ -74,8 +78,9 @@ def read_table(
             elif suffix in JSON_LINES:
                 frame = read_json_lines(text, where=f"{key} = {str(path)!r}")
             else:
+                text, separator = _told(text, separator)
                 chosen = _separator(text, separator, suffix)
-                frame = _parse(text, chosen, decimal, header, names, missing_words)
+                frame = _parse(text, chosen, decimal, header, names, missing_words, verbatim)
     except (UserMistake, InvalidArgument):
         raise
     except (OSError, ValueError, EOFError, MemoryError, NotImplementedError, KeyError) as error:
@@ -122,9 +127,10 @@ def decode(content: bytes, encoding: str, where: str) -> str:
         raise UserMistake(f"{where}: encoding={encoding!r} is not known; usual ones: utf-8, latin-1, cp1252") from None
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
+        likely = "utf-16" if b"\0" in content[:SNIFFED] else "latin-1"
         raise UserMistake(
             f"{where}: not {encoding}, the first wrong byte is {content[error.start]:#04x} in line {line}; say "
-            "encoding=latin-1, or what it is"
+            f"encoding={likely}, or what it is"
         ) from None
     if "\0" in text:
         raise UserMistake(f"{where}: holds zero bytes, it is no text in {encoding}; say encoding=utf-16, or what it is")
@@ -152,6 +158,12 @@ def sniff(text: str) -> str:
         if width > 1 and score > best:
             best, found = score, separator
     return found
+
+
+def _told(text: str, given: str) -> tuple[str, str]:
+    """The text without the line ``sep=;`` that Excel writes and reads, and the separator, which that line may tell."""
+    line = re.match(r"sep=(.)\r?\n", text)
+    return (text, given) if line is None else (text[line.end() :], line[1] if given == "auto" else given)
 
 
 def _separator(text: str, given: str, suffix: str) -> str:
@@ -189,26 +201,76 @@ def _parse(
     header: int | None,
     names: Sequence[str] | None,
     missing_words: MissingWords,
+    verbatim: Sequence[str],
 ) -> pd.DataFrame:
-    from io import StringIO
-
     decimal = _decimal(text, decimal, separator)
     by_column = isinstance(missing_words, Mapping)
     words: Any = [*MISSING_WORDS, *map(str, () if by_column else missing_words)]
-    options: dict[str, Any] = {"sep": separator, "decimal": decimal, "header": header, "skipinitialspace": True}
+    options: dict[str, Any] = {"sep": separator, "decimal": decimal, "header": header, "na_values": words}
+    options |= {"skipinitialspace": True, "index_col": False, "low_memory": False, "quotechar": _quote(text, separator)}
     if names is not None:
         skipped = 0 if header is None else header + 1  # a header that names take the place of, however wide it is
         options |= {"names": list(map(str, names)), "header": None, "skiprows": skipped}
+    frame = _read_csv(text, options)
+    if names is not None and len(frame) and frame.iloc[:, -1].isna().all():
+        raise ValueError(f"{len(names)} names, and no row has so many cells")
+    if verbatim:
+        raw = _read_csv(text, {**options, "dtype": str, "keep_default_na": False, "na_values": ["", *words]})
+        for name in [name for name in frame.columns if str(name).strip() in verbatim]:
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), raw[name].str.strip())
+    if names is None and header is not None:
+        # A separator at the end of each line makes a column that has neither name nor cells.
+        frame = frame.drop(columns=[name for name in frame if UNNAMED.match(str(name)) and frame[name].isna().all()])
+        twice = _twice(text, options)
+        frame.columns = [str(name).strip() for name in frame.columns]
+        frame.attrs["twice"] = twice
+    frame.columns = [str(name).strip() for name in frame.columns]
+    return _with_missing(frame, missing_words) if by_column else frame
+
+
+def _read_csv(text: str, options: Mapping[str, Any]) -> pd.DataFrame:
+    """pandas' reader; what it does not take is a ValueError that says where, and what may be meant."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            frame = pd.read_csv(StringIO(text), na_values=words, low_memory=False, index_col=False, **options)
+            return pd.read_csv(StringIO(text), **options)
     except pd.errors.ParserWarning:
-        raise ValueError("rows have more cells than there are column names") from None
-    if names is not None and len(frame) and frame.iloc[:, -1].isna().all():
-        raise ValueError(f"{len(names)} names, and no row has so many cells")
-    frame.columns = [str(name).strip() for name in frame.columns]
-    return _with_missing(frame, missing_words) if by_column else frame
+        raise ValueError(
+            "rows have more cells than there are column names; header=<number> leaves out the lines above the names"
+        ) from None
+    except pd.errors.ParserError as error:
+        wide = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if wide is not None:
+            raise ValueError(
+                f"line {wide[2]} has {wide[3]} cells, the lines before it {wide[1]}; a separator within a cell needs "
+                "quotes around the cell, and header=<number> leaves out the lines above the names"
+            ) from None
+        still = re.search(r"EOF inside string starting at row (\d+)", str(error))
+        if still is not None:
+            raise ValueError(f"the quote that is opened in row {int(still[1])} is never closed") from None
+        raise
+
+
+def _quote(text: str, separator: str) -> str:
+    """The sign around cells: single quotes where every cell of the first line stands in them."""
+    cells = [cell.strip() for cell in text.lstrip().split("\n", 1)[0].split(separator)]
+    return "'" if all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in cells) else '"'
+
+
+def _twice(text: str, options: Mapping[str, Any]) -> list[str]:
+    """Names that the line of names has more than once; pandas calls the second ``name.1``."""
+    line = {**options, "header": None, "skiprows": options["header"], "nrows": 1, "dtype": str}
+    names = [str(name).strip() for name in _read_csv(text, line).iloc[0].dropna()]
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+def missing_as_written(frame: pd.DataFrame, path: str | Path, column: str, reading: Mapping[str, Any]) -> list[str]:
+    """The words that stand for "missing" in a column of a text file, the commonest first; none for other files."""
+    path = Path(path)
+    if suffix_of(path) not in TEXT or not frame[column].isna().any():
+        return []
+    raw = read_table(path, **{**reading, "verbatim": [column]})[column]
+    return [str(word) for word in raw[frame[column].isna()].dropna().value_counts().index]
 
 
 def _renamed(frame: pd.DataFrame, names: Sequence[str] | None) -> pd.DataFrame:

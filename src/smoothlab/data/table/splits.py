@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.kinds import listed
+from smoothlab.data.table.places import row_number
 from smoothlab.errors import InvalidArgument, UserMistake
 
 SplitKind = Literal["random", "group", "time", "column", "fold"]
@@ -195,8 +196,12 @@ def time_split(times: np.ndarray, fractions: Sequence[float]) -> Rows:
     return _sorted(dict(zip(("train", "val", "test"), parts, strict=True)))
 
 
-def column_split(words: np.ndarray) -> Rows:
+def column_split(words: np.ndarray, numbers: np.ndarray | None = None) -> Rows:
     """Rows by a column that says train, val or test, in usual spellings; a split that is not named has none.
+
+    Args:
+        words: of each row ``(N,)``.
+        numbers: of the rows in their source ``(N,)``, from 0, for the error; None: as they come.
 
     Raises:
         UserMistake: an empty cell or another word; no training or no test rows.
@@ -205,9 +210,8 @@ def column_split(words: np.ndarray) -> Rows:
     found = np.array([split_of.get(str(word).strip().lower(), "") for word in words], dtype=object)
     bad = np.flatnonzero(found == "")
     if bad.size:
-        raise UserMistake(
-            f"data.split_column: data row {int(bad[0]) + 1} holds {words[bad[0]]!r}; expected train, val or test"
-        )
+        row = int(bad[0] if numbers is None else numbers[bad[0]]) + 1
+        raise UserMistake(f"data.split_column: data row {row} holds {words[bad[0]]!r}; expected train, val or test")
     rows = {split: np.flatnonzero(found == split) for split in WORDS}
     for split in ("train", "test"):
         if not len(rows[split]):
@@ -241,6 +245,18 @@ def check_learnable(rows: Rows, labels: np.ndarray, class_names: Sequence[str]) 
         )
 
 
+def lacking(rows: Rows, labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """Notes on the classes that validation or test lack, of class indices or votes as in :func:`check_learnable`."""
+    notes = []
+    for split in ("val", "test"):
+        part = labels[rows[split]]
+        seen = np.isin(np.arange(len(class_names)), part) if labels.ndim == 1 else np.asarray((part > 0).any(axis=0))
+        lost = [name for name, one in zip(class_names, seen, strict=True) if not one]
+        if lost:
+            notes.append(f"{split} has no row of {len(lost)} of {len(class_names)} classes: {listed(lost)}")
+    return notes
+
+
 def groups_of(cells: pd.Series, name: str) -> np.ndarray:
     """Numbers ``(N,)`` of the groups in a column.
 
@@ -250,7 +266,9 @@ def groups_of(cells: pd.Series, name: str) -> np.ndarray:
     codes, _ = pd.factorize(cells)
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0])
-        raise UserMistake(f"data.split_column = {name!r}: data row {row + 1} is empty; every row needs its group")
+        raise UserMistake(
+            f"data.split_column = {name!r}: data row {row_number(cells, row)} is empty; every row needs its group"
+        )
     return np.asarray(codes)
 
 
@@ -264,7 +282,11 @@ def _check_counts(
         raise UserMistake(f"data.target: expected at least two classes, got {listed(class_names)}")
     smallest = int(counts.argmin())
     if counts[smallest] < least:
-        raise UserMistake(f"data.target: class {class_names[smallest]!r} has {int(counts[smallest])} row(s); {why}")
+        few = int((counts < least).sum())
+        more = "" if few < 3 else f" ({few} of {len(class_names)} classes have too few; data.rare_classes merges them)"
+        raise UserMistake(
+            f"data.target: class {class_names[smallest]!r} has {int(counts[smallest])} row(s); {why}{more}"
+        )
 
 
 def _cut(

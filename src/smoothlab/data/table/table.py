@@ -14,6 +14,7 @@ import torch
 from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
 from smoothlab.data.module import Encoder, MemoryData, check_seed
+from smoothlab.data.table.categorical import OTHER, CategoricalColumn
 from smoothlab.data.table.dates import date_format, days
 from smoothlab.data.table.encoder import Categories, TableEncoder
 from smoothlab.data.table.hashing import fingerprint, row_hashes
@@ -21,6 +22,8 @@ from smoothlab.data.table.kinds import Column, check_columns, understand
 from smoothlab.data.table.labels import LabelKind, Labels, read_labels
 from smoothlab.data.table.noise import NoiseKind, noisy
 from smoothlab.data.table.numeric import read_numbers
+from smoothlab.data.table.places import row_number
+from smoothlab.data.table.reading import missing_as_written
 from smoothlab.data.table.sources import read_rows
 from smoothlab.data.table.splits import (
     Rows,
@@ -31,6 +34,7 @@ from smoothlab.data.table.splits import (
     fold_split,
     group_split,
     groups_of,
+    lacking,
     random_split,
     time_split,
     val_of,
@@ -85,6 +89,7 @@ class TableData(MemoryData):
         header: int | None = 0,
         names: Sequence[Name] | None = None,
         missing_words: Sequence[Name] | dict | None = None,
+        verbatim: Sequence[Name] = (),
         labels: LabelKind = "single",
         label_separator: str | None = None,
         classes: dict | None = None,
@@ -136,6 +141,7 @@ class TableData(MemoryData):
             "header": header,
             "names": names,
             "missing_words": missing_words or (),
+            "verbatim": _names(verbatim),
         }
         self.target = _names(target) if isinstance(target, Sequence) and not isinstance(target, str) else _name(target)
         self.label_kind: LabelKind = _one_of("labels", labels, LabelKind)
@@ -198,6 +204,7 @@ class TableData(MemoryData):
         frame, labels, rows = table.frame, table.labels, table.rows
         if self.encoder is None:
             self.encoder = self.make_encoder(frame.iloc[rows["train"]])
+            self._note_rare()
         encoded = self.encode(frame)
         values = self._with_noise(labels, rows, encoded)
         metadata = self._metadata(frame, labels, rows)
@@ -234,6 +241,8 @@ class TableData(MemoryData):
         numbers = np.arange(len(frame))
         if self.deduplicate:
             frame, splits, numbers = self._without_twins(frame, splits, numbers)
+        check_columns("verbatim", self.reading["verbatim"], frame)
+        self._refuse_two_targets(frame)
         labels = self._labels(frame)
         frame = _rows(frame, labels.kept)
         splits, numbers = None if splits is None else splits[labels.kept], numbers[labels.kept]
@@ -246,9 +255,12 @@ class TableData(MemoryData):
             self._note_unseen(labels, rows)
         else:
             check_learnable(rows, labels.values, labels.names)
+            self.notes += lacking(rows, labels.values, labels.names)
         used = Counter(one.kind for one in self.columns if one.role == "feature")
         if not used:
-            raise UserMistake("data: no column is left as a feature")
+            reasons = [f"{one.name!r} ({one.note})" for one in self.columns if one.role == "ignored"]
+            why = f"; left out: {', '.join(reasons[:4])}; data.kinds says what a column is" if reasons else ""
+            raise UserMistake(f"data: no column is left as a feature{why}")
         parts = ", ".join(f"{len(index)} {split}" for split, index in rows.items())
         kinds = ", ".join(f"{count} {kind}" for kind, count in used.items())
         self.notes.insert(0, f"{len(frame)} rows ({parts}), {len(labels.names)} classes; features: {kinds}")
@@ -279,6 +291,7 @@ class TableData(MemoryData):
             classes=self.classes,
             order=self.order,
             rare_classes=self.rare_classes,
+            lost=self._words_for_missing(frame),
         )
         if self.tree is not None:
             words: list[str | None] = [None] * len(frame)
@@ -293,6 +306,18 @@ class TableData(MemoryData):
             self.class_tree.nodes(labels.names)
         return labels
 
+    def _words_for_missing(self, frame: pd.DataFrame) -> list[str]:
+        """What the file says where a label is missing, such as NA or None, which may be the name of a class."""
+        if not isinstance(self.path, str) or not isinstance(self.target, str) or self.target not in frame.columns:
+            return []
+        return missing_as_written(frame, self.path, self.target, self.reading)
+
+    def _refuse_two_targets(self, frame: pd.DataFrame) -> None:
+        for name in frame.attrs.get("twice", []):
+            if name in ([self.target] if isinstance(self.target, str) else self.target or ()):
+                raise UserMistake(f"data.target = {name!r}: two columns have this name; rename one, or give data.names")
+            self.notes.append(f"two columns are called {name!r}; the second one is {name + '.1'!r} here")
+
     def _split(self, frame: pd.DataFrame, labels: Labels, splits: np.ndarray | None) -> Rows:
         even = _stratum(labels.values)
         names = labels.names if labels.values.ndim == 1 or self.label_kind == "votes" else _strata(even)
@@ -303,7 +328,7 @@ class TableData(MemoryData):
                 raise InvalidArgument("split", self.split_by, "random where each split has a table of its own")
             else:
                 words = splits
-            rows = column_split(words)
+            rows = column_split(words, np.asarray(frame.index))
             if not len(rows["val"]):
                 rows["train"], rows["val"] = val_of(rows["train"], even, names, self.fractions, self.split_seed)
             return rows
@@ -331,6 +356,14 @@ class TableData(MemoryData):
         changed = int((values[train] != before).sum())
         self.notes.append(f"{self.noise} noise: {changed} of {len(train)} training labels are wrong on purpose")
         return values
+
+    def _note_rare(self) -> None:
+        for column in getattr(self.encoder, "columns", []):
+            if isinstance(column, CategoricalColumn) and not column.words:
+                self.notes.append(
+                    f"column {column.column!r} says nothing: each of its words stands in fewer than data.rare = "
+                    f"{self.encoding['rare']} training rows, so that all are {OTHER}"
+                )
 
     def _note_unseen(self, labels: Labels, rows: Rows) -> None:
         for split, index in rows.items():
@@ -425,7 +458,7 @@ class TableData(MemoryData):
 
 def _rows(frame: pd.DataFrame, index: np.ndarray) -> pd.DataFrame:
     attrs = frame.attrs
-    taken = frame if len(index) == len(frame) else frame.iloc[index].reset_index(drop=True)
+    taken = frame if len(index) == len(frame) else frame.iloc[index]  # its index still numbers the rows of the source
     taken.attrs = attrs
     return taken
 
@@ -454,10 +487,16 @@ def _times(cells: pd.Series) -> np.ndarray:
     numeric = pd.api.types.is_numeric_dtype(cells)
     style = None if numeric else date_format(text_of(cells.dropna()))
     dated = style is not None or pd.api.types.is_datetime64_any_dtype(cells)
-    times = days(cells, style) if dated else read_numbers(cells, str(cells.name), where="data.split_column")
+    times = (
+        days(cells, style)
+        if dated
+        else read_numbers(cells, str(cells.name), where="data.split_column", may_be_missing=True)
+    )
     if np.isnan(times).any():
         row = int(np.flatnonzero(np.isnan(times))[0])
-        raise UserMistake(f"data.split_column = {cells.name!r}: data row {row + 1} is empty; every row needs its time")
+        raise UserMistake(
+            f"data.split_column = {cells.name!r}: data row {row_number(cells, row)} is empty; every row needs its time"
+        )
     return times
 
 
