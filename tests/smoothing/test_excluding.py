@@ -235,3 +235,26 @@ def test_any_prior_by_distance_too():
     target = Smoother(Constant(0.5), Sord(1.0), exclude=[0])(torch.tensor([1]), logits=torch.zeros(1, 3))
     weights = torch.tensor([1.0, math.exp(-1)])
     assert_close(target.dense(3)[0, 1:], 0.5 * torch.tensor([1.0, 0.0]) + 0.5 * weights / weights.sum())
+
+
+def test_classes_that_the_data_never_have_get_no_mass_without_being_named():
+    info = ClassInfo(["[PAD]", "a", "b", "c"], [0, 4, 2, 1], never=["[PAD]"])
+    smoother = Smoother(Constant(0.3), Uniform(), exclude=["c"])
+    for _ in range(2):  # bound again, it stays what it is
+        smoother.bind(info)
+        dense = smoother(torch.tensor([1, 2])).dense(4)
+        assert_close(dense, torch.tensor([[0.0, 0.85, 0.15, 0.0], [0.0, 0.15, 0.85, 0.0]]))
+
+
+def test_exclusive_over_a_vocabulary_is_a_vector_and_the_same_target():
+    classes, labels = 2500, torch.tensor([0, 7, 2499, 7])
+    names = [str(k) for k in range(classes)]
+    smoother = Smoother(Constant(0.25), Exclusive(), exclude=[0, 3])
+    smoother.bind(ClassInfo(names, [1] * classes))
+    target = smoother(labels, logits=torch.zeros(4, classes, dtype=torch.float64))
+    assert isinstance(target.prior, torch.Tensor)
+    expected = torch.full((4, classes), 0.25 / (classes - 3), dtype=torch.float64)
+    expected[0] = 0.25 / (classes - 2)  # a label that is excluded itself
+    expected[:, [0, 3]] = 0.0
+    expected[range(4), labels] = 0.75
+    assert_close(target.dense(classes), expected, rtol=0, atol=1e-12)

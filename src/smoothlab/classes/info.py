@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -35,6 +35,7 @@ class ClassInfo:
     num_samples: int = 0
     encoder: Mapping[str, Any] | None = None
     tree: ClassTree | None = None
+    never: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if len(self.class_counts) != len(self.class_names):

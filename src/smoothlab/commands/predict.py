@@ -10,6 +10,7 @@ from smoothlab.commands.compose import compose_config, no_sweep, plain
 from smoothlab.errors import UserMistake
 
 TABLES = (".csv", ".parquet")
+LINES = ".txt"  # of translations
 
 
 def run(words: Sequence[str]) -> int:
@@ -17,7 +18,7 @@ def run(words: Sequence[str]) -> int:
     values = plain(compose_config("predict", no_sweep("predict", words)))
 
     from smoothlab.data import read_table
-    from smoothlab.runs.atomic import write_atomically
+    from smoothlab.runs.atomic import write_atomically, write_text
     from smoothlab.runs.model import load
     from smoothlab.runs.writable import check_output
 
@@ -27,12 +28,21 @@ def run(words: Sequence[str]) -> int:
     batch_size = values["batch_size"]
     if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
         raise UserMistake(f"batch_size = {batch_size!r}: expected an integer of at least 1")
-    check_output(output, TABLES)
+    check_output(output, (*TABLES, LINES))
     if source.resolve() == output.resolve() or (source.exists() and output.exists() and source.samefile(output)):
         raise UserMistake(f"output = {str(output)!r}: is the input itself; expected another file")
     model = load(values["run"], checkpoint=values["checkpoint"], code=values["code"])
+    if output.suffix == LINES and model.kind != "translation":
+        raise UserMistake(f"output = {str(output)!r}: expected a file ending in {' or '.join(TABLES)}")
     frame = model.encoder.read(source) if hasattr(model.encoder, "read") else read_table(source, key="input")
     table = model.predict(frame, batch_size=batch_size, where=str(source))
+    for note in model.notes:
+        print(note, file=sys.stderr)
+    if output.suffix == LINES:
+        lines = "".join(f"{' '.join(one.split())}\n" for one in table["translation"])
+        write_text(output, lines)
+        print(f"{len(table)} lines written to {output}", file=sys.stderr)
+        return 0
     if table.index.name is not None:  # what rows are called, where they are no rows of a table
         table = table.reset_index()
     if output.suffix == ".csv":

@@ -44,8 +44,10 @@ class DataModule(LightningDataModule, ABC):
         encoder: of raw rows. One that is set before ``setup``, as that of a checkpoint, is used and not fitted again.
         fingerprint: hash of the data's contents, a part of a run's identity.
         class_tree: of the classes, or None.
+        never: names of classes that no sample has, such as padding.
         class_order: whether the classes stand in an order of theirs, such as grades.
-        label_kind: ``single``, ``ordinal``, ``votes`` or ``multilabel``; None: told from the labels, where they tell.
+        label_kind: ``single``, ``ordinal``, ``votes``, ``multilabel`` or ``tokens`` (of sentence pairs); None: told from the
+            labels, where they tell.
         time_column: the metadata column by whose order the splits were made, or None.
         date_columns: metadata columns that are days since 1970.
         notes: what a run's log is to say of the data, a line each.
@@ -64,6 +66,7 @@ class DataModule(LightningDataModule, ABC):
         self.encoder: Encoder | None = None
         self.fingerprint = ""
         self.class_tree: ClassTree | None = None
+        self.never: list[str] = []
         self.class_order = False
         self.label_kind: str | None = None
         self.time_column: str | None = None

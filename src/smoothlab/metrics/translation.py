@@ -101,8 +101,8 @@ class TranslationQuality:
 
     def part(self, index: Sequence[int]) -> TranslationQuality:
         """Some of the sentences."""
-        texts = ([one[i] for i in index] for one in (self.translations, self.references))
-        return TranslationQuality(*texts, self.lowercase, self.tokenize)
+        translations, references = ([one[i] for i in index] for one in (self.translations, self.references))
+        return TranslationQuality(translations, references, self.lowercase, self.tokenize)
 
     def _metric(self, **options: Any) -> Any:
         return sacrebleu().BLEU(lowercase=self.lowercase, tokenize=self.tokenize, **options)

@@ -15,8 +15,9 @@ from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
 from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.runs.directory import existing_run
-from smoothlab.runs.scoring import TABLES
+from smoothlab.runs.scores import TABLES
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
+from smoothlab.runs.translator import Translator
 
 
 class Model:
@@ -34,6 +35,7 @@ class Model:
         self.encoder = encoder
         self.class_names = class_names
         self.kind = kind
+        self.notes: list[str] = []  # of the last prediction
 
     def logits(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> Tensor:
         """Logits ``(rows, classes)`` on the CPU.
@@ -72,7 +74,7 @@ def _as(dtype: torch.dtype, features: Tensor) -> Tensor:
     return features.to(dtype) if features.is_floating_point() else features
 
 
-def load(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Model:
+def load(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Model | Translator:
     """Load the model of a run.
 
     Args:
@@ -97,7 +99,7 @@ def checkpoint_path(path: str | Path, checkpoint: str) -> Path:
     return chosen
 
 
-def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model:
+def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model | Translator:
     """The model in a checkpoint's content."""
     ours = content[KEY]
     encoder = encoder_from_state(ours["encoder"])
@@ -113,4 +115,8 @@ def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model:
     }
     load_weights(net, weights)
     kind = ours.get("kind", "classification")
+    if kind == Translator.kind:
+        told = ours["config"]["task"]
+        options = {name: told[name] for name in ("beam_size", "length_penalty") if name in told}
+        return Translator(net, encoder, list(ours["class_names"]), **options)
     return Model(net, encoder, list(ours["class_names"]), kind if kind in TABLES else "classification")

@@ -7,16 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from smoothlab.reports import figures
+from smoothlab.reports.sequences import confidence_against_bleu
 from smoothlab.runs.directory import RunDirectory
-from smoothlab.runs.scoring import Scores
+from smoothlab.runs.scores import Scores
 from smoothlab.runs.slices import NAMES as OF_SLICES
 from smoothlab.runs.slices import label_of
+from smoothlab.runs.translation_scores import TranslationScores
 from smoothlab.tracking.csv import read_rows
-from smoothlab.tracking.sink import save_figure
+from smoothlab.tracking.sink import save_figure, save_table
 
 
 def write_outcome(
-    scores: Mapping[str, Scores], run: RunDirectory, class_names: Sequence[str], loggers: Sequence[Any], *, title: str
+    scores: Mapping[str, Scores | TranslationScores],
+    run: RunDirectory,
+    class_names: Sequence[str],
+    loggers: Sequence[Any],
+    *,
+    title: str,
 ) -> None:
     """Write predictions of each split and the run's figures; put the final metrics into every logger's summary.
 
@@ -36,10 +43,17 @@ def write_outcome(
         if split == "test":
             drawn["confidence_test"] = figures.confidence_histogram(logits, labels, **options)
             drawn["risk_coverage_test"] = figures.risk_coverage_curve(logits, labels, **options)
-        if split == "test" and one.kind == "classification":
+        if split == "test" and isinstance(one, Scores) and one.kind == "classification":
             drawn["classwise_test"] = figures.classwise_reliability(
                 one.logits, one.labels, class_names=list(class_names), **options
             )
+        if isinstance(one, TranslationScores):
+            save_table(one.samples(), f"samples_{split}", run.predictions, loggers)
+            if split == "test":
+                told = one.sentences
+                drawn["sequences_test"] = confidence_against_bleu(
+                    told["confidence"].to_numpy(), told["bleu"].to_numpy(), title=options["title"]
+                )
     if (test := scores.get("test")) is not None and len(test.slices) > 1:
         told = {name: [one.get(name, float("nan")) for one in test.slices] for name in OF_SLICES}
         drawn["slices_test"] = figures.metrics_by_slice(

@@ -122,7 +122,9 @@ def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -
     parts = {name: build(config[name], name, allowed=allowed) for name in ("smoothing", "loss", "penalty")}
     parts["mixing"] = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
     counts = {"num_rows": data.num_rows, "num_samples": data.num_samples}
-    info = ClassInfo(classes, data.class_counts, **counts, encoder=data.encoder.state(), tree=data.class_tree)
+    info = ClassInfo(
+        classes, data.class_counts, **counts, encoder=data.encoder.state(), tree=data.class_tree, never=data.never
+    )
     several = isinstance(parts["smoothing"], MultilabelSmoother)  # labels a sample: losses see questions about each
     named = {"loss": parts["loss"]} | {f"penalty.{name}": one for name, one in parts["penalty"].items()}
     for key, part in ({"smoothing": parts["smoothing"]} | named).items():
@@ -189,6 +191,11 @@ def _check_without_end(parts: dict[str, Any], config: Mapping[str, Any], allowed
 def _check_label_kind(task: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> None:
     """Refuse data with several labels a sample for a task with one, and the reverse."""
     kind = getattr(resolve_target(task["_target_"], allowed, key="task._target_"), "kind", None)
+    if (kind == "translation") != (data.label_kind == "tokens"):
+        what, better = (
+            ("sentence pairs", "translation") if kind != "translation" else ("no sentence pairs", "classification")
+        )
+        raise UserMistake(f"task: {kind}, but the data are {what}; take task={better}")
     several = data.label_kind and data.label_kind == "multilabel"
     if data.label_kind is None:
         several = _several(data.first(64).labels)
@@ -246,8 +253,9 @@ def _check_limits(trainer: Mapping[str, Any], data: Any) -> None:
 def _check_output(task: Any, data: Any) -> None:
     """Try net, smoother, loss and penalties on two rows: what does not fit is found before a directory is made."""
     batch, classes = data.first(2), len(data.class_names)
-    if task.slices is not None and task.slices not in batch.metadata:
-        known = ", ".join(batch.metadata) or "none"
+    columns = data.sentence_metadata("val") if data.label_kind == "tokens" else batch.metadata  # that slices can be of
+    if task.slices is not None and task.slices not in columns:
+        known = ", ".join(columns) or "none"
         raise UserMistake(f"task.slices = {task.slices!r}: expected a metadata column of the data; they have {known}")
     task.eval()
     try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from smoothlab.runs.model import Model
+    from smoothlab.runs.translator import Translator
 
 
 class Run:
@@ -55,7 +56,7 @@ class Run:
 
         return pd.read_csv(self.directory.metrics)
 
-    def model(self, checkpoint: str = "best") -> Model:
+    def model(self, checkpoint: str = "best") -> Model | Translator:
         """The trained model; see ``smoothlab.load``."""
         from smoothlab.runs.model import load
 

@@ -24,8 +24,9 @@ class ExcludedClasses:
     """Takes the mass of some classes out of a prior, and gives it to the others in proportion.
 
     What becomes of a prior: uniform is ``1/m`` on the m classes that are left, a vector; exclusive is ``1/(m - 1)`` on
-    those that are left and not the label, a matrix, or for more than 2048 classes rows ``(N, K)``; vectors, matrices
-    and rows stay what they are, divided by what is left of them. Where nothing is left, the label keeps the mass.
+    those that are left and not the label, a matrix, or for more than 2048 classes, which is the same, ``1/m`` with the
+    strength times ``m/(m - 1)``; vectors, matrices and rows stay what they are, divided by what is left of them. Where
+    nothing is left, the label keeps the mass.
 
     A label that is itself excluded is smoothed over the others; those who mean padding ignore such rows in the loss.
 
@@ -110,10 +111,11 @@ class ExcludedClasses:
         if labels.is_floating_point():  # votes times that matrix, without it
             shares = labels.to(left.dtype) / (left.sum() - left).clamp_min(1.0)
             rows = shares.sum(-1, keepdim=True) - shares
-        else:
-            ones = left.new_ones(()).expand(*labels.shape, classes)
-            rows = ones.scatter(-1, labels.clamp(0, classes - 1).unsqueeze(-1), 0.0)
-        return self(epsilon, PerSample(rows), step)
+            return self(epsilon, PerSample(rows), step)
+        # What a label of those that are left would get of their mean is put back on it: the same as rows (N, K).
+        inside = (labels >= 0) & (labels < classes)
+        share = left[labels.where(inside, 0)] / (left.sum() - 1).clamp_min(1.0)
+        return epsilon * (1 + share), left / left.sum()
 
     def _left_of(self, classes: int, step: Step) -> Tensor:
         if self._left is None or len(self._left.values) != classes:
@@ -127,7 +129,8 @@ class ExcludedClasses:
                 if self._names is None:
                     raise InvalidArgument("exclude", one, "numbers of classes, or Smoother.bind with their names")
                 if one not in self._names:
-                    raise InvalidArgument("exclude", one, f"names of classes: {', '.join(self._names)}")
+                    known = ", ".join(self._names[:20]) + (", ..." if len(self._names) > 20 else "")
+                    raise InvalidArgument("exclude", one, f"names of classes: {known}")
                 left[self._names.index(one)] = 0.0
             elif one >= classes:
                 raise InvalidArgument("exclude", one, f"a number below {classes}, the number of classes")

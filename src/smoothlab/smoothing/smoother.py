@@ -29,14 +29,15 @@ class Smoother(nn.Module):
     Args:
         strength: gives epsilon, such as ``Constant(0.1)``; ``Constant(0.0)`` is no smoothing.
         prior: gives the place of the mass, such as ``Uniform()``.
-        exclude: classes that get no mass of whatever prior, by name or number, such as ``["pad"]``; see
-            :class:`~smoothlab.smoothing.excluding.ExcludedClasses`.
+        exclude: classes that get no mass of whatever prior, by name or number, such as ``["pad"]``, beside those that
+            the data it is bound to never have; see :class:`~smoothlab.smoothing.excluding.ExcludedClasses`.
     """
 
     def __init__(self, strength: Strength, prior: Prior, exclude: Sequence[int | str] = ()) -> None:
         super().__init__()
         self.strength = strength
         self.prior = prior
+        self._exclude = exclude
         self.excluded = ExcludedClasses(exclude)
         self._learners = learners_in(strength, prior)
         self._signed = bool(getattr(strength, "signed", False))  # of those that may go below 0, by their name
@@ -83,6 +84,7 @@ class Smoother(nn.Module):
         """
         bind_part("strength", self.strength, info)
         bind_part("prior", self.prior, info)
+        self.excluded = ExcludedClasses([*self._exclude, *info.never])
         self.excluded.bind(info)
 
     def extra_repr(self) -> str:

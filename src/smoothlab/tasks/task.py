@@ -201,14 +201,24 @@ class Task(LightningModule):
         return target, *self.losses(logits, target, step)
 
     def _divisor(self, count: float | Tensor) -> float | Tensor:
-        # Lightning divides each micro-batch by their number; a fixed divisor, undone in on_before_optimizer_step,
-        # makes the step a sum over all samples by their count (or the sum of their weights), however the batch is cut.
-        return count if self.trainer.accumulate_grad_batches == 1 else 1.0
+        # Lightning divides each micro-batch by their number, and DDP the sum over ranks by theirs; a fixed divisor,
+        # undone in on_before_optimizer_step, makes the step a sum over all samples by their count (or the sum of their
+        # weights), however the batch is cut.
+        return count if self._parts == 1 else 1.0
+
+    @property
+    def _parts(self) -> int:
+        """Micro-batches of a step, over all ranks."""
+        return self.trainer.accumulate_grad_batches * self.trainer.world_size
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Divide gathered gradients by the samples gathered, where a step has several micro-batches."""
-        if self.trainer.accumulate_grad_batches > 1:
-            factor = self.trainer.accumulate_grad_batches / self._gathered
+        """Divide gathered gradients by the samples gathered on all ranks, where a step has several micro-batches."""
+        if self._parts > 1:
+            gathered: Any = self._gathered
+            if self.trainer.world_size > 1:
+                gathered = torch.as_tensor(gathered, dtype=torch.float64, device=self.device).clone()
+                torch.distributed.all_reduce(gathered)
+            factor = self._parts / gathered
             grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             torch._foreach_mul_(grads, factor)
         self._gathered = 0

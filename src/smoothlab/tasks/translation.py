@@ -1,0 +1,237 @@
+"""Translation: classification of the target's tokens, and sentences that are decoded and judged as wholes."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from smoothlab.data.batch import TRUTH, Batch
+from smoothlab.data.encoder import encoder_from_state
+from smoothlab.decoding import Decoded, beam_search, greedy
+from smoothlab.errors import InvalidArgument
+from smoothlab.losses import linear_soft_cross_entropy
+from smoothlab.metrics import OF_PREDICTED, ClassificationMetrics
+from smoothlab.metrics.prediction import reduce_rows
+from smoothlab.metrics.translation import TranslationQuality, check_tokenizer, sacrebleu
+from smoothlab.nets.seq2seq import Seq2Seq
+from smoothlab.smoothing import MultilabelSmoother
+from smoothlab.step import LazyStep
+from smoothlab.targets import PerSample, SoftTarget
+from smoothlab.tasks.classification import ClassificationTask
+from smoothlab.tasks.task import WEIGHT
+
+# From so many classes on the fused loss is the faster one, too (benchmarks/large_vocab.py); below it saves memory.
+FUSED_CLASSES = 4096
+CALIBRATION = tuple(name for name in OF_PREDICTED if name != "confidence_gap")
+
+
+class TranslationTask(ClassificationTask):
+    """Each target token is a sample: smoothers, losses, penalties and metrics see flat labels ``(M,)`` without padding.
+
+    Since a batch's loss is the sum over its M tokens, and gradients are divided by the tokens of all micro-batches and
+    ranks, neither padding nor the way in which a batch is cut changes a step.
+
+    Validation and test report the metrics of tokens given the true words before them (teacher forcing): ``nll`` and
+    ``perplexity`` = exp(nll), ``accuracy`` and calibration. The final scores add those of decoded sentences.
+
+    Args:
+        net: a :class:`smoothlab.nets.seq2seq.Seq2Seq`.
+        smoother: as of :class:`Task`.
+        class_names: the K tokens of the target language.
+        fused_loss: whether the loss is made from the hidden vectors, without the logits ``(M, K)`` of all tokens:
+            ``"auto"`` where nothing looks at the logits and K is large, True wherever nothing looks at them.
+        beam_size: hypotheses a sentence in the final decoding; 1 is greedy.
+        length_penalty: the exponent alpha by which a hypothesis' length divides its log-probability; 0 is none.
+        validation_bleu: whether each validation decodes its sentences too, greedily, and reports ``val/bleu``.
+        lowercase: whether BLEU and chrF take upper and lower case for one.
+        tokenize: how BLEU cuts texts into words.
+        others: as of :class:`Task`.
+
+    Raises:
+        InvalidArgument: a net that is no Seq2Seq, mixing, an argument outside its range, a fused loss beside another
+            loss or penalties.
+    """
+
+    kind = "translation"
+
+    def __init__(
+        self,
+        net: Any,
+        smoother: Any,
+        class_names: Any,
+        *,
+        fused_loss: bool | Literal["auto"] = "auto",
+        beam_size: int = 4,
+        length_penalty: float = 0.6,
+        validation_bleu: bool = False,
+        lowercase: bool = False,
+        tokenize: str = "13a",
+        **others: Any,
+    ) -> None:
+        if not isinstance(net, Seq2Seq):
+            raise InvalidArgument("net", type(net).__name__, "one that translates, such as net=seq2seq_transformer")
+        if others.get("mixing") is not None:
+            raise InvalidArgument("mixing", type(others["mixing"]).__name__, "none: two sentences have no mean")
+        if beam_size < 1:
+            raise InvalidArgument("beam_size", beam_size, "an integer of at least 1")
+        if not 0 <= length_penalty < math.inf:
+            raise InvalidArgument("length_penalty", length_penalty, "a number of at least 0")
+        if fused_loss not in (True, False, "auto"):
+            raise InvalidArgument("fused_loss", fused_loss, "auto, true or false")
+        if fused_loss is True and (others.get("loss") is not None or others.get("penalties")):
+            raise InvalidArgument("fused_loss", True, "auto or false: another loss, and penalties, look at the logits")
+        check_tokenizer("tokenize", tokenize)
+        sacrebleu()
+        module: Any = net
+        super().__init__(module, smoother, class_names, **others)
+        self.fused_loss = fused_loss
+        self.beam_size = beam_size
+        self.length_penalty = length_penalty
+        self.validation_bleu = validation_bleu
+        self.lowercase = lowercase
+        self.tokenize = tokenize
+        self._decoded: list[dict[str, Any]] = []  # of a validation
+
+    @cached_property
+    def encoder(self) -> Any:
+        """Of sentences and tokens."""
+        assert self.encoder_state is not None
+        return encoder_from_state(self.encoder_state)
+
+    # Tokens -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def monitored(self) -> dict[str, str]:
+        """See :class:`Task`."""
+        names = [*CALIBRATION, "perplexity", *(["bleu"] if self.validation_bleu else [])]
+        return {f"val/{name}": "max" if name in ("accuracy", "bleu") else "min" for name in names}
+
+    def make_metrics(self) -> list[Metric]:
+        """See :class:`Task`."""
+        if isinstance(self.smoother, MultilabelSmoother):
+            raise InvalidArgument("smoother", "MultilabelSmoother", "a Smoother")
+        return [ClassificationMetrics(len(self.class_names), self.num_bins, by_class=False)]
+
+    def terms(self, batch: Batch) -> tuple[Any, Tensor, dict[str, Tensor]]:
+        """See :class:`Task`; the logits are made only where something looks at them."""
+        net: Any = self.net
+        hidden = net.hidden(batch.features)
+        step = LazyStep(
+            batch.labels,
+            lambda: net.project(hidden),
+            num_classes=len(self.class_names),
+            dtype=hidden.dtype,
+            progress=self.progress,
+            rows=batch.rows,
+            metadata=batch.metadata,
+            features=batch.features,
+        )
+        target: Any = self.smoother.target(step)
+        if not self._fuses(step, target):
+            return target, *self.losses(step.with_graph(), target, step)
+        sample_weight = batch.metadata.get(WEIGHT)
+        loss = linear_soft_cross_entropy(
+            hidden, net.output_weight, net.output_bias, target, sample_weight=sample_weight, reduction="sum"
+        )
+        return target, loss, {}
+
+    def _fuses(self, step: LazyStep, target: SoftTarget) -> bool:
+        if self.fused_loss is False or step.looked_at or self.loss is not None or self.penalties:
+            wanted = False
+        else:
+            wanted = target.is_index and not isinstance(target.prior, PerSample)
+        if self.fused_loss is True and not wanted:
+            raise InvalidArgument(
+                "fused_loss", True, "auto or false: the smoothing looks at the logits, or is by token"
+            )
+        return wanted and (self.fused_loss is True or len(self.class_names) >= FUSED_CLASSES)
+
+    # Sentences --------------------------------------------------------------------------------------------------------
+
+    def decode(self, source: Tensor, *, beam_size: int | None = None) -> Decoded:
+        """Translations of token ids ``(N, S)``.
+
+        Args:
+            source: sentences, filled up with padding.
+            beam_size: hypotheses a sentence; None takes the task's own.
+        """
+        return decode(self.net, source, self.encoder, beam_size or self.beam_size, self.length_penalty)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """See :class:`Task`; decodes the sentences too, where that is asked for."""
+        super().validation_step(batch, batch_idx)
+        if self.validation_bleu:
+            decoded = self.decode(source_of(batch), beam_size=1)
+            self._decoded.append({"sentences": sentences_of(batch), "tokens": decoded.tokens})
+
+    def _publish(self, split: str, metrics: list[Metric]) -> dict[str, float]:
+        values = super()._publish(split, metrics)
+        more = {f"{split}/perplexity": perplexity(values[f"{split}/nll"])}
+        if self._decoded:
+            parts, self._decoded = self._decoded, []
+            texts = self.encoder.decode_all([tokens for part in parts for tokens in part["tokens"]])
+            known = self.trainer.datamodule.references(split)  # type: ignore[attr-defined]
+            references = [known[number] for part in parts for number in part["sentences"].tolist()]
+            quality = TranslationQuality(texts, references, self.lowercase, self.tokenize)
+            more[f"{split}/bleu"] = quality.metrics()["bleu"]
+        self.log_dict(more, logger=False)
+        return values | more
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """What is left of a batch's tokens ``(M,)`` and of its N decoded sentences, on the CPU.
+
+        Of tokens: ``labels``, ``rows``, ``sequence``, ``position`` and what ``reduce_rows`` gives; of sentences:
+        ``sentences`` (their numbers, as in ``sequence``), ``tokens``, ``log_probabilities`` and ``lengths``. Where the
+        posterior is known, it and the ``logits`` ``(M, K)`` too.
+        """
+        logits = self.net(batch.features)
+        decoded = self.decode(source_of(batch))
+        truth = {name: batch.metadata[name].cpu() for name in TRUTH if name in batch.metadata}
+        kept = {
+            name: torch.from_numpy(one) for name, one in reduce_rows(logits, batch.labels, from_logits=True).items()
+        }
+        return {
+            **kept,
+            **({"logits": logits.cpu(), **truth} if truth else {}),
+            "labels": batch.labels.cpu(),
+            "rows": batch.rows,
+            "sequence": batch.metadata["sequence"].cpu(),
+            "position": batch.metadata["position"].cpu(),
+            "sentences": sentences_of(batch),
+            "tokens": decoded.tokens,
+            "log_probabilities": decoded.log_probabilities.cpu(),
+            "lengths": decoded.lengths.cpu(),
+        }
+
+
+def decode(net: Any, source: Tensor, encoder: Any, beam_size: int, length_penalty: float) -> Decoded:
+    """Translations of token ids ``(N, S)``, the same whatever sentences are in the batch."""
+    told = encoder.net_arguments
+    special = {name: told[name] for name in ("begin_index", "end_index", "padding_index")}
+    if beam_size == 1:
+        return greedy(net, source, max_length=net.max_length, **special)
+    return beam_search(
+        net, source, max_length=net.max_length, beam_size=beam_size, length_penalty=length_penalty, **special
+    )
+
+
+def source_of(batch: Batch) -> Tensor:
+    """The token ids ``(N, S)`` of a batch's source sentences."""
+    pairs: Any = batch.features
+    source: Tensor = pairs.source
+    return source
+
+
+def sentences_of(batch: Batch) -> Tensor:
+    """The numbers of a batch's sentences ``(N,)``, in its order: each has a first token."""
+    return batch.metadata["sequence"][batch.metadata["position"] == 0].cpu()
+
+
+def perplexity(nll: float) -> float:
+    """exp(nll), inf where that is too large."""
+    return math.exp(nll) if nll < 700 else math.inf
