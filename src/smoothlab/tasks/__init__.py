@@ -3,7 +3,17 @@
 from smoothlab.tasks.classification import ClassificationTask
 from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
 from smoothlab.tasks.multilabel import MultilabelTask
-from smoothlab.tasks.schedules import cosine
+from smoothlab.tasks.schedules import cosine, inverse_sqrt
 from smoothlab.tasks.task import Task
+from smoothlab.tasks.translation import TranslationTask
 
-__all__ = ["ClassificationTask", "LossMeter", "MultilabelTask", "Task", "TrainingDiverged", "cosine"]
+__all__ = [
+    "ClassificationTask",
+    "LossMeter",
+    "MultilabelTask",
+    "Task",
+    "TrainingDiverged",
+    "TranslationTask",
+    "cosine",
+    "inverse_sqrt",
+]
