@@ -12,7 +12,7 @@ from torch import Tensor
 from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
 from smoothlab.data.loader import MemoryLoader
-from smoothlab.errors import InvalidArgument
+from smoothlab.errors import InvalidArgument, UserMistake
 
 SPLITS = ("train", "val", "test")
 
@@ -133,7 +133,10 @@ class MemoryData(DataModule):
     def setup(self, stage: str | None = None) -> None:
         """See :class:`DataModule`."""
         if not self._batches:
-            self._batches = self.read()
+            batches = self.read()
+            for split, batch in batches.items():
+                _check_indices(batch.labels, len(self.class_names), split)
+            self._batches = batches
 
     def split(self, name: str) -> Batch:
         """All samples of ``train``, ``val`` or ``test``."""
@@ -172,6 +175,23 @@ def count_classes(labels: Tensor, num_classes: int) -> list[int]:
     if labels.ndim == 1:
         return torch.bincount(labels[labels >= 0], minlength=num_classes).tolist()
     return labels.double().clamp_min(0).sum(0).round().long().tolist()
+
+
+def _check_indices(labels: Tensor, num_classes: int, split: str) -> None:
+    """Refuse class indices that are no class: a loss would leave such rows out, or read beside its targets.
+
+    Raises:
+        UserMistake: with the first such row.
+    """
+    if labels.ndim > 1 or labels.is_floating_point() or not len(labels):
+        return
+    wrong = ((labels < 0) | (labels >= num_classes)).nonzero()
+    if len(wrong):
+        row = int(wrong[0])
+        raise UserMistake(
+            f"data: row {row + 1} of {split} has the label {int(labels[row])}; expected the number of a class, 0 to "
+            f"{num_classes - 1}; rows without a label are to be left out"
+        )
 
 
 def check_seed(name: str, seed: int) -> None:
