@@ -50,7 +50,7 @@ def test_fetch_says_where_the_files_are_and_under_which_licence(cli, shared, mon
         (("describe",), "expected a public set, a file"),
         (("describe", "no_such_set"), "no such public data set"),
         (("describe", "no/such/file.csv", "target=a"), "no such file"),
-        (("describe", "multi30k"), "no data config reads it"),
+        (("describe", "multi30k"), "SMOOTHLAB_DATA_MIRROR"),
         (("describe", "breast_cancer", "targt=x"), "nearest: data.target"),
         (("describe", "--all"), "no such option"),
         (("list", "all"), "takes no words"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from smoothlab.data.parallel.describing import PairsDescription
     from smoothlab.data.table.describing import Description
 
 HELP = """\
@@ -118,7 +119,8 @@ def describe_data(words: list[str]) -> None:
     _check_target(config.data)
     values = plain(config)
 
-    from smoothlab.data import TableData, describe
+    from smoothlab.data import ParallelData, TableData, describe
+    from smoothlab.data.parallel import describe_pairs
     from smoothlab.runs.build import build, call
     from smoothlab.runs.targets import ALLOWED, add_code
 
@@ -127,6 +129,9 @@ def describe_data(words: list[str]) -> None:
     console = _console()
     if isinstance(data, TableData):
         show(call(describe, "data", data), console)
+        return
+    if isinstance(data, ParallelData):
+        show_pairs(call(describe_pairs, "data", data), console)
         return
     call(data.setup, "data")
     for note in getattr(data, "notes", []):
@@ -208,6 +213,29 @@ def show(found: Description, console: Console) -> None:
         table.add_row(str(one["name"]), *(f"{one[split]:,}" for split in found.splits))
     console.print(table)
     _say_rest(console, len(found.classes), "classes")
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False)
+    for warning in found.warnings:
+        console.print(f"warning: {warning}", markup=False)
+    if not found.warnings:
+        console.print("nothing looks wrong")
+
+
+def show_pairs(found: PairsDescription, console: Console) -> None:
+    """Print what was understood of sentence pairs."""
+    source, target = found.vocabularies
+    console.print(f"vocabularies: {source:,} source tokens, {target:,} target tokens (the classes)")
+    table = _table("split", "pairs", "batches", "source tokens", "mean, longest", "target tokens", "mean, longest")
+    for one in found.splits:
+        sides = [
+            word
+            for side in ("source", "target")
+            for word in (f"{one[f'{side} tokens']:,}", f"{one[f'{side} mean']:.1f}, {one[f'{side} longest']}")
+        ]
+        table.add_row(one["split"], f"{one['pairs']:,}", f"{one['batches']:,}", *sides)
+    console.print(table)
+    for cut in found.examples:
+        console.print(" -> ".join(" | ".join(tokens) for tokens in cut))
     for note in found.notes:
         console.print(f"note: {note}", markup=False)
     for warning in found.warnings:

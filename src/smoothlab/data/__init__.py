@@ -4,6 +4,7 @@ from smoothlab.data.batch import Batch
 from smoothlab.data.encoder import encoder_from_state
 from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.module import DataModule, Encoder, MemoryData
+from smoothlab.data.parallel import ParallelData, ParallelEncoder, SentencePairs, SyntheticTranslation
 from smoothlab.data.parquet import ParquetStream
 from smoothlab.data.registry import public_set
 from smoothlab.data.sources import breast_cancer, wine_cultivars
@@ -16,7 +17,11 @@ __all__ = [
     "Encoder",
     "MemoryData",
     "MemoryLoader",
+    "ParallelData",
+    "ParallelEncoder",
     "ParquetStream",
+    "SentencePairs",
+    "SyntheticTranslation",
     "TableData",
     "TableEncoder",
     "TextData",

@@ -102,7 +102,7 @@ class ParallelData(DataModule):
         if tokenizer not in TOKENIZERS:
             raise InvalidArgument("tokenizer", tokenizer, f"one of {', '.join(TOKENIZERS)}")
         check_seed("split_seed", split_seed)
-        self.label_kind = "single"
+        self.label_kind = "tokens"
         self.source = source
         self.files: dict[str, Pair] = {"train": train, "val": val, "test": test}
         self.columns = (str(source_column), str(target_column))
@@ -175,6 +175,7 @@ class ParallelData(DataModule):
             texts, (encoder.source_tokenizer, encoder.target_tokenizer or "") if given else ()
         )
         self.class_names = encoder.class_names
+        self.never = [self.class_names[place] for place in (encoder.padding_index, encoder.begin_index)]
         cut: dict[str, tuple[Ragged, Ragged]] = {}
         for split, frame in texts.items():
             texts[split], *sides = self._within_length(frame, split, encoder)
@@ -216,6 +217,11 @@ class ParallelData(DataModule):
     def row_numbers(self, split: str) -> list[int]:
         """Of the pairs of a split in the file that they are from, from 0."""
         return self._corpora[split].numbers.tolist()
+
+    def place(self, split: str, number: int) -> str:
+        """What a pair of :meth:`row_numbers` is called: a line of two files, or a row of a table."""
+        given = self.files[split] or self.files["train"]
+        return f"{'data row' if given is None or isinstance(given, str) else 'line'} {number + 1:,}"
 
     def sentence_metadata(self, split: str) -> dict[str, Tensor]:
         """Columns ``(N,)`` that say something about each sentence of a split, by name."""
@@ -295,7 +301,8 @@ class ParallelData(DataModule):
             raise UserMistake(f"data.{split}: no pair has a sentence on both sides")
         if len(empty):
             self.notes.append(
-                f"{split}: {len(empty):,} pairs with an empty side are left out, the first in line {empty[0] + 1:,}"
+                f"{split}: {len(empty):,} pairs with an empty side are left out, the first in "
+                f"{self.place(split, empty[0])}"
             )
         return frame[kept]
 
@@ -310,15 +317,15 @@ class ParallelData(DataModule):
             said = (
                 f"{split}: {int(long.sum()):,} pairs with a side of more than max_length = {encoder.max_length} tokens"
             )
-            line = f"the first in line {frame.index[long][0] + 1:,}"
+            first = f"the first in {self.place(split, frame.index[long][0])}"
             if split == "train":
                 if long.all():
                     raise UserMistake(f"data.max_length = {encoder.max_length}: every training pair is longer")
-                self.notes.append(f"{said} are left out, {line}")
+                self.notes.append(f"{said} are left out, {first}")
                 rows = np.flatnonzero(~long)
                 frame, source, target = frame[~long], source.take(rows), target.take(rows)
             else:
-                self.notes.append(f"{said} are cut, {line}; references for BLEU stay whole")
+                self.notes.append(f"{said} are cut, {first}; references for BLEU stay whole")
         return (
             frame,
             source.ended(encoder.end_index, encoder.max_length, always=True),

@@ -1,0 +1,149 @@
+"""Made-up sentence pairs whose every token's probability is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from smoothlab.data.module import SPLITS, check_seed
+from smoothlab.data.parallel.corpus import Truth
+from smoothlab.data.parallel.encoder import ParallelEncoder
+from smoothlab.data.parallel.grammar import Grammar
+from smoothlab.data.parallel.lexicon import END
+from smoothlab.data.parallel.module import ParallelData
+from smoothlab.data.parallel.ragged import Ragged
+from smoothlab.data.parallel.tokenizers import WORDS, words_as_tokenizer
+from smoothlab.errors import InvalidArgument, UserMistake
+
+
+class SyntheticTranslation(ParallelData):
+    """Sentence pairs of :class:`Grammar`, two invented languages with known ambiguity; tokens are words.
+
+    Batches of validation and test have metadata ``posterior`` ``(M, K)``: p(token | source, tokens before it). Sentence
+    metadata ``ambiguous`` is 1 where a sentence has more than one translation, else 0. No source sentence occurs twice.
+
+    Args:
+        rows: training pairs.
+        val_rows: of validation.
+        test_rows: of test; the same ones for every number of training pairs.
+        row_seed: draws the sentences and their translations.
+        grammar_seed: invents the languages.
+        words: of the source language, without determiners.
+        depth: relative clauses within each other at most.
+        longest: words of a source sentence at most.
+        ambiguity: share of the words with several translations.
+        synonyms: probabilities of the translations of such words; words take them in turn.
+        joint_vocabulary: see :class:`ParallelData`, as ``batch_tokens``, ``eval_batch_tokens`` and
+            ``shuffle_seed``; in one vocabulary the source's words never are the next token.
+        batch_tokens: of training.
+        eval_batch_tokens: of validation and test.
+        shuffle_seed: of the order of training.
+    """
+
+    def __init__(
+        self,
+        *,
+        rows: int = 12_000,
+        val_rows: int = 500,
+        test_rows: int = 1_000,
+        row_seed: int = 0,
+        grammar_seed: int = 0,
+        words: int = 48,
+        depth: int = 1,
+        longest: int = 14,
+        ambiguity: float = 0.15,
+        synonyms: Sequence[Sequence[float]] = ((0.7, 0.3), (0.5, 0.3, 0.2)),
+        joint_vocabulary: bool = True,
+        batch_tokens: int = 1024,
+        eval_batch_tokens: int = 8192,
+        shuffle_seed: int = 0,
+    ) -> None:
+        # a target sentence has at most as many words as its source; both have an end
+        super().__init__(
+            tokenizer="words",
+            joint_vocabulary=joint_vocabulary,
+            max_length=longest + 1 if isinstance(longest, int) else 2,
+            batch_tokens=batch_tokens,
+            eval_batch_tokens=eval_batch_tokens,
+            shuffle_seed=shuffle_seed,
+        )
+        self.rows = {"train": rows, "val": val_rows, "test": test_rows}
+        for name, value in zip(("rows", "val_rows", "test_rows"), self.rows.values(), strict=True):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InvalidArgument(name, value, "an integer of at least 1")
+        for name, seed in (("row_seed", row_seed), ("grammar_seed", grammar_seed)):
+            check_seed(name, seed)
+        self.row_seed = row_seed
+        self.grammar = Grammar(
+            words=words, depth=depth, longest=longest, ambiguity=ambiguity, synonyms=synonyms, seed=grammar_seed
+        )
+        self._slots: dict[str, Ragged] = {}
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """See :class:`ParallelData`."""
+        drawn = self.grammar.draw(sum(self.rows.values()), self.row_seed)
+        made, start = {}, 0
+        for split in reversed(SPLITS):  # test first: it stays what it is when the others grow
+            sentences = drawn[start : start + self.rows[split]]
+            start += self.rows[split]
+            lengths = np.array([len(one.slots) for one in sentences], dtype=np.int64)
+            flat = np.array([slot for one in sentences for slot in one.slots], dtype=np.int32)
+            self._slots[split] = Ragged(flat, lengths)
+            words = self._translated(flat, np.random.default_rng([self.row_seed, SPLITS.index(split)]))
+            ends = lengths.cumsum().tolist()
+            targets = [" ".join(words[end - len(one.slots) : end]) for one, end in zip(sentences, ends, strict=True)]
+            made[split] = pd.DataFrame(
+                {"source": [" ".join(one.source) for one in sentences], "target": targets}, dtype=object
+            )
+        several = float(self._ambiguous("test").double().mean())
+        self.notes.append(
+            f"synthetic data: {sum(self.rows.values()):,} made-up pairs of two invented languages; every token's "
+            f"posterior is known, and {several:.0%} of the test sentences have several translations"
+        )
+        return {split: made[split] for split in SPLITS}
+
+    def make_encoder(self, train: pd.DataFrame) -> ParallelEncoder:
+        """The words of both languages, those too that no training sentence has."""
+        lexicon = self.grammar.lexicon
+        vocabularies = [lexicon.source_words, lexicon.target_words]
+        if self.joint_vocabulary:
+            vocabularies = [[*lexicon.target_words, *lexicon.source_words]]
+        sides = [words_as_tokenizer(words) for words in vocabularies]
+        return ParallelEncoder(*sides, max_length=self.max_length, special=WORDS)
+
+    def about(self, split: str) -> dict[str, Tensor]:
+        """``ambiguous``: 1 where a sentence has several translations."""
+        return {"ambiguous": self._ambiguous(split)}
+
+    def truth(self, split: str, target: Ragged) -> Truth:
+        """The distribution of each target token."""
+        kinds = self._slots[split].ended(self.grammar.lexicon.end, self.max_length, always=True)
+        names = self.class_names
+        if not {END, *self.grammar.lexicon.target_words} <= set(names) or not np.array_equal(
+            kinds.lengths, target.lengths
+        ):
+            raise UserMistake(
+                "data: the vocabulary is of another grammar than these sentences; same words, seed, ambiguity?"
+            )
+        return Truth(kinds.flat, torch.from_numpy(self.grammar.distributions(names)))
+
+    def _ambiguous(self, split: str) -> Tensor:
+        slots = self._slots[split]
+        several = np.array([len(one) > 1 for one in self.grammar.lexicon.slots])[slots.flat]
+        return torch.from_numpy((np.add.reduceat(several, slots.starts) > 0).astype(np.int64))
+
+    def _translated(self, slots: np.ndarray, generator: np.random.Generator) -> list[str]:
+        """A target word for each slot, drawn for itself."""
+        told: list[list[tuple[str, float]]] = self.grammar.lexicon.slots
+        most = max(map(len, told))
+        ends = np.ones((len(told), most))
+        for place, translations in enumerate(told):
+            ends[place, : len(translations) - 1] = np.cumsum([share for _, share in translations])[:-1]
+        chosen: Any = (generator.random(len(slots))[:, None] >= ends[slots][:, :-1]).sum(1) if most > 1 else 0 * slots
+        words = np.array([[*(text for text, _ in one), *[""] * (most - len(one))] for one in told], dtype=object)
+        return list(words[slots, chosen])
