@@ -35,8 +35,8 @@ def linear_soft_cross_entropy(
     """``soft_cross_entropy(hidden @ weight.T + bias, target)``, in nats, with no more than a chunk of logits at a time.
 
     The gradients of hidden, weight and bias (of those that want one) are made in the forward pass, chunk by chunk, and
-    nothing of the logits' size is kept. On a CPU one or two buffers of (chunk, K) are held beside the gradients. Other devices
-    take the same chunks with plain torch calls, about six buffers of (chunk, K), and never wait for the device; that
+    nothing of the logits' size is kept. On a CPU one or two buffers of (chunk, K) are held beside the gradients. Other
+    devices take the same chunks with plain torch calls, about six such buffers, and never wait for the device; that
     path is tested on the CPU and on torch's meta device, and has not been run or timed on a GPU.
 
     Args:
