@@ -191,3 +191,24 @@ def test_a_run_shows_the_matrix_that_it_learned_and_the_epsilon_that_it_used(cli
     code, _, err = cli("inspect", f"run={run}", f"output={run}/figures")
     assert code == 2
     assert "lies in the run" in err
+
+
+def test_several_labels_a_sample_are_shown_label_by_label(cli):
+    lines = ["x,tags", *(f"{k % 7},{['a;b', 'b', 'c'][k % 3]}" for k in range(60))]
+    Path("tags.csv").write_text("\n".join(lines))
+    out, numbers = inspected(
+        cli,
+        *(
+            "data=table",
+            "data.path=tags.csv",
+            "data.target=tags",
+            "data.labels=multilabel",
+            "data.label_separator=semicolon",
+        ),
+        *("task=multilabel", "smoothing=multilabel", "smoothing.strength.epsilon=0.2"),
+    )
+    assert {one["name"]: (one["present"], one["absent"]) for one in numbers["labels"]} == {
+        name: (pytest.approx(0.9), pytest.approx(0.1)) for name in "abc"
+    }
+    assert "What each label becomes" in out
+    assert Path("seen/label_flow.png").is_file()

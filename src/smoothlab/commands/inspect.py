@@ -33,15 +33,22 @@ def run(words: Sequence[str]) -> int:
 
     from rich.console import Console
 
+    from smoothlab.inspection import LabelInspection
+    from smoothlab.inspection.label_tables import show_labels
+    from smoothlab.inspection.tables import show
     from smoothlab.reports.inspection import figures
+    from smoothlab.reports.label_inspection import label_figures
     from smoothlab.runs.inspecting import inspect_config, inspect_run
 
     found = inspect_config(values) if path is None else inspect_run(path, checkpoint=checkpoint, code=values["code"])
-    from smoothlab.inspection.tables import show
-
-    show(found, Console(highlight=False))
+    console = Console(highlight=False)
+    if isinstance(found, LabelInspection):
+        show_labels(found, console)
+    else:
+        show(found, console)
     if folder is not None:
-        write(folder, found.json(), figures(found))
+        drawn = label_figures(found) if isinstance(found, LabelInspection) else figures(found)
+        write(folder, found.json(), drawn)
         print(f"figures and inspection.json in {folder}", file=sys.stderr)
     return 0
 

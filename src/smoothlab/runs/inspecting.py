@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from smoothlab.data import encoder_from_state
 from smoothlab.data.batch import Batch
 from smoothlab.errors import InvalidArgument, UserMistake
-from smoothlab.inspection import Inspection, Probe
+from smoothlab.inspection import Inspection, LabelInspection, Probe
 from smoothlab.inspection.findings import Plan, RunHistory
 from smoothlab.inspection.probe import MOST_ROWS
 from smoothlab.inspection.soft_targets import SoftTargets
@@ -30,7 +30,7 @@ from smoothlab.smoothing import MultilabelSmoother
 MISFIT = "smoothing does not fit the data"
 
 
-def inspect_config(config: dict[str, Any]) -> Inspection:
+def inspect_config(config: dict[str, Any]) -> Inspection | LabelInspection:
     """What the strategy of a config of ``train`` would do to its data.
 
     Args:
@@ -47,7 +47,7 @@ def inspect_config(config: dict[str, Any]) -> Inspection:
     return _looked_at(parts, data, _plan(config, callbacks))
 
 
-def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Inspection:
+def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Inspection | LabelInspection:
     """What the strategy of a run did, and what it has learned.
 
     Args:
@@ -78,25 +78,24 @@ def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None 
     except InvalidArgument as error:
         raise UserMistake(f"{file}: its smoothing does not fit the config ({error})") from None
     found = _looked_at(parts, data, plan)
+    if isinstance(found, LabelInspection):
+        return replace(found, run=f"{path}, epoch {int(content.get('epoch', 0))}")
     start = SoftTargets.of(begun["smoothing"].eval(), found.probe, found.shown_at)
     history = RunHistory(str(path), str(file), int(content.get("epoch", 0)), start, _smoothing_columns(run))
     return replace(found, history=history)
 
 
-def _looked_at(parts: Mapping[str, Any], data: Any, plan: Plan) -> Inspection:
+def _looked_at(parts: Mapping[str, Any], data: Any, plan: Plan) -> Inspection | LabelInspection:
     """An inspection that has asked the strategy everything once, so that a misfit is found here."""
-    if isinstance(parts["smoothing"], MultilabelSmoother):
-        raise UserMistake("task: inspect shows strategies of one label a sample; of several it does not yet")
     mixing, loss = parts["mixing"] or None, parts["loss"] or None
     beside = {"loss": loss} | {f"penalty.{name}": one for name, one in parts["penalty"].items()} | {"mixing": mixing}
-    found = Inspection(
-        parts["smoothing"],
-        Probe.of(_rows(data), len(data.class_names), mixed=mixing is not None),
-        data.class_names,
-        data.class_counts,
-        plan,
-        {key: part for key, part in beside.items() if part is not None},
-    )
+    known = (data.class_names, data.class_counts, plan, {key: part for key, part in beside.items() if part is not None})
+    found: Inspection | LabelInspection
+    if isinstance(parts["smoothing"], MultilabelSmoother):
+        found = LabelInspection.of(parts["smoothing"], _rows(data), *known)
+    else:
+        probe = Probe.of(_rows(data), len(data.class_names), mixed=mixing is not None)
+        found = Inspection(parts["smoothing"], probe, *known)
     try:
         _ask(found)
     except InvalidArgument as error:
@@ -109,7 +108,9 @@ def _rows(data: Any) -> Batch:
     return data.split("train") if hasattr(data, "split") else data.first(MOST_ROWS)
 
 
-def _ask(found: Inspection) -> tuple[SoftTargets, Any, Any]:
+def _ask(found: Inspection | LabelInspection) -> Any:
+    if isinstance(found, LabelInspection):
+        return found.over_training, found.flow
     return found.targets, found.moments, found.by_confidence
 
 
