@@ -67,12 +67,12 @@ def test_a_translation_follows_from_the_source_alone(depth, longest):
 
 
 def test_sentences_differ_and_have_the_lengths_that_were_asked_for():
-    for depth, longest in ((0, 9), (1, 14), (3, 40)):
+    for depth, longest in ((0, 8), (1, 14), (3, 40)):
         sentences = Grammar(depth=depth, longest=longest).draw(3000, seed=0)
         assert len({one.source for one in sentences}) == 3000
         lengths = [len(one.source) for one in sentences]
         assert min(lengths) == 4
-        assert 9 <= max(lengths) <= longest
+        assert max(14, longest) - 6 <= max(lengths) <= longest
         assert all(len(one.slots) <= len(one.source) for one in sentences)
     assert sum("ko" in one.source for one in Grammar(depth=0).draw(300, seed=0)) == 0
 
@@ -151,14 +151,10 @@ def test_more_sentences_than_there_are_are_refused():
     words = {category: len(all_) for category, all_ in grammar.lexicon.words.items()}
     phrases = 4 * words["noun"] * (1 + words["adjective"])
     verbs = words["verb"] * (1 + words["adverb"])
-    short = (
-        4 * words["noun"] * words["verb"]
-    )  # three words, too short; longer than eight: both adjectives and an adverb
-    long = (4 * words["noun"] * words["adjective"]) ** 2 * words["verb"] * words["adverb"]
+    short = 4 * words["noun"] * words["verb"]  # sentences of three words
     there_are = phrases * verbs * (1 + phrases) - short
     assert len(grammar.draw(int(0.9 * there_are), seed=0)) == int(0.9 * there_are)
-    assert long > 0
-    with pytest.raises(InvalidArgument, match="rows = .* different sentences were found"):
+    with pytest.raises(InvalidArgument, match=r"rows = .* different sentences were found"):
         grammar.draw(there_are + 1, seed=0)
 
 
