@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from smoothlab.data.batch import TRUTH, Batch
 from smoothlab.data.encoder import encoder_from_state
 from smoothlab.decoding import Decoded, beam_search, greedy
 from smoothlab.errors import InvalidArgument
-from smoothlab.losses import linear_soft_cross_entropy
+from smoothlab.losses import Loss, linear_soft_cross_entropy
+from smoothlab.losses.penalties import Penalty
 from smoothlab.metrics import OF_PREDICTED, ClassificationMetrics
 from smoothlab.metrics.prediction import reduce_rows
 from smoothlab.metrics.translation import TranslationQuality, check_tokenizer, sacrebleu
@@ -50,7 +53,7 @@ class TranslationTask(ClassificationTask):
         validation_bleu: whether each validation decodes its sentences too, greedily, and reports ``val/bleu``.
         lowercase: whether BLEU and chrF take upper and lower case for one.
         tokenize: how BLEU cuts texts into words.
-        others: as of :class:`Task`.
+        others: as of :class:`Task`; ``slices`` is a column of the data's sentences.
 
     Raises:
         InvalidArgument: a net that is no Seq2Seq, mixing, an argument outside its range, a fused loss beside another
@@ -63,32 +66,52 @@ class TranslationTask(ClassificationTask):
         self,
         net: Any,
         smoother: Any,
-        class_names: Any,
+        class_names: Sequence[str],
         *,
+        optimizer: Callable[..., Optimizer],
+        loss: Loss | None = None,
+        penalties: Mapping[str, Penalty] | None = None,
+        mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        scheduler: Callable[..., Any] | None = None,
+        num_bins: int = 15,
+        slices: str | None = None,
+        num_slices: int = 5,
+        encoder_state: dict[str, Any] | None = None,
         fused_loss: bool | Literal["auto"] = "auto",
         beam_size: int = 4,
         length_penalty: float = 0.6,
         validation_bleu: bool = False,
         lowercase: bool = False,
         tokenize: str = "13a",
-        **others: Any,
     ) -> None:
         if not isinstance(net, Seq2Seq):
             raise InvalidArgument("net", type(net).__name__, "one that translates, such as net=seq2seq_transformer")
-        if others.get("mixing") is not None:
-            raise InvalidArgument("mixing", type(others["mixing"]).__name__, "none: two sentences have no mean")
+        if mixing is not None:
+            raise InvalidArgument("mixing", type(mixing).__name__, "none: two sentences have no mean")
         if beam_size < 1:
             raise InvalidArgument("beam_size", beam_size, "an integer of at least 1")
         if not 0 <= length_penalty < math.inf:
             raise InvalidArgument("length_penalty", length_penalty, "a number of at least 0")
         if fused_loss not in (True, False, "auto"):
             raise InvalidArgument("fused_loss", fused_loss, "auto, true or false")
-        if fused_loss is True and (others.get("loss") is not None or others.get("penalties")):
+        if fused_loss is True and (loss is not None or penalties):
             raise InvalidArgument("fused_loss", True, "auto or false: another loss, and penalties, look at the logits")
         check_tokenizer("tokenize", tokenize)
         sacrebleu()
         module: Any = net
-        super().__init__(module, smoother, class_names, **others)
+        super().__init__(
+            module,
+            smoother,
+            class_names,
+            optimizer=optimizer,
+            loss=loss,
+            penalties=penalties,
+            scheduler=scheduler,
+            num_bins=num_bins,
+            slices=slices,
+            num_slices=num_slices,
+            encoder_state=encoder_state,
+        )
         self.fused_loss = fused_loss
         self.beam_size = beam_size
         self.length_penalty = length_penalty
