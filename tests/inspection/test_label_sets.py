@@ -20,7 +20,7 @@ from smoothlab.smoothing import ByClass, Constant, Cosine, Flow, Half, Multilabe
 NAMES = ["food", "apple", "pear", "tool", "saw"]
 TREE = ClassTree.from_nested({"food": ["apple", "pear"], "tool": ["saw"]})
 LABELS = torch.tensor(
-    [[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [1, 0, 1, 0, 0], [0, 0, 0, 1, 1], [0, 0, 0, 0, -1], [1, 1, 0, 1, 1]],
+    [[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [1, 0, 1, 0, 0], [0, 0, 0, 1, 1], [0, 0, 0, 0, -1], [1, 1, -1, 1, 1]],
     dtype=torch.float32,
 )
 
