@@ -151,8 +151,8 @@ def peak_growth(rows: int, classes: int, name: str) -> float:
 
 
 def in_fresh_process(*arguments: object, environment: dict[str, str] | None = None) -> Any:
-    """What this script prints as JSON when it is called with these arguments."""
-    command = [sys.executable, __file__, *map(str, arguments)]
+    """What the script that runs prints as JSON when it is called with these arguments."""
+    command = [sys.executable, sys.argv[0], *map(str, arguments)]
     environment = os.environ | (environment or {})
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
 
