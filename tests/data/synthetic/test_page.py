@@ -17,5 +17,5 @@ def test_every_data_config_and_metric_is_on_the_page():
 
     text = PAGE.read_text(encoding="utf-8")
     domains = [path.stem for path in (PAGE.parents[1] / "conf" / "data").glob("synthetic_*.yaml")]
-    assert len(domains) == 4
+    assert len(domains) == 5
     assert [name for name in (*domains, *NAMES) if f"`{name}`" not in text] == []
