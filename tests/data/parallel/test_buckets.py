@@ -62,3 +62,8 @@ def test_batches_are_nearly_as_large_as_they_may_be():
 
 def test_few_sentences_make_few_batches():
     assert len(drawn_batches(make_buckets(LENGTHS[:60], 4096), np.random.default_rng(0))) <= 4
+
+
+def test_a_long_sentence_does_not_make_the_batches_of_the_short_ones_small():
+    lengths = np.array([10] * 100 + [400])
+    assert len(drawn_batches(make_buckets(lengths, 500), np.random.default_rng(0))) == 3
