@@ -25,7 +25,10 @@ def frame_of(count: int = 60, seed: int = 0) -> pd.DataFrame:
         extra = ["again"] * int(generator.integers(0, 6))
         source = " ".join(["the", *words, *extra, str(row)])
         rows.append(
-            (source, " ".join(["ein", *(GERMAN[word] for word in words), *(["wieder"] * len(extra)), str(row)]))
+            (
+                source,
+                " ".join(["heute", "ein", *(GERMAN[word] for word in words), *(["wieder"] * len(extra)), str(row)]),
+            )
         )
     return pd.DataFrame(rows, columns=["source", "target"], dtype=object)
 

@@ -60,6 +60,12 @@ def test_a_table_without_names_has_numbers_for_columns(tmp_path):
     assert read.to_numpy().tolist() == [["dog", "Hund"], ["cat", "Katze"]]
 
 
+def test_a_quote_in_a_tsv_file_is_a_letter(tmp_path):
+    (tmp_path / "a.tsv").write_text('source\ttarget\n"He said\t"Er sagte\n"yes"\t"ja"\n')
+    read = read_pairs(str(tmp_path / "a.tsv"), "data.train", COLUMNS, 0)
+    assert read.to_numpy().tolist() == [['"He said', '"Er sagte'], ['"yes"', '"ja"']]
+
+
 def test_an_empty_cell_is_an_empty_text(tmp_path):
     (tmp_path / "a.jsonl").write_text(
         '{"source": "a", "target": null}\n{"source": "b"}\n{"source": 3, "target": "c"}\n'
