@@ -43,6 +43,15 @@ def test_logits_are_made_once_and_shown_without_their_graph() -> None:
     assert len(made) == 1
 
 
+def test_a_look_where_nothing_is_differentiated_leaves_the_logits_their_graph() -> None:
+    weight = torch.ones(3, 3, requires_grad=True)
+    step = LazyStep(LABELS, lambda: torch.eye(3)[:2] @ weight, num_classes=3, dtype=torch.float32)
+    with torch.no_grad():
+        assert not step.logits.requires_grad
+    step.with_graph().sum().backward()
+    assert weight.grad is not None
+
+
 def test_precision_and_classes_are_those_of_labels_and_logits() -> None:
     votes = torch.full((2, 4), 0.25, dtype=torch.float64)
     assert (Step(votes).dtype, Step(votes).num_classes) == (torch.float64, 4)

@@ -57,8 +57,9 @@ class LazyStep(Step):
         others: as of :class:`Step`.
     """
 
-    __slots__ = ("_classes", "_made", "_make", "_of_logits")
+    __slots__ = ("_classes", "_grad", "_made", "_make", "_of_logits")
     _classes: int
+    _grad: bool
     _made: Tensor | None
     _make: Callable[[], Tensor]
     _of_logits: torch.dtype
@@ -70,6 +71,7 @@ class LazyStep(Step):
             object.__setattr__(self, name, others.pop(name, default))
         assert not others, others
         told = {"labels": labels, "_make": make, "_classes": num_classes, "_of_logits": dtype, "_made": None}
+        told["_grad"] = torch.is_grad_enabled()  # a learner may look first, where nothing is differentiated
         for name, value in told.items():
             object.__setattr__(self, name, value)
 
@@ -81,7 +83,8 @@ class LazyStep(Step):
     def with_graph(self) -> Tensor:
         """The logits, for a loss."""
         if self._made is None:
-            object.__setattr__(self, "_made", self._make())
+            with torch.set_grad_enabled(self._grad):
+                object.__setattr__(self, "_made", self._make())
         assert self._made is not None
         return self._made
 

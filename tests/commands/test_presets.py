@@ -12,7 +12,7 @@ from smoothlab.commands.compose import compose_config
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EXPERIMENTS = sorted(str(path.relative_to(CONF / "experiment"))[:-5] for path in CONF.glob("experiment/**/*.yaml"))
-DOMAINS = ("medical", "retail", "finance", "agriculture")
+DOMAINS = ("medical", "retail", "finance", "agriculture", "translation")
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +36,10 @@ def own_words(name, folder):
         return ["net.widths=[4,8]"]
     if name in ("retail/product_tags", "retail/product_titles"):
         return ["data.text_features=64"]
+    if name == "translation":
+        return ["data.rows=600", "data.val_rows=20", "data.test_rows=20", "task.beam_size=1"]
+    if name == "translation/multi30k":
+        return ["net.width=16", "net.hidden=16", "data.vocab_size=400", "data.max_length=20", "task.beam_size=1"]
     if name not in ("medical/images", "agriculture/leaves"):
         return []
     write_folders(folder / "drawn", LESIONS if name == "medical/images" else LEAVES, 12)
@@ -58,8 +62,8 @@ def test_every_experiment_runs_to_its_end(name, cli, mirror, tmp_path):
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_the_default_of_a_domain_needs_no_network(domain, cli):
-    code, _, err = cli("train", f"experiment={domain}", "debug=quick")
+def test_the_default_of_a_domain_needs_no_network(domain, cli, tmp_path):
+    code, _, err = cli("train", f"experiment={domain}", "debug=quick", *own_words(domain, tmp_path))
     assert code == 0, err
     finished(domain)
 

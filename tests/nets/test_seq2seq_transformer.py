@@ -105,7 +105,7 @@ def test_tied_vectors_are_one_parameter_for_source_target_and_output():
     assert len(tables) == 1
     assert tables[0] is net.output_weight
     assert len([one for one in loose.parameters() if one.shape == (9, 8)]) == 3
-    with pytest.raises(InvalidArgument, match=r"tied = True: expected false for 7 tokens of the source and 9"):
+    with pytest.raises(InvalidArgument, match=r"tied = True: expected false for vocabularies of 7 tokens"):
         Seq2SeqTransformer(7, 9, **OPTIONS)
     Seq2SeqTransformer(7, 9, **(OPTIONS | {"tied": False}))
 

@@ -35,6 +35,7 @@ class Seq2SeqTransformer(nn.Module):
         heads: of an attention, at least 1.
         hidden: width between the two linear layers of a block, at least 1.
         dropout: share of the vectors, the attention and the hidden units that a training step drops, in [0, 1).
+        joint_vocabulary: whether a token of the source and one of the target with the same id are the same.
         tied: one table of vectors for the source, the target and the output, which needs one vocabulary for both.
         positions: waves of fixed frequencies, or vectors that are learned.
 
@@ -61,6 +62,7 @@ class Seq2SeqTransformer(nn.Module):
         heads: int,
         hidden: int,
         dropout: float,
+        joint_vocabulary: bool = True,
         tied: bool = True,
         positions: Literal["sinusoidal", "learned"] = "sinusoidal",
     ) -> None:
@@ -73,8 +75,8 @@ class Seq2SeqTransformer(nn.Module):
             raise InvalidArgument("width", width, f"an even multiple of heads = {heads}")
         if not 0 <= dropout < 1:
             raise InvalidArgument("dropout", dropout, "a number in [0, 1)")
-        if tied and source_vocab_size != num_classes:
-            both = f"{source_vocab_size} tokens of the source and {num_classes} of the target"
+        if tied and (source_vocab_size != num_classes or not joint_vocabulary):
+            both = f"vocabularies of {source_vocab_size} tokens of the source and {num_classes} of the target"
             raise InvalidArgument("tied", tied, f"false for {both}, or one vocabulary for both languages")
         if positions not in ("sinusoidal", "learned"):
             raise InvalidArgument("positions", positions, "sinusoidal or learned")

@@ -217,7 +217,7 @@ def _check_mixing(mixing: Mapping[str, Any], data: Any) -> None:
     """Refuse a mean of codes: that of the second and the fourth category is not the third."""
     if not mixing:
         return
-    what = {"cardinalities": "category codes", "vocab_size": "token ids"}
+    what = {"cardinalities": "category codes", "vocab_size": "token ids", "source_vocab_size": "token ids"}
     for name, codes in what.items():
         if data.net_arguments.get(name):
             better = "data.categories=one_hot or " if name == "cardinalities" else ""

@@ -80,13 +80,14 @@ class ParallelEncoder:
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """``source_vocab_size``, ``padding_index``, ``begin_index``, ``end_index`` and ``max_length``."""
+        """``source_vocab_size``, the special tokens' indices, ``max_length`` and ``joint_vocabulary``."""
         return {
             "source_vocab_size": _size(self._source),
             "padding_index": self.padding_index,
             "begin_index": self.begin_index,
             "end_index": self.end_index,
             "max_length": self.max_length,
+            "joint_vocabulary": self.joint,
         }
 
     def source_ids(self, texts: Sequence[str]) -> Ragged:

@@ -1,0 +1,150 @@
+"""Sentences of your own are learned, scored again and translated line by line; mistakes are one line."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from run_directories import only_run
+
+pytest.importorskip("tokenizers", reason="the extra [translation] is not installed")
+pytest.importorskip("sacrebleu", reason="the extra [translation] is not installed")
+
+DIGITS = "null eins zwei drei vier fünf sechs sieben acht neun".split()  # noqa: SIM905
+OWN = ("experiment=translation", "data=parallel", "data.train=[train.en,train.de]", "task.slices=null")
+SMALL = (
+    *OWN,
+    *("net.width=16", "net.hidden=16", "net.encoder_blocks=1", "net.decoder_blocks=1", "data.tokenizer=words"),
+    *("data.max_length=10", "trainer.max_epochs=2", "task.beam_size=2", "logger=csv"),
+)
+
+
+@pytest.fixture(autouse=True)
+def sentences(empty_folder, monkeypatch):
+    """200 numbers read aloud in train.en and train.de; no figures, for speed."""
+    monkeypatch.setattr("smoothlab.runs.outcome.save_figure", lambda *_: None)
+    random = np.random.default_rng(0)
+    numbers = [random.integers(0, 10, random.integers(1, 6)) for _ in range(200)]
+    source = [" ".join(map(str, one)) for one in numbers]
+    target = [" ".join(DIGITS[digit] for digit in one) for one in numbers]
+    Path("train.en").write_text("\n".join(source) + "\n")
+    Path("train.de").write_text("\n".join(target) + "\n")
+    return pd.DataFrame({"source": source, "target": target})
+
+
+def test_a_model_is_scored_again_and_translates_line_by_line(cli):
+    code, _, err = cli("train", *SMALL, "task.validation_bleu=true")
+    assert code == 0, err
+    run = only_run()
+    results = json.loads((run / "results.json").read_text())
+    test = results["metrics"]["test"]
+    assert {"nll", "perplexity", "bleu", "chrf", "exact_match", "sequence_confidence", "ece"} <= set(test)
+    assert test["perplexity"] == pytest.approx(np.exp(test["nll"]))
+    assert "tok:13a" in results["uncertainty"]["test"]["signatures"]["bleu"]
+    assert "val/bleu" in pd.read_csv(run / "metrics.csv").columns
+    told = pd.read_parquet(run / "predictions" / "test.parquet")
+    tokens = pd.read_parquet(run / "predictions" / "test_tokens.parquet")
+    assert tokens["nll"].mean() == pytest.approx(test["nll"])
+    assert tokens["sequence"].nunique() == len(told)
+    samples = pd.read_csv(run / "predictions" / "samples_test.csv")
+    assert samples["bleu"].is_monotonic_increasing
+
+    assert cli("evaluate", f"run={run}", "output=again.json")[0] == 0
+    assert json.loads(Path("again.json").read_text())["metrics"] == results["metrics"]
+
+    lines = [*told["source"][:5], "", "  ", "日本 🐶", " ".join("123456789012")]
+    with gzip.open("new.en.gz", "wt", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    code, _, err = cli("predict", f"run={run}", "input=new.en.gz", "output=new.txt", "batch_size=12")
+    assert code == 0, err
+    assert "1 sentence(s) of more than 10 tokens were cut, the first in line 9" in err
+    translated = Path("new.txt").read_text().split("\n")[:-1]
+    assert len(translated) == len(lines)
+    assert translated[:5] == told["translation"][:5].tolist()
+    assert translated[5:7] == ["", ""]
+    code, _, err = cli("predict", f"run={run}", "input=new.en.gz", "output=new.csv")
+    assert code == 0, err
+    table = pd.read_csv("new.csv", keep_default_na=False)
+    assert table["translation"].tolist() == translated
+    assert table["line"].tolist() == list(range(1, 10))
+    assert np.allclose(table["confidence"][:5].astype(float), told["confidence"][:5], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "smoothing",
+    [
+        ("smoothing=standard", "smoothing/prior=exclusive"),
+        ("smoothing=standard", "smoothing/prior=class_frequency"),
+        ("smoothing=standard", "smoothing/prior=zipf"),
+        ("smoothing=standard", "smoothing/prior=neighbours"),
+        ("smoothing=gradual",),
+        ("smoothing=conditional",),
+        (
+            "smoothing=standard",
+            "smoothing/strength=rules",
+            "smoothing.strength.rules=[{when: {column: frequency, below: 0.05}, epsilon: 0.3}]",
+        ),
+        ("smoothing=self_distilled",),
+        ("smoothing=online",),
+        ("smoothing=adaptive",),
+        ("smoothing=auto",),
+        ("smoothing=none", "penalty=[confidence]", "loss=focal"),
+    ],
+    ids=lambda words: " ".join(one.rsplit("=", 1)[-1][:20] for one in words),
+)
+def test_strategies_train_on_tokens(smoothing, cli):
+    code, _, err = cli("train", *SMALL, *smoothing)
+    assert code == 0, err
+    row = pd.read_csv(only_run() / "metrics.csv").iloc[-1]
+    assert np.isfinite(row["train/loss"])
+    assert row["val/nll"] > 0
+
+
+def test_a_teacher_is_a_run_with_the_same_vocabulary(cli):
+    assert cli("train", *SMALL, "output_root=teacher")[0] == 0
+    teacher = only_run("teacher")
+    code, _, err = cli("train", *SMALL, "smoothing=teacher", f"smoothing.prior.net.path={teacher}")
+    assert code == 0, err
+
+
+FILES = ("data=parallel", "data.train=[train.en,train.de]")
+TASK, NET = "task=translation", "net=seq2seq_transformer"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([*FILES, NET], "task: classification, but the data are sentence pairs; take task=translation"),
+        (["data=breast_cancer", TASK], "task: translation, but the data are no sentence pairs; take task=classif"),
+        ([*FILES, TASK, "net=mlp"], "net.in_features = None: expected the number of features; this net is for tables"),
+        ([*SMALL, "mixing=mixup"], "mixing: the features have token ids"),
+        ([*SMALL, "data.joint_vocabulary=false"], "tied = True: expected false for vocabularies of"),
+        ([*FILES, "data.train=[train.en,short.de]", TASK, NET], "200"),
+        ([*FILES, "data.train=[train.en,latin.de]", TASK, NET], "latin.de"),
+        ([*FILES, "data.train=[train.en,gone.de]", TASK, NET], "gone.de"),
+        ([*SMALL[:-2], "task.beam_size=0"], "beam_size = 0: expected an integer of at least 1"),
+        ([*SMALL, "task.tokenize=words"], "tokenize = 'words': expected one of 13a"),
+        ([*FILES, TASK, NET, "task.slices=mood"], "task.slices = 'mood'"),
+        ([*SMALL, "task.fused_loss=true", "smoothing=conditional"], "fused_loss = True"),
+        ([*SMALL, "callbacks.best_checkpoint.monitor=val/bleu"], "val/bleu"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_no_directory(words, message, cli):
+    target = Path("train.de").read_text()
+    Path("short.de").write_text("\n".join(target.split("\n")[:150]) + "\n")
+    Path("latin.de").write_bytes(target.encode("latin-1"))
+    keys = {one.split("=")[0]: one for one in words}  # the last one of a key counts
+    code, _, err = cli("train", *keys.values(), "logger=csv")
+    assert code == 2, err
+    (line,) = err.splitlines()
+    assert message in line
+    assert not Path("outputs").exists()
+
+
+def test_a_text_is_no_output_of_a_classifier(cli):
+    assert cli("train", "debug=quick", "experiment=medical")[0] == 0
+    code, _, err = cli("predict", f"run={only_run()}", "input=train.en", "output=out.txt")
+    assert code == 2
+    assert "output = 'out.txt': expected a file ending in .csv or .parquet" in err
