@@ -1,0 +1,75 @@
+"""A run in a process of its own: from plain values to a finished directory."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.runs.directory import FAILED, INTERRUPTED, RunDirectory, StatusFile
+from smoothlab.runs.identity import run_identity
+from smoothlab.runs.preparing import prepare
+from smoothlab.runs.training import train
+from smoothlab.tracking.console import run_log
+
+log = logging.getLogger("smoothlab")
+TERMINATED = 128 + signal.SIGTERM
+
+
+def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> None:
+    """Prepare and train; status.json says how it ended, whatever happened.
+
+    Args:
+        values: the resolved config.
+        directory: the run directory, made where it is not there.
+        resume: continue from its last checkpoint, if it has one.
+
+    Raises:
+        UserMistake: another process holds the directory, or the run in it is finished.
+        RunFailed: the run failed, in its config or in its training.
+        KeyboardInterrupt: the run was stopped, by Ctrl-C or SIGTERM.
+    """
+    run = RunDirectory(Path(directory))
+    run.path.mkdir(parents=True, exist_ok=True)
+    with _stopped_by_sigterm():
+        try:
+            prepared = prepare(values)
+        except (KeyboardInterrupt, SystemExit):
+            with run.held():
+                _ended_early(run, values).update(state=INTERRUPTED)
+            raise KeyboardInterrupt from None
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            with run.held():
+                _ended_early(run, values).update(state=FAILED, error=reason)
+                with run_log(run.log):
+                    log.error("run failed: %s", reason, exc_info=None if isinstance(error, UserMistake) else error)
+            raise RunFailed(reason) from error
+        train(prepared, run, resume=resume)
+
+
+def _ended_early(run: RunDirectory, values: dict[str, Any]) -> StatusFile:
+    """The status of a run that ended before its data, and so its identity, were known."""
+    return StatusFile(run, run_identity(values, ""))
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does, also before and after the training, where Lightning does not look."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
