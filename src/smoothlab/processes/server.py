@@ -23,7 +23,11 @@ from smoothlab.processes.child import Child, Ending
 from smoothlab.processes.entry import Request
 
 # What a training imports sooner or later. Modules only: nothing here may start a thread, a tensor or CUDA.
-PRELOAD = ("torch", "pytorch_lightning", "torchmetrics", "smoothlab.runs.job")
+PRELOAD = (
+    *("torch", "pytorch_lightning", "torchmetrics", "smoothlab.runs.job"),
+    *("sklearn.datasets", "sklearn.model_selection", "omegaconf", "fsspec.implementations.chained"),
+    *("matplotlib.backends.backend_agg", "PIL.PngImagePlugin", "pyarrow.pandas_compat", "scipy.stats", "wandb"),
+)
 # OpenBLAS and pyarrow's allocator start threads when they are imported. This is for the server: each process gets its
 # whole environment with its request.
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}

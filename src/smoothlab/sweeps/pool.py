@@ -1,0 +1,254 @@
+"""Runs in processes of their own, so many at a time: the API that the launcher and the search use.
+
+    with JobPool(n_jobs=2) as pool:
+        job = pool.submit(values, directory, resume=False)   # returns at once; waits in the pool until a slot is free
+        for job in pool.wait_any():                          # [] where nothing is left to wait for
+            job.state, job.error, job.seconds, job.objective
+
+``values`` is the resolved config (plain values), ``directory`` the run directory; the run writes status.json, results.json
+and its checkpoints there, and whatever happens to its process, the pool leaves a status.json that says so. Ctrl-C in
+``wait_any`` comes through as KeyboardInterrupt; leaving the ``with`` block then ends every process.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from smoothlab.errors import UserMistake
+from smoothlab.processes import Child, Ending, WarmServer
+from smoothlab.runs.atomic import write_json
+from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, RunDirectory, now
+from smoothlab.sweeps.devices import Devices
+
+WAITING, STARTED = "waiting", "started"
+GRACE_SECONDS = 15.0  # for a run to write its status after SIGTERM
+OUTPUT = "output.log"  # a process's standard output and error; kept where the run is not done
+
+
+class Job:
+    """One run of a pool.
+
+    Args:
+        number: in order of submission.
+        values: the resolved config.
+        directory: the run directory.
+        resume: whether to continue from its last checkpoint.
+    """
+
+    def __init__(self, number: int, values: dict[str, Any], directory: Path, resume: bool) -> None:
+        self.number = number
+        self.values = values
+        self.directory = RunDirectory(directory)
+        self.resume = resume
+        self.state = WAITING
+        self.error: str | None = None
+        self.seconds = 0.0
+        self.child: Child | None = None
+        self.gpus: tuple[str, ...] = ()
+        self._started = 0.0
+
+    @property
+    def objective(self) -> float | None:
+        """The value that the run is judged by; None where it has none."""
+        try:
+            results = json.loads(self.directory.results.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return results["objective"]["value"] if self.state == DONE else None
+
+    def start(self, server: WarmServer, devices: Devices) -> None:
+        """Start its process with its share of the threads and its GPUs."""
+        self.directory.path.mkdir(parents=True, exist_ok=True)
+        environment = {"OMP_NUM_THREADS": str(devices.threads)}
+        if self.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
+        self.child = server.launch(
+            _run,
+            (self.values, str(self.directory.path), self.resume),
+            env=environment,
+            log=self.directory.path / OUTPUT,
+            threads=devices.threads,
+        )
+        self.state, self._started = STARTED, time.monotonic()
+
+    def settle(self, ending: Ending, *, interrupted: bool = False) -> None:
+        """Note how the process ended, also in status.json where the process itself could not."""
+        self.seconds = time.monotonic() - self._started
+        status = self._status()
+        state = status.get("state")
+        if ending.good and state == DONE:
+            self.state = DONE
+            (self.directory.path / OUTPUT).unlink(missing_ok=True)  # run.log has it
+            return
+        if state == FAILED:
+            self.state, self.error = FAILED, status.get("error")
+            return
+        if interrupted or (state == INTERRUPTED and ending.code == 130):
+            self._record(status, state=INTERRUPTED)
+        else:
+            self._record(status, state=FAILED, error=ending.reason)
+
+    def fail(self, reason: str) -> None:
+        """Note that the run could not even be started."""
+        self._record(self._status(), state=FAILED, error=reason)
+
+    def _status(self) -> dict[str, Any]:
+        try:
+            return self.directory.read_status()
+        except UserMistake:
+            return {}  # damaged; it is written anew
+
+    def _record(self, status: dict[str, Any], *, state: str, error: str | None = None) -> None:
+        self.state, self.error = state, error
+        fields = {**status, "state": state, "heartbeat": now()}
+        fields.pop("error", None)
+        if error is not None:
+            fields["error"] = error
+        try:
+            with self.directory.held():
+                write_json(self.directory.status, fields, sync=False)
+        except (OSError, UserMistake) as problem:  # a full or read-only disk, or another process's directory
+            self.error = f"{error or state} (not recorded: {problem})"
+
+
+def _run(values: dict[str, Any], directory: str, resume: bool) -> None:
+    """In the new process, which has it imported; the owner's need not."""
+    from smoothlab.runs.job import run_job
+
+    run_job(values, directory, resume=resume)
+
+
+class JobPool:
+    """Run jobs, each in a fresh process, ``n_jobs`` at a time.
+
+    Args:
+        n_jobs: runs at a time, at least 1; ``auto`` is one a GPU where the runs use GPUs, else one a core.
+        devices: what is shared out; None looks at this machine. Without a GPU in it nothing is said about GPUs.
+        server: makes the processes; None starts one, which the pool closes at its end.
+
+    Raises:
+        UserMistake: ``n_jobs`` is none of these.
+    """
+
+    def __init__(
+        self, n_jobs: int | str = 1, *, devices: Devices | None = None, server: WarmServer | None = None
+    ) -> None:
+        self.devices = devices or Devices.of_this_machine(n_jobs)
+        self.n_jobs = self.devices.n_jobs
+        self._own = server is None
+        self._server = server or WarmServer()
+        self._waiting: deque[Job] = deque()
+        self._running: list[Job] = []
+        self._ended: list[Job] = []
+        self._count = 0
+
+    @property
+    def running(self) -> Sequence[Job]:
+        """The jobs whose processes run now."""
+        return tuple(self._running)
+
+    @property
+    def free(self) -> int:
+        """How many more jobs would start at once."""
+        return max(0, self.n_jobs - len(self._running) - len(self._waiting))
+
+    def submit(self, values: dict[str, Any], directory: Path | str, *, resume: bool = False) -> Job:
+        """Run a config in a directory, now or as soon as a slot and its GPUs are free."""
+        job = Job(self._count, values, Path(directory), resume)
+        self._count += 1
+        self._waiting.append(job)
+        self._start_waiting()
+        return job
+
+    def wait_any(self, timeout: float | None = None) -> list[Job]:
+        """The jobs that have ended since the last call; waits for one, for at most ``timeout`` seconds.
+
+        Returns nothing where ``timeout`` passed, or no job is left.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._collect()
+            self._start_waiting()
+            if self._ended or not self._running:
+                break
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            # now and then, so that a signal is heard at once on every system
+            self._server.wait_any([one.child for one in self._running if one.child], min(left or 1.0, 1.0))
+        ended, self._ended = self._ended, []
+        return ended
+
+    def stop(self, job: Job) -> None:
+        """End one job; it is interrupted and comes out of ``wait_any``."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+        elif job in self._running and job.child is not None:
+            ending = job.child.terminate(GRACE_SECONDS)
+            self._finish(job, ending, interrupted=True)
+
+    def close(self) -> None:
+        """End every job that runs, which is then interrupted, and forget those that wait."""
+        self._waiting.clear()
+        try:
+            self._collect()
+            _terminate([one.child for one in self._running if one.child])
+            for job in list(self._running):
+                assert job.child is not None
+                ending = job.child.wait()
+                assert ending is not None
+                self._finish(job, ending, interrupted=True)
+        finally:
+            if self._own:
+                self._server.close()
+
+    def __enter__(self) -> JobPool:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _start_waiting(self) -> None:
+        while self._waiting and len(self._running) < self.n_jobs:
+            gpus = self.devices.take(self._waiting[0].values)
+            if gpus is None:
+                return  # until another job gives some back
+            job = self._waiting.popleft()
+            job.gpus = gpus
+            try:
+                job.start(self._server, self.devices)
+            except OSError as error:
+                self.devices.give_back(gpus)
+                job.fail(str(error))
+                self._ended.append(job)
+            else:
+                self._running.append(job)
+
+    def _collect(self) -> None:
+        for job in list(self._running):
+            ending = job.child.poll() if job.child else None
+            if ending is not None:
+                self._finish(job, ending)
+
+    def _finish(self, job: Job, ending: Ending, *, interrupted: bool = False) -> None:
+        self._running.remove(job)
+        self.devices.give_back(job.gpus)
+        job.settle(ending, interrupted=interrupted)
+        self._ended.append(job)
+
+
+def _terminate(children: Sequence[Child]) -> None:
+    """End all at once: their times of grace run side by side."""
+    for child in children:
+        child.signal(signal.SIGTERM)
+    end = time.monotonic() + GRACE_SECONDS
+    for child in children:
+        if child.wait(max(0.0, end - time.monotonic())) is None:
+            child.signal(signal.SIGKILL)
+
