@@ -16,7 +16,9 @@ from wandb_file import read_run
 import smoothlab
 from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
 from smoothlab.runs.build import build
-from smoothlab.tracking.wandb import choose_mode, finish_wandb, make_wandb_logger
+from smoothlab.tracking.sink import finish
+from smoothlab.tracking.wandb import make_wandb_logger
+from smoothlab.tracking.wandb_server import choose_mode
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +92,7 @@ def refusing(monkeypatch):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setenv("WANDB_BASE_URL", url)
-        monkeypatch.setattr("smoothlab.tracking.wandb._base_url", lambda: url)  # W&B reads the environment once
+        monkeypatch.setattr("smoothlab.tracking.wandb_server.base_url", lambda: url)  # W&B reads the environment once
         yield server
         server.shutdown()
 
@@ -108,7 +110,7 @@ def command(*words: str) -> tuple[int, str]:
 def test_with_a_key_a_run_is_online_where_the_server_answers(refusing, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with monkeypatch.context() as patched:
-        patched.setattr("smoothlab.tracking.wandb._has_key", lambda verify=False: True)
+        patched.setattr("smoothlab.tracking.wandb_server.has_key", lambda verify=False: True)
         assert choose_mode("auto") == "online"  # any answer shows that a server is there
     assert choose_mode("auto") == "offline"  # it refuses the key
     refusing.shutdown()
@@ -117,7 +119,7 @@ def test_with_a_key_a_run_is_online_where_the_server_answers(refusing, monkeypat
 
 
 def test_the_server_is_the_one_that_the_environment_names():
-    code = "from smoothlab.tracking.wandb import _base_url; print(_base_url())"
+    code = "from smoothlab.tracking.wandb_server import base_url; print(base_url())"
     environment = dict(os.environ) | {"WANDB_BASE_URL": "http://127.0.0.1:9"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "http://127.0.0.1:9\n"
@@ -165,13 +167,13 @@ def test_online_by_choice_fails_in_one_line(refusing, monkeypatch, chosen, key):
 
 def test_a_run_that_wandb_does_not_start_goes_offline_under_another_id(tmp_path, refusing, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setattr("smoothlab.tracking.wandb._has_key", lambda verify=False: True)
+    monkeypatch.setattr("smoothlab.tracking.wandb_server.has_key", lambda verify=False: True)
     wandb.teardown()  # the next start reads the environment again
     warnings = []
     monkeypatch.setattr("smoothlab.tracking.wandb.log.warning", lambda text, *values: warnings.append(text % values))
     logger = make_wandb_logger(tmp_path / "run", project="one", config={}, identity="1", name="one")
     assert logger is not None
-    finish_wandb([logger], failed=False)
+    finish([logger], failed=False)
     seen = read_run(tmp_path / "run")  # one .wandb file: nothing is left of the first attempt
     assert seen["run"].run_id == (tmp_path / "run" / "wandb" / "run-id.txt").read_text().strip()
     (warning,) = warnings

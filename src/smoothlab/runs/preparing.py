@@ -15,7 +15,9 @@ from smoothlab.classes import ClassInfo, NeedsClasses
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.learner import learners_in
 from smoothlab.runs.build import build, call
+from smoothlab.runs.devices import check_devices, check_compile, count_ranks, make_trainer
 from smoothlab.runs.identity import run_identity
+from smoothlab.runs.loggers import check_loggers
 from smoothlab.runs.progress import following_progress
 from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint, resolve_target
 from smoothlab.runs.threads import check_threads
@@ -40,6 +42,7 @@ class Prepared:
     task: Any  # a LightningModule
     callbacks: list[Callback]
     identity: str
+    ranks: int = 1  # processes that train
 
 
 def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback]]:
@@ -71,11 +74,8 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
         raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
     _try_optimizer(config, allowed)
     with quiet_lightning(), determinism_kept():
-        trainer = build(config["trainer"], "trainer", allowed=allowed, logger=False, enable_checkpointing=False)
-    if trainer.world_size != 1:
-        raise UserMistake(
-            f"trainer.devices = {config['trainer'].get('devices')!r}: one device; several are not supported yet"
-        )
+        trainer = make_trainer(config, allowed, logger=False, enable_checkpointing=False)
+    check_devices(config, trainer)
     return allowed, list(build(config["callbacks"], "callbacks", allowed=allowed).values())
 
 
@@ -86,17 +86,20 @@ def prepare(config: dict[str, Any]) -> Prepared:
         UserMistake: something in the config or the data is wrong.
     """
     allowed, callbacks = check_config(config)
+    check_loggers(config, allowed)
     data = build(config["data"], "data", allowed=allowed)
     call(data.setup, "data")
-    _check_limits(config["trainer"], data)
+    ranks = count_ranks(config, allowed)
+    _check_limits(config["trainer"], data, ranks)
     seed_everything(config["seed"], workers=True, verbose=False)
     task = make_task(config, data, allowed)
     _check_monitors(config, task.monitored)
     _check_output(task, data)
+    check_compile(config, task)
     parts = (task.smoother, getattr(task.smoother, "strength", None), getattr(task.smoother, "prior", None))
     teachers = "".join(str(getattr(part, "fingerprint", "")) for part in parts)
     identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]) + teachers)
-    return Prepared(config, allowed, data, task, callbacks, identity)
+    return Prepared(config, allowed, data, task, callbacks, identity, ranks)
 
 
 def check_seed(seed: Any) -> None:
@@ -239,15 +242,16 @@ def _check_validation(trainer: Mapping[str, Any], smoother: Any) -> None:
         )
 
 
-def _check_limits(trainer: Mapping[str, Any], data: Any) -> None:
+def _check_limits(trainer: Mapping[str, Any], data: Any, ranks: int) -> None:
     """Refuse a share of the batches that is less than one batch."""
     loaders = {"limit_train_batches": data.train_dataloader(), "limit_val_batches": data.val_dataloader()}
     for name, loader in loaders.items():
         limit = trainer.get(name, 1.0)
         if name == "limit_val_batches" and limit == 0:
             continue  # no validation, on purpose
-        if limit is not None and (limit if isinstance(limit, int) else int(limit * len(loader))) < 1:
-            raise UserMistake(f"trainer.{name} = {limit}: less than one of the {len(loader)} batches")
+        batches = -(-len(loader) // ranks)  # no group is there yet: the loader is that of one process
+        if limit is not None and (limit if isinstance(limit, int) else int(limit * batches)) < 1:
+            raise UserMistake(f"trainer.{name} = {limit}: less than one of the {batches} batches")
 
 
 def _check_output(task: Any, data: Any) -> None:

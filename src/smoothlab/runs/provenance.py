@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +21,10 @@ PACKAGES = (
     "numpy",
     "wandb",
 )
+MOST_DIFF = 1_000_000
+# Names of files that a diff leaves out, tracked or not.
+SECRETS = (".env*", "*.pem", "*.key", "*.p12", ".netrc", "_netrc", "*secret*", "*credential*", "*password*")
+log = logging.getLogger("smoothlab")
 
 
 def provenance() -> dict[str, Any]:
@@ -36,8 +42,33 @@ def provenance() -> dict[str, Any]:
             "device": torch.cuda.get_device_name() if torch.cuda.is_initialized() else "cpu",
             "threads": torch.get_num_threads(),
         },
-        "git": {"commit": _git("rev-parse", "HEAD"), "changed": bool(_git("status", "--porcelain"))},
+        "git": code_state(),
     }
+
+
+def code_state() -> dict[str, Any]:
+    """The ``commit`` of the working directory's repository, and whether anything has ``changed`` since."""
+    return {"commit": _git("rev-parse", "HEAD"), "changed": bool(_git("status", "--porcelain"))}
+
+
+def code_diff() -> str | None:
+    """What tracked files of the working directory's repository have in addition to the commit.
+
+    Files that are ignored or were never added are not in it, nor those whose names say that they hold secrets, such as
+    ``.env``; the value of WANDB_API_KEY is struck out wherever it stands.
+
+    Returns:
+        The text; None where there is none, or more than ``MOST_DIFF`` characters, of which a line of the log tells.
+    """
+    left_out = [f":(top,exclude,glob,icase)**/{name}" for name in SECRETS]
+    text = _git("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv", "--", ":(top)", *left_out)
+    if not text:
+        return None
+    if len(text) > MOST_DIFF:
+        log.warning("code: the diff to the commit is larger than %d characters and is not sent", MOST_DIFF)
+        return None
+    key = os.environ.get("WANDB_API_KEY")
+    return (text.replace(key, "***") if key else text) + "\n"
 
 
 def _git(*arguments: str) -> str | None:

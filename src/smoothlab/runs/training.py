@@ -29,7 +29,7 @@ from smoothlab.runs.scoring import details, score
 from smoothlab.runs.threads import cpu_threads
 from smoothlab.tasks import TrainingDiverged
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
-from smoothlab.tracking.wandb import finish_wandb
+from smoothlab.tracking.sink import finish
 
 log = logging.getLogger("smoothlab")
 
@@ -72,7 +72,7 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
                 log.error("run failed: %s\nrun %s", _one_line(error), run.path, exc_info=None if expected else error)
                 raise RunFailed(f"{_one_line(error)} ({run.path})") from error
             finally:
-                finish_wandb(loggers, failed=failed)
+                finish(loggers, failed=failed)
             status.update(state=DONE)
     return results
 

@@ -1,15 +1,19 @@
-"""One way out for every figure and table: always a file, and every logger that is on."""
+"""One way out for every figure, table, final number and checkpoint: always a file, and every logger that takes it.
+
+A logger takes what it has a method for: ``log_image``, ``log_table``, ``log_summary``, ``log_checkpoint``. What shows
+single samples, whose rows may name a person, goes to a file, and only to loggers whose ``takes_samples`` is true.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from smoothlab.runs.atomic import write_atomically
 
 
-def save_figure(figure: Any, name: str, folder: Path, loggers: Iterable[Any] = ()) -> Path:
+def save_figure(figure: Any, name: str, folder: Path, loggers: Iterable[Any] = (), *, samples: bool = False) -> Path:
     """Write a figure to ``<folder>/<name>.png`` and show it to the loggers that take images.
 
     Args:
@@ -17,6 +21,7 @@ def save_figure(figure: Any, name: str, folder: Path, loggers: Iterable[Any] = (
         name: what it shows, such as ``reliability_test``.
         folder: the run's ``figures/``; made when missing.
         loggers: Lightning loggers; those with a ``log_image`` method get it as ``figures/<name>``.
+        samples: whether it shows single samples.
 
     Returns:
         The file's path.
@@ -24,20 +29,20 @@ def save_figure(figure: Any, name: str, folder: Path, loggers: Iterable[Any] = (
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
     write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=150), sync=False)
-    for logger in loggers:
-        if hasattr(logger, "log_image"):
-            logger.log_image(key=f"figures/{name}", images=[str(path)])
+    for logger in _that_take("log_image", loggers, samples):
+        logger.log_image(key=f"figures/{name}", images=[str(path)])
     return path
 
 
-def save_table(table: Any, name: str, folder: Path, loggers: Iterable[Any] = ()) -> Path:
+def save_table(table: Any, name: str, folder: Path, loggers: Iterable[Any] = (), *, samples: bool = False) -> Path:
     """Write a table to ``<folder>/<name>.csv`` and show it to the loggers that take tables.
 
     Args:
         table: a pandas DataFrame.
-        name: what it shows, such as ``samples_test``.
+        name: what it shows, such as ``classes_test``.
         folder: made when missing.
         loggers: Lightning loggers; those with a ``log_table`` method get it as ``tables/<name>``.
+        samples: whether its rows are single samples.
 
     Returns:
         The file's path.
@@ -45,7 +50,38 @@ def save_table(table: Any, name: str, folder: Path, loggers: Iterable[Any] = ())
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.csv"
     write_atomically(path, lambda temporary: table.to_csv(temporary, index=False))
-    for logger in loggers:
-        if hasattr(logger, "log_table"):
-            logger.log_table(key=f"tables/{name}", columns=list(table.columns), data=table.to_numpy().tolist())
+    rows = table.astype(object).where(table.notna(), None).to_numpy().tolist()
+    for logger in _that_take("log_table", loggers, samples):
+        logger.log_table(key=f"tables/{name}", columns=list(table.columns), data=rows)
     return path
+
+
+def log_summary(values: Mapping[str, float], loggers: Iterable[Any]) -> None:
+    """Tell every logger that has a place for them a run's final numbers."""
+    for logger in _that_take("log_summary", loggers):
+        logger.log_summary(values)
+
+
+def log_checkpoint(path: Path, alias: str, about: Mapping[str, Any], loggers: Iterable[Any]) -> None:
+    """Show a finished run's checkpoint to the loggers that keep them.
+
+    Args:
+        path: the file, which must not change any more.
+        alias: ``best`` or ``last``.
+        about: ``name``, ``identity``, and what else is to be shown with it; plain values.
+        loggers: Lightning loggers.
+    """
+    for logger in _that_take("log_checkpoint", loggers):
+        logger.log_checkpoint(path, alias, about)
+
+
+def finish(loggers: Iterable[Any], *, failed: bool) -> None:
+    """Close the loggers; a failed run is marked as such."""
+    for logger in _that_take("finish", loggers):
+        logger.finish(failed=failed)
+
+
+def _that_take(method: str, loggers: Iterable[Any], samples: bool = False) -> Iterator[Any]:
+    for logger in loggers:
+        if hasattr(logger, method) and (not samples or getattr(logger, "takes_samples", False)):
+            yield logger

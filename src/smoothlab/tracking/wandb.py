@@ -1,108 +1,58 @@
-"""Weights & Biases: offline unless a key and the server are there, never a prompt, never a long wait."""
+"""Weights & Biases: a run of its own for each run, offline unless a key and the server are there."""
 
 from __future__ import annotations
 
 import logging
 import os
-import re
+import shlex
 import shutil
-import urllib.error
-import urllib.request
 import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pytorch_lightning.loggers import WandbLogger
 
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.runs.provenance import code_diff, code_state
+from smoothlab.tracking.wandb_server import (
+    Mode,
+    WrittenMode,
+    check_online,
+    choose_mode,
+    chosen_by_user,
+    online_mistake,
+    reason_of,
+)
 
-Mode = Literal["auto", "online", "offline", "disabled"]
-WrittenMode = Literal["online", "offline", "disabled"]
-PROBE_SECONDS = 3.0
 START_SECONDS = {"online": 20.0, "auto": 10.0}  # who asked for online waits longer before it fails
+FINISH_SECONDS = 300.0  # for what is still to be uploaded at the end; `wandb sync` sends what was left
 NOT_IN_PROJECT = "/\\#?%:"
+LONGEST_TAG = 64  # characters, W&B's own limit, found only by its server
+CHECKPOINTS = ("best", "last")
+SWEEP_FILE = "sweep.json"  # stands in the directory that holds a sweep's runs
 log = logging.getLogger("smoothlab")
-
-
-def choose_mode(mode: Mode) -> WrittenMode:
-    """``online``, ``offline`` or ``disabled``.
-
-    WANDB_MODE wins over ``auto``; without it, ``auto`` is online where a key is known and the server answers
-    and takes it; else a line of the log says why the run is offline.
-
-    Raises:
-        InvalidArgument: no such mode.
-    """
-    if mode not in get_args(Mode):
-        raise InvalidArgument("mode", mode, f"one of {', '.join(get_args(Mode))}")
-    if mode != "auto":
-        return mode
-    for written in get_args(WrittenMode):
-        if os.environ.get("WANDB_MODE") == written:
-            return written
-    try:
-        if not _has_key():
-            return "offline"
-        url = _base_url()
-        if _answers(url):
-            _has_key(verify=True)
-            return "online"
-    except Exception as error:  # whatever is wrong with W&B's settings, the run itself is not in question
-        log.warning("W&B: %s; the run is written offline", _reason(error))
-        return "offline"
-    log.info("W&B: %s did not answer within %g s; the run is written offline", url, PROBE_SECONDS)
-    return "offline"
-
-
-def _base_url() -> str:
-    import wandb
-
-    return str(wandb.setup().settings.base_url)  # a new Settings() does not read the environment
-
-
-def _has_key(verify: bool = False) -> bool:
-    """Whether the environment, W&B's settings or .netrc have a key; ``verify`` raises if the server refuses it."""
-    from wandb.sdk.lib import wbauth
-
-    # Unlike wandb.login it asks a server only on request, and prints nothing.
-    found = wbauth.authenticate_session(
-        host=_base_url(), source="smoothlab", prompt=False, verify=verify, update_session=False
-    )
-    return found is not None
-
-
-def _answers(url: str) -> bool:
-    """Whether an HTTP server answers at ``url``; proxies of the environment are used, any status will do."""
-    try:
-        with urllib.request.urlopen(url, timeout=PROBE_SECONDS):  # noqa: S310 - the user's own server setting
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):
-        return False
-
-
-def _reason(error: Exception) -> str:
-    """The error's first line without a server's HTML page, and without the key, should an answer repeat it."""
-    text = str(error).strip()
-    line = re.split(r"<!|{|\\u003c", text.splitlines()[0])[0].rstrip(" :.") if text else type(error).__name__
-    key = os.environ.get("WANDB_API_KEY")
-    return line.replace(key, "***") if key else line
 
 
 def make_wandb_logger(
     run_dir: str | Path,
     *,
-    project: str | None,
     config: dict[str, Any],
     identity: str,
     name: str,
     resume_step: int = 0,
+    project: str | None = None,
     entity: str | None = None,
     group: str | None = None,
-    tags: list[str] | None = None,
-    mode: Mode = "auto",
     job_type: str = "train",
+    tags: Sequence[str] | None = None,
+    notes: str | None = None,
+    mode: Mode = "auto",
+    diff: bool = False,
+    system: bool = False,
+    checkpoints: Sequence[str] = (),
+    samples: bool = False,
 ) -> RunLogger | None:
     """Start a W&B run that writes below ``<run_dir>/wandb`` and wrap it for Lightning.
 
@@ -110,90 +60,276 @@ def make_wandb_logger(
 
     Args:
         run_dir: the run directory.
-        project: W&B project; None leaves the choice to W&B.
         config: the resolved config, shown with the run.
-        identity: the run's identity; with the directory it makes the run's id, so that a resumed run goes on.
+        identity: the run's identity, shown with the run.
         name: shown name.
         resume_step: the step that the run continues from; above 0, the W&B run of this directory goes on.
-        entity: W&B team or user.
-        group: runs shown together, such as those of one experiment.
+        project: W&B project; None leaves the choice to W&B.
+        entity: W&B team or user; None is the user's default.
+        group: runs shown together; None is the sweep that the run belongs to, or else the experiment's name.
+        job_type: which command made the run.
         tags: labels of the run.
+        notes: a longer text beside the name.
         mode: ``auto``, ``online``, ``offline`` or ``disabled``. Where ``auto`` chose online and W&B refuses, the run
             is written offline; where the caller or WANDB_MODE chose it, that is an error.
-        job_type: which command made the run.
+        diff: send what differs from the commit, of tracked files, as ``diff.patch``; see ``code_diff``.
+        system: send the machine's load, memory and temperature.
+        checkpoints: which of ``best`` and ``last`` to send as versions of an artifact.
+        samples: send tables and figures that show single samples, which may name a person.
 
     Returns:
         The logger; None when the mode is ``disabled``.
 
     Raises:
-        InvalidArgument: no such mode, or a project name that W&B does not take.
+        InvalidArgument: an option that W&B does not take.
         UserMistake: W&B did not start the run in the mode that was asked for.
     """
+    _check_options(project=project, entity=entity, group=group, job_type=job_type, tags=tags, notes=notes)
+    _check_choices(diff=diff, system=system, checkpoints=checkpoints, samples=samples)
+    chosen = choose_mode(mode)
+    if chosen == "disabled":
+        return None
+    by_choice = chosen_by_user(mode) == "online"
+    folder = Path(run_dir).resolve()  # W&B's own process may have another working directory
+    code = code_state()
+    arguments = {
+        "project": project,
+        "entity": entity,
+        "group": group or group_of(folder, str(config.get("name", name))),
+        "job_type": job_type,
+        "tags": list(tags) if tags else None,
+        "notes": notes,
+        "name": name,
+        "dir": str(folder),
+        "config": {**config, "identity": identity, "code_commit": code["commit"], "code_changed": code["changed"]},
+        "reinit": "create_new",
+    }
+    settings = {
+        "silent": True,
+        "console": "off",
+        "x_disable_stats": not system,
+        "init_timeout": START_SECONDS["online" if by_choice else "auto"],
+        "finish_timeout": FINISH_SECONDS,
+        "disable_git": True,  # W&B's own would take the remote's address and every tracked file along
+        "git_commit": code["commit"],
+    }
+    run = _start_or_fall_back(
+        lambda written, run_id: _start(arguments, settings, written, run_id),
+        chosen,
+        RunId(folder / "wandb"),
+        resumed=resume_step > 0,
+        may_fall_back=not by_choice,
+    )
+    logger = RunLogger(run, checkpoints=tuple(checkpoints or ()), takes_samples=samples)
+    if diff:
+        logger.log_diff()
+    return logger
+
+
+def check_wandb(
+    *,
+    mode: Mode = "auto",
+    diff: bool = False,
+    system: bool = False,
+    checkpoints: Sequence[str] = (),
+    samples: bool = False,
+    **options: Any,
+) -> None:
+    """Find out before a run's directory is made what would keep its W&B run from starting.
+
+    Args:
+        mode: as for ``make_wandb_logger``, like all others; ``online`` asks the server.
+        diff, system, checkpoints, samples: what is sent.
+        options: of the run itself.
+
+    Raises:
+        InvalidArgument: an option that W&B does not take.
+        TypeError: an option that there is not.
+        UserMistake: ``online``, but no key or no server that takes it.
+    """
+    chosen = chosen_by_user(mode)
+    _check_options(**options)
+    _check_choices(diff=diff, system=system, checkpoints=checkpoints, samples=samples)
+    if chosen == "online":
+        check_online(mode)
+
+
+def _check_options(
+    *,
+    project: str | None = None,
+    entity: str | None = None,
+    group: str | None = None,
+    job_type: str = "train",
+    tags: Sequence[str] | None = None,
+    notes: str | None = None,
+) -> None:
     if project is not None and not (
         isinstance(project, str) and 0 < len(project) <= 128 and not set(project) & set(NOT_IN_PROJECT)
     ):
         raise InvalidArgument("project", project, f"a name of 1 to 128 characters, none of {' '.join(NOT_IN_PROJECT)}")
-    chosen = choose_mode(mode)
-    if chosen == "disabled":
-        return None
-    import wandb
+    for key, value in {"entity": entity, "group": group, "job_type": job_type, "notes": notes}.items():
+        if value is not None and not (isinstance(value, str) and value.strip()):
+            raise InvalidArgument(key, value, "a text that is not empty, or null")
+    if tags is not None and (
+        isinstance(tags, str) or not all(isinstance(tag, str) and 0 < len(tag) <= LONGEST_TAG for tag in tags)
+    ):
+        raise InvalidArgument("tags", tags, f"a list of texts of 1 to {LONGEST_TAG} characters")
 
-    folder = Path(run_dir).resolve()  # W&B's own process may have another working directory
-    id_file = folder / "wandb" / "run-id.txt"
-    run_id = id_file.read_text(encoding="utf-8").strip() if resume_step and id_file.is_file() else uuid.uuid4().hex[:12]
-    id_file.parent.mkdir(parents=True, exist_ok=True)
-    may_fall_back = mode == "auto" and os.environ.get("WANDB_MODE") != "online"
 
-    def start(written: WrittenMode, run_id: str) -> RunLogger:
-        id_file.write_text(run_id + "\n", encoding="utf-8")
-        try:
-            run = wandb.init(
-                project=project,
-                entity=entity,
-                group=group,
-                tags=tags or None,
-                job_type=job_type,
-                name=name,
-                id=run_id,
-                resume="allow" if written == "online" else None,
-                dir=str(folder),
-                mode=written,
-                config={**config, "identity": identity},
-                reinit="create_new",
-                settings=wandb.Settings(
-                    silent=True,
-                    console="off",
-                    x_disable_stats=True,
-                    init_timeout=START_SECONDS["auto" if may_fall_back else "online"],
-                ),
-            )
-        except Exception as error:  # W&B's own process fails with errors of many kinds, not all of them wandb.Error
-            raise UserMistake(f"W&B: {_reason(error)}") from None
-        return RunLogger(experiment=run, log_model=False)
+def _check_choices(*, checkpoints: Sequence[str], **flags: bool) -> None:
+    if isinstance(checkpoints, str) or not set(checkpoints or ()) <= set(CHECKPOINTS):
+        raise InvalidArgument("checkpoints", checkpoints, f"a list of {', '.join(CHECKPOINTS)}; [] sends none")
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            raise InvalidArgument(key, value, "true or false")
 
+
+def group_of(run_dir: Path, name: str) -> str:
+    """The group of a run that was given none: its sweep, which the directory above it knows, or the experiment."""
+    if not (run_dir.parent / SWEEP_FILE).is_file():
+        return name
+    sweep = run_dir.parent.name
+    return sweep if sweep.startswith(name) else f"{name}-{sweep}"
+
+
+class RunId:
+    """The id of the W&B run of a run directory, kept in a file, so that a resumed run goes on under it.
+
+    Args:
+        folder: ``<run directory>/wandb``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "run-id.txt"
+
+    def choose(self, *, resumed: bool) -> str:
+        """The id to start under: the file's for a resumed run, that of a W&B agent where one asks for it, or new."""
+        if resumed and self._file.is_file():
+            return self.keep(self._file.read_text(encoding="utf-8").strip())
+        given = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+        return self.keep(given or self.new())
+
+    def new(self) -> str:
+        """An id that no run has."""
+        return uuid.uuid4().hex[:12]
+
+    def keep(self, run_id: str) -> str:
+        """Write the id down."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(run_id + "\n", encoding="utf-8")
+        return run_id
+
+    def forget_attempt(self, run_id: str) -> None:
+        """Remove what a start that failed has left: no run to anyone who looks."""
+        for left in self._file.parent.glob(f"run-*-{run_id}"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _start_or_fall_back(
+    start: Callable[[WrittenMode, str], Any],
+    chosen: WrittenMode,
+    ids: RunId,
+    *,
+    resumed: bool,
+    may_fall_back: bool,
+) -> Any:
+    """W&B's run: in the mode that was chosen, or offline where online fails and nobody insists on it."""
+    run_id = ids.choose(resumed=resumed)
     try:
         return start(chosen, run_id)
-    except UserMistake as mistake:
-        if chosen == "offline":
-            raise
-        if not may_fall_back:
-            raise UserMistake(f"{mistake}; mode = 'online': expected a key and a server that take the run") from None
-        log.warning("%s; the run is written offline", mistake)
-    for left in id_file.parent.glob(f"run-*-{run_id}"):
-        shutil.rmtree(left, ignore_errors=True)  # of the attempt: no run to anyone who looks
-    return start("offline", uuid.uuid4().hex[:12])  # W&B's process still holds the first id
+    except Exception as error:  # W&B's own process fails with errors of many kinds, not all of them wandb.Error
+        reason = reason_of(error)
+    if chosen == "offline":
+        raise UserMistake(f"W&B: {reason}")
+    if not may_fall_back:
+        raise online_mistake(reason)
+    log.warning("W&B: %s; the run is written offline", reason)
+    ids.forget_attempt(run_id)
+    return start("offline", ids.keep(ids.new()))  # W&B's process still holds the first id
+
+
+def _start(arguments: Mapping[str, Any], settings: Mapping[str, Any], written: WrittenMode, run_id: str) -> Any:
+    import wandb
+
+    with environment_kept():
+        run = wandb.init(
+            **arguments,
+            id=run_id,
+            resume="allow" if written == "online" else None,
+            mode=written,
+            settings=wandb.Settings(**settings),
+        )
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    return run
+
+
+@contextmanager
+def environment_kept() -> Iterator[None]:
+    """Put the environment's variables back: W&B leaves the address of its process there, which children would use."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 class RunLogger(WandbLogger):
-    """Lightning's W&B logger, and a place for a run's final numbers."""
+    """Lightning's W&B logger, with what a run says at its end.
 
-    def log_summary(self, values: dict[str, float]) -> None:
+    Args:
+        run: W&B's run.
+        checkpoints: which of ``best`` and ``last`` it takes.
+        takes_samples: whether tables and figures of single samples may be sent.
+    """
+
+    def __init__(self, run: Any, *, checkpoints: Sequence[str] = (), takes_samples: bool = False) -> None:
+        super().__init__(experiment=run, log_model=False)
+        self.takes_samples = takes_samples
+        self._checkpoints = checkpoints
+
+    def log_summary(self, values: Mapping[str, float]) -> None:
         """Set final values, shown in W&B's table of runs."""
-        self.experiment.summary.update(values)
+        self.experiment.summary.update(dict(values))
 
+    def log_checkpoint(self, path: Path, alias: str, about: Mapping[str, Any]) -> None:
+        """Send a checkpoint as a version of the artifact ``<name>-<8 digits of the identity>``, if it was asked for.
 
-def finish_wandb(loggers: list[Any], *, failed: bool) -> None:
-    """Close the W&B runs among ``loggers``; a failed run is marked as such."""
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish(exit_code=1 if failed else 0)
+        Args:
+            path: the file, which must not change any more.
+            alias: ``best`` or ``last``.
+            about: ``name``, ``identity``, and what is shown with the version.
+        """
+        if alias not in self._checkpoints:
+            return
+        import wandb
+
+        artifact = wandb.Artifact(f"{about['name']}-{about['identity'][:8]}", type="model", metadata=dict(about))
+        # Offline, W&B keeps a copy until `wandb sync`: by then the run's own file may have been pruned.
+        artifact.add_file(str(path), name=path.name, policy="mutable" if self.offline else "immutable")
+        self.experiment.log_artifact(artifact, aliases=[alias])
+
+    def log_diff(self) -> None:
+        """Send what differs from the commit, as W&B's own ``diff.patch``."""
+        text = code_diff()
+        if not text:
+            return
+        path = Path(self.experiment.dir) / "diff.patch"
+        path.write_text(text, encoding="utf-8")
+        self.experiment.save(str(path), base_path=self.experiment.dir, policy="now")
+
+    @property
+    def offline(self) -> bool:
+        """Whether the run is written to files alone."""
+        return str(self.experiment.settings.mode) == "offline"
+
+    def finish(self, *, failed: bool) -> None:
+        """Close the run; a failed one ends with exit code 1. Offline, say how to send it."""
+        settings = self.experiment.settings
+        folder, offline = Path(settings.sync_dir), self.offline
+        self.experiment.finish(exit_code=1 if failed else 0)
+        if offline:
+            parts = shlex.quote(str(folder.parent)) + "/offline-run-*"  # a resumed run has several
+            log.info("W&B: written offline; send it with: wandb sync %s", parts)
