@@ -1,0 +1,1 @@
+"""Search: which values to try next, from what the trials before have shown."""

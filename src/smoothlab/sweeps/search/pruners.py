@@ -1,0 +1,53 @@
+"""Pruners by name: when a trial is given up before its end."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from smoothlab.errors import UserMistake
+from smoothlab.sweeps.search.optional import load_optuna
+
+PRUNERS = ("none", "median", "hyperband", "asha")
+KEY = "hydra.sweeper.pruner"
+CLASSES = {
+    "none": "NopPruner",
+    "median": "MedianPruner",
+    "hyperband": "HyperbandPruner",
+    "asha": "SuccessiveHalvingPruner",
+}
+
+
+def make_pruner(name: str, options: Mapping[str, Any], *, objectives: int, epochs: int | None) -> Any:
+    """A pruner of Optuna's; its steps are epochs, counted from 1.
+
+    Args:
+        name: one of ``PRUNERS``.
+        options: further arguments of Optuna's class.
+        objectives: how many metrics are searched for at once.
+        epochs: of a run that is not pruned; None where that has no end.
+
+    Raises:
+        UserMistake: no such pruner or option, or several objectives, for which nothing says which trial is hopeless.
+    """
+    if name not in PRUNERS:
+        raise UserMistake(f"{KEY} = {name!r}: expected one of {', '.join(PRUNERS)}")
+    if name != "none" and objectives > 1:
+        raise UserMistake(f"{KEY} = {name!r}: a search for several objectives cannot prune; expected none")
+    kind = getattr(load_optuna().pruners, CLASSES[name])
+    known = list(inspect.signature(kind).parameters)
+    for option in options:
+        if option not in known:
+            expected = f"; expected {', '.join(known)}" if known else ""
+            raise UserMistake(f"hydra.sweeper.pruner_options.{option}: {name} takes no such option{expected}")
+    arguments = dict(options)
+    if name == "hyperband" and epochs is not None:
+        arguments.setdefault("max_resource", epochs)
+    if name == "asha":
+        arguments.setdefault("min_resource", 1)
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserMistake(f"hydra.sweeper.pruner_options: {reason}") from None

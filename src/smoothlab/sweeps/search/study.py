@@ -1,0 +1,288 @@
+"""The trials of a search so far, and the next one: Optuna's study, kept in the sweep directory."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smoothlab.errors import UserMistake
+from smoothlab.sweeps.search.optional import load_optuna
+from smoothlab.sweeps.search.space import Space
+
+NAME = "search"
+SETTINGS = "smoothlab:settings"
+REASON = "smoothlab:reason"
+DIRECTORY = "smoothlab:directory"
+POINT = "smoothlab:point"
+REPLACED = "smoothlab:replaced"
+DONE, FAILED, PRUNED, RUNNING, WAITING = "done", "failed", "pruned", "running", "waiting"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a search looks for.
+
+    Args:
+        name: a validation metric, ``val/nll``.
+        mode: ``min`` or ``max``, which is better.
+    """
+
+    name: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial as the study knows it.
+
+    Args:
+        number: from 0 in the order of asking.
+        state: ``done``, ``failed``, ``pruned``, ``running`` or ``waiting``.
+        overrides: what the trial has of its own, the space's fixed ones included.
+        values: by objective, of a trial that is done; None otherwise.
+        reason: why it failed or was pruned.
+        directory: name of its run directory, once it was started.
+        seconds: from its first start to its end, where it has ended.
+    """
+
+    number: int
+    state: str
+    overrides: tuple[str, ...]
+    values: tuple[float, ...] | None = None
+    reason: str | None = None
+    directory: str | None = None
+    seconds: float | None = None
+
+
+class Study:
+    """Ask for trials and tell how they ended; everything is on the disk at once.
+
+    Args:
+        storage: from ``open_storage``.
+        space: what is searched.
+        sampler: from a trial's place to its sampler, of ``sampler_factory``.
+        pruner: from ``make_pruner``.
+        objectives: at least one.
+        total: how many trials the search has in all, those of former starts included.
+        grid: give each point of the space in order, in place of sampling.
+        settings: plain values that must not change when the search is continued.
+
+    Raises:
+        UserMistake: the storage holds a search with other settings.
+    """
+
+    def __init__(
+        self,
+        storage: Any,
+        space: Space,
+        *,
+        sampler: Callable[[int], Any],
+        pruner: Any,
+        objectives: Sequence[Objective],
+        total: int,
+        grid: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.optuna = load_optuna()
+        self.space = space
+        self.objectives = tuple(objectives)
+        self.total = total
+        self._sampler = sampler
+        self._points = space.grid() if grid else None
+        self._settings = json.loads(json.dumps(dict(settings or {})))  # as they come back from the storage
+        self._running: dict[int, Any] = {}  # Optuna's trials of this start, by number
+        self._study = self.optuna.create_study(
+            study_name=NAME,
+            storage=storage,
+            sampler=sampler(0),
+            pruner=pruner,
+            directions=["minimize" if one.mode == "min" else "maximize" for one in objectives],
+            load_if_exists=True,
+        )
+        self._check_settings()
+
+    # Trials -----------------------------------------------------------------------------------------------------------
+
+    def trials(self) -> list[Trial]:
+        """Every trial in order, without those that were tried again as another one."""
+        return [self._seen(one) for one in self._kept()]
+
+    def ended(self) -> int:
+        """How many trials have ended, well or not."""
+        return sum(one.state in (DONE, FAILED, PRUNED) for one in self.trials())
+
+    def best(self) -> list[Trial]:
+        """The best trial, or with several objectives those that no other one beats in all; empty where none is done."""
+        done = [one for one in self.trials() if one.state == DONE and one.values is not None]
+        if len(self.objectives) == 1:
+            return sorted(done, key=lambda one: (self._signed(one)[0], one.number))[:1]
+        return [one for one in done if not any(_beats(self._signed(other), self._signed(one)) for other in done)]
+
+    def importance(self) -> dict[str, float] | None:
+        """How much of the first objective's variance each parameter explains; None with too few trials to tell."""
+        done = [one for one in self._kept() if self._seen(one).state == DONE]
+        if len(done) < 4 or len({tuple(one.values) for one in done}) < 2:
+            return None
+        try:
+            importance = self.optuna.importance.get_param_importances(
+                self._study, evaluator=self.optuna.importance.PedAnovaImportanceEvaluator(), **self._target()
+            )
+        except (ValueError, RuntimeError, ImportError):  # parameters that did not vary, or only in some trials
+            return None
+        return {key: float(value) for key, value in importance.items()}
+
+    # Asking -----------------------------------------------------------------------------------------------------------
+
+    def unfinished(self) -> list[Trial]:
+        """The trials that ran when the search was cut off; they go on with the same values."""
+        running = self.optuna.trial.TrialState.RUNNING
+        left = self._study.get_trials(deepcopy=False, states=(running,))
+        return [self._start(self._again(one)) for one in left if one.number not in self._running]
+
+    def retry_failed(self) -> int:
+        """Try the failed trials again, with the same values and in their place; returns how many there are."""
+        failed = [one for one in self._kept() if self._seen(one).state == FAILED]
+        for one in failed:
+            attributes = {POINT: one.user_attrs[POINT]} if POINT in one.user_attrs else {}
+            self._study.enqueue_trial(dict(one.params), user_attrs={**attributes, REPLACED: one.number})
+        return len(failed)
+
+    def ask(self) -> Trial | None:
+        """The next trial; None where all have been asked for."""
+        kept = self._kept()
+        waiting = self.optuna.trial.TrialState.WAITING
+        if not any(one.state == waiting for one in kept):
+            if len(kept) >= self.total:
+                return None
+            if self._points is not None and not self._enqueue_point(kept):
+                return None
+        self._study.sampler = self._sampler(len(kept))
+        return self._start(self._study.ask())
+
+    # Telling ----------------------------------------------------------------------------------------------------------
+
+    def placed(self, number: int, directory: str) -> None:
+        """Remember a trial's run directory, by its name in the sweep directory."""
+        self._running[number].set_user_attr(DIRECTORY, directory)
+
+    def tell(self, number: int, values: Sequence[float | None]) -> Trial:
+        """A trial is done; a value that is no number makes it a failed one."""
+        for objective, value in zip(self.objectives, values, strict=True):
+            if value is None or not math.isfinite(value):
+                return self.fail(number, f"{objective.name} is {'missing' if value is None else value}")
+        self._study.tell(number, values=[float(value) for value in values if value is not None])
+        return self._end(number)
+
+    def fail(self, number: int, reason: str) -> Trial:
+        """A trial has failed."""
+        self._running[number].set_user_attr(REASON, reason)
+        self._study.tell(number, state=self.optuna.trial.TrialState.FAIL)
+        return self._end(number)
+
+    def prune(self, number: int, reason: str) -> Trial:
+        """A trial was given up."""
+        self._running[number].set_user_attr(REASON, reason)
+        self._study.tell(number, state=self.optuna.trial.TrialState.PRUNED)
+        return self._end(number)
+
+    def let_go(self, number: int) -> None:
+        """A trial was interrupted: the next start of the search goes on with it."""
+        del self._running[number]
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Take a trial's objective after ``step`` epochs; returns whether the trial is hopeless.
+
+        A value that is no number, and one of a step that was reported before the search was cut off, are left out.
+        """
+        trial = self._running[number]
+        if not math.isfinite(value) or step in self._frozen(number).intermediate_values:
+            return False
+        trial.report(value, step)
+        return bool(trial.should_prune())
+
+    # Inside -----------------------------------------------------------------------------------------------------------
+
+    def _check_settings(self) -> None:
+        before = self._study.user_attrs.get(SETTINGS)
+        if before is None:
+            self._study.set_user_attr(SETTINGS, self._settings)
+            return
+        changed = [
+            f"{key}: {old} -> {new}"
+            for key in sorted({*before, *self._settings})
+            if (old := before.get(key, "(absent)")) != (new := self._settings.get(key, "(absent)"))
+        ]
+        if changed:
+            raise UserMistake(f"this search was begun with other settings ({'; '.join(changed[:3])})")
+
+    def _kept(self) -> list[Any]:
+        """Optuna's trials in the order of the trials that they stand for."""
+        trials = self._study.get_trials(deepcopy=False)
+        replaced = {one.user_attrs[REPLACED] for one in trials if REPLACED in one.user_attrs}
+        return [one for one in trials if one.number not in replaced]
+
+    def _enqueue_point(self, kept: list[Any]) -> bool:
+        assert self._points is not None
+        given = {one.user_attrs.get(POINT) for one in kept}
+        left = next((index for index in range(len(self._points)) if index not in given), None)
+        if left is None:
+            return False
+        self._study.enqueue_trial(dict(self._points[left]), user_attrs={POINT: left})
+        return True
+
+    def _again(self, frozen: Any) -> Any:
+        """A handle for a trial that is already running in the storage."""
+        try:
+            self.space.suggest(self.optuna.trial.FixedTrial(frozen.params))
+            # nothing is left to choose, and making the handle would move some samplers on
+            self._study.sampler = self.optuna.samplers.RandomSampler(0)
+        except ValueError:  # cut off between two values
+            self._study.sampler = self._sampler([one.number for one in self._kept()].index(frozen.number))
+        return self.optuna.trial.Trial(self._study, frozen._trial_id)
+
+    def _start(self, trial: Any) -> Trial:
+        self.space.suggest(trial)
+        self._running[trial.number] = trial
+        return self._seen(self._frozen(trial.number))
+
+    def _end(self, number: int) -> Trial:
+        del self._running[number]
+        return self._seen(self._frozen(number))
+
+    def _frozen(self, number: int) -> Any:
+        return self._study.get_trials(deepcopy=False)[number]
+
+    def _seen(self, frozen: Any) -> Trial:
+        states = self.optuna.trial.TrialState
+        names = {
+            states.COMPLETE: DONE,
+            states.FAIL: FAILED,
+            states.PRUNED: PRUNED,
+            states.RUNNING: RUNNING,
+            states.WAITING: WAITING,
+        }
+        return Trial(
+            number=frozen.number,
+            state=names[frozen.state],
+            overrides=tuple(self.space.overrides(frozen.params)),
+            values=tuple(frozen.values) if frozen.state == states.COMPLETE else None,
+            reason=frozen.user_attrs.get(REASON),
+            directory=frozen.user_attrs.get(DIRECTORY),
+            seconds=None if frozen.duration is None else frozen.duration.total_seconds(),
+        )
+
+    def _signed(self, trial: Trial) -> tuple[float, ...]:
+        """A trial's values so that less is better."""
+        assert trial.values is not None
+        pairs = zip(self.objectives, trial.values, strict=True)
+        return tuple(value if one.mode == "min" else -value for one, value in pairs)
+
+    def _target(self) -> dict[str, Any]:
+        return {"target": lambda one: one.values[0]} if len(self.objectives) > 1 else {}
+
+
+def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(a <= b for a, b in zip(one, other, strict=True)) and any(a < b for a, b in zip(one, other, strict=True))
