@@ -2,4 +2,5 @@
 
 from setuptools import find_packages, setup
 
-setup(packages=[*find_packages("src"), "smoothlab.conf"])
+# `hydra_plugins` has no __init__: it is shared with other packages that bring plugins.
+setup(packages=[*find_packages("src"), "smoothlab.conf", "hydra_plugins.smoothlab_plugins"])

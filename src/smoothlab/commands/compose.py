@@ -22,6 +22,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from smoothlab.errors import UserMistake
 
 CONFIG_MODULE = "smoothlab.conf"
+PLUGINS = {"launcher": "SmoothlabLauncher"}  # class by module of hydra_plugins.smoothlab_plugins
 PRESETS = "experiment"  # the group whose folders are a part of its options' names
 
 
@@ -58,6 +59,24 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
             "code: own code is named on the command line, not in a config file that others may have written"
         )
     return config
+
+
+def compose_jobs(name: str, jobs: Sequence[Sequence[str]]) -> list[DictConfig]:
+    """The configs of a sweep's jobs, whose overrides differ in their values only.
+
+    Raises:
+        UserMistake: as of ``compose_config``.
+    """
+    if not jobs:
+        return []
+    configs = [compose_config(name, jobs[0])]  # with every check of the keys, which the other jobs have too
+    with _hydra(name):
+        for job in jobs[1:]:
+            try:
+                configs.append(compose(name, overrides=list(job), return_hydra_config=True))
+            except (HydraException, OmegaConfBaseException, ValueError) as error:
+                raise _explain(name, _parse(job), error) from None
+    return configs
 
 
 def check_overrides(name: str, overrides: Sequence[str]) -> None:
@@ -159,6 +178,7 @@ def run_job(config: DictConfig, task: Callable[[DictConfig], Any]) -> Any:
 
 def multirun(name: str, overrides: Sequence[str], task: Callable[[DictConfig], Any]) -> Exception | None:
     """Let Hydra's sweeper and launcher run ``task`` for each job; returns the first job's error, if any."""
+    register_plugins()
     with _hydra(name):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
@@ -169,6 +189,21 @@ def multirun(name: str, overrides: Sequence[str], task: Callable[[DictConfig], A
         except Exception as error:  # the runs have reported their own
             return error
     return None
+
+
+def register_plugins() -> None:
+    """Make Hydra know our plugins, which it does not find by itself in an editable install."""
+    import importlib
+
+    from hydra.core.plugins import Plugins
+
+    for module, name in PLUGINS.items():
+        Plugins.instance().register(getattr(importlib.import_module(f"hydra_plugins.smoothlab_plugins.{module}"), name))
+
+
+def is_list(override: str) -> bool:
+    """Whether an override gives several values, or a range of them."""
+    return _parse([override])[0].is_sweep_override()
 
 
 def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,10 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from smoothlab.commands.compose import (
     compose_config,
+    compose_jobs,
     directory_of,
     expand_sweep,
+    is_list,
     multirun,
     plain,
     quoted,
@@ -22,7 +25,12 @@ from smoothlab.commands.compose import (
 from smoothlab.errors import RunFailed, UserMistake
 
 if TYPE_CHECKING:
+    from smoothlab.processes import WarmServer
     from smoothlab.runs.run import Run
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
+RANKED = frozenset({"LOCAL_RANK", "TORCHELASTIC_RUN_ID"})  # what torchrun sets
 
 
 def run(words: Sequence[str]) -> int:
@@ -53,28 +61,34 @@ def train(overrides: Sequence[str] = ()) -> Run:
     config = compose_config("train", overrides)
     values = plain(config)
 
+    from smoothlab.processes.ranks import found_ranks
     from smoothlab.runs.directory import RunDirectory
     from smoothlab.runs.preparing import prepare
+    from smoothlab.runs.ranks import server_for, train_on_devices
     from smoothlab.runs.run import Run
-    from smoothlab.runs.training import train as train_prepared
+    from smoothlab.runs.training import follow
     from smoothlab.runs.writable import check_folder
 
-    prepared = prepare(values)
-    if OmegaConf.select(config, "hydra.job.chdir"):
-        raise UserMistake("hydra.job.chdir = true: runs stay in the working directory")
-    directory, resume = choose_directory(config, values, prepared.identity)
-    if resume:
-        check_resumable(directory)
-    else:
-        check_folder(directory.path.parent, key="output_root")
-        directory = RunDirectory(claim(directory.path))
-    with read_write(config.hydra):
-        config.hydra.run.dir = str(directory.path)
-    try:
-        run_job(config, lambda _: train_prepared(prepared, directory, resume=resume))
-    except KeyboardInterrupt:
-        print("continue it with resume=auto and the same options", file=sys.stderr)
-        raise
+    with server_for(values) as server:
+        prepared = prepare(values)
+        found = found_ranks(os.environ)
+        if found is not None and found.rank > 0:  # rank 0 makes the directory, and says which
+            return Run(follow(prepared))
+        if OmegaConf.select(config, "hydra.job.chdir"):
+            raise UserMistake("hydra.job.chdir = true: runs stay in the working directory")
+        directory, resume = choose_directory(config, values, prepared.identity)
+        if resume:
+            check_resumable(directory)
+        else:
+            check_folder(directory.path.parent, key="output_root")
+            directory = RunDirectory(claim(directory.path))
+        with read_write(config.hydra):
+            config.hydra.run.dir = str(directory.path)
+        try:
+            run_job(config, lambda _: train_on_devices(prepared, directory, resume=resume, server=server))
+        except KeyboardInterrupt:
+            print("continue it with resume=auto and the same options", file=sys.stderr)
+            raise
     return Run(directory.path)
 
 
@@ -152,66 +166,98 @@ def claim(path: Path) -> Path:
 
 
 def sweep(overrides: Sequence[str]) -> int:
-    """Every combination of the listed values, one after another; a failed run does not stop the others."""
-    jobs = expand_sweep(overrides)
-    configs = [plain(compose_config("train", job)) for job in jobs]
+    """Every combination of the listed values, each in a process of its own; what is done already is skipped."""
+    base = compose_config("train", [one for one in overrides if not is_list(one)])
+    if RANKED & set(os.environ):
+        raise UserMistake(
+            f"-m: not under torchrun ({', '.join(sorted(RANKED & set(os.environ)))} is set); start it by itself"
+        )
+    if str(OmegaConf.select(base, "hydra.sweeper._target_")) != BASIC_SWEEPER:
+        return _hydra_sweep(overrides, base)
+    if str(OmegaConf.select(base, "hydra.launcher._target_")) != OUR_LAUNCHER:
+        return _hydra_sweep(overrides, base)
 
-    if any(values["resume"] != "none" for values in configs):
-        raise UserMistake("resume: is for one run; a sweep starts its runs anew")
+    from smoothlab.processes import WarmServer
+    from smoothlab.sweeps.devices import check_n_jobs
 
+    n_jobs = OmegaConf.select(base, "hydra.launcher.n_jobs")
+    check_n_jobs(n_jobs)
+    with WarmServer() as server:  # it imports while the jobs are composed and checked
+        return _own_sweep(overrides, base, n_jobs, server)
+
+
+def _own_sweep(overrides: Sequence[str], base: DictConfig, n_jobs: int | str, server: WarmServer) -> int:
+    jobs = expand_sweep(with_params(base, overrides))
+    configs = compose_jobs("train", jobs)
+    values = [plain(config) for config in configs]
+
+    from smoothlab.runs.directory import DONE
     from smoothlab.runs.preparing import check_config
+    from smoothlab.sweeps.launcher import Planned, run_sweep
+    from smoothlab.sweeps.table import rows
+
+    for one in values:
+        if one["resume"] not in ("none", "auto", None):
+            raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
+        check_config(one)
+    folder = sweep_folder(configs[0], overrides)
+    check_folder_of(folder)
+    planned = [Planned(tuple(job), config, one) for job, config, one in zip(jobs, configs, values, strict=True)]
+    ledger = run_sweep(planned, folder, n_jobs=n_jobs, server=server)
+    return 0 if all(row.state == DONE for row in rows(ledger)) else 1
+
+
+def with_params(config: DictConfig, overrides: Sequence[str]) -> list[str]:
+    """The overrides, after those that ``hydra.sweeper.params`` gives and the command line does not."""
+    given = {one.split("=", 1)[0] for one in overrides}
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    return [*(f"{key}={value}" for key, value in params.items() if key not in given), *overrides]
+
+
+def sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
+    """A sweep's directory: ``hydra.sweep.dir`` where the command line gives it, else a folder of its own below it.
+
+    Raises:
+        UserMistake: the sweep's name is none.
+    """
+    from smoothlab.sweeps.ledger import sweep_hash
+
+    folder = directory_of(config, "hydra.sweep.dir")
+    name = OmegaConf.select(config, "hydra.launcher.name")
+    if name is not None and (not str(name).strip("./ ") or set(str(name)) & set("/\\")):
+        raise UserMistake(f"hydra.launcher.name = {name!r}: expected the name of a folder")
+    if name is None and any(one.split("=", 1)[0] == "hydra.sweep.dir" for one in overrides):
+        return folder
+    return folder / str(name or sweep_hash(with_params(config, overrides)))
+
+
+def check_folder_of(folder: Path) -> None:
+    """Refuse a sweep's directory in which nothing can be written."""
     from smoothlab.runs.writable import check_folder
 
-    for values in configs:
-        check_config(values)
-    first = compose_config("train", jobs[0])
-    folder = directory_of(first, "hydra.sweep.dir")
-    check_folder(folder.parent, key="output_root")
-    folder = claim(folder)
-    print(f"sweep of {len(jobs)} runs in {folder}", file=sys.stderr)
-    error = multirun("train", [*overrides, f"hydra.sweep.dir={quoted(folder)}"], _sweep_job)
-    failed = _print_sweep(folder, jobs)
-    if error is not None and not failed:
+    check_folder(folder, key="output_root")
+
+
+def _hydra_sweep(overrides: Sequence[str], base: DictConfig) -> int:
+    """Let Hydra's sweeper and launcher do it, such as the search, or submitit on a cluster."""
+    folder = sweep_folder(base, overrides)
+    check_folder_of(folder)
+    kept = [one for one in overrides if one.split("=", 1)[0] != "hydra.sweep.dir"]
+    error = multirun("train", [*kept, f"hydra.sweep.dir={quoted(folder)}"], _sweep_job)
+    if isinstance(error, UserMistake):
+        raise error
+    if error is not None:
         print(f"smoothlab: {str(error).splitlines()[0]}", file=sys.stderr)
-    return 1 if failed or error is not None else 0
+    return 0 if error is None else 1
 
 
 def _sweep_job(config: DictConfig) -> float | None:
-    """One job of a sweep, called by Hydra's launcher; returns the objective."""
+    """One job of another launcher of Hydra's, in whatever process it chose; returns the objective."""
     from hydra.core.hydra_config import HydraConfig
 
-    from smoothlab.runs.directory import FAILED, RunDirectory, StatusFile
-    from smoothlab.runs.identity import run_identity
-    from smoothlab.runs.preparing import prepare
-    from smoothlab.runs.training import train as train_prepared
-
-    values = plain(config)
-    directory = RunDirectory(HydraConfig.get().runtime.output_dir)
-    print(f"\nrun {directory.path.name}: {' '.join(HydraConfig.get().overrides.task)}", file=sys.stderr)
-    try:
-        prepared = prepare(values)
-    except UserMistake as mistake:
-        with directory.held():
-            StatusFile(directory, run_identity(values, "")).update(state=FAILED, error=str(mistake))
-        print(f"smoothlab: {mistake}", file=sys.stderr)
-        raise RunFailed(str(mistake)) from None
-    return train_prepared(prepared, directory)["objective"]["value"]
-
-
-def _print_sweep(folder: Path, jobs: list[list[str]]) -> int:
-    """A table of the sweep's runs; returns how many are not done."""
-    from smoothlab.runs.directory import DONE, RunDirectory
+    from smoothlab.runs import job
     from smoothlab.runs.run import Run
 
-    failed = 0
-    print(f"\n{'run':<6}{'state':<13}{'objective':<12}overrides", file=sys.stderr)
-    for number, job in enumerate(jobs):
-        status = RunDirectory(folder / str(number)).read_status()
-        state, objective = status.get("state", "not started"), ""
-        if state == DONE:
-            value = Run(folder / str(number)).results["objective"]["value"]
-            objective = "-" if value is None else f"{value:.4f}"
-        else:
-            failed += 1
-        print(f"{number:<6}{state:<13}{objective:<12}{' '.join(job)} {status.get('error', '')}", file=sys.stderr)
-    return failed
+    place = Path(HydraConfig.get().runtime.output_dir)
+    job.run_job(plain(config), str(place))
+    return Run(place).results["objective"]["value"]

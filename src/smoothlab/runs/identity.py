@@ -27,7 +27,7 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """The keys of identity in which two configs differ, as ``key: old -> new``."""
-    before, after = _flat(old), _flat(new)
+    before, after = flat(old), flat(new)
     return [
         f"{key}: {before.get(key, '(absent)')} -> {after.get(key, '(absent)')}"
         for key in sorted({*before, *after})
@@ -35,10 +35,11 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     ]
 
 
-def _flat(config: Any, prefix: str = "") -> dict[str, Any]:
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The leaves of nested mappings by their dotted keys."""
     if not isinstance(config, dict) or not config:
         return {prefix: config}
     leaves: dict[str, Any] = {}
     for key, value in config.items():
-        leaves |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+        leaves |= flat(value, f"{prefix}.{key}" if prefix else str(key))
     return leaves

@@ -5,9 +5,9 @@
         for job in pool.wait_any():                          # [] where nothing is left to wait for
             job.state, job.error, job.seconds, job.objective
 
-``values`` is the resolved config (plain values), ``directory`` the run directory; the run writes status.json, results.json
-and its checkpoints there, and whatever happens to its process, the pool leaves a status.json that says so. Ctrl-C in
-``wait_any`` comes through as KeyboardInterrupt; leaving the ``with`` block then ends every process.
+``values`` is the resolved config (plain values), ``directory`` the run directory; the run writes status.json,
+results.json and its checkpoints there, and whatever happens to its process, the pool leaves a status.json that says so.
+Ctrl-C in ``wait_any`` comes through as KeyboardInterrupt; leaving the ``with`` block then ends every process.
 """
 
 from __future__ import annotations
@@ -251,4 +251,3 @@ def _terminate(children: Sequence[Child]) -> None:
     for child in children:
         if child.wait(max(0.0, end - time.monotonic())) is None:
             child.signal(signal.SIGKILL)
-

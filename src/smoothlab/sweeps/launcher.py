@@ -1,0 +1,246 @@
+"""Run the jobs of a sweep, each in its own process; skip what is done, continue what was cut off."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.processes import WarmServer
+from smoothlab.runs.directory import DONE, RUNNING, RunDirectory
+from smoothlab.sweeps.devices import Devices
+from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, prefixes
+from smoothlab.sweeps.pool import Job, JobPool
+from smoothlab.sweeps.space import check_space, estimate
+from smoothlab.sweeps.table import Row, as_text, rows
+
+LARGE = 10  # runs from which on the disk is thought of before the first one is there
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job of a sweep: its overrides, its config with Hydra's node, and the resolved config."""
+
+    overrides: tuple[str, ...]
+    config: DictConfig
+    values: dict[str, Any]
+
+
+def run_sweep(jobs: Sequence[Planned], folder: Path, *, n_jobs: int | str, server: WarmServer | None = None) -> Ledger:
+    """Run what is not done yet of a sweep's jobs; a job that fails does not stop the others.
+
+    Args:
+        jobs: what is asked for.
+        folder: the sweep's directory.
+        n_jobs: jobs at a time, or ``auto``.
+        server: makes the processes; None starts one.
+
+    Returns:
+        The sweep's ledger; its table has been printed.
+
+    Raises:
+        UserMistake: before anything is written: another process works on the sweep, its base config changed, or the
+            disk does not hold it.
+        KeyboardInterrupt: the user stopped it; every process has ended, and the same command goes on.
+    """
+    devices = Devices.of_this_machine(n_jobs)
+    ledger = Ledger.open(folder, common([job.values for job in jobs]))
+    entries = _place(ledger, jobs)
+    left = [(job, entry) for job, entry in zip(jobs, entries, strict=True) if not _is_done(ledger.run(entry))]
+    _refuse_held(ledger, [entry for _, entry in left])
+    finished = [ledger.run(entry).path for entry in ledger.entries if _is_done(ledger.run(entry))]
+    size = estimate(finished, _weight_bytes(left[0][0].values) if len(left) >= LARGE and not finished else None)
+    if size is not None and left:
+        _say(check_space(folder, len(left), size))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserMistake(f"{folder}: cannot be made ({error.strerror}); give output_root=...") from None
+    skipped = f", {len(jobs) - len(left)} of them done before" if len(left) < len(jobs) else ""
+    _say(f"sweep of {len(jobs)} runs{skipped} in {folder}")
+    with RunDirectory(folder).held():
+        _write(ledger)
+        try:
+            with _sigterm_as_interrupt():
+                if left:
+                    _run_all(left, ledger, JobPool(devices=devices, server=server), sized=size is not None)
+        except KeyboardInterrupt:
+            _say(f"\n{as_text(rows(ledger))}\ninterrupted; the same command goes on with it")
+            raise
+    _say(f"\n{as_text(rows(ledger))}")
+    return ledger
+
+
+def _run_all(left: Sequence[tuple[Planned, Entry]], ledger: Ledger, pool: JobPool, *, sized: bool) -> None:
+    with pool:
+        names = {}
+        for planned, entry in left:
+            run = ledger.run(entry)
+            _keep_hydra(planned, run)
+            resume = run.last_checkpoint.is_file()
+            job = pool.submit(planned.values, run.path, resume=resume)
+            names[job] = f"{entry.directory}{' (continued)' if resume else ''}"
+        ended = 0
+        while finished := pool.wait_any():
+            for job in finished:
+                ended += 1
+                _say(f"[{ended}/{len(left)}] {_told(job, names[job])}")
+                if job.state == DONE and not sized and len(left) >= LARGE and ended < len(left):
+                    sized = True
+                    _say(check_space(ledger.folder, len(left) - ended, estimate([job.directory.path], None) or 0))
+
+
+def _told(job: Job, name: str) -> str:
+    if job.state != DONE:
+        return f"{name}: {job.state}{f', {job.error}' if job.error else ''}"
+    value = job.objective
+    return f"{name}: done{'' if value is None else f', objective {value:.4f}'}, {job.seconds:.1f} s"
+
+
+def launch(
+    config: DictConfig, loader: ConfigLoader, job_overrides: Sequence[Sequence[str]], n_jobs: int | str
+) -> list[JobReturn]:
+    """What Hydra's launchers do: run jobs of any sweeper and return how each ended.
+
+    A job that failed raises when the sweeper asks for its value, as Hydra's own launcher has it.
+
+    Raises:
+        UserMistake: as of ``run_sweep``.
+    """
+    from smoothlab.commands.compose import plain
+
+    planned = []
+    for overrides in job_overrides:
+        composed = loader.load_sweep_config(config, list(overrides))
+        planned.append(Planned(tuple(overrides), composed, plain(composed)))
+    folder = Path(str(config.hydra.sweep.dir))
+    ledger = run_sweep(planned, folder, n_jobs=n_jobs)
+    by_overrides = {identifying(entry.overrides): row for entry, row in zip(ledger.entries, rows(ledger), strict=True)}
+    return [_returned(job, by_overrides[identifying(job.overrides)]) for job in planned]
+
+
+def _returned(job: Planned, row: Row) -> JobReturn:
+    done = JobReturn(overrides=list(job.overrides), cfg=job.config, hydra_cfg=job.config, working_dir=row.directory)
+    done.status = JobStatus.COMPLETED if row.state == DONE else JobStatus.FAILED
+    done.return_value = row.objective if row.state == DONE else RunFailed(f"{row.directory}: {row.error or row.state}")
+    return done
+
+
+def _place(ledger: Ledger, jobs: Sequence[Planned]) -> list[Entry]:
+    prints = Fingerprints()
+    named = prefixes([job.overrides for job in jobs], otherwise=str(jobs[0].values["name"]))
+    placed = [
+        ledger.place(job.overrides, prints.identity(job.values), prefix, job.values)
+        for job, prefix in zip(jobs, named, strict=True)
+    ]
+    if len({entry.directory for entry in placed}) < len(placed):
+        raise UserMistake("the sweep has one run twice: two jobs differ in nothing that changes their result")
+    return placed
+
+
+class Fingerprints:
+    """Identities of many configs; data that several of them share are read once."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, str] = {}
+
+    def identity(self, values: dict[str, Any]) -> str:
+        """The identity of a run, by its config and the content of its data and own code."""
+        from smoothlab.runs.build import build, call
+        from smoothlab.runs.identity import run_identity
+        from smoothlab.runs.targets import ALLOWED, add_code, code_fingerprint
+
+        key = json.dumps([values["data"], values["code"]], sort_keys=True)
+        if key not in self._of:
+            try:
+                data = build(values["data"], "data", allowed=(*ALLOWED, *add_code(values["code"])))
+                call(data.setup, "data")
+                self._of[key] = data.fingerprint + code_fingerprint(values["code"])
+            except UserMistake:
+                self._of[key] = ""  # the run itself says what is wrong with its data
+        return run_identity(values, self._of[key])
+
+
+def _is_done(run: RunDirectory) -> bool:
+    try:
+        return run.read_status().get("state") == DONE and run.results.is_file()
+    except UserMistake:
+        return False
+
+
+def _refuse_held(ledger: Ledger, entries: Sequence[Entry]) -> None:
+    """A sweep that runs already is refused by its own lock; this is for runs that were started singly."""
+    if RunDirectory(ledger.folder).is_locked():
+        with RunDirectory(ledger.folder).held():
+            pass
+    for entry in entries:
+        run = ledger.run(entry)
+        if run.lock.is_file() and run.is_locked() and run.read_status().get("state") == RUNNING:
+            with run.held():
+                pass
+
+
+def _keep_hydra(planned: Planned, run: RunDirectory) -> None:
+    """What Hydra composed, where Hydra's own launchers put it."""
+    folder = run.path / ".hydra"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        task = OmegaConf.masked_copy(planned.config, [str(key) for key in planned.config if key != "hydra"])
+        OmegaConf.save(task, folder / "config.yaml")
+        with open_dict(planned.config):
+            OmegaConf.save(OmegaConf.create({"hydra": planned.config.hydra}), folder / "hydra.yaml")
+        OmegaConf.save(OmegaConf.create(list(planned.overrides)), folder / "overrides.yaml")
+    except OSError as error:
+        raise UserMistake(f"{run.path}: cannot be written ({error.strerror}); give output_root=...") from None
+
+
+def _write(ledger: Ledger) -> None:
+    try:
+        ledger.write()
+    except OSError as error:
+        raise UserMistake(
+            f"{ledger.folder / FILE}: cannot be written ({error.strerror}); what was there stands"
+        ) from None
+
+
+def _weight_bytes(values: dict[str, Any]) -> int | None:
+    """Bytes of a run's net; None where it cannot be made, of which the run itself tells."""
+    from smoothlab.runs.preparing import prepare
+
+    try:
+        task = prepare(values).task
+    except Exception:
+        return None
+    return sum(one.numel() * one.element_size() for one in task.parameters())
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the sweep as Ctrl-C does: every run gets time to say that it was interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

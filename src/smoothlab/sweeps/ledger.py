@@ -1,0 +1,175 @@
+"""sweep.json: which runs a sweep has and where they stand, so that the same command finds them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from smoothlab.errors import UserMistake
+from smoothlab.runs.atomic import write_json
+from smoothlab.runs.directory import RunDirectory, now
+from smoothlab.runs.identity import NOT_IDENTITY, differences, flat
+
+FORMAT = 1
+FILE = "sweep.json"
+PREFIX_LENGTH = 80
+HEX = 8  # digits of the identity in a directory's name
+SHOWN = 5  # differences in a message
+HINT = "give this sweep a name of its own with hydra.launcher.name=..., or put things back"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run of a sweep.
+
+    Args:
+        directory: name of its directory in the sweep's.
+        overrides: what was given for it on the command line.
+        identity: hash of its config and of the content of its data.
+    """
+
+    directory: str
+    overrides: tuple[str, ...]
+    identity: str
+
+
+class Ledger:
+    """The runs of a sweep, in the order in which they were first asked for.
+
+    Args:
+        folder: the sweep's directory; nothing is read or made.
+        base: what the configs of all its runs have in common, by dotted keys.
+        entries: its runs.
+    """
+
+    def __init__(self, folder: Path, base: dict[str, Any], entries: Sequence[Entry] = ()) -> None:
+        self.folder = folder
+        self.base = base
+        self.entries = list(entries)
+        self.created = now()
+
+    @classmethod
+    def read(cls, folder: Path | str) -> Ledger:
+        """The ledger in a sweep's directory.
+
+        Raises:
+            UserMistake: there is none, or it cannot be read.
+        """
+        file = Path(folder) / FILE
+        try:
+            told = json.loads(file.read_text(encoding="utf-8"))
+            entries = [Entry(one["directory"], tuple(one["overrides"]), one["identity"]) for one in told["jobs"]]
+            if told["format"] != FORMAT:
+                raise UserMistake(f"{file}: format {told['format']!r}; this version of smoothlab reads {FORMAT}")
+            ledger = cls(Path(folder), told["base"], entries)
+            ledger.created = told["created"]
+        except FileNotFoundError:
+            raise UserMistake(f"{str(folder)!r}: not a sweep's directory, it has no {FILE}") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserMistake(f"{file}: not readable ({type(error).__name__}: {error})") from None
+        return ledger
+
+    @classmethod
+    def open(cls, folder: Path, base: dict[str, Any]) -> Ledger:
+        """The ledger of the sweep in ``folder``, or a new one; nothing is written.
+
+        Raises:
+            UserMistake: the sweep there has another base config; the message shows where.
+        """
+        if not (folder / FILE).exists():
+            return cls(folder, base)
+        ledger = cls.read(folder)
+        base = json.loads(json.dumps(base))
+        common = {key: value for key, value in ledger.base.items() if key in base}
+        changed = [f"{key}: {value} -> {base[key]}" for key, value in common.items() if value != base[key]]
+        if changed:
+            raise UserMistake(f"{folder}: its base config is another one ({_some(changed)}); {HINT}")
+        ledger.base = common
+        return ledger
+
+    def place(self, overrides: Sequence[str], identity: str, prefix: str, values: dict[str, Any]) -> Entry:
+        """The entry of a run, a new one where the sweep has none of this identity.
+
+        Raises:
+            UserMistake: a run of the same overrides is there with another config or other data.
+        """
+        told = identifying(overrides)
+        for entry in self.entries:
+            if entry.identity == identity:
+                return entry
+            if identifying(entry.overrides) == told:
+                config = self.run(entry).config
+                before = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else values
+                changed = differences(before, values) or ["its config files, its data or its own code"]
+                raise UserMistake(f"{self.folder / entry.directory}: changed since it ran ({_some(changed)}); {HINT}")
+        entry = Entry(f"{prefix}-{identity[:HEX]}", tuple(overrides), identity)
+        self.entries.append(entry)
+        return entry
+
+    def run(self, entry: Entry) -> RunDirectory:
+        """The directory of a run."""
+        return RunDirectory(self.folder / entry.directory)
+
+    def write(self) -> None:
+        """Write sweep.json, whole."""
+        jobs = [
+            {"directory": one.directory, "overrides": list(one.overrides), "identity": one.identity}
+            for one in self.entries
+        ]
+        told = {"format": FORMAT, "created": self.created, "jobs": jobs, "base": self.base}
+        write_json(self.folder / FILE, told)
+
+
+def common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What all configs have in common of what determines results, by dotted keys."""
+    first, *rest = [flat(values) for values in configs]
+    return {
+        key: value
+        for key, value in first.items()
+        if key.split(".")[0] not in NOT_IDENTITY and all(key in one and one[key] == value for one in rest)
+    }
+
+
+def _some(changed: Sequence[str]) -> str:
+    more = f"; and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    return "; ".join(changed[:SHOWN]) + more
+
+
+def identifying(overrides: Sequence[str]) -> tuple[str, ...]:
+    """The overrides that make a difference to results, in an order of their own."""
+    return tuple(sorted(one for one in overrides if key_of(one).split(".")[0] not in {*NOT_IDENTITY, "hydra"}))
+
+
+def key_of(override: str) -> str:
+    """The key of ``key=value``, without the signs and the package that Hydra lets it have."""
+    return override.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
+
+
+def sweep_hash(overrides: Sequence[str]) -> str:
+    """What a sweep's directory is called where it was given no name: a hash of what was asked for."""
+    return hashlib.sha256(json.dumps(identifying(overrides)).encode()).hexdigest()[:HEX]
+
+
+def prefixes(jobs: Sequence[Sequence[str]], *, otherwise: str) -> list[str]:
+    """A readable beginning of each run's directory: what its overrides have that not every run's have."""
+    everywhere = set.intersection(*(set(job) for job in jobs)) if jobs else set()
+    return [_readable([one for one in job if one not in everywhere]) or _clean(otherwise) for job in jobs]
+
+
+def _readable(overrides: Sequence[str]) -> str:
+    words = []
+    for one in identifying(overrides):
+        key, _, value = one.partition("=")
+        words.append(f"{re.split(r'[./]', key.lstrip('+~'))[-1]}={value}")
+    return _clean(",".join(words))
+
+
+def _clean(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._=,+-]+", "_", text)[:PREFIX_LENGTH].strip("._-,")

@@ -1,0 +1,87 @@
+"""A sweep's runs as a table: states, objectives, seconds, errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from smoothlab.errors import UserMistake
+from smoothlab.runs.directory import DONE
+from smoothlab.sweeps.ledger import Entry, Ledger, identifying
+
+NOT_STARTED = "not started"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run of a sweep as it stands now; ``seconds`` are those of its last start."""
+
+    directory: str
+    state: str
+    objective: float | None
+    mode: str | None
+    seconds: float | None
+    epoch: int | None
+    overrides: tuple[str, ...]
+    error: str | None
+
+
+def rows(ledger: Ledger) -> list[Row]:
+    """Every run of the ledger."""
+    return [row_of(ledger, entry) for entry in ledger.entries]
+
+
+def row_of(ledger: Ledger, entry: Entry) -> Row:
+    """A run as its directory tells it."""
+    run = ledger.run(entry)
+    try:
+        status = run.read_status()
+    except UserMistake as mistake:
+        return Row(entry.directory, "unreadable", None, None, None, None, entry.overrides, str(mistake))
+    state, results = status.get("state", NOT_STARTED), {}
+    if state == DONE:
+        try:
+            results = json.loads(run.results.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            return Row(entry.directory, "unreadable", None, None, None, None, entry.overrides, f"results.json: {error}")
+    objective = results.get("objective", {})
+    return Row(
+        entry.directory,
+        state,
+        objective.get("value"),
+        objective.get("mode"),
+        results.get("seconds", {}).get("total"),
+        results.get("epochs", status.get("epoch")),
+        entry.overrides,
+        status.get("error"),
+    )
+
+
+def as_json(told: Sequence[Row]) -> str:
+    """The rows for other programs."""
+    return json.dumps([asdict(row) for row in told], indent=2)
+
+
+def as_text(told: Sequence[Row]) -> str:
+    """The rows for people, the best objective marked by a star, and how many are in which state."""
+    best = best_of(told)
+    everywhere = set.intersection(*(set(row.overrides) for row in told)) if len(told) > 1 else set()
+    lines = [f"{'run':<5}{'state':<13}{'objective':<12}{'seconds':<9}overrides"]
+    for number, row in enumerate(told):
+        objective = "-" if row.objective is None else f"{row.objective:.4f}{' *' if row is best else ''}"
+        seconds = "-" if row.seconds is None else f"{row.seconds:.1f}"
+        shown = " ".join(one for one in identifying(row.overrides) if one not in everywhere) or row.directory
+        error = f"   {row.error}" if row.error else ""
+        lines.append(f"{number:<5}{row.state:<13}{objective:<12}{seconds:<9}{shown}{error}")
+    states = [row.state for row in told]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
+    return "\n".join([*lines, f"{len(told)} runs: {counts}"])
+
+
+def best_of(told: Sequence[Row]) -> Row | None:
+    """The run with the best objective; None where no run has one."""
+    judged = [
+        (row.objective if row.mode != "max" else -row.objective, row) for row in told if row.objective is not None
+    ]
+    return min(judged, key=lambda one: one[0])[1] if judged else None
