@@ -180,14 +180,24 @@ def epsilon_by_epoch(found: Inspection) -> Figure:
     assert found.history is not None
     used = found.history.epsilon
     assert used is not None
+    return used_epsilon(used, found.history.epoch)
+
+
+def used_epsilon(used: EpsilonCurve, at: int, *, title: str = "Epsilon that was used") -> Figure:
+    """Epsilon by epoch, with the epoch of the checkpoint marked.
+
+    Args:
+        used: by epoch.
+        at: the checkpoint's epoch.
+        title: of the figure.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    with _figure(4.8, 3.4, "Epsilon that was used") as figure:
+    with _figure(4.8, 3.4, title) as figure:
         axes = figure.subplots()
         _band(axes, used, UNDER, "-", "mean of the epoch", "smallest to largest")
         if len(used.x) == 1:
             axes.plot(used.x, used.mean, "o", color=UNDER)
-        at = found.history.epoch
         if used.x[0] <= at <= used.x[-1]:
             axes.axvline(at, color=GUIDE, linestyle="--", linewidth=1, label=f"checkpoint, epoch {at}")
         axes.set_xlabel("epoch")

@@ -33,6 +33,7 @@ class RunDirectory:
         self.results = self.path / "results.json"
         self.predictions = self.path / "predictions"
         self.figures = self.path / "figures"
+        self.tables = self.path / "tables"
         self.status = self.path / "status.json"
         self.log = self.path / "run.log"
         self.lock = self.path / ".lock"

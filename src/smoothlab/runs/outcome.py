@@ -1,4 +1,4 @@
-"""What a finished run leaves beside its checkpoints: predictions, figures, final numbers in the loggers."""
+"""What a finished run leaves beside its checkpoints: predictions, tables, figures, final numbers in the loggers."""
 
 from __future__ import annotations
 
@@ -6,77 +6,81 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from smoothlab.reports import figures
-from smoothlab.reports.sequences import confidence_against_bleu
+import pandas as pd
+
+from smoothlab.inspection.epsilon import EpsilonCurve
+from smoothlab.reports.classes import class_table
+from smoothlab.runs import drawing
 from smoothlab.runs.directory import RunDirectory
 from smoothlab.runs.scores import Scores
-from smoothlab.runs.slices import NAMES as OF_SLICES
-from smoothlab.runs.slices import label_of
 from smoothlab.runs.translation_scores import TranslationScores
 from smoothlab.tracking.csv import read_rows
-from smoothlab.tracking.sink import save_figure, save_table
+from smoothlab.tracking.sink import log_checkpoint, log_summary, save_figure, save_table
+
+SMOOTHED = ("smoothing/epsilon", "smoothing/epsilon_min", "smoothing/epsilon_max")
 
 
 def write_outcome(
     scores: Mapping[str, Scores | TranslationScores],
     run: RunDirectory,
-    class_names: Sequence[str],
+    task: Any,
+    data: Any,
     loggers: Sequence[Any],
     *,
-    title: str,
+    about: Mapping[str, Any],
 ) -> None:
-    """Write predictions of each split and the run's figures; put the final metrics into every logger's summary.
+    """Write predictions, tables and figures; put final and best metrics and the checkpoints into every logger.
 
     Args:
         scores: by split.
         run: the run's directory.
-        class_names: in the order of the logits.
+        task: with the weights of the best checkpoint.
+        data: set up.
         loggers: Lightning loggers.
-        title: heads the figures, followed by the split.
+        about: ``name``, ``seed``, ``identity`` and ``epoch`` of the best checkpoint; shown with the checkpoints.
     """
-    drawn: dict[str, Any] = {}
+    title = f"{about['name']}, seed {about['seed']}"
     for split, one in scores.items():
-        one.write(run.predictions / f"{split}.parquet", class_names)
-        options: dict[str, Any] = {"from_logits": True, "title": f"{title}, {split}"}
-        logits, labels = one.decisions()
-        drawn[f"reliability_{split}"] = figures.reliability_diagram(logits, labels, num_bins=one.num_bins, **options)
-        if split == "test":
-            drawn["confidence_test"] = figures.confidence_histogram(logits, labels, **options)
-            drawn["risk_coverage_test"] = figures.risk_coverage_curve(logits, labels, **options)
-        if split == "test" and isinstance(one, Scores) and one.kind == "classification":
-            drawn["classwise_test"] = figures.classwise_reliability(
-                one.logits, one.labels, class_names=list(class_names), **options
-            )
+        one.write(run.predictions / f"{split}.parquet", task.class_names)
         if isinstance(one, TranslationScores):
-            save_table(one.samples(), f"samples_{split}", run.predictions, loggers)
-            if split == "test":
-                told = one.sentences
-                drawn["sequences_test"] = confidence_against_bleu(
-                    told["confidence"].to_numpy(), told["bleu"].to_numpy(), title=options["title"]
-                )
-    if (test := scores.get("test")) is not None and len(test.slices) > 1:
-        told = {name: [one.get(name, float("nan")) for one in test.slices] for name in OF_SLICES}
-        drawn["slices_test"] = figures.metrics_by_slice(
-            [label_of(one) for one in test.slices],
-            told,
-            [one["rows"] for one in test.slices],
-            column=test.sliced_by,
-            title=f"{title}, test",
-        )
-    epochs, history = _validation_history(run.metrics)
-    if len(epochs) > 1:
-        drawn["epochs_val"] = figures.calibration_over_epochs(epochs, history, title=f"{title}, val")
+            save_table(one.samples(), f"samples_{split}", run.predictions, loggers, samples=True)
+    if (test := scores.get("test")) is not None:
+        table = _of_classes(test, task.class_names)
+        if len(table):
+            save_table(table, "classes_test", run.tables, loggers)
+    epochs, history = _columns(run.metrics, needed="val/nll")
+    trained, smoothing = _columns(run.metrics, needed=SMOOTHED[0])
+    used = EpsilonCurve(list(trained), *(smoothing[name] for name in SMOOTHED)) if trained else None
+    validated = {name.removeprefix("val/"): values for name, values in history.items() if name.startswith("val/")}
+    drawn = drawing.of_scores(scores, task.class_names, title=title)
+    drawn |= drawing.of_history(epochs, validated, title=title)
+    drawn |= drawing.of_smoothing(task, data, used, about["epoch"], title=title)
     for name, figure in drawn.items():
         save_figure(figure, name, run.figures, loggers)
-    summary = {f"final/{split}/{name}": value for split, one in scores.items() for name, value in one.metrics.items()}
-    for logger in loggers:
-        if hasattr(logger, "log_summary"):
-            logger.log_summary(summary)
+    final = {f"final/{split}/{name}": value for split, one in scores.items() for name, value in one.metrics.items()}
+    log_summary(final | _best(history, task.monitored) | {"best/epoch": about["epoch"]}, loggers)
+    shown = {**about, "metrics": {split: dict(one.metrics) for split, one in scores.items()}}
+    for alias, path in (("best", run.best_checkpoint), ("last", run.last_checkpoint)):
+        if path.is_file():
+            log_checkpoint(path, alias, shown, loggers)
 
 
-def _validation_history(path: Path) -> tuple[list[int], dict[str, list[float]]]:
-    """Epochs with a validation, and its metrics in them, from metrics.csv; nothing without the file."""
-    rows = [row for row in read_rows(path) if row.get("val/nll")]
-    names = [name for name in rows[0] if name.startswith("val/")] if rows else []
-    history = {name.removeprefix("val/"): [float(row[name]) for row in rows] for name in names}
-    return [int(row["epoch"]) for row in rows], history
+def _of_classes(one: Scores | TranslationScores, names: Sequence[str]) -> pd.DataFrame:
+    """A row a class, or a label where a sample has several; empty where classes are too many to be told apart."""
+    if isinstance(one, Scores) and one.kind == "classification":
+        return class_table(one.logits, one.labels, from_logits=True, class_names=names, num_bins=one.num_bins)
+    labels = one.by_label(names)
+    return pd.DataFrame([{"label": name, **values} for name, values in labels.items()])
+
+
+def _best(history: Mapping[str, Sequence[float]], better: Mapping[str, str]) -> dict[str, float]:
+    """The best value that each validation metric had in any epoch."""
+    best = {"min": min, "max": max}
+    return {f"best/{name}": best[better[name]](values) for name, values in history.items() if name in better}
+
+
+def _columns(path: Path, needed: str) -> tuple[list[int], dict[str, list[float]]]:
+    """The epochs in which metrics.csv has ``needed``, and the columns that are full there; nothing without the file."""
+    rows = [row for row in read_rows(path) if row.get(needed)]
+    names = [name for name in (rows[0] if rows else {}) if all(row.get(name) for row in rows)]
+    return [int(row["epoch"]) for row in rows], {name: [float(row[name]) for row in rows] for name in names}

@@ -105,8 +105,9 @@ def _train(
     weights = read_checkpoint(best)
     prepared.task.load_state_dict(weights["state_dict"])
     scores = score(prepared.task, prepared.data, trainer, ("val", "test"))
-    title = f"{prepared.config['name']}, seed {prepared.config['seed']}"
-    write_outcome(scores, run, prepared.task.class_names, loggers, title=title)
+    about = {key: prepared.config[key] for key in ("name", "seed")}
+    about |= {"identity": prepared.identity, "epoch": int(weights["epoch"])}
+    write_outcome(scores, run, prepared.task, prepared.data, loggers, about=about)
     results = {
         "format": 1,
         "name": prepared.config["name"],
