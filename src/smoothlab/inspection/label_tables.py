@@ -36,6 +36,7 @@ def show_labels(found: LabelInspection, console: Console) -> None:
     for warning in found.warnings:
         console.print(Text.assemble(("warning: ", "bold yellow"), warning))
     _print(console, _title(found), _labels(found))
+    _print(console, "Where the mass goes", _risers(found))
     if max(one for _, one in found.over_training) - min(one for _, one in found.over_training) > 1e-9:
         table = _table("progress", "epsilon")
         for progress, epsilon in found.over_training:
@@ -60,18 +61,25 @@ def _title(found: LabelInspection) -> str:
     every = len(found.class_names)
     which = "each label becomes" if shown == every else f"the {shown} commonest of {every:,} labels become"
     at = "" if len({one for _, one in found.over_training}) == 1 else f", at {percent(found.shown_at)} of the training"
-    return f"What {which}, and what rises in its rows{at}"
+    return f"What {which}{at}"
 
 
 def _labels(found: LabelInspection) -> Table:
     table = _table("label", "rows", "epsilon", "present\nbecomes", "absent\nbecomes", "floor\n(nats)")
-    table.add_column(
-        "rises most in rows\nthat have it" if found.hierarchy is None else "rises most where it\nis a deepest label"
-    )
     for k in commonest(found, MOST_LABELS):
         columns = (found.epsilon, found.present, found.absent, found.floor)
         cells = [number(float(one[k]), ".3g") if float(one[k]) == float(one[k]) else "-" for one in columns]
-        table.add_row(Text(short(found.class_names[k])), f"{found.class_counts[k]:,}", *cells, Text(_most(found, k)))
+        table.add_row(Text(short(found.class_names[k])), f"{found.class_counts[k]:,}", *cells)
+    return table
+
+
+def _risers(found: LabelInspection) -> Table:
+    table = _table("label")
+    table.add_column(
+        "rises most in rows that have it" if found.hierarchy is None else "rises most where it is a deepest label"
+    )
+    for k in commonest(found, MOST_LABELS):
+        table.add_row(Text(short(found.class_names[k])), Text(_most(found, k)))
     return table
 
 
