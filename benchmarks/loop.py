@@ -32,7 +32,7 @@ from smoothlab.data import Batch, TableData
 from smoothlab.runs.directory import RunDirectory, StatusFile
 from smoothlab.runs.hooks import skip_empty_step_hooks
 from smoothlab.runs.preparing import Prepared, prepare
-from smoothlab.runs.training import _make_loggers, _make_trainer
+from smoothlab.runs.training import StatusProgress, _make_loggers, _make_trainer
 
 STEPS = {32: 400, 1024: 100}  # steps an epoch
 
@@ -101,7 +101,7 @@ def smoothlab_epoch(batch_size: int, smoothing: str) -> tuple[float, float]:
         _make_loggers(prepared, run, loggers, 0)
         timer = EpochTimer()
         with StatusFile(run, prepared.identity) as status:
-            trainer = _make_trainer(prepared, run, loggers, status)
+            trainer = _make_trainer(prepared, [StatusProgress(status)], loggers)
             # before the checkpoint callbacks in on_train_epoch_start, after them in on_train_epoch_end
             trainer.callbacks.append(timer)  # type: ignore[attr-defined]
             skip_empty_step_hooks([timer], prepared.task)

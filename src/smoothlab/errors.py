@@ -11,6 +11,10 @@ class RunFailed(RuntimeError):
     """A run ended with an error; its directory says so and keeps the last good checkpoint."""
 
 
+class Terminated(KeyboardInterrupt):
+    """A run was stopped by SIGTERM: interrupted, as by Ctrl-C, but to be started again by whoever took the machine."""
+
+
 class InvalidArgument(ValueError):
     """An argument outside its range.
 

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import Terminated, UserMistake
 
 # name: what it does
 COMMANDS = {
@@ -17,20 +17,22 @@ COMMANDS = {
     "inspect": "show what a smoothing strategy does, without training",
     "data": "list and fetch public data sets, describe any data",
 }
-DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, MISTAKE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 WITHOUT_CONFIG = {"data"}  # commands of their own words; every other one has a config of its name
 # Options that Hydra answers itself, without a run.
 HYDRA_OPTIONS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0 done, 1 a run failed, 2 the user's mistake, 130 interrupted."""
+    """Run a command; returns its exit code: 0 done, 1 a run failed, 2 a mistake, 130 interrupted, 143 by SIGTERM."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return _dispatch(words)
     except UserMistake as mistake:
         print(f"smoothlab: {mistake}", file=sys.stderr)
         return MISTAKE
+    except Terminated:
+        return TERMINATED
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # `smoothlab --help | head`

@@ -12,6 +12,7 @@ from torch import Tensor
 from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
 from smoothlab.data.loader import MemoryLoader
+from smoothlab.data.ranks import this_rank
 from smoothlab.errors import InvalidArgument, UserMistake
 
 SPLITS = ("train", "val", "test")
@@ -35,7 +36,7 @@ class DataModule(LightningDataModule, ABC):
     """Data of one task, in three splits. Everything but the arguments is known after ``setup``.
 
     Args:
-        batch_size: samples a training batch.
+        batch_size: samples a training batch of a rank; a step is of so many times the number of ranks.
         eval_batch_size: samples a batch in validation, test and prediction.
         shuffle_seed: decides the order of the training batches.
 
@@ -46,8 +47,8 @@ class DataModule(LightningDataModule, ABC):
         class_tree: of the classes, or None.
         never: names of classes that no sample has, such as padding.
         class_order: whether the classes stand in an order of theirs, such as grades.
-        label_kind: ``single``, ``ordinal``, ``votes``, ``multilabel`` or ``tokens`` (of sentence pairs); None: told from the
-            labels, where they tell.
+        label_kind: ``single``, ``ordinal``, ``votes``, ``multilabel`` or ``tokens`` (of sentence pairs); None: told
+            from the labels, where they tell.
         time_column: the metadata column by whose order the splits were made, or None.
         date_columns: metadata columns that are days since 1970.
         notes: what a run's log is to say of the data, a line each.
@@ -108,7 +109,7 @@ class DataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def loader(self, split: str) -> Any:
-        """All samples of ``train``, ``val`` or ``test`` in their fixed order, in evaluation batches."""
+        """This rank's share of ``train``, ``val`` or ``test``: evaluation batches of all samples in a fixed order."""
 
     def val_dataloader(self) -> Any:
         """The validation samples."""
@@ -163,11 +164,12 @@ class MemoryData(DataModule):
 
     def loader(self, split: str) -> MemoryLoader:
         """See :class:`DataModule`."""
-        return MemoryLoader(self._batches[split], self.eval_batch_size)
+        return MemoryLoader(self._batches[split], self.eval_batch_size, **this_rank())
 
     def train_dataloader(self) -> MemoryLoader:
         """Shuffled batches; the order depends on ``shuffle_seed`` and the epoch."""
-        return MemoryLoader(self._batches["train"], self.batch_size, shuffle=True, seed=self.shuffle_seed)
+        data = self._batches["train"]
+        return MemoryLoader(data, self.batch_size, shuffle=True, seed=self.shuffle_seed, **this_rank())
 
 
 def count_classes(labels: Tensor, num_classes: int) -> list[int]:

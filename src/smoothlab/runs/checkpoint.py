@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.runs.atomic import write_atomically
+from smoothlab.tasks.ranks import of_all_ranks
 
 FORMAT = 1
 KEY = "smoothlab"
@@ -110,15 +111,18 @@ class RunState(Callback):
         self.config = config
         self.identity = identity
         self._restored: dict[str, Any] | None = None
+        self._resumed = False
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add format, config, identity and the state of every random generator."""
+        states = of_all_ranks(random_state())
         checkpoint[KEY] = {
             **checkpoint.get(KEY, {}),
             "format": FORMAT,
             "config": self.config,
             "identity": self.identity,
-            "random": random_state(),
+            "random": states[0],
+            "random_of_ranks": states[1:],
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -126,16 +130,25 @@ class RunState(Callback):
 
         A run directory may have been moved: ModelCheckpoint would then forget which checkpoint was the best.
         """
-        self._restored = checkpoint[KEY]["random"]
+        self._resumed = True
+        states = [checkpoint[KEY]["random"], *checkpoint[KEY].get("random_of_ranks", ())]
+        rank = trainer.global_rank
+        self._restored = states[rank] if rank < len(states) else None
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             state = checkpoint.get("callbacks", {}).get(callback.state_key)
             if isinstance(callback, ModelCheckpoint) and state is not None:
                 _move(state, str(callback.dirpath))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Train no further where early stopping had already ended the training that is resumed."""
+        """Draw from generators that differ by rank: two ranks with one dropout mask would waste half of the draws.
+
+        Train no further where early stopping had already ended the training that is resumed.
+        """
+        if trainer.global_rank > 0:
+            step = trainer.global_step  # anew where more ranks resume a run than have begun it
+            seed_everything((self.config["seed"] + 7919 * trainer.global_rank + step) % 2**32, verbose=False)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if self._restored is not None and isinstance(callback, EarlyStopping):
+            if self._resumed and isinstance(callback, EarlyStopping):
                 trainer.should_stop |= callback.wait_count >= max(callback.patience, 1)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -14,7 +14,7 @@ from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.runs.directory import FAILED, INTERRUPTED, RunDirectory, StatusFile
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.preparing import prepare
-from smoothlab.runs.training import train
+from smoothlab.runs.ranks import server_for, train_on_devices
 from smoothlab.tracking.console import run_log
 
 log = logging.getLogger("smoothlab")
@@ -36,7 +36,7 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
     """
     run = RunDirectory(Path(directory))
     run.path.mkdir(parents=True, exist_ok=True)
-    with _stopped_by_sigterm():
+    with _stopped_by_sigterm(), server_for(values) as server:  # while this process is still fit to be forked
         try:
             prepared = prepare(values)
         except (KeyboardInterrupt, SystemExit):
@@ -50,7 +50,7 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
                 with run_log(run.log):
                     log.error("run failed: %s", reason, exc_info=None if isinstance(error, UserMistake) else error)
             raise RunFailed(reason) from error
-        train(prepared, run, resume=resume)
+        train_on_devices(prepared, run, resume=resume, server=server)
 
 
 def _ended_early(run: RunDirectory, values: dict[str, Any]) -> StatusFile:

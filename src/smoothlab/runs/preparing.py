@@ -15,7 +15,7 @@ from smoothlab.classes import ClassInfo, NeedsClasses
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.learner import learners_in
 from smoothlab.runs.build import build, call
-from smoothlab.runs.devices import check_devices, check_compile, count_ranks, make_trainer
+from smoothlab.runs.devices import check_compile, check_devices, count_ranks, make_trainer
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.loggers import check_loggers
 from smoothlab.runs.progress import following_progress
@@ -89,7 +89,8 @@ def prepare(config: dict[str, Any]) -> Prepared:
     check_loggers(config, allowed)
     data = build(config["data"], "data", allowed=allowed)
     call(data.setup, "data")
-    ranks = count_ranks(config, allowed)
+    with determinism_kept():
+        ranks = count_ranks(config, allowed)
     _check_limits(config["trainer"], data, ranks)
     seed_everything(config["seed"], workers=True, verbose=False)
     task = make_task(config, data, allowed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import signal
@@ -12,21 +13,25 @@ from typing import Any
 
 import torch
 import yaml
+from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.errors import RunFailed, Terminated, UserMistake
 from smoothlab.learner import learners_in
 from smoothlab.runs.atomic import write_json, write_text
 from smoothlab.runs.build import build
-from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, read_checkpoint
-from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, RunDirectory, StatusFile
+from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, load_weights, read_checkpoint
+from smoothlab.runs.devices import Start, alone, compile_in_place, leave, make_trainer, meet
+from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
 from smoothlab.runs.hooks import skip_empty_step_hooks
 from smoothlab.runs.outcome import write_outcome
-from smoothlab.runs.preparing import Prepared, determinism_kept
+from smoothlab.runs.preparing import Prepared, determinism_kept, make_task
 from smoothlab.runs.provenance import provenance
 from smoothlab.runs.scoring import details, score
+from smoothlab.runs.stopping import KeepSigterm, Sigterm, stopped_by_sigterm
 from smoothlab.runs.threads import cpu_threads
+from smoothlab.runs.trial import TrialPruned, TrialReports
 from smoothlab.tasks import TrainingDiverged
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
 from smoothlab.tracking.sink import finish
@@ -42,39 +47,85 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
         run: the directory, which must exist.
         resume: continue from its last checkpoint, if it has one.
 
+    Of several ranks this is rank 0, which writes, and :func:`follow` the others.
+
     Returns:
-        The content of results.json.
+        The content of results.json; of a trial that its search gave up, which has none, the objective so far.
 
     Raises:
         UserMistake: another process holds the directory, or the run in it is finished.
         RunFailed: training failed; status.json says why.
-        KeyboardInterrupt: the user stopped the run; status.json says interrupted.
+        KeyboardInterrupt: the user stopped the run, or SIGTERM did (:class:`Terminated`); status.json says interrupted.
     """
     with run.held():
         if run.read_status().get("state") == DONE:
             raise UserMistake(f"{run.path}: this run is finished; a finished run is never overwritten")
-        with run_log(run.log), StatusFile(run, prepared.identity) as status:
+        with run_log(run.log), stopped_by_sigterm() as sigterm, StatusFile(run, prepared.identity) as status:
             loggers: list[Any] = []
-            failed = True
+            failed, state = True, DONE
             try:
                 threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
                 with determinism_kept(), threads:
                     torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
-                    results = _train(prepared, run, status, loggers, resume)
+                    results = _train(prepared, run, status, loggers, resume, sigterm)
                 failed = False
             except (KeyboardInterrupt, SystemExit):
-                status.update(state=INTERRUPTED)
-                log.info("interrupted\nrun %s", run.path)
-                raise KeyboardInterrupt from None
+                raise _interrupted(run, status, sigterm) from None
+            except TrialPruned as pruned:
+                failed, state = False, PRUNED
+                status.note(reason=str(pruned))
+                log.info("pruned: %s\nrun %s", pruned, run.path)
+                results = {"objective": _objective(prepared.callbacks)}
             except Exception as error:
+                if sigterm.received:  # another rank was faster, and this one found it gone
+                    raise _interrupted(run, status, sigterm) from None
                 status.update(state=FAILED, error=_one_line(error))
                 expected = isinstance(error, TrainingDiverged | UserMistake)
                 log.error("run failed: %s\nrun %s", _one_line(error), run.path, exc_info=None if expected else error)
                 raise RunFailed(f"{_one_line(error)} ({run.path})") from error
             finally:
                 finish(loggers, failed=failed)
-            status.update(state=DONE)
+            status.update(state=state)
     return results
+
+
+def follow(prepared: Prepared) -> Path:
+    """Train as one of the ranks that write nothing, beside rank 0.
+
+    Args:
+        prepared: from ``prepare``, of the same config as rank 0's.
+
+    Returns:
+        The run's directory, which rank 0 has told.
+
+    Raises:
+        KeyboardInterrupt: the run was stopped.
+        Exception: whatever went wrong; the other ranks' connections end with this process.
+    """
+    with run_log(None), stopped_by_sigterm() as sigterm:
+        try:
+            threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
+            with determinism_kept(), threads:
+                torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
+                callbacks = [RunState(prepared.config, prepared.identity), KeepSigterm(sigterm)]
+                trainer = _make_trainer(prepared, callbacks, [])
+                start = meet(trainer, None)
+                with contextlib.suppress(TrialPruned):  # rank 0 says so
+                    _fit(trainer, prepared, start)
+                    leave(trainer)
+        except (KeyboardInterrupt, SystemExit):
+            raise Terminated if sigterm.received else KeyboardInterrupt from None
+        except Exception:
+            if sigterm.received:
+                raise Terminated from None
+            raise
+    return start.directory
+
+
+def _interrupted(run: RunDirectory, status: StatusFile, sigterm: Sigterm) -> KeyboardInterrupt:
+    status.update(state=INTERRUPTED)
+    log.info("%s\nrun %s", "stopped by SIGTERM" if sigterm.received else "interrupted", run.path)
+    return Terminated() if sigterm.received else KeyboardInterrupt()
 
 
 def _one_line(error: BaseException) -> str:
@@ -83,7 +134,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _train(
-    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool
+    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool, sigterm: Sigterm
 ) -> dict[str, Any]:
     started = time.monotonic()
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
@@ -93,21 +144,32 @@ def _train(
     for note in [] if checkpoint else getattr(prepared.data, "notes", []):
         log.info("data: %s", note)
     _make_loggers(prepared, run, loggers, step)
-    trainer = _make_trainer(prepared, run, loggers, status)
-    state = run.path / "state"  # of learners, as far as it is too large for a checkpoint
-    for learner in learners_in(prepared.task):
-        learner.keep_in(state)
+    callbacks = [
+        RunState(prepared.config, prepared.identity),
+        EpochProgress(prepared.config["progress"]),
+        StatusProgress(status),
+        KeepSigterm(sigterm),
+    ]
+    trainer = _make_trainer(prepared, callbacks, loggers)
+    start = meet(trainer, Start(run.path.resolve(), checkpoint is not None))
     fit_started = time.monotonic()
-    _fit(trainer, prepared, checkpoint)
+    _fit(trainer, prepared, start)
     fit_seconds = time.monotonic() - fit_started
+    leave(trainer)
 
     best = run.best_checkpoint if run.best_checkpoint.is_file() else run.last_checkpoint
     weights = read_checkpoint(best)
-    prepared.task.load_state_dict(weights["state_dict"])
-    scores = score(prepared.task, prepared.data, trainer, ("val", "test"))
+    if prepared.ranks == 1:
+        task, scorer = prepared.task, trainer
+        task.load_state_dict(weights["state_dict"])
+    else:  # anew: what FSDP leaves behind is no whole net
+        task = make_task(prepared.config, prepared.data, prepared.allowed)
+        scorer = alone(prepared.config, prepared.allowed)
+        load_weights(task, weights["state_dict"])
+    scores = score(task, prepared.data, scorer, ("val", "test"))
     about = {key: prepared.config[key] for key in ("name", "seed")}
     about |= {"identity": prepared.identity, "epoch": int(weights["epoch"])}
-    write_outcome(scores, run, prepared.task, prepared.data, loggers, about=about)
+    write_outcome(scores, run, task, prepared.data, loggers, about=about)
     results = {
         "format": 1,
         "name": prepared.config["name"],
@@ -117,7 +179,7 @@ def _train(
         "metrics": {split: one.metrics for split, one in scores.items()},
         "metrics_are": {split: one.precision for split, one in scores.items()},
         "uncertainty": {split: one.uncertainty() for split, one in scores.items()},
-        **details(scores, prepared.task),
+        **details(scores, task),
         "checkpoint": f"{best.parent.name}/{best.name}",
         "best_epoch": int(weights["epoch"]),
         "epochs": trainer.current_epoch,
@@ -126,7 +188,7 @@ def _train(
         **provenance(),
     }
     write_json(run.results, results)
-    shutil.rmtree(state, ignore_errors=True)
+    shutil.rmtree(start.state, ignore_errors=True)
     log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
     log.info(
         "best epoch %d of %d, fit %.1f s\nrun %s",
@@ -155,25 +217,15 @@ def _make_loggers(prepared: Prepared, run: RunDirectory, loggers: list[Any], res
             loggers.append(logger)
 
 
-def _make_trainer(prepared: Prepared, run: RunDirectory, loggers: list[Any], status: StatusFile) -> Trainer:
-    for callback in prepared.callbacks:
-        if isinstance(callback, ModelCheckpoint):
-            callback.dirpath = str(run.checkpoints.resolve())
-    callbacks = [
-        *prepared.callbacks,
-        RunState(prepared.config, prepared.identity),
-        EpochProgress(prepared.config["progress"]),
-        StatusProgress(status),
-    ]
+def _make_trainer(prepared: Prepared, callbacks: list[Callback], loggers: list[Any]) -> Trainer:
+    callbacks = [*prepared.callbacks, *callbacks]
     skip_empty_step_hooks(callbacks, prepared.task)
-    return build(
-        prepared.config["trainer"],
-        "trainer",
-        allowed=prepared.allowed,
-        logger=loggers or False,
-        callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
-        default_root_dir=str(run.path),
+    compile_in_place(prepared.task.net, prepared.config.get("compile", False))
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
+        plugins.append(SLURMEnvironment(auto_requeue=False))  # the exit code asks for it, and resume=auto goes on
+    return make_trainer(
+        prepared.config, prepared.allowed, logger=loggers or False, callbacks=callbacks, plugins=plugins
     )
 
 
@@ -188,12 +240,23 @@ class StatusProgress(Callback):
         self._status.note(epoch=trainer.current_epoch, step=trainer.global_step)
 
 
-def _fit(trainer: Trainer, prepared: Prepared, checkpoint: Path | None) -> None:
-    """Lightning ignores Ctrl-C for good once it saw one, and turns it into SystemExit: put the handler back."""
+def _fit(trainer: Trainer, prepared: Prepared, start: Start) -> None:
+    """Train from where rank 0 says.
+
+    Lightning ignores Ctrl-C for good once it saw one, and turns it into SystemExit: put the handler back.
+    """
+    for callback in prepared.callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            callback.dirpath = str(start.checkpoints)
+    for learner in learners_in(prepared.task):
+        learner.keep_in(start.state)
+    if (reports := TrialReports.of(start.directory)) is not None:
+        skip_empty_step_hooks([reports], prepared.task)
+        trainer.callbacks.append(reports)  # type: ignore[attr-defined]
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(prepared.task, datamodule=prepared.data, ckpt_path=checkpoint)
+        trainer.fit(prepared.task, datamodule=prepared.data, ckpt_path=start.last)
     finally:
         if main_thread:
             signal.signal(signal.SIGINT, handler)

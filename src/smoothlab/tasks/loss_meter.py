@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from smoothlab.tasks.ranks import of_all_ranks
+
 READ_EVERY = 256  # steps between two looks at the device
 
 
@@ -30,6 +32,9 @@ class LossMeter:
 
     Each step writes one number into a buffer; the buffer is read when it is full and at the epoch's end. Sums are
     float64. Reading finds the first step whose loss is not finite.
+
+    Of several ranks each adds its share of a step, and all add equally often: they read at the same steps, where they
+    agree on the first bad one, and their sums are added up at the epoch's end.
     """
 
     def __init__(self) -> None:
@@ -92,6 +97,16 @@ class LossMeter:
             self._entropy = self._entropy + entropy * count
         return self.read() if self._filled == READ_EVERY else None
 
+    def add_nothing(self, device: torch.device, step: int) -> int | None:
+        """Record a step in which this rank has no sample, as :meth:`add` does one with some."""
+        if self._losses is None:
+            self._losses = torch.zeros(1 + len(self._penalties), READ_EVERY, device=device)
+        if self._filled == 0:
+            self._first_step = step
+        self._losses[:, self._filled] = 0
+        self._filled += 1
+        return self.read() if self._filled == READ_EVERY else None
+
     def _add_tensor(self, epsilon: Tensor, count: int) -> None:
         each = epsilon.float()
         self._epsilon = self._epsilon + each.mean() * count
@@ -103,7 +118,7 @@ class LossMeter:
         self._extremes = extremes
 
     def read(self) -> int | None:
-        """Take what the device holds into the sums; returns the first step whose loss is not finite, if any."""
+        """Take what the device holds into the sums; returns the first step whose loss is not finite, on any rank."""
         if self._losses is None or self._filled == 0:
             return None
         held = self._losses[:, : self._filled].cpu().double()
@@ -113,26 +128,32 @@ class LossMeter:
             self._penalties[name] += penalty
         bad = (~held.isfinite()).any(0).nonzero()
         self._filled = 0
-        return self._first_step + int(bad[0]) if len(bad) else None
+        first = [one for one in of_all_ranks(self._first_step + int(bad[0]) if len(bad) else None) if one is not None]
+        return min(first, default=None)
 
     def summary(self) -> dict[str, float]:
-        """Means over the epoch's samples; call ``read`` first.
+        """Means over the epoch's samples, on all ranks; call ``read`` first.
 
         ``train/loss`` has no penalties in it, so that ``train/kl``, the loss less the targets' entropy, has the floor 0
         whatever the penalties; they stand beside it as ``train/penalty/<name>``. Where targets have no entropy (nan:
         negative smoothing), neither it nor ``train/kl`` is there.
         """
-        count = max(self._count, 1)
-        loss, entropy = self._loss / count, float(self._entropy) / count
         low, high = self._low, self._high
         if self._extremes is not None:
             low, high = min(low, float(self._extremes[0])), max(high, float(self._extremes[1]))
+        sums = (self._loss, float(self._entropy), float(self._epsilon))
+        ranks = of_all_ranks((self._count, sums, low, high, self._penalties))
+        counts, all_sums, lows, highs, all_penalties = zip(*ranks, strict=True)
+        count, low, high = max(sum(counts), 1), min(lows), max(highs)
+        loss, entropy, epsilon = (sum(each) / count for each in zip(*all_sums, strict=True))
+        names = dict.fromkeys(name for penalties in all_penalties for name in penalties)
+        of_penalties = {name: sum(one.get(name, 0.0) for one in all_penalties) / count for name in names}
         of_entropy = {"train/kl": loss - entropy, "smoothing/target_entropy": entropy}
         return {
             "train/loss": loss,
             **({} if math.isnan(entropy) else of_entropy),
-            "smoothing/epsilon": float(self._epsilon) / count,
+            "smoothing/epsilon": epsilon,
             "smoothing/epsilon_min": low,
             "smoothing/epsilon_max": high,
-            **{f"train/penalty/{name}": total / count for name, total in self._penalties.items()},
+            **{f"train/penalty/{name}": mean for name, mean in of_penalties.items()},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.strategies import FSDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
@@ -26,6 +28,7 @@ from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
 from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
 
+TINY = 1e-20  # a sum of weights that counts as none
 WEIGHT = "sample_weight"  # the metadata column of a row's weight in training
 
 
@@ -171,6 +174,8 @@ class Task(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch: net, smoother, loss, penalties, record."""
+        if not len(batch):
+            return self._without_samples(batch)
         target, loss, penalties = self.terms(batch)
         entropy, count = target.entropy(len(self.class_names)), len(batch)
         weight = batch.metadata.get(WEIGHT)
@@ -183,6 +188,15 @@ class Task(LightningModule):
         size = count if weight is None else weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
         self._gathered = self._gathered + size
         return sum(penalties.values(), loss) / self._divisor(size)
+
+    def _without_samples(self, batch: Batch) -> Tensor:
+        """The loss of a rank to which no sample of a step falls: 0, with a gradient of zeros for every parameter."""
+        bad_step = self.train_loss.add_nothing(self.device, self.global_step)
+        if bad_step is not None:
+            raise TrainingDiverged(bad_step, self.likely_cause())
+        if isinstance(self.trainer.strategy, FSDPStrategy):  # its parameters are whole within a forward pass alone
+            return self.net(batch.features).sum() * 0.0
+        return torch.stack([(one * 0.0).sum().float() for one in self.parameters() if one.requires_grad]).sum()
 
     def terms(self, batch: Batch) -> tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]:
         """A training batch's soft target, the sum of its losses, and the sums of its penalties by name."""
@@ -218,6 +232,8 @@ class Task(LightningModule):
             if self.trainer.world_size > 1:
                 gathered = torch.as_tensor(gathered, dtype=torch.float64, device=self.device).clone()
                 torch.distributed.all_reduce(gathered)
+            # not 0, whatever the weights
+            gathered = gathered.clamp_min(TINY) if isinstance(gathered, Tensor) else max(gathered, TINY)
             factor = self._parts / gathered
             grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             torch._foreach_mul_(grads, factor)
@@ -264,13 +280,16 @@ class Task(LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a validation batch, and show it to what learns from validation."""
+        if not len(batch):
+            return  # this rank's share is over
         logits = self._count(self.val_metrics, batch)
         for learner in self._learning():
             self.show(learner, logits, batch.labels)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a test batch."""
-        self._count(self.test_metrics, batch)
+        if len(batch):
+            self._count(self.test_metrics, batch)
 
     def _count(self, metrics: list[Metric], batch: Batch) -> Tensor:
         logits = self.net(batch.features)
@@ -299,7 +318,11 @@ class Task(LightningModule):
         self._publish("test", self.test_metrics)
 
     def _publish(self, split: str, metrics: list[Metric]) -> dict[str, float]:
-        values = {f"{split}/{name}": float(value) for one in metrics for name, value in one.compute().items()}
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message=".*was called before the ``update`` method"
+            )  # a rank's share: none
+            values = {f"{split}/{name}": float(value) for one in metrics for name, value in one.compute().items()}
         for one in metrics:
             one.reset()
         self.log_dict(values, logger=False)

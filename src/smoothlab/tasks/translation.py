@@ -26,6 +26,7 @@ from smoothlab.smoothing import MultilabelSmoother
 from smoothlab.step import LazyStep
 from smoothlab.targets import PerSample, SoftTarget
 from smoothlab.tasks.classification import ClassificationTask
+from smoothlab.tasks.ranks import of_all_ranks
 from smoothlab.tasks.task import WEIGHT
 
 # From so many classes on the fused loss is the faster one, too (benchmarks/large_vocab.py); below it saves memory.
@@ -188,15 +189,15 @@ class TranslationTask(ClassificationTask):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """See :class:`Task`; decodes the sentences too, where that is asked for."""
         super().validation_step(batch, batch_idx)
-        if self.validation_bleu:
+        if self.validation_bleu and len(batch):
             decoded = self.decode(source_of(batch), beam_size=1)
             self._decoded.append({"sentences": sentences_of(batch), "tokens": decoded.tokens})
 
     def _publish(self, split: str, metrics: list[Metric]) -> dict[str, float]:
         values = super()._publish(split, metrics)
         more = {f"{split}/perplexity": perplexity(values[f"{split}/nll"])}
-        if self._decoded:
-            parts, self._decoded = self._decoded, []
+        if self.validation_bleu and split == "val":
+            parts, self._decoded = [part for rank in of_all_ranks(self._decoded) for part in rank], []
             texts = self.encoder.decode_all([tokens for part in parts for tokens in part["tokens"]])
             known = self.trainer.datamodule.references(split)  # type: ignore[attr-defined]
             references = [known[number] for part in parts for number in part["sentences"].tolist()]

@@ -31,6 +31,8 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
             warnings.filterwarnings("ignore", module=r"pytorch_lightning\.trainer\.connectors\.data_connector")
             warnings.filterwarnings("ignore", module=r"pytorch_lightning\.loops\.fit_loop")
+            # metrics are summed over the ranks before they are logged
+            warnings.filterwarnings("ignore", message=r"It is recommended to use `self.log.*sync_dist")
             warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
             yield
     finally:

@@ -130,8 +130,7 @@ def test_shards_of_ranks_and_workers_partition_the_rows(path, ranks, workers, sp
     lengths = [len(one) for one in found]
     assert max(lengths) - min(lengths) <= 1
     assert sorted(row for one in found for row in one) == sorted(expected)
-    if split == "train":
-        assert len(set(steps)) == 1  # all ranks take so many steps
+    assert len(set(steps)) == 1  # all ranks take so many steps
 
 
 def test_worker_processes_give_the_same_rows(path):

@@ -111,7 +111,8 @@ def test_evaluation_gives_every_row_once_in_order(ranks):
     for rank in range(ranks):
         loader = StreamLoader(RowStream(rows, "train", 64, rank=rank, ranks=ranks))
         batches = [batch.rows.tolist() for batch in loader]
-        assert len(batches) == len(loader)
+        assert len(batches) == len(loader) == -(-16 // ranks)  # all ranks give so many
+        batches = [batch for batch in batches if batch]
         assert [batch[0] for batch in batches] == sorted(batch[0] for batch in batches)
         given += [row for batch in batches for row in batch]
     assert sorted(given) == list(range(1000))

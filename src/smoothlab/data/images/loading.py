@@ -20,17 +20,19 @@ class FileLoader:
     """Batches of images that are decoded when it is their turn, by other processes than the one that trains.
 
     The order of an epoch depends on ``seed`` and the epoch's number alone, whatever the workers, as that of
-    :class:`~smoothlab.data.MemoryLoader`.
+    :class:`~smoothlab.data.MemoryLoader`; so is what falls to each rank.
 
     Args:
         files: of the images.
         known: what is known of them, in the same order; ``features`` is not looked at.
         shape: that they get.
         finish: makes features of a batch's pixels.
-        batch_size: samples a batch, at least 1; the last batch of an epoch may be smaller.
-        shuffle: draw a new order each epoch.
+        batch_size: samples a batch of a rank, at least 1; the last batch of an epoch may be smaller.
+        shuffle: draw a new order each epoch: training.
         seed: where the orders start.
         workers: processes that decode; 0: the one that trains.
+        rank: of this process.
+        ranks: how many there are.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class FileLoader:
         shuffle: bool = False,
         seed: int = 0,
         workers: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         if batch_size < 1:
             raise InvalidArgument("batch_size", batch_size, "an integer of at least 1")
         self.known = known
         self.finish = finish
-        self.order = Order(len(files), batch_size, shuffle=shuffle, seed=seed)
+        self.order = Order(len(files), batch_size, shuffle=shuffle, seed=seed, rank=rank, ranks=ranks)
         self.sampler = self.order  # Lightning calls sampler.set_epoch(epoch) at each epoch's start
         self.batch_sampler = None
         self._loader = DataLoader(
@@ -77,13 +81,15 @@ class FileLoader:
 
 
 class Order(Sampler[list[int]]):
-    """Positions of each batch of an epoch."""
+    """Positions of each batch of an epoch that falls to a rank."""
 
-    def __init__(self, count: int, batch_size: int, *, shuffle: bool, seed: int) -> None:
+    def __init__(self, count: int, batch_size: int, *, shuffle: bool, seed: int, rank: int = 0, ranks: int = 1) -> None:
         self.count = count
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
+        self.rank = rank
+        self.ranks = ranks
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -91,15 +97,18 @@ class Order(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.count // self.batch_size)
+        return -(-self.count // (self.batch_size * self.ranks))
 
     def __iter__(self) -> Iterator[list[int]]:
         positions = torch.arange(self.count)
         if self.shuffle:
             generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
             positions = torch.randperm(self.count, generator=generator)
-        for part in positions.split(self.batch_size):
-            yield part.tolist()
+        for part in positions.split(self.batch_size * self.ranks):
+            if self.shuffle:
+                yield part[self.rank :: self.ranks].tolist()
+            else:  # whole batches of one process
+                yield part[self.rank * self.batch_size : (self.rank + 1) * self.batch_size].tolist()
 
 
 class Images(Dataset[tuple[Tensor, Tensor, str]]):
@@ -108,11 +117,13 @@ class Images(Dataset[tuple[Tensor, Tensor, str]]):
     def __init__(self, files: Sequence[Path], shape: Shape) -> None:
         self.files = np.array([str(file) for file in files])  # one block of memory, which workers share untouched
         self.shape = shape
+        self.none = np.empty((0, shape.channels, shape.height, shape.width), dtype=np.uint8)
 
     def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor, str]:
         where = torch.tensor(positions, dtype=torch.int64)
         try:
-            pixels = np.stack([decode(Path(self.files[position]), self.shape) for position in positions])
+            images = [decode(Path(self.files[position]), self.shape) for position in positions]
+            pixels = np.stack(images) if images else self.none
         except UserMistake as error:
             return torch.empty(0), where, str(error)
         return torch.from_numpy(pixels), where, ""

@@ -25,6 +25,7 @@ from smoothlab.data.images.loading import FileLoader
 from smoothlab.data.images.npz import read_npz
 from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.module import DataModule, check_seed, count_classes
+from smoothlab.data.ranks import this_rank
 from smoothlab.data.table.kinds import check_columns
 from smoothlab.data.table.labels import LabelKind, Labels, read_labels
 from smoothlab.data.table.noise import NoiseKind, noisy
@@ -425,8 +426,8 @@ class ImageData(DataModule):
         if self.in_memory:
             pixels = self._pixels[split]
             batch = ImageBatch(pixels, known.labels, known.rows, known.metadata, finish=finish)
-            return MemoryLoader(batch, batch_size, shuffle=shuffle, seed=seed)
-        options: dict[str, Any] = {"shuffle": shuffle, "seed": seed, "workers": self.workers}
+            return MemoryLoader(batch, batch_size, shuffle=shuffle, seed=seed, **this_rank())
+        options: dict[str, Any] = {"shuffle": shuffle, "seed": seed, "workers": self.workers, **this_rank()}
         return FileLoader(self._files[split], known, self.images.shape, finish, batch_size, **options)
 
 

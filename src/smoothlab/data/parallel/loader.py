@@ -17,16 +17,23 @@ class BucketLoader:
     The order depends on ``seed`` and the epoch's number alone, as that of :class:`smoothlab.data.MemoryLoader`; the
     number of batches is the same in each epoch (see :func:`smoothlab.data.parallel.buckets.make_buckets`).
 
+    Several ranks take every ``ranks``-th sentence of each batch of ``ranks * batch_tokens``: together the step of one
+    process with such batches. The share of a rank may be one sentence above ``batch_tokens``, or without any.
+
     Args:
         corpus: the pairs.
-        batch_tokens: max(n S, n T) of a batch at most; a longer sentence is a batch of its own.
+        batch_tokens: max(n S, n T) of a rank's batch at most; a longer sentence is a batch of its own.
         seed: where the orders start.
+        rank: of this process.
+        ranks: how many there are.
     """
 
-    def __init__(self, corpus: Corpus, batch_tokens: int, *, seed: int = 0) -> None:
+    def __init__(self, corpus: Corpus, batch_tokens: int, *, seed: int = 0, rank: int = 0, ranks: int = 1) -> None:
         self.corpus = corpus
-        self.buckets = make_buckets(corpus.longer, check_tokens("batch_tokens", batch_tokens))
+        self.buckets = make_buckets(corpus.longer, ranks * check_tokens("batch_tokens", batch_tokens))
         self.seed = seed
+        self.rank = rank
+        self.ranks = ranks
         self.epoch = 0
         # What Lightning asks a loader for: it calls sampler.set_epoch(epoch) at each epoch's start.
         self.sampler = self
@@ -41,20 +48,26 @@ class BucketLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in drawn_batches(self.buckets, np.random.default_rng([self.seed, self.epoch])):
-            yield self.corpus.batch(rows)
+            yield self.corpus.batch(rows[self.rank :: self.ranks])
 
 
 class LengthLoader:
     """All pairs in a fixed order, the short ones first; metadata ``sequence`` says where each of them belongs.
 
+    Several ranks take every ``ranks``-th batch, each of them equally many: the last ones may be without pairs.
+
     Args:
         corpus: the pairs; what is known of synthetic tokens comes along.
         batch_tokens: max(n S, n T) of a batch at most; a longer sentence is a batch of its own.
+        rank: of this process.
+        ranks: how many there are.
     """
 
-    def __init__(self, corpus: Corpus, batch_tokens: int) -> None:
+    def __init__(self, corpus: Corpus, batch_tokens: int, *, rank: int = 0, ranks: int = 1) -> None:
         self.corpus = corpus
-        self.batches = fixed_batches(corpus.longer, check_tokens("eval_batch_tokens", batch_tokens))
+        batches = fixed_batches(corpus.longer, check_tokens("eval_batch_tokens", batch_tokens))
+        none = np.empty(0, dtype=np.int64)
+        self.batches = (batches + [none] * (-len(batches) % ranks))[rank::ranks]
         self.sampler = None
         self.batch_sampler = None
 

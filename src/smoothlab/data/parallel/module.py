@@ -30,6 +30,7 @@ from smoothlab.data.parallel.tokenizers import (
     tokenizer_in_file,
     word_tokenizer,
 )
+from smoothlab.data.ranks import this_rank
 from smoothlab.data.text.tokenizer import tokenizer_library
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -249,11 +250,11 @@ class ParallelData(DataModule):
 
     def loader(self, split: str) -> LengthLoader:
         """All pairs of a split, the short ones first."""
-        return LengthLoader(self._corpora[split], self.eval_batch_size)
+        return LengthLoader(self._corpora[split], self.eval_batch_size, **this_rank())
 
     def train_dataloader(self) -> BucketLoader:
         """Shuffled batches; the order depends on ``shuffle_seed`` and the epoch."""
-        return BucketLoader(self._corpora["train"], self.batch_size, seed=self.shuffle_seed)
+        return BucketLoader(self._corpora["train"], self.batch_size, seed=self.shuffle_seed, **this_rank())
 
     # Steps of setup ---------------------------------------------------------------------------------------------------
 

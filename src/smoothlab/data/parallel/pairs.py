@@ -31,6 +31,19 @@ class SentencePairs:
     def __len__(self) -> int:
         return self.source.shape[0]
 
+    def index_select(self, dim: int, index: Tensor) -> SentencePairs:
+        """Those of the known tokens at ``index`` of their number ``(M,)``, with the sentences that have any of them.
+
+        Args:
+            dim: 0, as that of a batch's labels.
+            index: ``(M',)``, in any order, of which ``positions`` are then.
+        """
+        assert dim == 0, dim
+        width = self.target.shape[1]
+        rows, places = self.positions[index] // width, self.positions[index] % width
+        kept, rows = rows.unique(return_inverse=True)
+        return SentencePairs(self.source[kept], self.target[kept], rows * width + places)
+
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SentencePairs:
         """The same pairs on ``device``."""
         return SentencePairs(

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.types as types
-import torch.distributed
 
 from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
@@ -28,6 +27,7 @@ from smoothlab.data.parquet.statistics import (
     NumericStatistics,
 )
 from smoothlab.data.parquet.stream import ParquetBatches, ParquetLoader
+from smoothlab.data.ranks import this_rank
 from smoothlab.data.table.dates import date_format
 from smoothlab.data.table.encoder import Categories, ColumnEncoder, TableEncoder
 from smoothlab.data.table.kinds import Column, check_columns
@@ -186,7 +186,7 @@ class ParquetStream(DataModule):
 
     def loader(self, split: str) -> ParquetLoader:
         """See :class:`DataModule`."""
-        return ParquetLoader(ParquetBatches(self.source, split, self.eval_batch_size, window=1, **_ranks()))
+        return ParquetLoader(ParquetBatches(self.source, split, self.eval_batch_size, window=1, **this_rank()))
 
     def train_dataloader(self) -> ParquetLoader:
         """Mixed batches; the order depends on ``shuffle_seed``, the epoch, and the number of ranks and workers."""
@@ -197,7 +197,7 @@ class ParquetStream(DataModule):
             window=self.window,
             shuffle_seed=self.shuffle_seed,
             workers=self.workers,
-            **_ranks(),
+            **this_rank(),
         )
         return ParquetLoader(batches, self.workers)
 
@@ -433,9 +433,3 @@ def _metadata_column(found: ColumnStatistics) -> MetadataColumn:
 
 def _is_words(kind: pa.DataType) -> bool:
     return types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind)
-
-
-def _ranks() -> dict[str, int]:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return {"rank": torch.distributed.get_rank(), "ranks": torch.distributed.get_world_size()}
-    return {}

@@ -62,8 +62,7 @@ class ParquetBatches(IterableDataset):
         self.num_samples = int(self._counts.sum())
 
     def __len__(self) -> int:
-        ranks = [self.rank] if self.shuffle_seed is None else range(self.ranks)  # in training all take so many steps
-        return max(self._batches_of(rank) for rank in ranks)
+        return max(self._batches_of(rank) for rank in range(self.ranks))  # all ranks take so many steps
 
     def __iter__(self) -> Iterator[Batch]:
         info = get_worker_info()
@@ -71,6 +70,10 @@ class ParquetBatches(IterableDataset):
         windows = self._windows(shard, threads=info is None)
         for pool, batches in windows if info is not None else ahead(windows):
             yield from (self.source.finished(pool.take(positions)) for positions in batches)
+
+    def any_batch(self) -> Batch:
+        """A batch of the split, for a rank that has none of its own: the first of all."""
+        return next(iter(ParquetBatches(self.source, self.split, self.batch_size, window=1)))
 
     def _batches_of(self, rank: int) -> int:
         first = rank * self.shards
@@ -129,7 +132,7 @@ class ParquetBatches(IterableDataset):
 class ParquetLoader:
     """Batches of :class:`ParquetBatches`, made ahead of time in a thread or in worker processes.
 
-    A rank whose training batches are over before those of the others gives batches without samples.
+    A rank whose batches are over before those of the others gives batches without samples.
 
     Args:
         batches: what to load.
@@ -157,9 +160,10 @@ class ParquetLoader:
         for batch in loader:
             given += 1
             yield batch
-        if batch is not None:
+        if given < len(self):
+            some = self.batches.any_batch() if batch is None else batch
             for _ in range(len(self) - given):
-                yield batch.take(slice(0, 0))
+                yield some.take(slice(0, 0))
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

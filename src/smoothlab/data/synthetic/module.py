@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch.distributed
-
 from smoothlab.data.batch import Batch
 from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.module import SPLITS, DataModule, MemoryData
+from smoothlab.data.ranks import this_rank
 from smoothlab.data.synthetic.domain import Domain
 from smoothlab.data.synthetic.labelling import Label, Labelling, Noise
 from smoothlab.data.synthetic.rows import SyntheticRows, without_truth
@@ -109,7 +108,7 @@ class SyntheticMemory(MemoryData):
     def train_dataloader(self) -> MemoryLoader:
         """Shuffled batches without the truth."""
         data = without_truth(self.split("train"))
-        return MemoryLoader(data, self.batch_size, shuffle=True, seed=self.shuffle_seed)
+        return MemoryLoader(data, self.batch_size, shuffle=True, seed=self.shuffle_seed, **this_rank())
 
 
 class SyntheticStream(DataModule):
@@ -165,8 +164,5 @@ class SyntheticStream(DataModule):
         return self._loader("train", self.batch_size, self.shuffle_seed)
 
     def _loader(self, split: str, batch_size: int, shuffle_seed: int | None = None) -> StreamLoader:
-        rank, ranks = 0, 1
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        stream = RowStream(self.rows, split, batch_size, shuffle_seed=shuffle_seed, rank=rank, ranks=ranks)
+        stream = RowStream(self.rows, split, batch_size, shuffle_seed=shuffle_seed, **this_rank())
         return StreamLoader(stream, self.workers)

@@ -58,7 +58,7 @@ class RowStream(IterableDataset):
         if self.ranks == 1:
             return batches
         if self.shuffle_seed is None:
-            return len(range(self.rank, batches, self.ranks))
+            return -(-batches // self.ranks)
         pieces = -(-self.num_rows // self.piece)  # the same for all ranks: each takes so many steps
         return min(batches, -(-pieces // self.ranks) * (self.piece // self.batch_size))
 
@@ -88,7 +88,7 @@ class RowStream(IterableDataset):
 class StreamLoader:
     """Batches of a :class:`RowStream`, drawn in this process or ahead of time in workers.
 
-    A rank whose training batches are over before those of the others gives batches without rows.
+    A rank whose batches are over before those of the others gives batches without rows.
 
     Args:
         stream: the batches.
@@ -115,6 +115,5 @@ class StreamLoader:
         for batch in loader:
             given += 1
             yield batch
-        if self.stream.shuffle_seed is not None:
-            for _ in range(len(self) - given):
-                yield self.stream.rows.empty(self.stream.split, truth=False)
+        for _ in range(len(self) - given):
+            yield self.stream.rows.empty(self.stream.split, truth=self.stream.shuffle_seed is None)

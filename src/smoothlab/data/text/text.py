@@ -10,6 +10,7 @@ import pandas as pd
 from torch import Tensor
 
 from smoothlab.data.module import Encoder
+from smoothlab.data.ranks import this_rank
 from smoothlab.data.table import TableData
 from smoothlab.data.table.kinds import Column, check_columns
 from smoothlab.data.table.table import Understood
@@ -119,8 +120,9 @@ class TextData(TableData):
 
     def loader(self, split: str) -> TextLoader:
         """See :class:`smoothlab.data.DataModule`."""
-        return TextLoader(self.split(split), self.eval_batch_size)
+        return TextLoader(self.split(split), self.eval_batch_size, **this_rank())
 
     def train_dataloader(self) -> TextLoader:
         """Shuffled batches; the order depends on ``shuffle_seed`` and the epoch."""
-        return TextLoader(self.split("train"), self.batch_size, shuffle=True, seed=self.shuffle_seed)
+        data = self.split("train")
+        return TextLoader(data, self.batch_size, shuffle=True, seed=self.shuffle_seed, **this_rank())

@@ -1,0 +1,159 @@
+"""The ranks of one training: those that a starter has made, and those that the warm server makes here."""
+
+from __future__ import annotations
+
+import signal as signals
+import socket
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smoothlab.processes.child import Child, Ending
+from smoothlab.processes.server import WarmServer
+
+GRACE = 5.0  # seconds that siblings have to end by themselves; with SIGKILL all are gone within 10
+LOCAL = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Ranks that were started from outside.
+
+    Args:
+        rank: the number of this process, from 0.
+        ranks: how many there are on all nodes.
+        starter: who made them: torchrun or SLURM.
+    """
+
+    rank: int
+    ranks: int
+    starter: str
+
+
+class RankFailed(Exception):
+    """A rank ended badly, and its siblings were ended.
+
+    Args:
+        rank: the first of them that ended badly by itself.
+        ending: how.
+        log: the end of what it wrote, where that was kept.
+    """
+
+    def __init__(self, rank: int, ending: Ending, log: str = "") -> None:
+        super().__init__(f"rank {rank}: {ending.reason}")
+        self.rank = rank
+        self.ending = ending
+        self.log = log
+
+
+def found_ranks(environment: Mapping[str, str]) -> Found | None:
+    """The ranks that torchrun or srun has made, of which this process is one; None where it was started alone."""
+    if "TORCHELASTIC_RUN_ID" in environment and "RANK" in environment:
+        return Found(int(environment["RANK"]), int(environment.get("WORLD_SIZE", 1)), "torchrun")
+    ranks = int(environment.get("SLURM_NTASKS", 1)) if "SLURM_PROCID" in environment else 1
+    by_hand = environment.get("SLURM_JOB_NAME") in (
+        "bash",
+        "interactive",
+    )
+    if ranks > 1 and "SLURM_STEP_ID" in environment and not by_hand:
+        return Found(int(environment["SLURM_PROCID"]), ranks, "srun")
+    return None
+
+
+def run_ranks(
+    server: WarmServer,
+    target: Callable[..., object],
+    args: Sequence[Any],
+    *,
+    ranks: int,
+    logs: Path,
+    env: Mapping[str, str | None] | None = None,
+    threads: int | None = None,
+) -> None:
+    """Call ``target(*args)`` in so many processes of one training, each with the environment that torchrun would set.
+
+    Rank 0 writes to the server's standard output and error, the others to ``<logs>/rank<n>.log``. A rank that ends
+    badly ends the others within ten seconds. Ctrl-C (or what else raises KeyboardInterrupt or SystemExit here) is
+    passed on to all ranks as SIGTERM; they are waited for, and it goes on up.
+
+    Args:
+        server: makes the processes.
+        target: a function of a module.
+        args: its arguments, which are pickled; the same for each rank.
+        ranks: how many.
+        logs: folder of the logs, which must exist.
+        env: variables to set beside torchrun's, or with None to remove.
+        threads: CPU threads of torch in each.
+
+    Raises:
+        RankFailed: a rank ended badly; none is left.
+    """
+    told = rank_environment(ranks)
+    children: list[Child] = []
+    try:
+        for rank in range(ranks):
+            log = None if rank == 0 else logs / f"rank{rank}.log"
+            numbered = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            children.append(
+                server.launch(target, tuple(args), env={**told, **numbered, **(env or {})}, log=log, threads=threads)
+            )
+        first = _first_bad(server, children)
+    except BaseException:
+        _end(children, patience=GRACE)
+        raise
+    if first is not None:
+        _end(children, patience=GRACE)
+        ending = children[first].poll()
+        assert ending is not None
+        path = logs / f"rank{first}.log"
+        raise RankFailed(first, ending, path.read_text(errors="replace")[-8192:] if path.is_file() else "")
+
+
+def rank_environment(ranks: int) -> dict[str, str | None]:
+    """What torchrun sets for the ranks of one machine, but for their numbers; to Lightning it wins over SLURM's."""
+    return {
+        "WORLD_SIZE": str(ranks),
+        "LOCAL_WORLD_SIZE": str(ranks),
+        "GROUP_RANK": "0",
+        "MASTER_ADDR": LOCAL,
+        "MASTER_PORT": str(free_port()),
+        "TORCHELASTIC_RUN_ID": uuid.uuid4().hex[:12],
+        "TORCHELASTIC_USE_AGENT_STORE": "False",
+    }
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as one:
+        one.bind((LOCAL, 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _first_bad(server: WarmServer, children: list[Child]) -> int | None:
+    """Wait for the ranks; the number of the first that ended badly, None where all ended well."""
+    running = set(range(len(children)))
+    while running:
+        server.wait_any([children[rank] for rank in sorted(running)])
+        ended = [rank for rank in sorted(running) if children[rank].poll() is not None]
+        bad = [rank for rank in ended if not children[rank].poll().good]  # type: ignore[union-attr]
+        if bad:
+            # killed or raised something of its own; an error of the connection may be but the sibling's echo
+            return min(bad, key=lambda rank: (children[rank].poll().signal is None, rank))  # type: ignore[union-attr]
+        running -= set(ended)
+    return None
+
+
+def _end(children: list[Child], *, patience: float) -> None:
+    """SIGTERM to all that run, SIGKILL to those that still do after ``patience`` seconds."""
+    for child in children:
+        child.signal(signals.SIGTERM)
+    until = time.monotonic() + patience
+    for child in children:
+        child.wait(max(0.0, until - time.monotonic()))
+        child.signal(signals.SIGKILL)
+    for child in children:
+        child.wait()
