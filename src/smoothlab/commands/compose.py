@@ -22,7 +22,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from smoothlab.errors import UserMistake
 
 CONFIG_MODULE = "smoothlab.conf"
-PLUGINS = {"launcher": "SmoothlabLauncher"}  # class by module of hydra_plugins.smoothlab_plugins
+# class by module of hydra_plugins.smoothlab_plugins
+PLUGINS = {"launcher": "SmoothlabLauncher", "sweeper": "SmoothlabSweeper"}
 PRESETS = "experiment"  # the group whose folders are a part of its options' names
 
 

@@ -136,7 +136,7 @@ def check_resumable(run: Any) -> None:
 
 def newest_unfinished(folder: Path, identity: str) -> Any:
     """The newest run directory in ``folder`` of this identity that is neither done nor held by a living process."""
-    from smoothlab.runs.directory import DONE, RUNNING, RunDirectory
+    from smoothlab.runs.directory import DONE, PRUNED, RUNNING, RunDirectory
 
     candidates = []
     for status_file in folder.glob("*/status.json"):
@@ -145,7 +145,7 @@ def newest_unfinished(folder: Path, identity: str) -> Any:
             status = run.read_status()
         except UserMistake:
             continue  # another one's damage is not this run's business
-        if status.get("identity") == identity and status.get("state") not in (DONE, RUNNING):
+        if status.get("identity") == identity and status.get("state") not in (DONE, PRUNED, RUNNING):
             candidates.append((status.get("started", ""), run.path.name, run))
     return max(candidates, key=lambda one: one[:2])[2] if candidates else None
 

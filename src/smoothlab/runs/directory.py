@@ -17,6 +17,7 @@ from smoothlab.errors import UserMistake
 from smoothlab.runs.atomic import write_json
 
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
+PRUNED = "pruned"  # given up by a search; over, but without results
 HEARTBEAT_SECONDS = 15.0
 
 

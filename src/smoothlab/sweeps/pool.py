@@ -23,7 +23,7 @@ from typing import Any
 from smoothlab.errors import UserMistake
 from smoothlab.processes import Child, Ending, WarmServer
 from smoothlab.runs.atomic import write_json
-from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, RunDirectory, now
+from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
 from smoothlab.sweeps.devices import Devices
 
 WAITING, STARTED = "waiting", "started"
@@ -85,6 +85,9 @@ class Job:
         if ending.good and state == DONE:
             self.state = DONE
             (self.directory.path / OUTPUT).unlink(missing_ok=True)  # run.log has it
+            return
+        if ending.good and state == PRUNED:
+            self.state, self.error = PRUNED, status.get("reason")
             return
         if state == FAILED:
             self.state, self.error = FAILED, status.get("error")

@@ -150,3 +150,9 @@ def test_the_sampler_is_asked_in_order_and_only_for_what_applies():
         trial = optuna.trial.FixedTrial({"smoothing": option, "smoothing.strength.epsilon": 0.2, "seed": "1"})
         values = space.suggest(trial)
         assert ("smoothing.strength.epsilon" in values) == there
+
+
+def test_a_number_has_six_digits_and_stays_in_its_range():
+    space = Space.read({"a": {"low": 0.0, "high": 0.9999999}, "b": {"low": 0.1234564, "high": 1.0}})
+    assert space.overrides({"a": 0.99999985, "b": 0.12345641}) == ["a=0.9999999", "b=0.1234564"]
+    assert space.overrides({"a": 1 / 3, "b": 2 / 3}) == ["a=0.333333", "b=0.666667"]

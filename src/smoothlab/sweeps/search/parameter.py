@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+DIGITS = 6  # of a number without a step
 Condition = Mapping[str, tuple[str, ...]]
 
 
@@ -109,8 +110,9 @@ class Number(Parameter):
         """See :class:`Parameter`."""
         if self.whole:
             return str(int(value))
-        # 0.1 + 2 * 0.1 is meant to be 0.3
-        return repr(float(f"{value:.12g}") if self.step is not None else float(value))
+        # 0.1 + 2 * 0.1 is meant to be 0.3, and more digits than these are chance
+        rounded = float(f"{value:.12g}" if self.step is not None else f"{value:.{DIGITS}g}")
+        return repr(min(max(rounded, float(self.low)), float(self.high)))
 
     def points(self) -> list[Any] | None:
         """See :class:`Parameter`."""

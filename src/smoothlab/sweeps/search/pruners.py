@@ -19,6 +19,9 @@ CLASSES = {
 }
 
 
+FREE = 9  # a run may use the first one of so many parts of its epochs in peace
+
+
 def make_pruner(name: str, options: Mapping[str, Any], *, objectives: int, epochs: int | None) -> Any:
     """A pruner of Optuna's; its steps are epochs, counted from 1.
 
@@ -41,13 +44,21 @@ def make_pruner(name: str, options: Mapping[str, Any], *, objectives: int, epoch
         if option not in known:
             expected = f"; expected {', '.join(known)}" if known else ""
             raise UserMistake(f"hydra.sweeper.pruner_options.{option}: {name} takes no such option{expected}")
-    arguments = dict(options)
-    if name == "hyperband" and epochs is not None:
-        arguments.setdefault("max_resource", epochs)
-    if name == "asha":
-        arguments.setdefault("min_resource", 1)
+    arguments = {**_defaults(name, epochs), **options}
     try:
         return kind(**arguments)
     except (TypeError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserMistake(f"hydra.sweeper.pruner_options: {reason}") from None
+
+
+def _defaults(name: str, epochs: int | None) -> dict[str, Any]:
+    """Early epochs say little: strong smoothing and small learning rates are slow at first, and often good in the end."""
+    free = max(1, (epochs or 1) // FREE)
+    if name == "median":
+        return {"n_warmup_steps": free}
+    if name == "asha":
+        return {"min_resource": free, "reduction_factor": 3}
+    if name == "hyperband":
+        return {"min_resource": free, **({} if epochs is None else {"max_resource": epochs})}
+    return {}

@@ -1,0 +1,215 @@
+"""A search from the command line: checked before anything runs, run, summed up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from smoothlab.commands.compose import compose_config, compose_jobs, plain
+from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.processes import WarmServer
+from smoothlab.runs.directory import RunDirectory
+from smoothlab.sweeps.devices import Devices
+from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
+from smoothlab.sweeps.pool import JobPool
+from smoothlab.sweeps.search.batch_runner import BatchRunner
+from smoothlab.sweeps.search.loop import Runner, run_trials
+from smoothlab.sweeps.search.optional import load_optuna
+from smoothlab.sweeps.search.outcome import as_text, progress, write_outcome
+from smoothlab.sweeps.search.pool_runner import PoolRunner
+from smoothlab.sweeps.search.pruners import make_pruner
+from smoothlab.sweeps.search.samplers import sampler_factory
+from smoothlab.sweeps.search.settings import Settings, find_objectives
+from smoothlab.sweeps.search.space import Space
+from smoothlab.sweeps.search.storage import open_storage
+from smoothlab.sweeps.search.study import DONE, FAILED, Objective, Study
+
+OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
+
+
+def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
+    """Run a search until all its trials have ended.
+
+    Args:
+        config: composed for a multirun, with Hydra's node, whose ``sweep.dir`` is the search's directory.
+        overrides: of the command line, without those of Hydra's node; ranges and lists are searched.
+        launcher: Hydra's, which runs the trials where it is not smoothlab's own.
+
+    Raises:
+        UserMistake: before anything is written: the space, a setting, or a config that the space makes is wrong.
+        RunFailed: some trials failed, or none is done.
+        KeyboardInterrupt: the user stopped it; the same command goes on.
+    """
+    load_optuna()
+    node = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
+    assert isinstance(node, dict)
+    settings = Settings.read(node)  # type: ignore[arg-type]
+    space = Space.read(node["params"], overrides)
+    if not len(space):
+        raise UserMistake(
+            "hydra/sweeper=smoothlab: nothing to search; give a range, such as optimizer.lr=interval(0,1)"
+        )
+    composing = Composing(OmegaConf.to_container(config.hydra.overrides.hydra) or [])  # type: ignore[arg-type]
+    ours = str(OmegaConf.select(config, "hydra.launcher._target_")) == OUR_LAUNCHER
+    if not ours and settings.pruner != "none":
+        raise UserMistake(f"hydra.sweeper.pruner = {settings.pruner!r}: needs hydra/launcher=smoothlab; expected none")
+    folder = Path(str(config.hydra.sweep.dir))
+    if not ours:
+        _search_in_batches(settings, space, composing, folder, launcher)
+        return
+    devices = Devices.of_this_machine(OmegaConf.select(config, "hydra.launcher.n_jobs"))
+    with WarmServer() as server:  # it imports while the space is checked
+        _search_in_pool(settings, space, composing, folder, devices, server)
+
+
+class Composing:
+    """From a trial's overrides to its config.
+
+    Args:
+        always: overrides of Hydra's node, such as its search path.
+    """
+
+    def __init__(self, always: Sequence[str]) -> None:
+        self._always = list(always)
+
+    def one(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The resolved config.
+
+        Raises:
+            UserMistake: it cannot be composed.
+        """
+        return plain(compose_config("train", [*self._always, *overrides]))
+
+    def several(self, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        """The resolved configs of some trials."""
+        return [plain(one) for one in compose_jobs("train", [[*self._always, *job] for job in jobs])]
+
+
+def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
+    """Compose and check a config for each option and both ends of each range; returns the configs.
+
+    Raises:
+        UserMistake: a key that the config does not have, an option that does not compose, an end out of range.
+    """
+    from smoothlab.runs.preparing import check_config
+
+    corners = [space.overrides(values) for values in space.corners()]
+    found = composing.several(corners)
+    for overrides, values in zip(corners, found, strict=True):
+        if values["resume"] not in ("none", "auto", None):
+            raise UserMistake("resume: is for one run; a search that is started again goes on by itself")
+        try:
+            check_config(values)
+        except UserMistake as mistake:
+            chosen = " ".join(overrides[len(space.fixed) :])
+            raise UserMistake(f"{mistake} (in the trial {chosen})") from None
+    return found
+
+
+def _objectives(settings: Settings, values: dict[str, Any]) -> list[Objective]:
+    """What is searched for; the data are read only where the task must say what metrics it has."""
+    monitored: Mapping[str, str] = {}
+    if settings.objectives:
+        from smoothlab.runs.preparing import prepare
+
+        monitored = prepare(values).task.monitored
+    return find_objectives(settings.objectives, monitored, values["callbacks"])
+
+
+def _open(settings: Settings, space: Space, folder: Path, objectives: Sequence[Objective], values: Any) -> Study:
+    """The study in ``folder``, which is made here, when nothing is wrong any more.
+
+    Raises:
+        UserMistake: a sampler or pruner that does not fit, or a search of other settings in ``folder``.
+    """
+    epochs = values["trainer"].get("max_epochs")
+    count = len(objectives)
+    sampler = sampler_factory(settings.sampler, settings.sampler_options, space, objectives=count, seed=settings.seed)
+    pruner = make_pruner(
+        settings.pruner, settings.pruner_options, objectives=count, epochs=epochs if epochs and epochs > 0 else None
+    )
+    total = settings.total(space)
+    if settings.storage not in ("journal", "sqlite"):
+        raise UserMistake(f"hydra.sweeper.storage = {settings.storage!r}: expected journal or sqlite")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserMistake(f"{folder}: cannot be made ({error.strerror}); give output_root=...") from None
+    try:
+        return Study(
+            open_storage(folder, settings.storage),
+            space,
+            sampler=sampler,
+            pruner=pruner,
+            objectives=objectives,
+            total=total,
+            grid=settings.sampler == "grid",
+            settings=settings.lasting(space, objectives),
+        )
+    except UserMistake as mistake:
+        raise UserMistake(f"{folder}: {mistake}; give it a name of its own with hydra.launcher.name=...") from None
+
+
+def _search_in_pool(
+    settings: Settings, space: Space, composing: Composing, folder: Path, devices: Devices, server: WarmServer
+) -> None:
+    from smoothlab.sweeps.launcher import Fingerprints
+
+    corners = check_space(space, composing)
+    objectives = _objectives(settings, corners[0])
+    ledger = Ledger.open(folder, common(corners))
+    prints = Fingerprints()
+
+    def place(overrides: Sequence[str], values: dict[str, Any]) -> Entry:
+        own = overrides[len(space.fixed) :]
+        return ledger.place(overrides, prints.identity(values), prefixes([[], own], otherwise="trial")[1], values)
+
+    if RunDirectory(folder).is_locked():
+        with RunDirectory(folder).held():  # says who works on it
+            pass
+    study = _open(settings, space, folder, objectives, corners[0])
+    with RunDirectory(folder).held(), JobPool(devices=devices, server=server) as pool:
+        pruning = settings.pruner != "none"
+        runner = PoolRunner(pool, ledger, objectives, compose=composing.one, place=place, pruning=pruning)
+        _run(settings, study, runner, folder, pruning=pruning)
+
+
+def _search_in_batches(settings: Settings, space: Space, composing: Composing, folder: Path, launcher: Any) -> None:
+    corners = check_space(space, composing)
+    objectives = _objectives(settings, corners[0])
+    study = _open(settings, space, folder, objectives, corners[0])
+    runner = BatchRunner(launcher.launch, lambda number: folder / str(number), objectives, size=settings.batch_size)
+    with RunDirectory(folder).held():
+        _run(settings, study, runner, folder, pruning=False)
+
+
+def _run(settings: Settings, study: Study, runner: Runner, folder: Path, *, pruning: bool) -> None:
+    before = study.ended()
+    looked_for = " and ".join(f"{one.name} ({one.mode})" for one in study.objectives)
+    earlier = f", {before} of them done before" if before else ""
+    _say(f"search for {looked_for}: {study.total} trials{earlier} in {folder}")
+
+    def ended(trial: Any) -> None:
+        _say(progress(study, trial))
+        write_outcome(study, folder)
+
+    try:
+        whole = run_trials(study, runner, pruning=pruning, retry_failed=settings.retry_failed, ended=ended)
+    except KeyboardInterrupt:
+        _say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
+        raise
+    write_outcome(study, folder)
+    _say(f"\n{as_text(study)}\nbest: {folder / 'best.yaml'}" if study.best() else f"\n{as_text(study)}")
+    trials = study.trials()
+    failed = sum(one.state == FAILED for one in trials)
+    if failed or not whole or not any(one.state == DONE for one in trials):
+        interrupted = "" if whole else "; some were interrupted, the same command goes on with them"
+        raise RunFailed(f"{failed} of {len(trials)} trials failed{interrupted}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

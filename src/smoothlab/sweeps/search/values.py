@@ -1,0 +1,24 @@
+"""The objectives of a run that is done, from its results.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from smoothlab.runs.directory import RunDirectory
+from smoothlab.sweeps.search.study import Objective
+
+
+def objective_values(run: RunDirectory, objectives: Sequence[Objective]) -> tuple[float | None, ...]:
+    """The run's objectives; None for one that it does not have, as a metric that is no number.
+
+    What the best checkpoint was chosen by is its best value; every other metric is that of the best checkpoint.
+    """
+    results = json.loads(run.results.read_text(encoding="utf-8"))
+    own = results["objective"]
+    found: list[float | None] = []
+    for one in objectives:
+        split, _, name = one.name.partition("/")
+        value = own["value"] if own["name"] == one.name else results["metrics"].get(split, {}).get(name)
+        found.append(None if value is None else float(value))
+    return tuple(found)
