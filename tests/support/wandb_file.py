@@ -39,7 +39,7 @@ def records(path: Path) -> Iterator[wandb_internal_pb2.Record]:
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Config, history rows, summary, files and exit code of the one offline run below ``folder``."""
+    """Config, history rows, summary, files, artifacts and exit code of the one offline run below ``folder``."""
     wandb.teardown()  # ends W&B's writing process, which may still hold the last records
     (path,) = folder.glob("**/*.wandb")
     run: dict[str, Any] = {
@@ -47,6 +47,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         "history": [],
         "summary": {},
         "files": [],
+        "artifacts": [],
         "exit_code": None,
         "run": None,
     }
@@ -67,6 +68,8 @@ def read_run(folder: Path) -> dict[str, Any]:
             }
         elif kind == "files":
             run["files"] += [one.path for one in record.files.files]
+        elif kind == "artifact":
+            run["artifacts"].append(record.artifact)
         elif kind == "exit":
             run["exit_code"] = record.exit.exit_code
     return run

@@ -3,21 +3,24 @@
 import http.server
 import json
 import os
-import subprocess
-import sys
+import socket
 import threading
+import time
+from pathlib import Path
 
 import pytest
 import torch
 import wandb
-from run_directories import SHORT, only_run, start
+from run_directories import SHORT, only_run
 from wandb_file import read_run
 
 import smoothlab
+from smoothlab.commands import main
 from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
 from smoothlab.runs.build import build
+from smoothlab.tracking import wandb_server
 from smoothlab.tracking.sink import finish
-from smoothlab.tracking.wandb import make_wandb_logger
+from smoothlab.tracking.wandb import RunId, group_of, make_wandb_logger
 from smoothlab.tracking.wandb_server import choose_mode
 
 
@@ -25,27 +28,31 @@ from smoothlab.tracking.wandb_server import choose_mode
 def alone(tmp_path, monkeypatch):
     """An empty folder, and a machine without W&B settings."""
     monkeypatch.chdir(tmp_path)
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_SWEEP_ID", "WANDB_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "config"))
+    for name in ("CONFIG", "DATA", "CACHE"):
+        monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / name.lower()))
     torch.set_num_threads(1)
+    wandb.teardown()  # the next start reads the environment again
 
 
-def test_a_run_has_config_epochs_summary_and_figures():
-    run = smoothlab.train([*SHORT[1:], "logger=wandb", "logger.wandb.tags=[first]"])
+def test_a_run_is_shown_with_its_config_place_and_words():
+    words = ("logger.wandb.tags=[first]", "logger.wandb.notes='as an example'", "logger.wandb.entity=us")
+    run = smoothlab.train(["trainer.max_epochs=1", "logger=wandb", *words])
     seen = read_run(run.path)
     assert seen["exit_code"] == 0
     assert seen["config"]["smoothing"]["strength"]["epsilon"] == 0.1
     assert seen["config"]["identity"] == run.results["identity"]
-    epochs = [row for row in seen["history"] if "val/nll" in row]
-    assert [row["epoch"] for row in epochs] == [0, 1, 2, 3]
-    assert [row["val/nll"] for row in epochs] == run.metrics["val/nll"].tolist()
-    assert seen["summary"]["final/test/nll"] == run.results["metrics"]["test"]["nll"]
-    figures = [path for path in seen["files"] if path.endswith(".png")]
-    assert any("reliability_test" in path for path in figures)
-    assert (seen["run"].run_group, seen["run"].job_type) == ("medical", "train")
-    assert list(seen["run"].tags) == ["first"]
+    assert seen["config"]["code_commit"] == run.results["git"]["commit"]
+    shown = seen["run"]
+    assert (shown.project, shown.entity, shown.run_group, shown.job_type) == ("smoothlab", "us", "medical", "train")
+    assert (list(shown.tags), shown.notes, shown.display_name) == (["first"], "as an example", run.path.name)
+    assert not [one for one in seen["artifacts"] if one.type == "model"]  # nobody asked for them
+    assert not list(run.path.glob("**/diff.patch"))
+    (line,) = [line for line in (run.path / "run.log").read_text().splitlines() if "wandb sync" in line]
+    (written,) = run.path.resolve().glob("wandb/offline-run-*")
+    assert str(written.parent) + "/offline-run-*" in line
 
 
 def test_a_failed_run_ends_with_exit_code_one():
@@ -100,13 +107,6 @@ def refusing(monkeypatch):
 KEY = "0123456789" * 4
 
 
-def command(*words: str) -> tuple[int, str]:
-    """Exit code and all output of a training of one epoch, in a process of its own, which reads the environment."""
-    process = start("train", "trainer.max_epochs=1", *words)
-    out, err = process.communicate(timeout=100)
-    return process.returncode, out + err
-
-
 def test_with_a_key_a_run_is_online_where_the_server_answers(refusing, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     with monkeypatch.context() as patched:
@@ -118,11 +118,10 @@ def test_with_a_key_a_run_is_online_where_the_server_answers(refusing, monkeypat
     assert choose_mode("auto") == "offline"
 
 
-def test_the_server_is_the_one_that_the_environment_names():
-    code = "from smoothlab.tracking.wandb_server import base_url; print(base_url())"
-    environment = dict(os.environ) | {"WANDB_BASE_URL": "http://127.0.0.1:9"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "http://127.0.0.1:9\n"
+def test_the_server_is_the_one_that_the_environment_names(monkeypatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    assert wandb_server.base_url() == "http://127.0.0.1:9"
+    wandb.teardown()
 
 
 def offline_warnings(output: str) -> list[str]:
@@ -130,10 +129,10 @@ def offline_warnings(output: str) -> list[str]:
     return [line for line in output.splitlines() if "the run is written offline" in line]
 
 
-def test_an_invalid_key_makes_the_run_offline(monkeypatch):
+def test_an_invalid_key_makes_the_run_offline(monkeypatch, capsys):
     monkeypatch.setenv("WANDB_API_KEY", "abcxyz")
-    code, output = command()
-    assert code == 0, output
+    assert main(["train", "trainer.max_epochs=1"]) == 0
+    output = "".join(capsys.readouterr())
     assert offline_warnings(output) == [
         "W&B: WANDB_API_KEY invalid: API key must have 40+ characters, has 6; the run is written offline"
     ]
@@ -142,10 +141,10 @@ def test_an_invalid_key_makes_the_run_offline(monkeypatch):
     assert read_run(only_run())["exit_code"] == 0
 
 
-def test_a_key_that_the_server_refuses_makes_the_run_offline(refusing, monkeypatch):
+def test_a_key_that_the_server_refuses_makes_the_run_offline(refusing, monkeypatch, capsys):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    code, output = command()
-    assert code == 0, output
+    assert main(["train", "trainer.max_epochs=1"]) == 0
+    output = "".join(capsys.readouterr())
     assert len(offline_warnings(output)) == 1
     assert KEY not in output
     assert read_run(only_run())["exit_code"] == 0
@@ -153,30 +152,113 @@ def test_a_key_that_the_server_refuses_makes_the_run_offline(refusing, monkeypat
 
 
 @pytest.mark.parametrize("chosen", ["logger.wandb.mode=online", "WANDB_MODE=online"])
-@pytest.mark.parametrize("key", ["abcxyz", KEY])
-def test_online_by_choice_fails_in_one_line(refusing, monkeypatch, chosen, key):
-    monkeypatch.setenv("WANDB_API_KEY", key)
+@pytest.mark.parametrize("key", ["abcxyz", KEY, None])
+def test_online_by_choice_that_cannot_be_is_a_mistake_before_any_directory(refusing, monkeypatch, capsys, chosen, key):
+    if key:
+        monkeypatch.setenv("WANDB_API_KEY", key)
     if chosen.startswith("WANDB_MODE"):
         monkeypatch.setenv(*chosen.split("="))
-    code, output = command(*([chosen] if chosen.startswith("logger") else []))
-    assert code != 0
-    assert "mode = 'online': expected a key and a server that take the run" in output
-    assert "Traceback" not in output
-    assert key not in output
+    code = main(["train", *([chosen] if chosen.startswith("logger") else [])])
+    said = capsys.readouterr().err
+    assert code == 2
+    assert "mode = 'online': expected a key and a server that take the run" in said
+    assert said.startswith("smoothlab: W&B: no key;" if key is None else "smoothlab: W&B: ")
+    assert said.count("\n") == 1
+    assert key is None or key not in said
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("logger.wandb.tags=one", "logger.wandb.tags = 'one': expected a list"),
+        ("logger.wandb.checkpoints=[first]", "logger.wandb.checkpoints = ['first']: expected a list of best, last"),
+        ("logger.wandb.samples=1", "logger.wandb.samples = 1: expected true or false"),
+        ("logger.wandb.mode=on", "logger.wandb.mode = 'on': expected auto"),
+        ("logger.wandb.entity=''", "logger.wandb.entity = '': expected a text"),
+        (f"+logger.wandb.api_key={KEY}", "logger.wandb.api_key: "),
+    ],
+)
+def test_options_that_are_none_are_a_mistake_before_any_directory(capsys, option, said):
+    assert main(["train", option]) == 2
+    line = capsys.readouterr().err
+    assert said in line
+    assert line.count("\n") == 1
+    assert KEY not in line
+    assert not Path("outputs").exists()
+
+
+class Mute(http.server.BaseHTTPRequestHandler):
+    """Answers who asks whether it is there, and never says whether it takes a key."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def do_POST(self) -> None:
+        self.server.closing.wait(60)  # type: ignore[attr-defined]
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def waits(monkeypatch) -> list[tuple[str, float]]:
+    """Fills up with what is asked of a server, and how long an answer may take; waits for a tenth of that."""
+    found: list[tuple[str, float]] = []
+    within = wandb_server.within
+
+    def noted(seconds, ask, *arguments):
+        found.append((ask.__name__, seconds))
+        return within(seconds / 10, ask, *arguments)
+
+    monkeypatch.setattr("smoothlab.tracking.wandb_server.within", noted)
+    return found
+
+
+def warnings(monkeypatch) -> list[str]:
+    """Fills up with the log's warnings."""
+    said: list[str] = []
+    monkeypatch.setattr("smoothlab.tracking.wandb_server.log.warning", lambda text, *values: said.append(text % values))
+    return said
+
+
+def test_a_server_that_accepts_and_never_answers_costs_one_short_wait_and_one_warning(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    asked, said = waits(monkeypatch), warnings(monkeypatch)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the system accepts, nobody reads
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr("smoothlab.tracking.wandb_server.base_url", lambda: url)
+        assert choose_mode("auto") == "offline"
+    assert asked == [("answers", 3.0)]
+    assert said == [f"W&B: {url} did not answer within 3 s; the run is written offline"]
+
+
+def test_a_server_that_is_there_and_never_takes_the_key_costs_less_than_ten_seconds(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    asked, said = waits(monkeypatch), warnings(monkeypatch)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mute) as server:
+        server.closing = threading.Event()  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr("smoothlab.tracking.wandb_server.base_url", lambda: url)
+        assert choose_mode("auto") == "offline"
+        server.closing.set()  # type: ignore[attr-defined]
+        server.shutdown()
+    assert asked == [("answers", 3.0), ("verify_key", 5.0)]
+    assert sum(seconds for _, seconds in asked) < 10
+    (line,) = said
+    assert "did not say within 5 s whether it takes the key; the run is written offline" in line
 
 
 def test_a_run_that_wandb_does_not_start_goes_offline_under_another_id(tmp_path, refusing, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setattr("smoothlab.tracking.wandb_server.has_key", lambda verify=False: True)
-    wandb.teardown()  # the next start reads the environment again
-    warnings = []
-    monkeypatch.setattr("smoothlab.tracking.wandb.log.warning", lambda text, *values: warnings.append(text % values))
+    said = warnings(monkeypatch)
     logger = make_wandb_logger(tmp_path / "run", project="one", config={}, identity="1", name="one")
     assert logger is not None
     finish([logger], failed=False)
     seen = read_run(tmp_path / "run")  # one .wandb file: nothing is left of the first attempt
     assert seen["run"].run_id == (tmp_path / "run" / "wandb" / "run-id.txt").read_text().strip()
-    (warning,) = warnings
+    (warning,) = said
     assert warning.endswith("the run is written offline")
     assert "\n" not in warning
 
@@ -187,3 +269,43 @@ def test_a_project_name_that_wandb_does_not_take_is_named(tmp_path, project):
     with pytest.raises(UserMistake, match=r"^logger.wandb.project = .*: expected a name of 1 to 128") as raised:
         build(node, "logger.wandb", run_dir=tmp_path, config={}, identity="1", name="one")
     assert "\n" not in str(raised.value)
+
+
+def test_a_resumed_run_goes_on_as_the_same_wandb_run(tmp_path):
+    options = {"project": "one", "config": {}, "identity": "1", "name": "one", "mode": "offline"}
+    for step in (0, 10):
+        logger = make_wandb_logger(tmp_path / "run", resume_step=step, **options)
+        finish([logger], failed=False)
+        time.sleep(1.1)  # W&B names the parts by the second
+    first, second = (path.name.split("-")[-1] for path in (tmp_path / "run").glob("wandb/offline-run-*"))
+    assert first == second == RunId(tmp_path / "run" / "wandb").choose(resumed=True)
+    assert RunId(tmp_path / "run" / "wandb").choose(resumed=False) != first
+
+
+def test_no_variable_of_the_environment_is_left_behind(tmp_path):
+    before = dict(os.environ)
+    logger = make_wandb_logger(tmp_path, project="one", config={}, identity="1", name="one", mode="offline")
+    assert dict(os.environ) == before
+    finish([logger], failed=False)
+    assert dict(os.environ) == before
+
+
+def test_the_run_of_a_wandb_agent_keeps_the_id_that_the_agent_gave(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "given")
+    assert RunId(tmp_path / "wandb").choose(resumed=False) != "given"  # left over in somebody's shell
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    assert RunId(tmp_path / "wandb").choose(resumed=False) == "given"
+
+
+def test_runs_of_a_sweep_are_grouped_by_it(tmp_path):
+    sweep = tmp_path / "2026-01-01_10-00-00"
+    sweep.mkdir()
+    assert group_of(sweep / "seed=0-12345678", "medical") == "medical"
+    (sweep / "sweep.json").write_text("{}")
+    assert group_of(sweep / "seed=0-12345678", "medical") == "medical-2026-01-01_10-00-00"
+
+
+def test_an_error_that_repeats_a_key_is_shown_without_it(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "short-key")
+    error = RuntimeError(f"short-key and {KEY} are refused\nsecond line")
+    assert wandb_server.reason_of(error) == "*** and *** are refused"
