@@ -26,6 +26,7 @@ from smoothlab.smoothing import MultilabelSmoother, Smoother
 from smoothlab.soft_labels import SoftLabels
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
+from smoothlab.tasks.clipping import clip
 from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
 
 TINY = 1e-20  # a sum of weights that counts as none
@@ -238,6 +239,12 @@ class Task(LightningModule):
             grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             torch._foreach_mul_(grads, factor)
         self._gathered = 0
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the gradients, of a fused optimizer beside mixed precision too."""
+        clip(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_train_epoch_end(self) -> None:
         """Close the epoch: refuse a loss that is no number, then write the epoch's row."""
