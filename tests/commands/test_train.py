@@ -108,31 +108,11 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
         smoothlab.train(words[1:])
 
 
-def states(table: str) -> list[str]:
-    """The column "state" of a sweep's table."""
-    return [line.split()[1] for line in table.splitlines() if line[:1].isdigit()]
-
-
-def test_a_sweep_goes_on_after_a_failed_run_and_says_so(cli):
-    code, _, err = cli("train", "-m", *SHORT, "optimizer=sgd", "optimizer.lr=0.1,1e18", "smoothing=none,standard")
-    assert code == 1
-    assert states(err) == ["done", "done", "failed", "failed"]
-
-
-def test_a_sweep_that_is_done_exits_with_zero(cli):
-    code, _, err = cli("train", "-m", *SHORT, "seed=0,1")
-    assert code == 0
-    assert states(err) == ["done", "done"]
-
-
-def test_runs_and_sweeps_of_one_second_do_not_share_a_directory(cli):
-    place = ("hydra.run.dir=same", "hydra.sweep.dir=sweep")
+def test_runs_of_one_second_do_not_share_a_directory(cli):
     for seed in (0, 1):
-        assert cli("train", *SHORT, *place, f"seed={seed}")[0] == 0
-        assert cli("train", "-m", *SHORT, *place, f"seed={seed}")[0] == 0
+        assert cli("train", *SHORT, "hydra.run.dir=same", f"seed={seed}")[0] == 0
     for seed, suffix in ((0, ""), (1, "_2")):
         assert smoothlab.Run(f"same{suffix}").config["seed"] == seed
-        assert smoothlab.Run(f"sweep{suffix}/0").config["seed"] == seed
 
 
 @pytest.mark.parametrize("name", ["it's", "a b=c,d", 'quo"ted', "back\\slash"])

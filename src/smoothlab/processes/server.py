@@ -150,8 +150,9 @@ class WarmServer:
 
     def close(self) -> None:
         """End the server and, at once, every process that it made. Nothing happens the second time."""
+        starting = self._state[0] == "starting"
         self._finalizer()
-        if self._state[0] == "starting":  # it would notice after its imports, and has made no process yet
+        if starting:  # it would notice after its imports, and has made no process yet
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         self._listener.join()
