@@ -10,7 +10,7 @@ from scipy import stats
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother, SoftTarget, soft_cross_entropy
-from smoothlab.smoothing import ClassInfo, Constant, Ordinal, Similarity, Sord, Step
+from smoothlab.smoothing import ClassInfo, Constant, Learnable, Online, Ordinal, Similarity, Sord, Step, Tree
 from smoothlab.smoothing.ordinal import FAMILIES
 
 ALMOST_ONE = math.nextafter(1.0, 0.0)  # the originals take the prior alone as the target
@@ -136,3 +136,21 @@ def test_gaussian_rows_sum_to_one_where_galdrans_densities_do_not(vectors):
         loss.backward()
         assert_close(logits.grad, double(case["grad_logits"]), rtol=1e-5, atol=1e-7)
     assert (torch.cat(sums) - 1).abs().max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        Sord(1.3),
+        Ordinal("gaussian", 1.0),
+        Online("label", "keep"),
+        Learnable(),
+        Tree([f"token {k}" for k in range(40_000)], 1.0),
+    ],
+    ids=lambda prior: type(prior).__name__,
+)
+def test_a_matrix_of_a_vocabulary_is_refused_before_it_takes_memory(prior):
+    tokens = [f"token {k}" for k in range(40_000)]
+    with pytest.raises(InvalidArgument, match=r"classes = 40000: expected at most 16384: .* 12 GiB and more") as error:
+        Smoother(Constant(0.1), prior).bind(ClassInfo(tokens, [1] * len(tokens)))
+    assert "\n" not in str(error.value)

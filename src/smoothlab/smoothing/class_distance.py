@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_count
+from smoothlab.smoothing.ranges import check_matrix, checked_count
 from smoothlab.smoothing.table import Table
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class ClassDistance(ABC):
         classes = len(info.class_names)
         if self.num_classes not in (None, classes):
             raise InvalidArgument("num_classes", self.num_classes, f"{classes}, as the data have")
+        check_matrix(classes)
         self.num_classes = classes
 
     def __call__(self, step: Step) -> PerClass:
@@ -51,6 +52,7 @@ class ClassDistance(ABC):
         if classes is None:
             raise InvalidArgument("num_classes", None, "K, where neither logits nor votes show it")
         if self._table is None or len(self._table.values) != classes:
+            check_matrix(classes)
             self._table = Table(self.matrix(classes))
         return self._table.per_class(step)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from smoothlab.classes.rows_file import ClassRows, read_class_rows
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.distribution import normalised
-from smoothlab.smoothing.ranges import checked_positive
+from smoothlab.smoothing.ranges import check_matrix, checked_positive
 from smoothlab.smoothing.table import Table
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Embeddings:
         self._table = self._table_of(list(range(len(self._rows.values))))
 
     def _table_of(self, order: list[int]) -> Table:
+        check_matrix(len(order))
         cosines = cosine_similarities(torch.as_tensor(self._rows.values))[order][:, order]
         others = torch.ones_like(cosines) if self.own else 1 - torch.eye(len(cosines), dtype=cosines.dtype)
         if self.temperature is not None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.smoothing.ranges import check_matrix
 from smoothlab.targets import PerClass
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Learnable(nn.Module):
         classes = len(info.class_names)
         if classes < 2:
             raise InvalidArgument("classes", classes, "at least 2, since a label's mass goes to the others")
+        check_matrix(classes)
         if isinstance(self.table, UninitializedParameter):
             self.table = nn.Parameter(torch.zeros(classes, classes - 1))
         if len(self.table) != classes:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
-from smoothlab.smoothing.ranges import checked_choice, checked_number, checked_strength
+from smoothlab.smoothing.ranges import check_matrix, checked_choice, checked_number, checked_strength
 from smoothlab.smoothing.table import Table
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Online(Learner):
 
     def _start(self, classes: int) -> None:
         if not self.kept:
+            check_matrix(classes)
             self.kept = {
                 "matrix": self._initial(classes),
                 "learned": torch.zeros(classes, dtype=torch.bool),  # rows that were made of predictions

@@ -11,6 +11,8 @@ from torch import Tensor
 from smoothlab.errors import InvalidArgument
 from smoothlab.targets import EPSILON_RANGE
 
+MOST_ROWS = 16_384  # classes of a matrix (K, K): 2 GiB in float64, of which some priors hold several
+
 
 def checked_number(name: str, value: object, expected: str) -> float:
     """A finite Python number as a float; ``expected`` says in words what the argument may be.
@@ -46,6 +48,18 @@ def checked_positive(name: str, value: object) -> float:
     if number <= 0.0:
         raise InvalidArgument(name, value, expected)
     return number
+
+
+def check_matrix(classes: int) -> None:
+    """Refuse classes that are too many for a matrix of classes by classes, before memory is taken.
+
+    Raises:
+        InvalidArgument: more than 16,384.
+    """
+    if classes > MOST_ROWS:
+        need = f"{classes * classes * 8 / 2**30:,.0f} GiB"
+        expected = f"at most {MOST_ROWS}: this prior is a matrix of classes by classes, here {need} and more"
+        raise InvalidArgument("classes", classes, f"{expected}; uniform, class_frequency and zipf are not")
 
 
 def checked_choice(name: str, value: object, choices: tuple[str, ...]) -> str:

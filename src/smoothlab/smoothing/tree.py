@@ -13,7 +13,7 @@ from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import SEPARATOR, ClassTree, split_path
 from smoothlab.classes.tree_file import tree_from
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_number
+from smoothlab.smoothing.ranges import check_matrix, checked_number
 from smoothlab.smoothing.table import Table
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class Tree:
         Classes that were given in the constructor may be the same in another order. Where the data know their classes
         by other names altogether, the given order stays.
         """
+        check_matrix(len(info.class_names))
         tree = self.tree = tree_of(self.tree, info)
         self._table = Table(soft_labels(tree.distances(tree.nodes_for(info.class_names, self.classes)), self.beta))
 
