@@ -18,6 +18,8 @@ import smoothlab
 from smoothlab.commands import main
 from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
 from smoothlab.runs.build import build
+from smoothlab.runs.loggers import check_loggers
+from smoothlab.runs.targets import ALLOWED
 from smoothlab.tracking import wandb_server
 from smoothlab.tracking.sink import finish
 from smoothlab.tracking.wandb import RunId, group_of, make_wandb_logger
@@ -165,6 +167,30 @@ def test_online_by_choice_that_cannot_be_is_a_mistake_before_any_directory(refus
     assert said.startswith("smoothlab: W&B: no key;" if key is None else "smoothlab: W&B: ")
     assert said.count("\n") == 1
     assert key is None or key not in said
+    assert not Path("outputs").exists()
+
+
+def test_a_sweep_asks_the_server_once_and_before_its_directory_is_made(monkeypatch, capsys):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    asked = []
+
+    def refuse() -> None:
+        asked.append(1)
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr("smoothlab.tracking.wandb_server.ask_server", refuse)
+    nodes = {"wandb": {"_target_": "smoothlab.tracking.make_wandb_logger", "mode": "online"}}
+    for _ in range(2):
+        with pytest.raises(UserMistake, match="nobody is there; mode = 'online'"):
+            check_loggers({"logger": nodes}, ALLOWED)
+    monkeypatch.setattr("smoothlab.tracking.wandb_server.ask_server", lambda: asked.append(2))
+    for _ in range(3):
+        check_loggers({"logger": nodes}, ALLOWED)
+    assert asked == [1, 1, 2]
+    monkeypatch.delenv("WANDB_API_KEY")
+    wandb.teardown()  # W&B read the environment when it was first asked
+    assert main(["train", "-m", "seed=0,1", "logger.wandb.mode=online"]) == 2
+    assert capsys.readouterr().err.startswith("smoothlab: W&B: no key;")
     assert not Path("outputs").exists()
 
 

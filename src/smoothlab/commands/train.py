@@ -192,6 +192,7 @@ def _own_sweep(overrides: Sequence[str], base: DictConfig, n_jobs: int | str, se
     values = [plain(config) for config in configs]
 
     from smoothlab.runs.directory import DONE
+    from smoothlab.runs.loggers import check_loggers
     from smoothlab.runs.preparing import check_config
     from smoothlab.sweeps.launcher import Planned, run_sweep
     from smoothlab.sweeps.table import rows
@@ -199,7 +200,7 @@ def _own_sweep(overrides: Sequence[str], base: DictConfig, n_jobs: int | str, se
     for one in values:
         if one["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
-        check_config(one)
+        check_loggers(one, check_config(one)[0])
     folder = sweep_folder(configs[0], overrides)
     check_folder_of(folder)
     planned = [Planned(tuple(job), config, one) for job, config, one in zip(jobs, configs, values, strict=True)]

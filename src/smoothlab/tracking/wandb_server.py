@@ -10,6 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from smoothlab.errors import InvalidArgument, UserMistake
@@ -71,9 +72,15 @@ def check_online(mode: Mode) -> None:
     try:
         if not has_key():
             raise LookupError("no key; `wandb login` or WANDB_API_KEY gives one")
-        ask_server()
+        _ask_once(base_url(), os.environ.get("WANDB_API_KEY"))
     except Exception as error:
         raise online_mistake(reason_of(error)) from None
+
+
+@lru_cache(maxsize=1)
+def _ask_once(url: str, key: str | None) -> None:
+    """Ask once for all runs of a sweep; what is raised is not kept."""
+    ask_server()
 
 
 def online_mistake(reason: str) -> UserMistake:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from smoothlab.commands.compose import compose_config, compose_jobs, plain
 from smoothlab.errors import RunFailed, UserMistake
-from smoothlab.processes import WarmServer
 from smoothlab.runs.directory import RunDirectory
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
@@ -27,6 +26,9 @@ from smoothlab.sweeps.search.settings import Settings, find_objectives
 from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.storage import open_storage
 from smoothlab.sweeps.search.study import DONE, FAILED, Objective, Study
+
+if TYPE_CHECKING:
+    from smoothlab.processes import WarmServer
 
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
 
@@ -61,6 +63,8 @@ def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
     if not ours:
         _search_in_batches(settings, space, composing, folder, launcher)
         return
+    from smoothlab.processes import WarmServer
+
     devices = Devices.of_this_machine(OmegaConf.select(config, "hydra.launcher.n_jobs"))
     with WarmServer() as server:  # it imports while the space is checked
         _search_in_pool(settings, space, composing, folder, devices, server)
@@ -95,6 +99,7 @@ def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
     Raises:
         UserMistake: a key that the config does not have, an option that does not compose, an end out of range.
     """
+    from smoothlab.runs.loggers import check_loggers
     from smoothlab.runs.preparing import check_config
 
     corners = [space.overrides(values) for values in space.corners()]
@@ -103,7 +108,7 @@ def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
         if values["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a search that is started again goes on by itself")
         try:
-            check_config(values)
+            check_loggers(values, check_config(values)[0])
         except UserMistake as mistake:
             chosen = " ".join(overrides[len(space.fixed) :])
             raise UserMistake(f"{mistake} (in the trial {chosen})") from None
