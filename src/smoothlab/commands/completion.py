@@ -22,6 +22,9 @@ def complete(words: list[str], commands: list[str]) -> int:
     program, name = parts[0], parts[1]
     if name not in commands:
         return 0
+    if name == "sweep":
+        print(" ".join(("prune", "status")) if len(parts) == 2 else "")
+        return 0
     if name == "data":
         from smoothlab.commands.data import completions
 

@@ -15,10 +15,11 @@ COMMANDS = {
     "evaluate": "score a run's data again with its checkpoint",
     "predict": "probabilities for the raw rows of a file",
     "inspect": "show what a smoothing strategy does, without training",
+    "sweep": "look at a sweep's runs, free its disk",
     "data": "list and fetch public data sets, describe any data",
 }
 DONE, FAILED, MISTAKE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-WITHOUT_CONFIG = {"data"}  # commands of their own words; every other one has a config of its name
+WITHOUT_CONFIG = {"data", "sweep"}  # commands of their own words; every other one has a config of its name
 # Options that Hydra answers itself, without a run.
 HYDRA_OPTIONS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 

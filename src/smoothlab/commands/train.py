@@ -59,6 +59,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
         RunFailed: training failed; the run directory says why.
     """
     config = compose_config("train", overrides)
+    refuse_preset(config, overrides)
     values = plain(config)
 
     from smoothlab.processes.ranks import found_ranks
@@ -90,6 +91,17 @@ def train(overrides: Sequence[str] = ()) -> Run:
             print("continue it with resume=auto and the same options", file=sys.stderr)
             raise
     return Run(directory.path)
+
+
+def refuse_preset(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse a preset of a sweep whose lists nobody would read.
+
+    Raises:
+        UserMistake: there is one, and the command line gives none of the values that it lists.
+    """
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    if params and not {one.split("=", 1)[0] for one in overrides} & {str(key) for key in params}:
+        raise UserMistake(f"sweep={config.hydra.runtime.choices.sweep}: makes a sweep; add -m")
 
 
 def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) -> tuple[Any, bool]:

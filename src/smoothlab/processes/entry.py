@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.errors import RunFailed, Terminated, UserMistake
 
 TRACE_BYTES = 32_768  # the end of a trace; less than a pipe holds, so that writing it never waits
 PR_SET_PDEATHSIG = 1
@@ -102,8 +102,8 @@ def _call(request: Request) -> tuple[int, str]:
     try:
         target, arguments = pickle.loads(request.call)  # noqa: S301 - from the owner of this process
         target(*arguments)
-    except KeyboardInterrupt:
-        return 130, ""
+    except KeyboardInterrupt as stop:
+        return (143 if isinstance(stop, Terminated) else 130), ""
     except SystemExit as ending:
         if ending.code is None or isinstance(ending.code, int):
             return ending.code or 0, ""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import signal
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +11,10 @@ from smoothlab.runs.directory import FAILED, INTERRUPTED, RunDirectory, StatusFi
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.preparing import prepare
 from smoothlab.runs.ranks import server_for, train_on_devices
+from smoothlab.runs.stopping import stopped_by_sigterm
 from smoothlab.tracking.console import run_log
 
 log = logging.getLogger("smoothlab")
-TERMINATED = 128 + signal.SIGTERM
 
 
 def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> None:
@@ -36,13 +32,13 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
     """
     run = RunDirectory(Path(directory))
     run.path.mkdir(parents=True, exist_ok=True)
-    with _stopped_by_sigterm(), server_for(values) as server:  # while this process is still fit to be forked
+    with stopped_by_sigterm(), server_for(values) as server:  # while this process is still fit to be forked
         try:
             prepared = prepare(values)
-        except (KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt:
             with run.held():
                 _ended_early(run, values).update(state=INTERRUPTED)
-            raise KeyboardInterrupt from None
+            raise
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             with run.held():
@@ -56,20 +52,3 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
 def _ended_early(run: RunDirectory, values: dict[str, Any]) -> StatusFile:
     """The status of a run that ended before its data, and so its identity, were known."""
     return StatusFile(run, run_identity(values, ""))
-
-
-@contextlib.contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does, also before and after the training, where Lightning does not look."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise SystemExit(TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

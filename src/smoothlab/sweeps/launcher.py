@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.processes import WarmServer
 from smoothlab.runs.directory import DONE, RUNNING, RunDirectory
+from smoothlab.runs.stopping import stopped_by_sigterm
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, prefixes
 from smoothlab.sweeps.pool import Job, JobPool
@@ -72,7 +70,7 @@ def run_sweep(jobs: Sequence[Planned], folder: Path, *, n_jobs: int | str, serve
     with RunDirectory(folder).held():
         _write(ledger)
         try:
-            with _sigterm_as_interrupt():
+            with stopped_by_sigterm():
                 if left:
                     _run_all(left, ledger, JobPool(devices=devices, server=server), sized=size is not None)
         except KeyboardInterrupt:
@@ -223,23 +221,6 @@ def _weight_bytes(values: dict[str, Any]) -> int | None:
     except Exception:
         return None
     return sum(one.numel() * one.element_size() for one in task.parameters())
-
-
-@contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the sweep as Ctrl-C does: every run gets time to say that it was interrupted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _say(text: str) -> None:

@@ -27,6 +27,7 @@ from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirec
 from smoothlab.sweeps.devices import Devices
 
 WAITING, STARTED = "waiting", "started"
+STOPPED = (130, 143)  # exit codes of a run that Ctrl-C or SIGTERM ended
 GRACE_SECONDS = 15.0  # for a run to write its status after SIGTERM
 OUTPUT = "output.log"  # a process's standard output and error; kept where the run is not done
 
@@ -92,7 +93,7 @@ class Job:
         if state == FAILED:
             self.state, self.error = FAILED, status.get("error")
             return
-        if interrupted or (state == INTERRUPTED and ending.code == 130):
+        if interrupted or (state == INTERRUPTED and ending.code in STOPPED):
             self._record(status, state=INTERRUPTED)
         else:
             self._record(status, state=FAILED, error=ending.reason)

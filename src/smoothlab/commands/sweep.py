@@ -1,0 +1,89 @@
+"""`smoothlab sweep status|prune <directory>`: look at a sweep, and free its disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smoothlab.errors import UserMistake
+
+HELP = """\
+smoothlab sweep status <directory> [--json]
+    every run of a sweep with its state, objective, seconds and error
+smoothlab sweep prune <directory> [keep=best] [free=checkpoints] [dry_run=true]
+    remove large files of finished runs; without dry_run=false it only says which
+      keep=best              the run with the best objective stays whole
+      keep=3                 the three best stay whole
+      keep=best_checkpoints  every run keeps its best checkpoint, the last one goes
+      keep=none              no run keeps them
+      free=checkpoints,predictions   what goes: either, or both
+    runs that are not done keep everything, so that they can be continued"""
+OPTIONS = {"keep": "best", "free": "checkpoints", "dry_run": "true"}
+NAMES = 5  # runs that a message names
+
+
+def run(words: Sequence[str]) -> int:
+    """The command: exit code 0, or 1 from ``status`` where a run of the sweep is not done."""
+    if not words or {"--help", "-h"} & set(words):
+        print(HELP)
+        return 0
+    name, *rest = words
+    actions = {"status": status, "prune": prune}
+    if name not in actions:
+        raise UserMistake(f"sweep {name}: no such action; actions: {', '.join(actions)}")
+    return actions[name](rest)
+
+
+def status(words: Sequence[str]) -> int:
+    """Print the table of a sweep."""
+    from smoothlab.runs.directory import DONE
+    from smoothlab.sweeps.ledger import Ledger
+    from smoothlab.sweeps.table import as_json, as_text, rows
+
+    unknown = [word for word in words if word.startswith("-") and word != "--json"]
+    if unknown:
+        raise UserMistake(f"{unknown[0]}: no such option; options: --json")
+    told = rows(Ledger.read(_directory([word for word in words if word != "--json"])))
+    print(as_json(told) if "--json" in words else as_text(told))
+    return 0 if all(row.state == DONE for row in told) else 1
+
+
+def prune(words: Sequence[str]) -> int:
+    """Say what would be removed, or remove it."""
+    from smoothlab.sweeps.ledger import Ledger
+    from smoothlab.sweeps.prune import plan
+    from smoothlab.sweeps.space import shown
+
+    options = dict(OPTIONS)
+    for word in (word for word in words if "=" in word):
+        key, value = word.split("=", 1)
+        if key in OPTIONS:
+            options[key] = value
+    if options["dry_run"] not in ("true", "false"):
+        raise UserMistake(f"dry_run = {options['dry_run']}: expected true or false")
+    folder = _directory([word for word in words if word.split("=", 1)[0] not in OPTIONS])
+    free = tuple(one.strip() for one in options["free"].split(","))
+    planned = plan(Ledger.read(folder), keep=options["keep"], free=free)
+    dry = options["dry_run"] == "true"
+    size = shown(planned.size)
+    kept = f"; whole: {_some(planned.kept)}" if planned.kept else ""
+    what = f"{len(planned.files)} files ({' and '.join(free)}) of {len(planned.touched)} runs, {size}{kept}"
+    if dry:
+        print(f"would remove {what}\nadd dry_run=false to do so")
+        return 0
+    try:
+        planned.carry_out()
+    except OSError as error:
+        raise UserMistake(f"{error.filename}: cannot be removed ({error.strerror})") from None
+    print(f"removed {what}")
+    return 0
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES]) + (f" and {len(names) - NAMES} more" if len(names) > NAMES else "")
+
+
+def _directory(words: Sequence[str]) -> str:
+    if len(words) != 1:
+        got = " ".join(words) or "nothing"
+        raise UserMistake(f"sweep: expected one directory, such as outputs/sweeps/medical/1a2b3c4d; got {got}")
+    return words[0]
