@@ -20,7 +20,7 @@ from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
 from smoothlab.runs.build import build
 from smoothlab.runs.loggers import check_loggers
 from smoothlab.runs.targets import ALLOWED
-from smoothlab.tracking import wandb_server
+from smoothlab.tracking import wandb_media, wandb_server
 from smoothlab.tracking.sink import finish
 from smoothlab.tracking.wandb import RunId, group_of, make_wandb_logger
 from smoothlab.tracking.wandb_server import choose_mode
@@ -335,3 +335,23 @@ def test_an_error_that_repeats_a_key_is_shown_without_it(monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "short-key")
     error = RuntimeError(f"short-key and {KEY} are refused\nsecond line")
     assert wandb_server.reason_of(error) == "*** and *** are refused"
+
+
+def test_processes_that_are_forked_after_wandb_was_imported_do_not_share_its_folder_for_tables(tmp_path):
+    from wandb.sdk.data_types._private import MEDIA_TMP
+
+    folder = Path(MEDIA_TMP.name)
+    told = tmp_path / "told"
+    child = os.fork()
+    if child == 0:  # it ends as Python does, but for this test's own fixtures
+        MEDIA_TMP.cleanup()  # of a process that starts no run of W&B
+        wandb_media.own_folder()
+        told.write_text(f"{MEDIA_TMP.name} {Path(MEDIA_TMP.name).is_dir()}")
+        MEDIA_TMP.cleanup()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    own, was_there = told.read_text().split()
+    assert own != str(folder)
+    assert was_there == "True"
+    assert folder.is_dir()
+    assert not Path(own).exists()

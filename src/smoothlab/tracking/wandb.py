@@ -16,6 +16,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.runs.provenance import code_diff, code_state
+from smoothlab.tracking import wandb_media as media
 from smoothlab.tracking.wandb_server import (
     Mode,
     WrittenMode,
@@ -251,6 +252,7 @@ def _start_or_fall_back(
 def _start(arguments: Mapping[str, Any], settings: Mapping[str, Any], written: WrittenMode, run_id: str) -> Any:
     import wandb
 
+    media.own_folder()
     with environment_kept():
         run = wandb.init(
             **arguments,
