@@ -333,7 +333,7 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
     keys = _flat(base)
     for one in overrides:
         key = one.key_or_group
-        if one in choices or one.is_add() or key.split(".")[0] == "hydra":
+        if one in choices or one.is_add() or key.startswith(("hydra.", "hydra/")):
             continue
         if key not in keys:
             return UserMistake(

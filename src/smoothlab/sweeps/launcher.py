@@ -85,7 +85,7 @@ def _run_all(left: Sequence[tuple[Planned, Entry]], ledger: Ledger, pool: JobPoo
         names = {}
         for planned, entry in left:
             run = ledger.run(entry)
-            _keep_hydra(planned, run)
+            keep_hydra(planned, run)
             resume = run.last_checkpoint.is_file()
             job = pool.submit(planned.values, run.path, resume=resume)
             names[job] = f"{entry.directory}{' (continued)' if resume else ''}"
@@ -189,7 +189,7 @@ def _refuse_held(ledger: Ledger, entries: Sequence[Entry]) -> None:
                 pass
 
 
-def _keep_hydra(planned: Planned, run: RunDirectory) -> None:
+def keep_hydra(planned: Planned, run: RunDirectory) -> None:
     """What Hydra composed, where Hydra's own launchers put it."""
     folder = run.path / ".hydra"
     try:

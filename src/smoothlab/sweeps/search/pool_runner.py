@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.runs.directory import DONE, FAILED, PRUNED, RunDirectory
 from smoothlab.runs.trial import TrialFiles
+from smoothlab.sweeps.launcher import Planned, keep_hydra
 from smoothlab.sweeps.ledger import Entry, Ledger
 from smoothlab.sweeps.pool import Job, JobPool
 from smoothlab.sweeps.search import loop
@@ -25,8 +25,8 @@ class PoolRunner:
         pool: runs the processes.
         ledger: names the run directories, and is written.
         objectives: what a run is judged by.
-        compose: from a trial's overrides to the resolved config.
-        place: from a trial's overrides and config to its entry in the ledger.
+        compose: from a trial's overrides to its config.
+        place: from a trial's config to its entry in the ledger.
         pruning: let the runs report each epoch.
     """
 
@@ -36,8 +36,8 @@ class PoolRunner:
         ledger: Ledger,
         objectives: Sequence[Objective],
         *,
-        compose: Callable[[Sequence[str]], dict[str, Any]],
-        place: Callable[[Sequence[str], dict[str, Any]], Entry],
+        compose: Callable[[Sequence[str]], Planned],
+        place: Callable[[Planned], Entry],
         pruning: bool,
     ) -> None:
         self._pool = pool
@@ -58,8 +58,8 @@ class PoolRunner:
     def start(self, trial: Trial) -> str:
         """See :class:`smoothlab.sweeps.search.loop.Runner`."""
         try:
-            values = self._compose(trial.overrides)
-            entry = self._place(trial.overrides, values)
+            planned = self._compose(trial.overrides)
+            entry = self._place(planned)
         except UserMistake as mistake:  # a pair of values that the check of single ones did not show
             self._ended.append(Ended(trial.number, loop.FAILED, reason=str(mistake)))
             return ""
@@ -75,7 +75,8 @@ class PoolRunner:
             if self._pruning:
                 chosen = dict(one.split("=", 1) for one in trial.overrides)
                 TrialFiles(run.path).begin(number=trial.number, monitor=self._objectives[0].name, overrides=chosen)
-            job = self._pool.submit(values, run.path, resume=run.last_checkpoint.is_file())
+            keep_hydra(planned, run)
+            job = self._pool.submit(planned.values, run.path, resume=run.last_checkpoint.is_file())
             self._jobs[job] = [trial.number]
         return run.path.name
 

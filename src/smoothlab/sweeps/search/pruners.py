@@ -53,7 +53,7 @@ def make_pruner(name: str, options: Mapping[str, Any], *, objectives: int, epoch
 
 
 def _defaults(name: str, epochs: int | None) -> dict[str, Any]:
-    """Early epochs say little: strong smoothing and small learning rates are slow at first, and often good in the end."""
+    """Early epochs say little: strong smoothing and small learning rates are slow at first, often good in the end."""
     free = max(1, (epochs or 1) // FREE)
     if name == "median":
         return {"n_warmup_steps": free}

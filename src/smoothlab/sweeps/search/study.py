@@ -122,13 +122,15 @@ class Study:
         return [one for one in done if not any(_beats(self._signed(other), self._signed(one)) for other in done)]
 
     def importance(self) -> dict[str, float] | None:
-        """How much of the first objective's variance each parameter explains; None with too few trials to tell."""
+        """How much each parameter says about being among the best; None where too few trials, or several objectives."""
+        if len(self.objectives) > 1:
+            return None
         done = [one for one in self._kept() if self._seen(one).state == DONE]
         if len(done) < 4 or len({tuple(one.values) for one in done}) < 2:
             return None
         try:
             importance = self.optuna.importance.get_param_importances(
-                self._study, evaluator=self.optuna.importance.PedAnovaImportanceEvaluator(), **self._target()
+                self._study, evaluator=self.optuna.importance.PedAnovaImportanceEvaluator()
             )
         except (ValueError, RuntimeError, ImportError):  # parameters that did not vary, or only in some trials
             return None
@@ -279,9 +281,6 @@ class Study:
         assert trial.values is not None
         pairs = zip(self.objectives, trial.values, strict=True)
         return tuple(value if one.mode == "min" else -value for one, value in pairs)
-
-    def _target(self) -> dict[str, Any]:
-        return {"target": lambda one: one.values[0]} if len(self.objectives) > 1 else {}
 
 
 def _beats(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -12,7 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from smoothlab.commands.compose import compose_config, compose_jobs, plain
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.runs.directory import RunDirectory
+from smoothlab.runs.stopping import stopped_by_sigterm
 from smoothlab.sweeps.devices import Devices
+from smoothlab.sweeps.launcher import Fingerprints, Planned
 from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
 from smoothlab.sweeps.pool import JobPool
 from smoothlab.sweeps.search.batch_runner import BatchRunner
@@ -80,13 +82,14 @@ class Composing:
     def __init__(self, always: Sequence[str]) -> None:
         self._always = list(always)
 
-    def one(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The resolved config.
+    def one(self, overrides: Sequence[str]) -> Planned:
+        """The config of a trial.
 
         Raises:
             UserMistake: it cannot be composed.
         """
-        return plain(compose_config("train", [*self._always, *overrides]))
+        config = compose_config("train", [*self._always, *overrides])
+        return Planned(tuple(overrides), config, plain(config))
 
     def several(self, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """The resolved configs of some trials."""
@@ -162,16 +165,15 @@ def _open(settings: Settings, space: Space, folder: Path, objectives: Sequence[O
 def _search_in_pool(
     settings: Settings, space: Space, composing: Composing, folder: Path, devices: Devices, server: WarmServer
 ) -> None:
-    from smoothlab.sweeps.launcher import Fingerprints
-
     corners = check_space(space, composing)
     objectives = _objectives(settings, corners[0])
     ledger = Ledger.open(folder, common(corners))
     prints = Fingerprints()
 
-    def place(overrides: Sequence[str], values: dict[str, Any]) -> Entry:
-        own = overrides[len(space.fixed) :]
-        return ledger.place(overrides, prints.identity(values), prefixes([[], own], otherwise="trial")[1], values)
+    def place(planned: Planned) -> Entry:
+        own = planned.overrides[len(space.fixed) :]
+        prefix = prefixes([[], own], otherwise="trial")[1]
+        return ledger.place(planned.overrides, prints.identity(planned.values), prefix, planned.values)
 
     if RunDirectory(folder).is_locked():
         with RunDirectory(folder).held():  # says who works on it
@@ -203,7 +205,8 @@ def _run(settings: Settings, study: Study, runner: Runner, folder: Path, *, prun
         write_outcome(study, folder)
 
     try:
-        whole = run_trials(study, runner, pruning=pruning, retry_failed=settings.retry_failed, ended=ended)
+        with stopped_by_sigterm():
+            whole = run_trials(study, runner, pruning=pruning, retry_failed=settings.retry_failed, ended=ended)
     except KeyboardInterrupt:
         _say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
         raise

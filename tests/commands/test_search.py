@@ -1,0 +1,263 @@
+"""`smoothlab train -m hydra/sweeper=smoothlab`, and the presets of sweeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from smoothlab.runs.directory import RunDirectory
+
+SMALL = ["data=synthetic_medical", "data.rows=60", "data.val_rows=30", "data.test_rows=30", "logger=none"]
+SHORT = [*SMALL, "trainer.max_epochs=2", "callbacks=none", "progress=none"]
+SEARCH = ["-m", "hydra/sweeper=smoothlab", "hydra.launcher.name=mine"]
+RANGES = ["optimizer.lr=tag(log,interval(1e-4,1e-1))", "smoothing.strength.epsilon=interval(0,0.3)"]
+
+
+def folder() -> Path:
+    return next(Path("outputs/sweeps").glob("*/mine"))
+
+
+def told() -> dict:
+    return json.loads((folder() / "search.json").read_text())
+
+
+def values(trial: dict) -> dict:
+    """What search.json says a trial tried."""
+    return dict(one.split("=", 1) for one in trial["overrides"])
+
+
+def test_a_search_trains_what_it_says_goes_on_to_a_greater_total_and_finds_the_front(cli):
+    words = ["train", *SEARCH, *SHORT, *RANGES, "hydra.sweeper.objectives=[val/nll,val/ece]"]
+    words += ["hydra.sweeper.sampler=nsga2", "hydra.launcher.n_jobs=2"]
+    code, _, err = cli(*words, "hydra.sweeper.n_trials=2")
+    assert code == 0, err
+    assert "2 of 2 trials: 2 done" in err
+    first = told()["trials"]
+    started = {one["directory"]: RunDirectory(folder() / one["directory"]).read_status()["started"] for one in first}
+
+    code, _, err = cli(*words, "hydra.sweeper.n_trials=3")
+    assert code == 0, err
+    assert "2 of them done before" in err
+    found = told()
+    assert found["trials"][:2] == first
+    assert len(found["trials"]) == 3
+    for one in found["trials"]:
+        run = folder() / one["directory"]
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        assert config["optimizer"]["lr"] == float(values(one)["optimizer.lr"])
+        assert config["smoothing"]["strength"]["epsilon"] == float(values(one)["smoothing.strength.epsilon"])
+        results = json.loads((run / "results.json").read_text())
+        assert one["values"]["val/nll"] == results["objective"]["value"]
+        assert one["values"]["val/ece"] == results["metrics"]["val"]["ece"]
+        assert (run / ".hydra" / "overrides.yaml").is_file()
+    for name, time_of_start in started.items():
+        assert RunDirectory(folder() / name).read_status()["started"] == time_of_start
+    front = yaml.safe_load((folder() / "best.yaml").read_text())["pareto_front"]
+    assert [one["trial"] for one in front] == found["best"]
+    nll = {one["trial"]: one["values"]["val/nll"] for one in found["trials"]}
+    assert min(nll, key=nll.get) in found["best"]
+
+
+def test_a_hopeless_run_is_pruned_and_its_directory_says_so(cli):
+    rates = "optimizer.lr=0.01,1e-9"
+    long = ["logger=none", "trainer.max_epochs=90", "callbacks=none", "progress=none"]
+    words = ["train", *SEARCH, *long, rates, "hydra.sweeper.sampler=grid", "hydra.sweeper.pruner=asha"]
+    code, _, err = cli(*words)
+    assert code == 0, err
+    good, bad = told()["trials"]
+    assert [good["state"], bad["state"]] == ["done", "pruned"]
+    run = RunDirectory(folder() / bad["directory"])
+    status = run.read_status()
+    assert status["state"] == "pruned"
+    assert status["reason"] == bad["reason"]
+    assert not run.results.exists()
+    told_epochs = [
+        json.loads(line)["epoch"] for line in (run.path / "search" / "reports.jsonl").read_text().splitlines()
+    ]
+    assert told_epochs == list(range(1, len(told_epochs) + 1))
+    assert len(told_epochs) < 90
+    assert told()["best"] == [0]
+
+    code, _, err = cli(*words)
+    assert code == 0, err
+    assert "2 of them done before" in err
+
+
+def test_a_trial_that_fails_is_recorded_the_others_go_on_and_the_code_is_1(cli):
+    Path("own.py").write_text(
+        "import torch\n\nclass Own(torch.nn.Linear):\n"
+        "    def __init__(self, fails, in_features, num_classes):\n"
+        "        super().__init__(in_features, num_classes)\n        self.fails = fails\n"
+        "    def forward(self, x):\n"
+        "        if self.training and self.fails:\n            raise RuntimeError('out of ideas')\n"
+        "        return super().forward(x)\n"
+    )
+    words = ["train", *SEARCH, *SHORT, "code=own.py", "net=linear", "net._target_=own.Own", "+net.fails=false,true"]
+    words += ["hydra.sweeper.sampler=grid"]
+    code, _, err = cli(*words)
+    assert code == 1, err
+    good, bad = told()["trials"]
+    assert [good["state"], bad["state"]] == ["done", "failed"]
+    assert "out of ideas" in bad["reason"]
+    assert "1 of 2 trials failed" in err
+
+
+def test_a_search_whose_process_was_killed_ends_as_an_undisturbed_one(cli, tmp_path):
+    words = ["train", *SEARCH, *SHORT, *RANGES, "hydra.sweeper.n_trials=3"]
+    words += ["+hydra.sweeper.sampler_options.n_startup_trials=1"]
+    code, _, err = cli(*words)
+    assert code == 0, err
+    whole = [(one["overrides"], one["values"]) for one in told()["trials"]]
+
+    place = tmp_path / "again"
+    place.mkdir()
+    command = [sys.executable, "-m", "smoothlab", *words]
+    with subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:  # ends with the process at the latest
+            if line.startswith("[1/3]"):
+                break
+        process.send_signal(signal.SIGKILL)
+    os.chdir(place)
+    assert not (folder() / "search.json").exists() or len(told()["trials"]) < 3
+    end = time.monotonic() + 60
+    while any(RunDirectory(one).is_locked() for one in folder().glob("*/")) and time.monotonic() < end:
+        time.sleep(0.05)  # the runs die with their server, which notices in its own time
+    code, _, err = cli(*words)
+    assert code == 0, err
+    assert [(one["overrides"], one["values"]) for one in told()["trials"]] == whole
+
+
+PROBE = '''
+import json
+import os
+
+import pytorch_lightning
+
+
+class Probe(pytorch_lightning.Callback):
+    """Each rank writes what it trains with."""
+
+    def on_train_start(self, trainer, module):
+        config = {"lr": module.optimizers().param_groups[0]["lr"], "epsilon": float(module.smoother.strength.epsilon)}
+        with open(f"probe-{os.getppid()}-{config['lr']}-{trainer.global_rank}.json", "w") as file:
+            json.dump({"rank": trainer.global_rank, "world": trainer.world_size, **config}, file)
+'''
+
+
+def test_all_ranks_of_a_trial_train_with_the_values_of_the_trial(cli):
+    Path("probe.py").write_text(PROBE)
+    words = ["train", *SEARCH, *SHORT, *RANGES, "trainer=ddp_cpu", "code=probe.py", "hydra.sweeper.n_trials=2"]
+    code, _, err = cli(*words, "hydra.sweeper.sampler=random", "+callbacks.probe._target_=probe.Probe")
+    assert code == 0, err
+    wrote = [json.loads(one.read_text()) for one in Path().glob("probe-*.json")]
+    tried = [
+        {"lr": float(values(one)["optimizer.lr"]), "epsilon": float(values(one)["smoothing.strength.epsilon"])}
+        for one in told()["trials"]
+    ]
+    expected = [{"rank": rank, "world": 2, **one} for one in tried for rank in (0, 1)]
+    assert sorted(wrote, key=str) == sorted(expected, key=str)
+
+
+def test_a_pruned_run_of_several_ranks_ends_on_all_of_them(tmp_path):
+    from smoothlab.commands.compose import compose_config, plain
+    from smoothlab.runs.job import run_job
+    from smoothlab.runs.trial import TrialFiles
+
+    run = RunDirectory(tmp_path / "run")
+    files = TrialFiles(run.path)
+    files.begin(number=0, monitor="val/nll")
+    files.ask_to_stop("no hope")
+    run_job(plain(compose_config("train", [*SHORT, "trainer=ddp_cpu"])), str(run.path))
+    status = run.read_status()
+    assert (status["state"], status["reason"]) == ("pruned", "no hope")
+    assert len(files.read_reports(0)[0]) == 1
+    assert not run.results.exists()
+
+
+MISTAKES = [
+    (["optimizer.lrr=interval(0,1)"], "optimizer.lrr"),
+    (["smoothing=none,standart"], "smoothing = standart: no such option; nearest: standard"),
+    (["smoothing.strength.epsilon=interval(0,1)"], "epsilon"),
+    (["optimizer.lr=interval(1,0)"], "more than high"),
+    ([], "nothing to search"),
+    ([RANGES[0], "hydra.sweeper.sampler=tpa"], "hydra.sweeper.sampler = 'tpa'"),
+    ([RANGES[0], "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials = 0: expected an integer of at least 1"),
+    ([RANGES[0], "hydra.sweeper.n_trails=3"], "n_trails"),
+    ([RANGES[0], "hydra.sweeper.objectives=[val/nl]"], "val/nl: nearest: val/nll"),
+    ([RANGES[0], "hydra.sweeper.objectives=[test/nll]"], "spoils it"),
+    ([RANGES[0], "hydra.sweeper.objectives=[val/nll,val/ece]", "hydra.sweeper.pruner=median"], "cannot prune"),
+    ([RANGES[0], "hydra.sweeper.pruner=median", "hydra/launcher=basic"], "needs hydra/launcher=smoothlab"),
+    ([RANGES[0], "hydra.sweeper.sampler=grid"], "a grid needs a step"),
+    ([RANGES[0], "resume=outputs/x"], "resume"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES)
+def test_a_mistake_is_one_line_and_nothing_is_made(cli, words, message):
+    search = [one for one in SEARCH if "launcher" not in one or "hydra/launcher=basic" not in words]
+    code, _, err = cli("train", *search, *SHORT, *words)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert message in err
+    assert not Path("outputs").exists()
+
+
+def test_other_settings_in_the_same_directory_are_refused_with_the_difference(cli):
+    words = ["train", *SEARCH, *SHORT, "optimizer.lr=0.01,0.1", "hydra.sweeper.n_trials=1"]
+    assert cli(*words)[0] == 0
+    code, _, err = cli(*words, "hydra.sweeper.seed=1")
+    assert code == 2
+    assert "seed: 0 -> 1" in err
+    assert "hydra.launcher.name" in err
+    code, _, err = cli(*words[:-2], "optimizer.lr=0.01,0.2", words[-1])
+    assert code == 2
+    assert "params.optimizer.lr" in err
+
+
+def test_other_launchers_run_the_trials_in_batches(cli):
+    words = ["train", *SEARCH, *SHORT, RANGES[1], "hydra/launcher=basic", "hydra.sweeper.batch_size=2"]
+    words = [one for one in words if "launcher.name" not in one] + ["hydra.sweep.dir=outputs/sweeps/medical/mine"]
+    code, _, err = cli(*words, "hydra.sweeper.n_trials=2")
+    assert code == 0, err
+    assert [one["directory"] for one in told()["trials"]] == ["0", "1"]
+    for one in told()["trials"]:
+        config = yaml.safe_load((folder() / one["directory"] / "config.yaml").read_text())
+        assert config["smoothing"]["strength"]["epsilon"] == float(values(one)["smoothing.strength.epsilon"])
+    assert cli(*words, "hydra.sweeper.n_trials=2")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("preset", "keys"),
+    [
+        ("epsilon", {"smoothing.strength.epsilon"}),
+        ("strategy", {"smoothing"}),
+        ("seeds", {"seed"}),
+        ("search", {"optimizer.lr", "optimizer.weight_decay", "smoothing.strength.epsilon"}),
+    ],
+)
+def test_each_preset_gives_its_lists_to_the_sweep(preset, keys):
+    from omegaconf import OmegaConf
+
+    from smoothlab.commands.compose import compose_config
+    from smoothlab.sweeps.search.space import Space
+    from smoothlab.sweeps.search.sweeper import Composing, check_space
+
+    config = compose_config("train", [f"sweep={preset}"])
+    node = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
+    ours = "SmoothlabSweeper" in node["_target_"]
+    assert ours == (preset == "search")
+    space = Space.read(node["params"])
+    assert {one.key for one in space} == keys
+    check_space(space, Composing([]))  # every option composes and can be trained
+
+
+def test_a_preset_without_m_is_refused(cli):
+    code, _, err = cli("train", "sweep=epsilon")
+    assert (code, err) == (2, "smoothlab: sweep=epsilon: makes a sweep; add -m\n")
