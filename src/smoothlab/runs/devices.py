@@ -51,10 +51,11 @@ def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
         UserMistake: in one line.
     """
     found = found_ranks(os.environ)
-    if found is not None and found.ranks != trainer.world_size:
+    wanted = trainer.num_devices * trainer.num_nodes  # trainer.world_size is what the starter says
+    if found is not None and found.ranks != wanted:
         raise UserMistake(
             f"trainer.devices = {config['trainer'].get('devices')!r}, trainer.num_nodes = {trainer.num_nodes}: "
-            f"{trainer.world_size} ranks, but {found.starter} has started {found.ranks}; give trainer.devices for a "
+            f"{wanted} ranks, but {found.starter} has started {found.ranks}; give trainer.devices for a "
             "node and trainer.num_nodes, and a strategy for several (trainer=ddp)"
         )
     if found is None and trainer.num_nodes > 1:

@@ -27,6 +27,8 @@ KINDS = {
         "pytorch_lightning.Trainer",
         "pytorch_lightning.loggers.Logger",
         "pytorch_lightning.profilers.Profiler",
+        "pytorch_lightning.strategies.DDPStrategy",
+        "pytorch_lightning.strategies.FSDPStrategy",
     ),
     "torchmetrics": ("torchmetrics.Metric",),
 }

@@ -253,6 +253,8 @@ def _fit(trainer: Trainer, prepared: Prepared, start: Start) -> None:
     if (reports := TrialReports.of(start.directory)) is not None:
         skip_empty_step_hooks([reports], prepared.task)
         trainer.callbacks.append(reports)  # type: ignore[attr-defined]
+    if start.resumed and str(prepared.config["trainer"].get("precision")).startswith("64"):
+        prepared.task.double()  # Lightning does so after it has put the checkpoint's weights into float32
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:

@@ -61,11 +61,15 @@ class Auto(Learner):
         self.start = checked_strength("start", start)
         self.rate = checked_positive("rate", rate)
         self.limit = checked_strength("limit", limit)
-        # float32, which every device has; each batch is summed in what its logits ask for
-        self.kept = {"epsilon": torch.tensor(min(self.start, self.limit)), "log_beta": torch.tensor(math.nan)}
-        self.validated = {name: torch.zeros(len(LOG_BETAS)) for name in SUMS}
+        # wide, so that the sums of ranks are those of one process; on a device without float64 they are float32
+        wide = torch.float64
+        self.kept = {
+            "epsilon": torch.tensor(min(self.start, self.limit), dtype=wide),
+            "log_beta": torch.tensor(math.nan, dtype=wide),
+        }
+        self.validated = {name: torch.zeros(len(LOG_BETAS), dtype=wide) for name in SUMS}
         # "trained" is of training steps, but since the last validation, not since the epoch began
-        self.validated |= {"count": torch.zeros(()), "trained": torch.zeros(())}
+        self.validated |= {name: torch.zeros((), dtype=wide) for name in ("count", "trained")}
         self._epoch = 0  # labels an epoch, all ranks
         self._epsilon = min(self.start, self.limit)  # a copy of the kept one, so that no step waits for a device
 
@@ -86,7 +90,7 @@ class Auto(Learner):
         """Add a validation batch: logits ``(..., K)``, labels ``(...,)`` or vote distributions ``(..., K)``."""
         with torch.no_grad():
             for name, value in inverse_temperature_sums(logits, labels).items():
-                self.validated[name] += value.to(self.validated[name].device)
+                self.validated[name] += value.to(self.validated[name])
 
     def learn_from_validation(self) -> None:
         """Find beta and move epsilon."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from smoothlab.learner import widest
 from smoothlab.tasks.ranks import of_all_ranks
 
 READ_EVERY = 256  # steps between two looks at the device
@@ -108,9 +109,8 @@ class LossMeter:
         return self.read() if self._filled == READ_EVERY else None
 
     def _add_tensor(self, epsilon: Tensor, count: int) -> None:
-        each = epsilon.float()
-        self._epsilon = self._epsilon + each.mean() * count
-        extremes = torch.stack(each.aminmax())
+        self._epsilon = self._epsilon + epsilon.mean(dtype=widest(epsilon.device)) * count
+        extremes = torch.stack(epsilon.aminmax())
         if self._extremes is not None:
             extremes = torch.stack(
                 [torch.minimum(extremes[0], self._extremes[0]), torch.maximum(extremes[1], self._extremes[1])]
