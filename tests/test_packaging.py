@@ -34,9 +34,37 @@ def test_the_wheel_holds_exactly_the_yaml_files_of_conf_and_the_index_of_public_
 
 
 def test_the_wheel_holds_every_module(wheel):
-    held = {name.removeprefix("smoothlab/") for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
-    source = CHECKOUT / "src" / "smoothlab"
-    assert held - {"conf/__init__.py"} == {str(path.relative_to(source)) for path in source.rglob("*.py")}
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+    source = CHECKOUT / "src"
+    assert held - {"smoothlab/conf/__init__.py"} == {str(path.relative_to(source)) for path in source.rglob("*.py")}
+
+
+REGISTERED = """
+import sys
+from hydra.core.plugins import Plugins
+from smoothlab.commands.compose import PLUGINS, register_plugins
+register_plugins()
+heavy = {"torch", "pytorch_lightning", "optuna", "pandas"} & set(sys.modules)
+assert not heavy, heavy
+known = Plugins.instance().class_name_to_class
+print(all(f"hydra_plugins.smoothlab_plugins.{module}.{name}" in known for module, name in PLUGINS.items()))
+print(sys.modules["hydra_plugins.smoothlab_plugins"].__file__)
+"""
+
+
+def test_hydra_finds_the_plugins_of_this_install_without_heavy_imports(tmp_path):
+    command = [sys.executable, "-c", REGISTERED]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert told.startswith("True\n")
+
+
+def test_hydra_finds_the_plugins_of_the_wheel(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    command = [sys.executable, "-c", REGISTERED]
+    environment = dict(os.environ) | {"PYTHONPATH": str(tmp_path / "site")}
+    told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert told.splitlines() == ["True", str(tmp_path / "site" / "hydra_plugins" / "smoothlab_plugins" / "__init__.py")]
 
 
 def test_the_installed_wheel_trains_from_an_empty_folder(wheel, tmp_path):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import smoothlab
+from smoothlab.runs.checkpoint import read_checkpoint
 
 LONG = 180.0  # seconds that a loaded machine may take
 SUPPORT = Path(__file__).resolve().parent.parent / "support"
@@ -228,6 +229,49 @@ def test_a_folder_that_cannot_be_written_is_a_mistake(cli, empty_folder):
     code, _, err = cli(*TINY, "seed=0,1")
     assert code == 2
     assert "output_root: cannot write" in err
+
+
+def test_a_checkpoint_that_cannot_be_written_damages_nothing_and_the_run_goes_on_later(cli, own_net):
+    words = (*TINY, *own_net, "trainer.max_epochs=4", "seed=0,1", "data.batch_size=80")
+    assert cli(*words, "output_root=undisturbed")[0] == 0
+    (undisturbed,) = Path("undisturbed/sweeps").glob("*/*")
+    Path("full").touch()
+    code, _, err = cli(*words)
+    assert code == 1
+    assert "1 done, 1 failed" in err
+    run = runs(the_sweep())[1]
+    assert run.status["state"] == "failed"
+    assert ".ckpt: cannot be written" in run.status["error"]
+    assert "make room" in run.status["error"]
+    for file in (run.directory.last_checkpoint, run.directory.best_checkpoint):  # of the epoch before, whole
+        assert read_checkpoint(file)["epoch"] == 0
+    assert not list(run.path.rglob(".*.ckpt"))
+    Path("full").unlink()
+    code, _, err = cli(*words)
+    assert code == 0
+    assert "(continued)" in err
+    assert objectives(the_sweep()) == objectives(undisturbed)
+
+
+def test_a_sweep_json_that_cannot_be_written_leaves_the_old_one(cli, monkeypatch):
+    words = (*TINY, "trainer.max_epochs=1", "hydra.launcher.name=mine")
+    assert cli(*words, "seed=0")[0] == 0
+    before = (the_sweep() / "sweep.json").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("smoothlab.runs.atomic.os.replace", full)
+        code, _, err = cli(*words, "seed=0,1")
+    assert code == 2
+    assert "sweep.json: cannot be written (No space left on device)" in err
+    assert (the_sweep() / "sweep.json").read_bytes() == before
+    assert {path.name for path in the_sweep().iterdir()} == {"sweep.json", ".lock", next(iter(before_dirs(before)))}
+
+
+def before_dirs(ledger: bytes) -> set[str]:
+    return {one["directory"] for one in json.loads(ledger)["jobs"]}
 
 
 def test_a_sweep_that_runs_already_is_refused(cli):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,10 +32,24 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Save ``checkpoint`` at ``path``: afterwards the old file or the new one stands there, whole."""
+        """Save ``checkpoint`` at ``path``: afterwards the old file or the new one stands there, whole.
+
+        Raises:
+            UserMistake: it cannot be written, as on a full disk.
+        """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda temporary: torch.save(checkpoint, temporary))
+        try:
+            write_atomically(path, lambda temporary: torch.save(checkpoint, temporary))
+        except (OSError, RuntimeError) as error:  # the latter is what torch makes of a write that fails
+            if isinstance(error, RuntimeError) and "inline_container" not in str(error):
+                raise
+            reason = getattr(error, "strerror", None) or "is the disk full, or a limit of file sizes reached?"
+            free = shutil.disk_usage(path.parent).free / 1e6
+            raise UserMistake(
+                f"{path}: cannot be written ({reason}; {free:,.0f} MB are free); the checkpoint before it is whole: "
+                "make room, then continue the run with the same options and resume=auto (a sweep: the same command)"
+            ) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:
         """Read a checkpoint of ours."""

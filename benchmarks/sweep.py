@@ -1,0 +1,115 @@
+"""A sweep of many small runs: processes from the warm server against separate commands and Hydra's own launcher.
+
+    python benchmarks/sweep.py --runs 16 --repeats 3
+
+Every case is a process of its own in an empty folder. The cases take turns, so that what else the machine does falls on
+all of them; ratios are those of the medians. CPU seconds are the kernel's count for the process and all its children.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+CLI = "import sys; from smoothlab.commands import main; sys.exit(main(sys.argv[1:]))"
+# The same with everything imported, and the server ready, before the clock starts.
+WARM = """
+import sys, time, contextlib, io
+import smoothlab.runs.job, smoothlab.sweeps.launcher, sklearn.datasets, wandb, matplotlib.backends.backend_agg
+from smoothlab import processes
+from smoothlab.commands import main
+if not any(word == "hydra/launcher=basic" for word in sys.argv):
+    server = processes.WarmServer()
+    server.ready()
+    close, processes.WarmServer = server.close, lambda: server
+    server.close = lambda: None
+started = time.perf_counter()
+code = main(sys.argv[1:])
+print(time.perf_counter() - started)
+if not any(word == "hydra/launcher=basic" for word in sys.argv):
+    close()
+sys.exit(code)
+"""
+
+
+def command(program: str, words: list[str], *, clock_inside: bool = False) -> tuple[float, float]:
+    """Wall and CPU seconds of a program; ``clock_inside`` takes the wall seconds that it prints last."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = dict(os.environ) | {"WANDB_MODE": "offline"}
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *words],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        out, err = process.stdout.read(), process.stderr.read()  # little enough for a pipe
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise SystemExit(f"{words}: exit code {process.returncode}\n{err}")
+        return (float(out.split()[-1]) if clock_inside else wall), usage.ru_utime + usage.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=16)
+    parser.add_argument(
+        "--separate", type=int, default=None, help="separate commands that are measured; times runs / so many"
+    )
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    runs, separate = options.runs, options.separate or options.runs
+    base = ["train", "logger=csv", "progress=none", f"trainer.max_epochs={options.epochs}"]
+    seeds = f"seed={','.join(map(str, range(runs)))}"
+    sweep = [base[0], "-m", *base[1:], seeds]
+
+    def separately() -> tuple[float, float]:
+        told = [command(CLI, [*base, f"seed={seed}"]) for seed in range(separate)]
+        wall, cpu = (sum(column) * runs / separate for column in zip(*told, strict=True))
+        return wall, cpu
+
+    cases: dict[str, Callable[[], tuple[float, float]]] = {
+        f"{runs} separate `smoothlab train`": separately,
+        "`train -m`, n_jobs=1": lambda: command(CLI, sweep),
+        "`train -m`, n_jobs=2": lambda: command(CLI, [*sweep, "hydra.launcher.n_jobs=2"]),
+        "n_jobs=1, server ready": lambda: command(WARM, sweep, clock_inside=True),
+        "n_jobs=2, server ready": lambda: command(WARM, [*sweep, "hydra.launcher.n_jobs=2"], clock_inside=True),
+        "Hydra's basic launcher, all imported": lambda: command(
+            WARM, [*sweep, "hydra/launcher=basic"], clock_inside=True
+        ),
+    }
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
+    for repeat in range(options.repeats):
+        for name, case in cases.items():
+            seconds[name].append(case())
+            wall, cpu = seconds[name][-1]
+            print(f"{repeat} {name}: {wall:.1f} s wall, {cpu:.1f} s CPU", file=sys.stderr, flush=True)
+    walls = {name: statistics.median(wall for wall, _ in told) for name, told in seconds.items()}
+    cpus = {name: statistics.median(cpu for _, cpu in told) for name, told in seconds.items()}
+    print(f"| {runs} runs of {options.epochs} epochs | wall, s | least, s | most, s | CPU with all imports, s |")
+    print("|---|---|---|---|---|")
+    for name, told in seconds.items():
+        each = [wall for wall, _ in told]
+        print(f"| {name} | {walls[name]:.1f} | {min(each):.1f} | {max(each):.1f} | {cpus[name]:.1f} |")
+    first, one, two, warm, warm_two, basic = (walls[name] for name in cases)
+    print(f"\nwith the server's start, n_jobs=1 / separate: {one / first:.2f} (wanted 0.2 at most)")
+    print(f"with the server's start, n_jobs=2 / separate: {two / first:.2f}")
+    print(f"server ready, n_jobs=1 / basic launcher: {warm / basic:.2f} (wanted 1.3 at most)")
+    print(f"server ready, n_jobs=2 / n_jobs=1: {warm_two / warm:.2f} (wanted 0.7 at most)")
+
+
+if __name__ == "__main__":
+    main()
