@@ -355,3 +355,13 @@ def test_processes_that_are_forked_after_wandb_was_imported_do_not_share_its_fol
     assert was_there == "True"
     assert folder.is_dir()
     assert not Path(own).exists()
+
+
+def test_the_diff_is_sent_where_it_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("smoothlab.tracking.wandb.code_diff", lambda: "+a line\n")
+    options = {"project": "one", "config": {}, "identity": "1", "name": "one", "mode": "offline"}
+    for diff in (True, False):
+        folder = tmp_path / str(diff)
+        finish([make_wandb_logger(folder, diff=diff, **options)], failed=False)
+        assert ("diff.patch" in read_run(folder)["files"]) == diff
+        assert [path.read_text() for path in folder.glob("**/diff.patch")] == (["+a line\n"] if diff else [])
