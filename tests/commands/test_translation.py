@@ -13,7 +13,7 @@ pytest.importorskip("tokenizers", reason="the extra [translation] is not install
 pytest.importorskip("sacrebleu", reason="the extra [translation] is not installed")
 
 DIGITS = "null eins zwei drei vier fünf sechs sieben acht neun".split()  # noqa: SIM905
-OWN = ("experiment=translation", "data=parallel", "data.train=[train.en,train.de]", "task.slices=null")
+OWN = ("experiment=translation", "data=parallel", "data.train=[train.en,train.de]")
 SMALL = (
     *OWN,
     *("net.width=16", "net.hidden=16", "net.encoder_blocks=1", "net.decoder_blocks=1", "data.tokenizer=words"),
@@ -148,3 +148,45 @@ def test_a_text_is_no_output_of_a_classifier(cli):
     code, _, err = cli("predict", f"run={only_run()}", "input=train.en", "output=out.txt")
     assert code == 2
     assert "output = 'out.txt': expected a file ending in .csv or .parquet" in err
+
+
+SYNTHETIC = ("experiment=translation", "data.rows=60", "data.val_rows=20", "data.test_rows=40", "debug=fast")
+
+
+def test_synthetic_sentences_with_several_translations_are_told_apart(cli):
+    code, _, err = cli("train", *SYNTHETIC, *SMALL[len(OWN) : len(OWN) + 4])
+    assert code == 0, err
+    told = json.loads((only_run() / "results.json").read_text())["slices"]
+    assert told["column"] == "ambiguous"
+    assert sum(one["rows"] for one in told["test"]) == 40
+
+
+@pytest.mark.parametrize("prior", ["uniform", "exclusive", "neighbours"])
+def test_inspect_shows_where_the_mass_of_a_token_goes(prior, cli):
+    code, out, err = cli("inspect", *OWN, "data.tokenizer=words", f"smoothing/prior={prior}", "output=seen")
+    assert code == 0, err
+    told = json.loads(Path("seen/inspection.json").read_text())["soft_targets"]
+    by_name = {one["name"]: place for place, one in enumerate(told["classes"])}
+    assert {"[EOS]", "null"} <= set(by_name)
+    assert "[EOS]" in out
+    for row in np.array(told["matrix"]):
+        assert row.sum() == pytest.approx(1)
+        assert row[:2] == pytest.approx(0)  # padding and begin
+
+
+def test_inspect_takes_neighbours_of_a_sentence_that_stand_side_by_side(cli, monkeypatch):
+    """Asked about few of the tokens, it must not take for neighbours what was only chosen one after the other."""
+    text = "a b c d e f g h i j\n" * 100
+    for name in ("same.en", "same.de"):
+        Path(name).write_text(text)
+    monkeypatch.setattr("smoothlab.inspection.probe.MOST_ROWS", 64)
+    words = ("experiment=translation", "data=parallel", "data.train=[same.en,same.de]", "data.val=[same.en,same.de]")
+    more = ("data.test=[same.en,same.de]", "data.tokenizer=words", "smoothing/prior=neighbours", "output=seen")
+    code, _, err = cli("inspect", *words, *more, "smoothing.prior.weights=[1.0]", "smoothing.strength.epsilon=0.2")
+    assert code == 0, err
+    told = json.loads(Path("seen/inspection.json").read_text())["soft_targets"]
+    names = [one["name"] for one in told["classes"]]
+    matrix = dict(zip(names, np.array(told["matrix"]), strict=True))
+    letters = {name: 4 + place for place, name in enumerate("abcdefghij")}  # their ids, after four special tokens
+    for left, name, right in zip("abcdefgh", "bcdefghi", "cdefghij", strict=True):
+        assert matrix[name][[letters[left], letters[name], letters[right]]] == pytest.approx([0.1, 0.8, 0.1]), name

@@ -164,6 +164,15 @@ def test_other_losses_and_penalties_see_tokens():
     assert_close(penalties["confidence"], ConfidencePenalty(0.1)(logits, target).sum())
 
 
+def test_some_of_the_tokens_get_what_they_get_among_all_of_them():
+    batch, net = batch_of(range(6)), toy_net(CLASSES).eval()
+    index = torch.tensor([25, 3, 0, 26, 3])
+    some = batch.take(index)
+    assert len(some.features) == len(set(batch.metadata["sequence"][index].tolist())) < 6
+    assert_close(net(some.features), net(batch.features)[index])
+    assert torch.equal(some.labels, batch.labels[index])
+
+
 def test_neighbours_in_time_are_those_of_the_sentence():
     task = task_of(smoother=smoother_of(Neighbours([1.0])))
     batch = batch_of([0, 2])  # sentences of 1 and 2 tokens, each with its end

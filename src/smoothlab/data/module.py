@@ -74,6 +74,11 @@ class DataModule(LightningDataModule, ABC):
         self.date_columns: set[str] = set()
         self.notes: list[str] = []
 
+    @property
+    def slice_column(self) -> str | None:
+        """The metadata column by which final metrics are told apart where the task names none, or None."""
+        return self.time_column
+
     @abstractmethod
     def setup(self, stage: str | None = None) -> None:
         """Read, split and encode the data; a second call does nothing.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.data.batch import Batch
-from smoothlab.step import Step
+from smoothlab.step import SEQUENCE, Step
 
 CELLS = 1 << 20  # samples times classes that are asked about at once
 MOST_ROWS = 8192
@@ -24,7 +24,8 @@ SWEEP = 33
 class Probe:
     """Rows of the training data, the same share of each class, and how many rows each of them stands for.
 
-    All rows where they and their classes are few; else at least one row of each of the largest classes, evenly spaced.
+    All rows where they and their classes are few; else at least one row of each of the largest classes, evenly spaced,
+    or whole sequences of tokens, where a strategy looks at what stands around one.
     A model that is made up gives the class of the label a confidence, and the other classes the rest in equal parts.
 
     Args:
@@ -44,10 +45,11 @@ class Probe:
     source: Mapping[str, Any]
 
     @classmethod
-    def of(cls, batch: Batch, num_classes: int, *, mixed: bool = False) -> Probe:
+    def of(cls, batch: Batch, num_classes: int, *, mixed: bool = False, whole_sequences: bool = False) -> Probe:
         """A probe of the training samples; ``mixed`` where samples are mixed, so that none is a row of the data."""
         classes = batch.labels.argmax(-1) if batch.labels.is_floating_point() else batch.labels
-        index, weights = _choose(classes, num_classes)
+        sequence = batch.metadata.get(SEQUENCE) if whole_sequences else None
+        index, weights = _choose(classes, num_classes) if sequence is None else _choose_whole(sequence, num_classes)
         rows = batch.take(index)
         source: dict[str, Any] = {"features": rows.features}
         if not mixed:
@@ -87,9 +89,24 @@ class Probe:
         return float((values.double() * self.weights).sum() / self.weights.sum())
 
 
+def _budget(num_classes: int) -> int:
+    """Rows that are asked about at most."""
+    return min(MOST_ROWS, max(64, CELLS // num_classes))
+
+
+def _choose_whole(sequence: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """The same of tokens whose sequences are taken whole, evenly spaced; one of them at least."""
+    numbers, place = sequence.unique_consecutive(return_inverse=True)
+    wanted = max(1, min(len(numbers), _budget(num_classes) * len(numbers) // max(len(sequence), 1)))
+    taken = torch.zeros(len(numbers), dtype=torch.bool)
+    taken[torch.arange(wanted) * len(numbers) // wanted] = True
+    index = taken[place].nonzero().squeeze(1)
+    return index, torch.full((len(index),), len(sequence) / len(index), dtype=torch.float64)
+
+
 def _choose(classes: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
     """Positions of the probe's rows, and how many rows each stands for."""
-    budget = min(MOST_ROWS, max(64, CELLS // num_classes))
+    budget = _budget(num_classes)
     if len(classes) <= budget:
         return torch.arange(len(classes)), torch.ones(len(classes), dtype=torch.float64)
     counts = torch.bincount(classes, minlength=num_classes)

@@ -25,7 +25,7 @@ from smoothlab.runs.directory import RunDirectory, existing_run
 from smoothlab.runs.model import checkpoint_path
 from smoothlab.runs.preparing import check_config, make_parts
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, TEACHER, add_code
-from smoothlab.smoothing import MultilabelSmoother
+from smoothlab.smoothing import MultilabelSmoother, Neighbours
 
 MISFIT = "smoothing does not fit the data"
 
@@ -94,13 +94,22 @@ def _looked_at(parts: Mapping[str, Any], data: Any, plan: Plan) -> Inspection | 
     if isinstance(parts["smoothing"], MultilabelSmoother):
         found = LabelInspection.of(parts["smoothing"], _rows(data), *known)
     else:
-        probe = Probe.of(_rows(data), len(data.class_names), mixed=mixing is not None)
+        options = {
+            "mixed": mixing is not None,
+            "whole_sequences": _looks_around(getattr(parts["smoothing"], "prior", None)),
+        }
+        probe = Probe.of(_rows(data), len(data.class_names), **options)
         found = Inspection(parts["smoothing"], probe, *known)
     try:
         _ask(found)
     except InvalidArgument as error:
         raise UserMistake(f"{MISFIT}: {error}") from None
     return found
+
+
+def _looks_around(prior: Any) -> bool:
+    """Whether a token's target depends on the tokens around it."""
+    return isinstance(prior, Neighbours) or any(map(_looks_around, getattr(prior, "priors", {}).values()))
 
 
 def _rows(data: Any) -> Batch:

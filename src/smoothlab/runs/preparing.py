@@ -142,7 +142,7 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
     classes = data.class_names
     parts = make_parts(config, data, allowed)
     net = build(config["net"], "net", allowed=allowed, num_classes=len(classes), **data.net_arguments)
-    of_data = {"tree": data.class_tree, "ordered": data.class_order, "slices": data.time_column}
+    of_data = {"tree": data.class_tree, "ordered": data.class_order, "slices": data.slice_column}
     told = {name: value for name, value in of_data.items() if value and config["task"].get(name) is None}
     return build(
         config["task"],

@@ -84,6 +84,11 @@ class SyntheticTranslation(ParallelData):
         )
         self._slots: dict[str, Ragged] = {}
 
+    @property
+    def slice_column(self) -> str | None:
+        """Sentences with one translation are told from those with several."""
+        return "ambiguous"
+
     def tables(self) -> dict[str, pd.DataFrame]:
         """See :class:`ParallelData`."""
         drawn = self.grammar.draw(sum(self.rows.values()), self.row_seed)
