@@ -48,15 +48,23 @@ class Devices:
             return max(1, len(self.gpus) // self.n_jobs)
         return count if isinstance(count, int) else 0
 
+    def check(self, values: dict[str, Any]) -> None:
+        """Refuse a job that would wait for ever.
+
+        Raises:
+            UserMistake: the job wants more than there are.
+        """
+        if (count := self.wanted(values)) > len(self.gpus):
+            raise UserMistake(f"trainer.devices = {count}: this machine has {len(self.gpus)} GPU(s)")
+
     def take(self, values: dict[str, Any]) -> tuple[str, ...] | None:
         """GPUs for a job, none where it needs none; None where it must wait for some.
 
         Raises:
             UserMistake: the job wants more than there are.
         """
+        self.check(values)
         count = self.wanted(values)
-        if count > len(self.gpus):
-            raise UserMistake(f"trainer.devices = {count}: this machine has {len(self.gpus)} GPU(s)")
         if count > len(self._free):
             return None
         taken, self._free = tuple(self._free[:count]), self._free[count:]

@@ -53,6 +53,8 @@ def run_sweep(jobs: Sequence[Planned], folder: Path, *, n_jobs: int | str, serve
         KeyboardInterrupt: the user stopped it; every process has ended, and the same command goes on.
     """
     devices = Devices.of_this_machine(n_jobs)
+    for job in jobs:
+        devices.check(job.values)
     ledger = Ledger.open(folder, common([job.values for job in jobs]))
     entries = _place(ledger, jobs)
     left = [(job, entry) for job, entry in zip(jobs, entries, strict=True) if not _is_done(ledger.run(entry))]

@@ -1,0 +1,110 @@
+"""The pool's order of things, with processes that are made up."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+
+import pytest
+
+from smoothlab.processes import Child, Ending
+from smoothlab.runs.directory import RunDirectory
+from smoothlab.sweeps.devices import Devices
+from smoothlab.sweeps.pool import JobPool
+
+
+class Made:
+    """A server whose processes end when the test says so, or when they are signalled."""
+
+    def __init__(self) -> None:
+        self.launched: list[dict] = []
+        self.children: list[Child] = []
+
+    def launch(self, target, args, *, env, log, threads) -> Child:
+        number = len(self.children)
+        child = Child(1000 + number, lambda sent: self.end(number, Ending(None, sent)), threading.Condition())
+        self.launched.append({"directory": args[1], "resume": args[2], "env": dict(env), "threads": threads})
+        self.children.append(child)
+        return child
+
+    def wait_any(self, children, timeout=None) -> list[Child]:
+        return [one for one in children if one.poll()]
+
+    def end(self, number: int, ending: Ending, **status: object) -> None:
+        run = RunDirectory(self.launched[number]["directory"])
+        if status:
+            run.status.write_text(json.dumps(status))
+        self.children[number]._ended(ending)
+
+
+VALUES = {"trainer": {"accelerator": "gpu", "devices": 1}}
+
+
+@pytest.fixture
+def made() -> Made:
+    return Made()
+
+
+def test_so_many_run_at_a_time_in_the_order_of_submission(made, tmp_path):
+    with JobPool(devices=Devices(2, 4), server=made) as pool:
+        jobs = [pool.submit(VALUES, tmp_path / str(number), resume=number == 1) for number in range(3)]
+        assert [job.state for job in jobs] == ["started", "started", "waiting"]
+        assert pool.free == 0
+        made.end(1, Ending(0), state="done")
+        assert pool.wait_any() == [jobs[1]]
+        assert jobs[2].state == "started"
+        assert pool.wait_any(timeout=0.0) == []
+        for number in (0, 2):
+            made.end(number, Ending(0), state="done")
+        assert set(pool.wait_any()) == {jobs[0], jobs[2]}
+        assert pool.wait_any() == []
+        assert pool.free == 2
+    assert [one["resume"] for one in made.launched] == [False, True, False]
+    assert {one["threads"] for one in made.launched} == {2}
+    assert {one["env"]["OMP_NUM_THREADS"] for one in made.launched} == {"2"}
+    assert not any("CUDA_VISIBLE_DEVICES" in one["env"] for one in made.launched)
+
+
+def test_each_run_has_a_gpu_of_its_own_and_waits_for_it(made, tmp_path):
+    with JobPool(devices=Devices(3, 4, ["4", "7"]), server=made) as pool:
+        jobs = [pool.submit(VALUES, tmp_path / str(number)) for number in range(3)]
+        assert [one["env"]["CUDA_VISIBLE_DEVICES"] for one in made.launched] == ["4", "7"]
+        assert jobs[2].state == "waiting"
+        made.end(1, Ending(0), state="done")
+        pool.wait_any()
+        assert made.launched[2]["env"]["CUDA_VISIBLE_DEVICES"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "state", "error"),
+    [
+        (Ending(1), {"state": "failed", "error": "its own reason"}, "failed", "its own reason"),
+        (Ending(None, signal.SIGKILL), {"state": "running"}, "failed", "killed by SIGKILL"),
+        (Ending(1, None, "Traceback\nMemoryError: much"), {}, "failed", "MemoryError: much"),
+        (Ending(0), {"state": "running"}, "failed", "exit code 0"),
+        (Ending(130), {"state": "interrupted"}, "interrupted", None),
+        (Ending(143), {"state": "interrupted"}, "interrupted", None),
+    ],
+)
+def test_status_json_says_how_a_run_ended_whatever_happened(made, tmp_path, ending, status, state, error):
+    with JobPool(devices=Devices(1, 1), server=made) as pool:
+        job = pool.submit(VALUES, tmp_path / "run")
+        made.end(0, ending, **status)
+        assert pool.wait_any() == [job]
+    told = RunDirectory(tmp_path / "run").read_status()
+    assert (job.state, told["state"]) == (state, state)
+    if error:
+        assert job.error is not None
+        assert error in job.error
+        assert error in told["error"]
+
+
+def test_leaving_the_pool_ends_what_runs_and_forgets_what_waits(made, tmp_path):
+    with JobPool(devices=Devices(1, 1), server=made) as pool:
+        running, waiting = (pool.submit(VALUES, tmp_path / name) for name in "ab")
+    assert made.children[0].poll() == Ending(None, signal.SIGTERM)
+    assert running.state == "interrupted"
+    assert RunDirectory(tmp_path / "a").read_status()["state"] == "interrupted"
+    assert waiting.state == "waiting"
+    assert len(made.launched) == 1
