@@ -5,6 +5,7 @@ import torch
 
 from smoothlab.metrics import classification_metrics
 from smoothlab.runs import scoring
+from smoothlab.runs.scores import defined
 
 
 class Task:
@@ -54,3 +55,7 @@ def test_uncertainty_brackets_the_metrics():
         low, high = told["intervals"][name]
         assert low < one.metrics[name] < high
     assert 0 < told["ece_of_a_calibrated_model"]["mean"] < told["ece_of_a_calibrated_model"]["high"]
+
+
+def test_metrics_that_json_does_not_have_are_left_out():
+    assert defined({"nll": 800.0, "perplexity": float("inf"), "auroc": float("nan")}) == {"nll": 800.0}

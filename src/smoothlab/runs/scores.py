@@ -244,8 +244,8 @@ def _slices(scores: Scores, column: Tensor, task: Any, data: Any) -> list[dict[s
 
 
 def defined(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Those that are numbers."""
-    return {name: float(value) for name, value in metrics.items() if not math.isnan(value)}
+    """Those that are finite numbers: JSON has no others, and the perplexity of a net that is far off is none."""
+    return {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _judged(scored: type[Scores], logits: Tensor, labels: Tensor, num_bins: int) -> dict[str, float]:

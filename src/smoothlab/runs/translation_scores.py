@@ -119,7 +119,7 @@ class TranslationScores:
             within = np.isin(self.tokens["sequence"], index)
             metrics = metrics_of_predicted(self.reduced.part(within), self.num_bins)
             metrics |= self.quality.part(index.tolist()).metrics()
-            told.append({**one.place, "rows": len(index)} | {name: metrics[name] for name in OF_SLICES})
+            told.append({**one.place, "rows": len(index)} | defined({name: metrics[name] for name in OF_SLICES}))
         return told
 
     def uncertainty(self) -> dict[str, Any]:
