@@ -51,7 +51,7 @@ def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
         UserMistake: in one line.
     """
     found = found_ranks(os.environ)
-    wanted = trainer.num_devices * trainer.num_nodes  # trainer.world_size is what the starter says
+    wanted = wanted_ranks(trainer)
     if found is not None and found.ranks != wanted:
         raise UserMistake(
             f"trainer.devices = {config['trainer'].get('devices')!r}, trainer.num_nodes = {trainer.num_nodes}: "
@@ -64,13 +64,18 @@ def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
         )
 
 
+def wanted_ranks(trainer: Trainer) -> int:
+    """The ranks of a config; ``trainer.world_size`` is what a cluster's environment says."""
+    return int(trainer.num_devices * trainer.num_nodes)
+
+
 def count_ranks(config: Mapping[str, Any], allowed: tuple[str, ...]) -> int:
     """The processes that train."""
     node = config["trainer"]
     if node.get("devices") == 1 and node.get("num_nodes", 1) == 1:
         return 1
     with quiet_lightning():
-        return int(make_trainer(config, allowed, logger=False, enable_checkpointing=False).world_size)
+        return wanted_ranks(make_trainer(config, allowed, logger=False, enable_checkpointing=False))
 
 
 def check_compile(config: Mapping[str, Any], task: Any) -> None:

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from pytorch_lightning.utilities import rank_zero_only
+
 from smoothlab.errors import RunFailed, Terminated, UserMistake
 from smoothlab.processes.ranks import RankFailed, found_ranks, run_ranks
 from smoothlab.processes.server import WarmServer
@@ -69,7 +72,7 @@ def train_on_devices(
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="smoothlab-ranks-")))
         sigterm = stack.enter_context(stopped_by_sigterm())
         arguments = (prepared.config, str(run.path), resume)
-        threads = max(1, (os.cpu_count() or 1) // prepared.ranks)
+        threads = max(1, torch.get_num_threads() // prepared.ranks)  # in a sweep these are the run's share
         try:
             run_ranks(own, train_rank, arguments, ranks=prepared.ranks, logs=logs, threads=threads)
         except (KeyboardInterrupt, SystemExit):
@@ -96,8 +99,9 @@ def train_rank(config: dict[str, Any], directory: str, resume: bool) -> None:
         directory: the run's.
         resume: continue from the last checkpoint.
     """
-    prepared = prepare(config)
     found = found_ranks(os.environ)
+    rank_zero_only.rank = 0 if found is None else found.rank  # type: ignore[attr-defined]  # read at import: the server's
+    prepared = prepare(config)
     if found is None or found.rank == 0:
         train(prepared, RunDirectory(directory), resume=resume)
     else:

@@ -1,0 +1,201 @@
+"""Runs on several ranks from the command line: one run directory, and no process left, however they end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch.testing import assert_close
+
+from smoothlab.commands import main as commands
+from smoothlab.processes import WarmServer
+from smoothlab.processes.ranks import free_port, rank_environment
+
+ROWS = ["data=synthetic_retail", "data.rows=97", "data.val_rows=37", "data.test_rows=21", "data.eval_batch_size=8"]
+RUN = [*ROWS, "smoothing=online", "trainer.precision=64-true", "trainer.max_epochs=4", "logger=csv", "progress=none"]
+TWO = ["trainer=ddp_cpu", "trainer.devices=2", "data.batch_size=8"]
+# A net that does to its process, or to the command's, what the file `do` says, once, in the third epoch.
+NET = """
+import os
+import signal
+import time
+from pathlib import Path
+
+from smoothlab.nets import MLP
+
+
+class Net(MLP):
+    steps = 0
+
+    def forward(self, features):
+        self.steps += self.training and len(features) > 2
+        do = Path("do")
+        if self.steps > 15 and do.exists():
+            rank, what, pid = do.read_text().split()
+            if os.environ.get("RANK", "0") == rank:
+                do.unlink()
+                if what == "raise":
+                    raise ZeroDivisionError("rank of trouble")
+                os.kill(int(pid) or os.getpid(), getattr(signal, what))
+                time.sleep(0.5)
+        return super().forward(features)
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[WarmServer]:
+    with WarmServer() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def one_server(server: WarmServer, monkeypatch: pytest.MonkeyPatch, empty_folder: Path) -> None:
+    """Each command would start one of its own: seconds."""
+    monkeypatch.setattr("smoothlab.runs.ranks.WarmServer", lambda: contextlib.nullcontext(server))
+    (empty_folder / "net_for_test.py").write_text(NET)
+
+
+def the_run() -> Path:
+    (run,) = (path.parent for path in Path("outputs").glob("*/*/status.json"))
+    return run
+
+
+def status_of(run: Path) -> dict:
+    return json.loads((run / "status.json").read_text())
+
+
+def nobody_holds(run: Path) -> bool:
+    """Whether no living process works in the directory or below it."""
+    inside = str(run.resolve())
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            files = [os.readlink(one) for one in (process / "fd").iterdir()]
+            if int(process.name) != os.getpid() and any(one.startswith(inside) for one in files):
+                return False
+    return True
+
+
+def test_two_ranks_leave_the_run_directory_of_one_process(cli):
+    assert cli("train", *RUN, *TWO)[0] == 0
+    two = the_run()
+    listed = {path.relative_to(two).as_posix() for path in two.rglob("*")}
+    assert cli("train", *RUN, "output_root=alone", "data.batch_size=16")[0] == 0
+    (alone,) = (path.parent for path in Path("alone").glob("*/*/status.json"))
+    assert listed == {path.relative_to(alone).as_posix() for path in alone.rglob("*")}
+    mine, theirs = (pd.read_csv(run / "metrics.csv") for run in (alone, two))
+    pd.testing.assert_frame_equal(mine, theirs, rtol=1e-9, atol=1e-10)
+    for split, count in (("val", 37), ("test", 21)):
+        mine, theirs = (pd.read_parquet(run / f"predictions/{split}.parquet") for run in (alone, two))
+        assert mine["row"].tolist() == theirs["row"].tolist()
+        assert len(theirs) == count
+    of_alone, of_two = (json.loads((run / "results.json").read_text()) for run in (alone, two))
+    for split, metrics in of_alone["metrics"].items():
+        assert of_two["metrics"][split] == pytest.approx(metrics, rel=1e-9, abs=1e-10)
+    assert of_two["best_epoch"] == of_alone["best_epoch"]
+    assert of_two["objective"]["value"] == pytest.approx(of_alone["objective"]["value"], rel=1e-6)
+    assert status_of(two)["state"] == "done"
+    code, out, _ = cli("evaluate", f"run={two}")
+    assert code == 0
+    assert f"{of_two['metrics']['test']['nll']:.4f}" in out
+
+
+@pytest.mark.parametrize(("what", "reason"), [("SIGKILL", "rank 1: killed by SIGKILL"), ("raise", "rank of trouble")])
+def test_a_rank_that_ends_badly_ends_the_run(cli, what, reason):
+    Path("do").write_text(f"1 {what} 0")
+    words = [*RUN, *TWO, "code=net_for_test.py", "net._target_=net_for_test.Net", "trainer.max_epochs=100000"]
+    assert cli("train", *words)[0] == 1
+    run = the_run()
+    assert status_of(run)["state"] == "failed"
+    assert reason in status_of(run)["error"]
+    assert reason in (run / "run.log").read_text()
+    if what == "raise":
+        assert "ZeroDivisionError" in (run / "run.log").read_text()
+        assert "net_for_test.py" in (run / "run.log").read_text()  # the trace
+    assert nobody_holds(run)
+
+
+@pytest.mark.parametrize(("what", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_stopped_run_says_so_and_goes_on_where_it_was(cli, what, code):
+    words = [*RUN, *TWO, "code=net_for_test.py", "net._target_=net_for_test.Net"]
+    Path("do").write_text(f"0 {what} {os.getpid()}")
+    assert cli("train", *words)[0] == code
+    run = the_run()
+    assert status_of(run)["state"] == "interrupted"
+    assert nobody_holds(run)
+    assert cli("train", *words, "resume=auto")[0] == 0
+    assert the_run() == run
+    assert cli("train", *words, "output_root=undisturbed")[0] == 0
+    (other,) = (path.parent for path in Path("undisturbed").glob("*/*/status.json"))
+    assert (run / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
+    mine, theirs = (torch.load(one / "checkpoints/last.ckpt", weights_only=True) for one in (run, other))
+    assert_close(mine["state_dict"], theirs["state_dict"], rtol=0, atol=0)
+    assert len(mine["smoothlab"]["random_of_ranks"]) == 1
+
+
+def test_sigterm_stops_a_run_on_one_device_too(cli):
+    words = [*RUN, "data.batch_size=16", "code=net_for_test.py", "net._target_=net_for_test.Net"]
+    Path("do").write_text(f"0 SIGTERM {os.getpid()}")
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli("train", *words)[0] == 143
+    assert status_of(the_run())["state"] == "interrupted"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def one_of_torchrun(words: list[str]) -> None:
+    raise SystemExit(commands(words))
+
+
+def test_ranks_that_torchrun_has_started_are_found_and_only_the_first_writes(server, monkeypatch):
+    told = rank_environment(2) | {"MASTER_PORT": str(free_port())}
+    words = ["train", *RUN, *TWO]
+    children = [
+        server.launch(one_of_torchrun, (words,), env={**told, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(2)
+    ]
+    endings = [child.wait(300) for child in children]
+    assert [ending and ending.code for ending in endings] == [0, 0]
+    run = the_run()
+    assert status_of(run)["state"] == "done"
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["net_for_test.py", "outputs"]
+    assert len(pd.read_csv(run / "metrics.csv")) == 4
+    assert len(list(run.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trainer.strategy=ddp_spawn"], "trainer.strategy = 'ddp_spawn': its ranks share the memory of metrics"),
+        (["trainer.num_nodes=2"], "trainer.num_nodes = 2: start the command on each node by torchrun or srun"),
+        (["trainer=fsdp"], "trainer: "),
+        (["trainer=ddp"], "trainer: "),
+        (["smoothing.strength.epsilon=2"], "smoothing.strength.epsilon = 2"),
+        (["data.rows=0"], "data.rows = 0"),
+    ],
+)
+def test_mistakes_are_one_line_before_a_directory_is_made(cli, words, message):
+    if torch.cuda.is_available() and words[0] in ("trainer=fsdp", "trainer=ddp"):
+        pytest.skip("a GPU is there")
+    devices = [] if words[0].startswith("trainer=") else TWO[:2]
+    code, _, error = cli("train", *ROWS, *devices, "logger=none", "progress=none", *words)
+    assert code == 2
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert not Path("outputs").exists()
+
+
+def test_the_number_of_ranks_that_torchrun_has_started_must_be_the_config_s(cli, monkeypatch):
+    for name, value in {**rank_environment(4), "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, str(value))
+    code, _, error = cli("train", *ROWS, *TWO, "logger=none")
+    assert code == 2
+    assert "2 ranks, but torchrun has started 4" in error
+    code, _, error = cli("train", "-m", "seed=0,1")
+    assert code == 2
+    assert "torchrun" in error
