@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from smoothlab.metrics import classification_metrics
-from smoothlab.runs import scoring
+from smoothlab.runs import scores
 from smoothlab.runs.scores import defined
+from smoothlab.runs.scoring import score
 
 
 class Task:
@@ -32,24 +33,24 @@ class Trainer:
 
 def test_scores_are_those_of_all_rows_together():
     trainer = Trainer()
-    (one,) = scoring.score(Task(), Data(), trainer, ["test"]).values()
+    (one,) = score(Task(), Data(), trainer, ["test"]).values()
     assert one.precision == "exact"
     assert one.metrics == classification_metrics(trainer.logits, trainer.labels, from_logits=True)
     assert one.rows.tolist() == list(range(500))
 
 
 def test_beyond_a_size_they_are_streamed_and_say_so(monkeypatch):
-    monkeypatch.setattr(scoring, "EXACT_ROWS", 100)
-    monkeypatch.setattr(scoring, "STREAM_ROWS", 64)
+    monkeypatch.setattr(scores, "EXACT_ROWS", 100)
+    monkeypatch.setattr(scores, "STREAM_ROWS", 64)
     trainer = Trainer()
-    (one,) = scoring.score(Task(), Data(), trainer, ["test"]).values()
+    (one,) = score(Task(), Data(), trainer, ["test"]).values()
     exact = classification_metrics(trainer.logits, trainer.labels, from_logits=True)
     assert one.precision == "streaming"
     assert one.metrics == pytest.approx(exact, abs=1e-4)
 
 
 def test_uncertainty_brackets_the_metrics():
-    (one,) = scoring.score(Task(), Data(), Trainer(), ["test"]).values()
+    (one,) = score(Task(), Data(), Trainer(), ["test"]).values()
     told = one.uncertainty()
     for name in ("nll", "accuracy", "brier"):
         low, high = told["intervals"][name]

@@ -133,7 +133,8 @@ def test_what_does_not_fit_is_refused_in_one_line(words, message):
     assert "\n" not in str(told.value)
 
 
-def test_inspect_says_that_it_shows_one_label_a_sample():
+def test_inspect_shows_several_labels_a_sample(capsys):
     from smoothlab.commands import main
 
-    assert main(["inspect", *RUN[2:], *MULTILABEL, "task=multilabel", "smoothing=multilabel"]) == 2
+    assert main(["inspect", *RUN[2:], *MULTILABEL, "task=multilabel", "smoothing=multilabel"]) == 0
+    assert "Where the mass goes" in capsys.readouterr().out

@@ -49,8 +49,10 @@ def test_what_the_net_is_told_fits_the_vocabularies():
         "begin_index": 1,
         "end_index": 2,
         "max_length": 64,
+        "joint_vocabulary": True,
     }
     apart = words()
+    assert apart.net_arguments["joint_vocabulary"] is False
     assert apart.net_arguments["source_vocab_size"] == 4 + len({word for text in ENGLISH for word in text.split()})
     assert len(apart.class_names) == 4 + len({word for text in GERMAN for word in text.split()})
 
