@@ -41,7 +41,7 @@ def test_a_save_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", broken)
-    with pytest.raises(UserMistake, match="cannot be written .*the checkpoint before it is whole"):
+    with pytest.raises(UserMistake, match=r"cannot be written .*the checkpoint before it is whole"):
         AtomicCheckpointIO().save_checkpoint(content(), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
