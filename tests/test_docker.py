@@ -147,7 +147,7 @@ def test_compose_names_what_there_is():
         assert (CHECKOUT / build["dockerfile"]).is_file()
         assert set(build.get("args", {})) <= arguments, name
         targets = [volume.split(":")[1] for volume in service["volumes"]]
-        assert targets == ["/work/data", "/work/outputs", "/wandb"]
+        assert targets == ["/workspace/data", "/workspace/outputs", "/wandb"]
         assert all(target in made for target in targets)
         assert service["init"]
         assert service["env_file"] == [{"path": "../.env", "required": False}]
