@@ -16,10 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-CLI = "import sys; from smoothlab.commands import main; sys.exit(main(sys.argv[1:]))"
+CLI = ["-c", "import sys; from smoothlab.commands import main; sys.exit(main(sys.argv[1:]))"]
 # The same with everything imported, and the server ready, before the clock starts.
-WARM = """
+WARM = [
+    "-c",
+    """
 import sys, time, contextlib, io
 import smoothlab.runs.job, smoothlab.sweeps.launcher, sklearn.datasets, wandb, matplotlib.backends.backend_agg
 from smoothlab import processes
@@ -35,16 +38,44 @@ print(time.perf_counter() - started)
 if not any(word == "hydra/launcher=basic" for word in sys.argv):
     close()
 sys.exit(code)
+""",
+]
+
+# Two ranks as Lightning starts them: the same data, net and task in its own Trainer, without any scoring or figures.
+LIGHTNING = """
+import sys, yaml
+import pytorch_lightning as pl
+from smoothlab.runs.preparing import prepare
+values = yaml.safe_load(open(sys.argv[1]))
+values["seed"] = int(sys.argv[2])
+ready = prepare(values)
+pl.Trainer(accelerator="cpu", devices=2, strategy="ddp", max_epochs=values["trainer"]["max_epochs"], logger=False,
+    enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+).fit(ready.task, datamodule=ready.data)
 """
+TWO_RANKS = 4  # runs of two ranks
 
 
-def command(program: str, words: list[str], *, clock_inside: bool = False) -> tuple[float, float]:
-    """Wall and CPU seconds of a program; ``clock_inside`` takes the wall seconds that it prints last."""
+def by_lightning(epochs: int) -> tuple[float, float]:
+    """Four two-rank trainings, each a script of its own that Lightning starts a second time for the second rank."""
+    with tempfile.TemporaryDirectory() as folder:
+        config, script = Path(folder, "config.yaml"), Path(folder, "train.py")
+        composed = [sys.executable, *CLI, "train", "--cfg", "job", "--resolve", f"trainer.max_epochs={epochs}"]
+        config.write_text(subprocess.run(composed, capture_output=True, text=True, check=True).stdout)
+        script.write_text(LIGHTNING)
+        told = []
+        for seed in range(TWO_RANKS):
+            told.append(command([str(script)], [str(config), str(seed)]))
+        return sum(wall for wall, _ in told), sum(cpu for _, cpu in told)
+
+
+def command(program: list[str], words: list[str], *, clock_inside: bool = False) -> tuple[float, float]:
+    """Wall and CPU seconds of Python with a program; ``clock_inside`` takes the wall seconds that it prints last."""
     with tempfile.TemporaryDirectory() as folder:
         environment = dict(os.environ) | {"WANDB_MODE": "offline"}
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-c", program, *words],
+            [sys.executable, *program, *words],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -75,6 +106,7 @@ def main() -> None:
     base = ["train", "logger=csv", "progress=none", f"trainer.max_epochs={options.epochs}"]
     seeds = f"seed={','.join(map(str, range(runs)))}"
     sweep = [base[0], "-m", *base[1:], seeds]
+    ranked = [base[0], "-m", *base[1:], "trainer=ddp_cpu", f"seed={','.join(map(str, range(TWO_RANKS)))}"]
 
     def separately() -> tuple[float, float]:
         told = [command(CLI, [*base, f"seed={seed}"]) for seed in range(separate)]
@@ -90,6 +122,8 @@ def main() -> None:
         "Hydra's basic launcher, all imported": lambda: command(
             WARM, [*sweep, "hydra/launcher=basic"], clock_inside=True
         ),
+        f"{TWO_RANKS} two-rank runs, `train -m`, with the server's start": lambda: command(CLI, ranked),
+        f"{TWO_RANKS} two-rank runs, Lightning's own start": lambda: by_lightning(options.epochs),
     }
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     for repeat in range(options.repeats):
@@ -104,11 +138,12 @@ def main() -> None:
     for name, told in seconds.items():
         each = [wall for wall, _ in told]
         print(f"| {name} | {walls[name]:.1f} | {min(each):.1f} | {max(each):.1f} | {cpus[name]:.1f} |")
-    first, one, two, warm, warm_two, basic = (walls[name] for name in cases)
+    first, one, two, warm, warm_two, basic, ranks, lightning = (walls[name] for name in cases)
     print(f"\nwith the server's start, n_jobs=1 / separate: {one / first:.2f} (wanted 0.2 at most)")
     print(f"with the server's start, n_jobs=2 / separate: {two / first:.2f}")
     print(f"server ready, n_jobs=1 / basic launcher: {warm / basic:.2f} (wanted 1.3 at most)")
     print(f"server ready, n_jobs=2 / n_jobs=1: {warm_two / warm:.2f} (wanted 0.7 at most)")
+    print(f"two ranks, with the server's start / Lightning's own start: {ranks / lightning:.2f} (wanted 0.3 at most)")
 
 
 if __name__ == "__main__":
