@@ -1,0 +1,296 @@
+"""What run directories hold, read for comparison: nothing is executed, and a broken one is named and left out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from smoothlab.errors import UserMistake
+from smoothlab.reports.arm_names import arm_names
+from smoothlab.runs.directory import DONE, RunDirectory
+from smoothlab.runs.identity import flat
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+COMPARISON = "comparison.json"  # beside the run directories of a comparison: which arm each one is
+MOST_BYTES = 64 * 2**20  # of a config or of results; more is no such file
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain values only, the faster one where it is there
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a run said about a split, of one label a sample.
+
+    Args:
+        probabilities: ``(N, K)``, float64.
+        labels: ``(N,)`` class indices.
+        rows: ``(N,)`` row numbers in the data's source.
+        class_names: K names.
+    """
+
+    probabilities: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as its directory tells it.
+
+    Args:
+        path: the directory.
+        state: ``done``, ``running``, ``failed``, ``interrupted``, ``pruned``.
+        error: why it failed, if it did.
+        name: of the experiment.
+        arm: which of the ways that are compared; the same for runs that differ in seed or fold alone.
+        seed: its seed.
+        fold: the fold that is its test data, or None.
+        config: the resolved config.
+        flat: the config's leaves by dotted keys.
+        results: results.json; empty where the run is not done.
+        choices: the option of each config group, as far as it is known.
+    """
+
+    path: Path
+    state: str
+    error: str | None
+    name: str
+    arm: str
+    seed: int | None
+    fold: int | None
+    config: dict[str, Any] = field(repr=False)
+    flat: dict[str, Any] = field(repr=False)
+    results: dict[str, Any] = field(repr=False)
+    choices: dict[str, str] = field(repr=False, default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has results."""
+        return self.state == DONE
+
+    @cached_property
+    def kind(self) -> str:
+        """``classification``, ``multilabel``, ``translation``, by the columns of its predictions, or ``unknown``."""
+        try:
+            columns = set(self._columns("test"))
+        except UserMistake:
+            return "unknown"
+        if "translation" in columns:
+            return "translation"
+        if {"label", "prediction"} <= columns:
+            return "classification"
+        return "multilabel" if any(name.startswith("label_") for name in columns) else "unknown"
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """metrics.csv, a row an epoch; empty where there is none or it cannot be read."""
+        import pandas as pd
+
+        try:
+            return pd.read_csv(RunDirectory(self.path).metrics)
+        except (OSError, ValueError):
+            return pd.DataFrame()
+
+    def metrics(self, split: str) -> dict[str, float]:
+        """The final metrics of a split in results.json; empty where there are none."""
+        told = self.results.get("metrics", {}).get(split, {})
+        return {str(name): float(value) for name, value in told.items() if isinstance(value, int | float)}
+
+    def predictions(self, split: str) -> Predictions | None:
+        """What the run said about ``split``; None where it left no predictions of one label a sample.
+
+        Nothing is kept: whoever needs them twice keeps them.
+
+        Raises:
+            UserMistake: there is a file that cannot be read as such predictions.
+        """
+        if not {"row", "label"} <= set(self._columns(split)):
+            return None
+        import pyarrow.parquet as pq
+
+        path = self._file(split)
+        try:
+            table = pq.read_table(path, memory_map=False)
+            columns = [name for name in table.column_names if name.startswith("prob_")]
+            names = tuple(name.removeprefix("prob_") for name in columns)
+            probabilities = np.column_stack([table[name].to_numpy() for name in columns]).astype(np.float64)
+            labels = _indices(table["label"], names)
+            rows = table["row"].to_numpy().astype(np.int64)
+        except Exception as error:  # whatever a damaged file makes its reader say
+            raise UserMistake(f"{path}: not readable as predictions ({_line(error)})") from None
+        sums = probabilities.sum(1)
+        if not len(rows) or labels.min() < 0 or not np.all(np.abs(sums - 1.0) < 1e-3) or probabilities.min() < 0:
+            raise UserMistake(f"{path}: not readable as predictions (labels out of place, or rows that are none)")
+        return Predictions(probabilities, labels, rows, names)
+
+    def _file(self, split: str) -> Path:
+        return RunDirectory(self.path).predictions / f"{split}.parquet"
+
+    def _columns(self, split: str) -> list[str]:
+        """Column names of a file of predictions; none where it is not there."""
+        import pyarrow.parquet as pq
+
+        path = self._file(split)
+        if not path.is_file():
+            return []
+        try:
+            return list(pq.read_schema(path).names)
+        except Exception as error:
+            raise UserMistake(f"{path}: not readable as predictions ({_line(error)})") from None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A run directory that cannot be read, and why."""
+
+    path: Path
+    says: str
+
+
+@dataclass(frozen=True)
+class Records:
+    """Runs, and the directories that could not be read as one."""
+
+    records: tuple[RunRecord, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def read_records(paths: Iterable[Path | str]) -> Records:
+    """The runs at and below ``paths``, in the order of their directories' names; each once.
+
+    The arm of a run is what a comparison wrote of it in ``comparison.json`` beside the run directories, else the
+    settings in which its config differs from the others', seed and fold aside.
+
+    Args:
+        paths: run directories, or folders of them.
+
+    Nothing is raised for what cannot be read: it is in ``problems``.
+    """
+    problems: list[Problem] = []
+    found: dict[Path, RunRecord] = {}
+    for path in map(Path, paths):
+        if not path.is_dir():
+            problems.append(Problem(path, "no such directory"))
+            continue
+        for run in _run_directories(path):
+            try:
+                found.setdefault(run.resolve(), _read(run))
+            except (UserMistake, OSError) as error:
+                problems.append(Problem(run, _line(error).removeprefix(f"{run}/").removeprefix(f"{run}: ")))
+    return Records(tuple(_with_arms(list(found.values()))), tuple(dict.fromkeys(problems)))
+
+
+def _run_directories(path: Path) -> Iterator[Path]:
+    """Directories that hold a run, at ``path`` or below it; what is inside of a run is none."""
+    for folder, inside, files in os.walk(path):
+        if Path(folder).name != ".hydra" and {"config.yaml", "status.json", "results.json"} & set(files):
+            inside.clear()
+            yield Path(folder)
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+
+
+def _read(path: Path) -> RunRecord:
+    """The run at ``path``.
+
+    Raises:
+        UserMistake: it is broken.
+    """
+    run = RunDirectory(path)
+    status = run.read_status()
+    state = str(status.get("state", "unknown"))
+    if not run.config.is_file() and state not in (DONE, "unknown"):
+        error = status.get("error")
+        return RunRecord(path, state, str(error) if error else None, path.name, "", None, None, {}, {}, {})
+    config = _mapping(run.config, lambda text: yaml.load(text, Loader=_Loader))  # noqa: S506 - a safe loader
+    results: dict[str, Any] = {}
+    if state == DONE or (state == "unknown" and run.results.is_file()):
+        state = DONE
+        results = _mapping(run.results, json.loads)
+        if not isinstance(results.get("metrics"), dict) or not all(
+            isinstance(one, dict) for one in results["metrics"].values()
+        ):
+            raise UserMistake(f"{run.results}: no metrics in it")
+    data = config.get("data")
+    return RunRecord(
+        path=path,
+        state=state,
+        error=str(status["error"]) if status.get("error") else None,
+        name=str(config.get("name", path.name)),
+        arm="",
+        seed=_whole(config.get("seed")),
+        fold=_whole(data.get("fold")) if isinstance(data, dict) else None,
+        config=config,
+        flat=flat(config),
+        results=results,
+        choices=_choices(path),
+    )
+
+
+def _mapping(path: Path, parse: Any) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserMistake(f"{path}: larger than {MOST_BYTES // 2**20} MiB")
+        told = parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserMistake(f"{path}: no such file") from None
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise UserMistake(f"{path}: not readable ({_line(error)})") from None
+    if not isinstance(told, dict):
+        raise UserMistake(f"{path}: not readable (no mapping)")
+    return told
+
+
+def _choices(path: Path) -> dict[str, str]:
+    """The option of each config group, from what Hydra left; empty where it left nothing."""
+    try:
+        told = _mapping(path / ".hydra" / "hydra.yaml", lambda text: yaml.load(text, Loader=_Loader))  # noqa: S506
+        chosen = told["hydra"]["runtime"]["choices"]
+        return {str(group): str(option) for group, option in chosen.items() if option is not None}
+    except (UserMistake, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _with_arms(records: Sequence[RunRecord]) -> list[RunRecord]:
+    mapped = {folder: _mapped(folder) for folder in {record.path.parent for record in records}}
+    told = [mapped[record.path.parent].get(record.path.name) for record in records]
+    rest = [record for record, arm in zip(records, told, strict=True) if arm is None and record.config]
+    named = iter(arm_names([one.flat for one in rest], [one.choices for one in rest]))
+    return [
+        replace(record, arm=arm if arm is not None else next(named) if record.config else "unknown")
+        for record, arm in zip(records, told, strict=True)
+    ]
+
+
+def _mapped(folder: Path) -> Mapping[str, str]:
+    try:
+        arms = _mapping(folder / COMPARISON, json.loads).get("arms")
+    except UserMistake:
+        return {}
+    return {str(name): str(arm) for name, arm in arms.items()} if isinstance(arms, dict) else {}
+
+
+def _indices(column: Any, names: Sequence[str]) -> NDArray[np.int64]:
+    """Class indices of a column of names; -1 for a name that is none."""
+    encoded = column.combine_chunks().dictionary_encode()
+    place = {name: index for index, name in enumerate(names)}
+    table = np.array([place.get(str(name), -1) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+    return table[encoded.indices.to_numpy(zero_copy_only=False)]
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
