@@ -23,7 +23,7 @@ def arm_names(flats: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str,
         flats: the leaves of each run's config by dotted keys.
         choices: the option of each group, ``{"smoothing": "standard"}``, empty where it is not known.
     """
-    keys = dict.fromkeys(key for one in flats for key in one if _tells(key))
+    keys = dict.fromkeys(key for one in flats for key in one if tells(key))
     varying = [key for key in keys if _differ([one.get(key, ABSENT) for one in flats])]
     words: list[list[str]] = [[] for _ in flats]
     for group in dict.fromkeys(key.split(".")[0] for key in varying):
@@ -39,7 +39,8 @@ def arm_names(flats: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str,
     return [", ".join(one) or _alone(chosen) for one, chosen in zip(words, choices, strict=True)]
 
 
-def _tells(key: str) -> bool:
+def tells(key: str) -> bool:
+    """Whether a setting tells arms apart, and not the repetitions of one arm, nor places and loggers."""
     return key not in REPETITION and key.split(".")[0] not in NOT_IDENTITY
 
 

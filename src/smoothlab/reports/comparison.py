@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from smoothlab.errors import UserMistake
+from smoothlab.reports.arm_names import tells
+from smoothlab.reports.evidence import ALSO_BETTER, BETTER, RAW, TEMPERATURE, Evidence, evidence_of
+from smoothlab.reports.judging import Runs, best_of, difference_of, mean_of, pairs
+from smoothlab.reports.notes import notes_of
+from smoothlab.reports.verdict import Candidate, Check, Verdict, verdict_of
+from smoothlab.statistics import Estimate, holm
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from smoothlab.reports.records import RunRecord
+
+__all__ = ["COLUMNS", "Arm", "Check", "Comparison", "Verdict"]
 
 COLUMNS = (
     "arm",
@@ -27,30 +39,6 @@ COLUMNS = (
     "prob_best",
     "better",  # "min", "max", or "zero": which values are good
 )
-
-
-@dataclass(frozen=True)
-class Check:
-    """A condition of the verdict: whether it holds, in a plain sentence."""
-
-    name: str
-    passed: bool
-    says: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The recommendation.
-
-    Args:
-        arm: the arm that is recommended; None where smoothing does not help here, or nothing can be said.
-        sentences: two plain sentences.
-        checks: what the rule looked at.
-    """
-
-    arm: str | None
-    sentences: tuple[str, str]
-    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,10 +65,11 @@ class Comparison:
     Args:
         arms: the baseline first.
         metrics: names, in the order of the table.
-        table: a row for each arm, variant and metric; its columns are ``COLUMNS``.
+        table: a row for each arm, variant and metric; its columns are ``COLUMNS``. Differences of a metric that is best
+            at 0 are signed as well: whether one is good depends on the means.
         verdict: what to do.
         notes: what a reader has to know about the numbers.
-        classes: names of the classes.
+        classes: names of the classes; empty where a sample has no single one.
     """
 
     arms: tuple[Arm, ...]
@@ -94,13 +83,199 @@ class Comparison:
     def of(cls, records: Sequence[RunRecord], *, baseline: str | None = None, level: float = 0.95) -> Comparison:
         """Compare the finished runs among ``records``.
 
+        Runs of two arms are a pair where seed, fold and test samples are the same. What the intervals are of follows
+        from how the runs repeat an arm; the first of the notes says it. See docs/comparing.md.
+
         Args:
             records: runs of one data set.
             baseline: the arm that the others are compared to; by default the one without smoothing.
             level: of the intervals.
+
+        Raises:
+            UserMistake: no run is finished, or ``baseline`` is none of the arms.
         """
-        raise NotImplementedError
+        if not 0 < level < 1:
+            raise UserMistake(f"level = {level!r}: expected a number in (0, 1)")
+        by_arm: dict[str, list[RunRecord]] = {}
+        for record in records:
+            by_arm.setdefault(record.arm, []).append(record)
+        if not any(record.done for record in records):
+            raise UserMistake(f"none of {len(records)} runs is finished: there is nothing to compare")
+        if baseline is not None and baseline not in by_arm:
+            raise UserMistake(f"baseline = {baseline!r}: no such arm; expected one of {', '.join(sorted(by_arm))}")
+        base = baseline if baseline is not None else baseline_of(by_arm)
+        names = [base, *(name for name in by_arm if name != base)]
+        unreadable: list[str] = []
+        arms = {name: _runs(by_arm[name], unreadable) for name in names}
+        others = _same_task(arms, base)
+        arms = {name: {key: one for key, one in runs.items() if one not in others} for name, runs in arms.items()}
+        table = _table(arms, base, level)
+        return cls(
+            arms=tuple(
+                Arm(name, len(arms[name]), name == base, settings)
+                for name, settings in zip(names, _settings([by_arm[name][0].flat for name in names]), strict=True)
+            ),
+            metrics=tuple(dict.fromkeys(table["metric"])),
+            table=table,
+            verdict=_verdict(arms, base, table, level),
+            notes=tuple(notes_of(arms, by_arm, base, unreadable, others)),
+            classes=next((one.classes for runs in arms.values() for one in runs.values() if one.classes), ()),
+        )
+
+    def row(self, arm: str, metric: str, variant: str = RAW) -> dict[str, Any]:
+        """A row of the table.
+
+        Raises:
+            KeyError: there is none.
+        """
+        table = self.table
+        found = table[(table["arm"] == arm) & (table["metric"] == metric) & (table["variant"] == variant)]
+        if not len(found):
+            raise KeyError((arm, metric, variant))
+        row: dict[str, Any] = found.iloc[0].to_dict()
+        return row
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; what is not a number is None."""
-        raise NotImplementedError
+        """Plain values; what is not a finite number is None."""
+        told = asdict(self) | {"table": self.table.to_dict("records")}
+        plain: dict[str, Any] = _plain(told)
+        return plain
+
+
+def baseline_of(by_arm: Mapping[str, Sequence[RunRecord]]) -> str:
+    """The arm that does nothing: called none or baseline, else without smoothing and with the fewest other parts.
+
+    Arms without a finished run are passed over, unless there is no other.
+    """
+    finished = [name for name, records in by_arm.items() if any(one.done for one in records)]
+    arms = finished or list(by_arm)
+    for name in ("none", "baseline"):
+        if name in arms:
+            return name
+
+    def smooths(name: str) -> tuple[bool, int]:
+        record = by_arm[name][0]
+        epsilon = record.flat.get("smoothing.strength.epsilon")
+        none = record.choices.get("smoothing") == "none" or (epsilon is not None and not epsilon)
+        parts = sum(
+            any(key.startswith(f"{group}.") for key in record.flat) for group in ("penalty", "mixing", "loss")
+        ) + sum(bool(record.flat.get(key)) for key in ("net.dropout",))
+        return not none, parts
+
+    return min(arms, key=smooths)
+
+
+def _runs(records: Sequence[RunRecord], unreadable: list[str]) -> dict[tuple[int | None, int | None], Evidence]:
+    """What the finished runs of an arm show, by seed and fold; of two of the same the first."""
+    runs: dict[tuple[int | None, int | None], Evidence] = {}
+    for record in records:
+        if not record.done or (record.seed, record.fold) in runs:
+            continue
+        try:
+            runs[record.seed, record.fold] = evidence_of(record)
+        except UserMistake as mistake:
+            unreadable.append(str(mistake))
+        except (ValueError, ArithmeticError) as error:
+            unreadable.append(f"{record.path}: {' '.join(str(error).split())}")
+    return runs
+
+
+def _same_task(arms: Mapping[str, Runs], base: str) -> list[Evidence]:
+    """Runs that have other classes, or another kind of labels, than those of the baseline."""
+    first = next((one for name in (base, *arms) for one in arms[name].values()), None)
+    if first is None:
+        return []
+    return [
+        one
+        for runs in arms.values()
+        for one in runs.values()
+        if (one.classes, one.record.kind) != (first.classes, first.record.kind)
+    ]
+
+
+def _settings(flats: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    keys = [key for key in dict.fromkeys(key for one in flats for key in one) if tells(key)]
+    shown = [key for key in keys if any(one.get(key) != flats[0].get(key) or key not in one for one in flats)]
+    return [{key: one[key] for key in shown if key in one} for one in flats]
+
+
+def _table(arms: Mapping[str, Runs], base: str, level: float) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = []
+    for variant in (RAW, TEMPERATURE):
+        for metric, better in (BETTER | ALSO_BETTER).items():
+            told = {name: mean_of(list(runs.values()), variant, metric, level) for name, runs in arms.items()}
+            best = best_of(arms, variant, metric, better)
+            differences = {
+                name: difference_of(runs, arms[base], metric, level, variant=variant, baseline_variant=variant)
+                for name, runs in arms.items()
+                if name != base
+            }
+            corrected = dict(zip(differences, holm([_p(one) for one in differences.values()]), strict=True))
+            for name, mean in told.items():
+                if mean is None:
+                    continue
+                apart = differences.get(name)
+                rows.append(
+                    (
+                        *(name, variant, metric, mean.mean, mean.low, mean.high, len(arms[name])),
+                        *((apart.mean, apart.low, apart.high) if apart else (math.nan,) * 3),
+                        *(_p(apart), float(corrected.get(name, math.nan)), best.get(name, math.nan), better),
+                    )
+                )
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    order = {name: place for place, name in enumerate(arms)}
+    return table.sort_values("arm", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+
+
+def _p(told: Estimate | None) -> float:
+    return math.nan if told is None else told.p
+
+
+def _verdict(arms: Mapping[str, Runs], base: str, table: pd.DataFrame, level: float) -> Verdict:
+    corrected = {
+        row["arm"]: row["p_holm"] for row in table.to_dict("records") if (row["metric"], row["variant"]) == ("nll", RAW)
+    }
+
+    def apart(name: str, metric: str, variant: str = RAW, theirs: str = RAW) -> Estimate | None:
+        return difference_of(arms[name], arms[base], metric, level, variant=variant, baseline_variant=theirs)
+
+    candidates = [
+        Candidate(
+            name=name,
+            validation=_validation(arms[name], arms[base]),
+            nll=apart(name, "nll"),
+            nll_holm=corrected.get(name, math.nan),
+            accuracy=apart(name, "accuracy"),
+            aurc=apart(name, "aurc"),
+            to_scaled=apart(name, "nll", RAW, TEMPERATURE),
+        )
+        for name in arms
+        if name != base
+    ]
+    return verdict_of(base, candidates, apart(base, "nll", TEMPERATURE), level=level, seeds=len(arms[base]))
+
+
+def _validation(arm: Runs, baseline: Runs) -> float:
+    """Mean paired difference of the validation NLL; NaN without a pair that has it."""
+    told = [
+        one - other
+        for key in pairs(arm, baseline)
+        if (one := arm[key].validated) is not None and (other := baseline[key].validated) is not None
+    ]
+    return math.fsum(told) / len(told) if told else math.nan
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return json.loads(json.dumps(value, default=str))

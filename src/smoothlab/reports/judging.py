@@ -1,0 +1,168 @@
+"""From the runs of arms to means, differences and intervals: which statistic the runs' design asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smoothlab.reports.evidence import Evidence
+from smoothlab.statistics import Estimate, nadeau_bengio, paired_t, probability_of_best, variances_added
+
+if TYPE_CHECKING:
+    from smoothlab.metrics.inputs import Array
+
+Key = tuple[int | None, int | None]
+# What a mean can be at all: its interval ends there.
+RANGES = {"confidence_gap": (-1.0, 1.0), "brier": (0.0, 2.0)}
+UP_TO_ONE = ("accuracy", "macro_f1", "micro_f1", "subset_accuracy", "ece", "ece_equal_mass", "ece_labelwise", "aurc")
+Runs = Mapping[Key, Evidence]
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the runs of an arm repeat it.
+
+    Args:
+        kind: ``seeds``: other seeds on one test set; ``splits``: folds, or other splits of the same rows; ``draws``:
+            rows drawn anew; ``one``: a single run.
+        ratio: of splits, rows that are tested over the others.
+    """
+
+    kind: str
+    ratio: float = 0.0
+
+    @classmethod
+    def of(cls, runs: Sequence[Evidence]) -> Design:
+        """The design of an arm's runs."""
+        if len(runs) < 2:
+            return cls("one")
+        tests = {one.test for one in runs}
+        if len(tests) < 2 and tests != {""}:
+            return cls("seeds")
+        flats = [one.record.flat for one in runs]
+        if len({str(one.get("data.row_seed")) for one in flats}) > 1:
+            return cls("draws")
+        if tests == {""} and not any(len({str(one.get(key)) for one in flats}) > 1 for key in SPLITTING):
+            return cls("seeds")
+        return cls("splits", _ratio(runs[0]))
+
+
+SPLITTING = ("data.split_seed", "data.fold")
+
+
+def _ratio(run: Evidence) -> float:
+    """Rows that are tested over the others, from the config; a fifth over four fifths where it does not say."""
+    flat = run.record.flat
+    folds = flat.get("data.folds")
+    if run.record.fold is not None and isinstance(folds, int) and folds > 1:
+        return 1.0 / (folds - 1)
+    fractions: Any = flat.get("data.fractions")
+    if isinstance(fractions, list) and len(fractions) == 3 and isinstance(fractions[2], int | float):
+        return float(fractions[2]) / (1.0 - float(fractions[2])) if 0 < fractions[2] < 1 else 0.25
+    return 0.25
+
+
+def pairs(arm: Runs, baseline: Runs) -> list[Key]:
+    """Seeds and folds that both have, judged on the same test samples."""
+    return [key for key, one in arm.items() if key in baseline and one.test == baseline[key].test]
+
+
+def mean_of(runs: Sequence[Evidence], variant: str, metric: str, level: float) -> Estimate | None:
+    """The mean of a metric over runs; None where one of them does not have it."""
+    if not runs or any(metric not in one.values.get(variant, {}) for one in runs):
+        return None
+    values = [one.values[variant][metric] for one in runs]
+    noise = [one.noise.get(variant, {}).get(metric) for one in runs]
+    told = estimate(values, noise, runs, Design.of(runs), level)
+    low, high = RANGES.get(metric, (0.0, 1.0 if metric in UP_TO_ONE else math.inf))
+    return told if math.isnan(told.low) else replace(told, low=max(told.low, low), high=min(told.high, high))
+
+
+def difference_of(
+    arm: Runs, baseline: Runs, metric: str, level: float, *, variant: str, baseline_variant: str
+) -> Estimate | None:
+    """The mean paired difference of a metric, arm less baseline; None without a pair that has it."""
+    keys = [
+        key
+        for key in pairs(arm, baseline)
+        if metric in arm[key].values.get(variant, {}) and metric in baseline[key].values.get(baseline_variant, {})
+    ]
+    if not keys:
+        return None
+    values, noise = [], []
+    for key in keys:
+        ours, theirs = arm[key], baseline[key]
+        values.append(ours.values[variant][metric] - theirs.values[baseline_variant][metric])
+        one, other = ours.noise.get(variant, {}).get(metric), theirs.noise.get(baseline_variant, {}).get(metric)
+        noise.append(None if one is None or other is None else one - other)
+    runs = [baseline[key] for key in keys]
+    return estimate(values, noise, runs, Design.of(runs), level)
+
+
+def estimate(
+    values: Sequence[float], noise: Sequence[Array | None], runs: Sequence[Evidence], design: Design, level: float
+) -> Estimate:
+    """A mean with the interval that the design asks for.
+
+    Args:
+        values: a number a run.
+        noise: a vector a run (see :class:`Evidence`), or None.
+        runs: which they are of.
+        design: how the runs repeat the arm.
+        level: of the interval.
+    """
+    tests = [one.test for one in runs]
+    if design.kind == "splits":
+        if all(tests):  # runs of one split with several seeds count once
+            by_test = {test: [value for value, its in zip(values, tests, strict=True) if its == test] for test in tests}
+            values = [float(np.mean(one)) for one in by_test.values()]
+        return nadeau_bengio(values, design.ratio, level=level)
+    known = [one for one in noise if one is not None]
+    if len(known) < len(values):
+        return paired_t(values, level=level)
+    covariance = np.zeros((len(values), len(values)))
+    for test in set(tests):
+        index = [place for place, its in enumerate(tests) if its == test]
+        stacked = np.stack([known[place] for place in index])
+        covariance[np.ix_(index, index)] = stacked @ stacked.T
+    return variances_added(values, covariance, samples=min(one.samples for one in runs), level=level)
+
+
+def best_of(arms: Mapping[str, Runs], variant: str, metric: str, better: str) -> dict[str, float]:
+    """How likely each arm is to be the best by a metric; arms without it are left out."""
+    sign = -1.0 if better == "max" else 1.0
+    having = {
+        name: {key: one for key, one in runs.items() if metric in one.values.get(variant, {})}
+        for name, runs in arms.items()
+    }
+    having = {name: runs for name, runs in having.items() if runs}
+    if not having:
+        return {}
+    keys = list(dict.fromkeys(key for runs in having.values() for key in runs))
+    means, between = np.zeros(len(having)), np.zeros((len(having), len(keys)))
+    shared: list[dict[str, Array]] = []
+    designs = [Design.of(list(runs.values())) for runs in having.values()]
+    for row, (runs, design) in enumerate(zip(having.values(), designs, strict=True)):
+        values = np.array([sign * one.values[variant][metric] for one in runs.values()])
+        means[row] = values.mean()
+        shared.append({})
+        if len(values) > 1:
+            scale = math.sqrt((1 + len(values) * design.ratio) / (len(values) * (len(values) - 1)))
+            between[row, [keys.index(key) for key in runs]] = (values - values.mean()) * scale
+        if design.kind in ("seeds", "one"):
+            for one in runs.values():
+                if (vector := one.noise.get(variant, {}).get(metric)) is not None:
+                    before = shared[row].get(one.test, 0.0)
+                    shared[row][one.test] = before + sign * vector / len(runs)
+    tests = dict.fromkeys(test for one in shared for test in one)
+    lengths = {test: next(len(one[test]) for one in shared if test in one) for test in tests}
+    samples = np.array(
+        [np.concatenate([np.zeros(0), *(one.get(test, np.zeros(lengths[test])) for test in tests)]) for one in shared]
+    )
+    freedom = max(1, max(len(runs) for runs in having.values()) - 1)
+    told = probability_of_best(means, [(between, freedom), (samples, math.inf)], towards_zero=better == "zero")
+    return dict(zip(having, (float(one) for one in told), strict=True))

@@ -1,0 +1,118 @@
+"""What a reader has to know about the numbers of a comparison."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from smoothlab.reports.evidence import RAW, TEMPERATURE, Evidence
+from smoothlab.reports.judging import Design, Runs, pairs
+
+if TYPE_CHECKING:
+    from smoothlab.reports.records import RunRecord
+
+DESIGNS = {
+    "seeds": (
+        "Intervals are of the expected value over seeds and over test samples drawn anew: the variance between seeds "
+        "and that of the test samples which they share are added."
+    ),
+    "splits": (
+        "Intervals are of the expected value over training sets of this size drawn anew: folds or splits of the same "
+        "rows, with the variance corrected for their overlap (Nadeau and Bengio)."
+    ),
+    "draws": "Intervals are of the expected value over seeds, each with rows drawn anew (t intervals).",
+    "one": (
+        "One seed only: intervals are over test samples drawn anew alone; what another training would give is not in "
+        "them."
+    ),
+}
+SHOWN = 3
+
+
+def notes_of(
+    arms: Mapping[str, Runs],
+    by_arm: Mapping[str, Sequence[RunRecord]],
+    base: str,
+    unreadable: Sequence[str],
+    others: Sequence[Evidence],
+) -> Iterator[str]:
+    """The notes, the one on the intervals first.
+
+    Args:
+        arms: what the finished runs of each arm show.
+        by_arm: all runs of each arm.
+        base: name of the baseline.
+        unreadable: why runs could not be read.
+        others: runs that were left out, since their classes are others.
+    """
+    runs = [one for of_arm in arms.values() for one in of_arm.values()]
+    if not runs:
+        yield "No finished run could be read."
+    else:
+        yield DESIGNS[Design.of(list((arms[base] or next(one for one in arms.values() if one)).values())).kind]
+    yield from _of_states(arms, by_arm)
+    yield from (f"Left out: {text}." for text in unreadable[:SHOWN])
+    if len(unreadable) > SHOWN:
+        yield f"Left out: {len(unreadable) - SHOWN} more runs that could not be read."
+    if others:
+        yield f"Left out: {_runs(len(others))} with other classes, or another kind of labels, than those of {base}."
+    yield from _of_pairs(arms, base)
+    for what, count in Counter(one.note for one in runs if one.note).items():
+        yield (
+            f"{_runs(count)} with {what}: metrics are those in results.json, without temperature scaling; the "
+            "intervals are over seeds alone."
+        )
+    kept = [one for one in runs if not one.note]
+    if missing := sum(TEMPERATURE not in one.values for one in kept):
+        yield f"{_runs(missing)} without validation predictions: no temperature scaling for them."
+    yield from _of_ece(kept)
+
+
+def _of_states(arms: Mapping[str, Runs], by_arm: Mapping[str, Sequence[RunRecord]]) -> Iterator[str]:
+    for name, records in by_arm.items():
+        left = Counter(one.state for one in records if not one.done)
+        if left:
+            states = ", ".join(f"{count} {state}" for state, count in sorted(left.items()))
+            why = next((f" ({one.error})" for one in records if one.error and not one.done), "")
+            nothing = "" if arms[name] else "; nothing is known of this arm"
+            yield f"Not finished, of {_runs(len(records))} of {name}: {states}{why}{nothing}."
+        keys = Counter((one.seed, one.fold) for one in records if one.done)
+        if twice := sum(count - 1 for count in keys.values()):
+            yield f"{_runs(twice)} of {name} repeat a seed and fold that is there already, and do not count."
+
+
+def _of_pairs(arms: Mapping[str, Runs], base: str) -> Iterator[str]:
+    for name, runs in arms.items():
+        paired = len(pairs(runs, arms[base]))
+        if name == base or paired == len(runs):
+            continue
+        same = sum(key in arms[base] for key in runs)
+        why = "the same seed and fold" if same == paired else "the same test samples"
+        yield f"Unequal splits: {_runs(len(runs) - paired)} of {name} without one of {base} that has {why}."
+    of_base = len(arms[base])
+    if fewer := [name for name, runs in arms.items() if runs and len(runs) < of_base]:
+        yield f"Fewer runs than of {base}: {', '.join(fewer)}; differences are over the runs that are paired."
+
+
+def _of_ece(runs: Sequence[Evidence]) -> Iterator[str]:
+    chance = []
+    for one in runs:
+        told = one.record.results.get("uncertainty", {})
+        mean = told.get("test", {}).get("ece_of_a_calibrated_model", {}).get("mean") if isinstance(told, dict) else None
+        if isinstance(mean, int | float):
+            chance.append((float(mean), one.samples))
+    if chance:
+        low, high = (function(value for value, _ in chance) for function in (min, max))
+        about = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
+        samples = min(count for _, count in chance)
+        yield (
+            f"ECE is biased upwards by chance: of {samples} test samples a perfectly calibrated model would show about "
+            f"{about}. Arms have the same bias only where their confidences are alike."
+        )
+    elif any("ece" in one.values[RAW] for one in runs):
+        yield "ECE is biased upwards by chance, the more the fewer the test samples."
+
+
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"

@@ -1,0 +1,24 @@
+"""How sure a difference is: over seeds, folds, test samples, arms and data sets. Functions of numpy arrays alone."""
+
+from smoothlab.statistics.best import probability_of_best
+from smoothlab.statistics.estimate import Estimate
+from smoothlab.statistics.folds import nadeau_bengio
+from smoothlab.statistics.holm import holm
+from smoothlab.statistics.ranks import RankComparison, friedman_nemenyi
+from smoothlab.statistics.samples import bootstrap_covariance, bootstrap_variance, paired_bootstrap, resample_counts
+from smoothlab.statistics.seeds import paired_t, variances_added
+
+__all__ = [
+    "Estimate",
+    "RankComparison",
+    "bootstrap_covariance",
+    "bootstrap_variance",
+    "friedman_nemenyi",
+    "holm",
+    "nadeau_bengio",
+    "paired_bootstrap",
+    "paired_t",
+    "probability_of_best",
+    "resample_counts",
+    "variances_added",
+]
