@@ -1,0 +1,55 @@
+"""Histogram binning of each class's probability."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from smoothlab.calibration.class_curves import Array, ClassCurves, check_floor, passed
+from smoothlab.errors import InvalidArgument
+
+
+class Histogram(ClassCurves):
+    """How often the class was true among the samples of the same bin, class against rest.
+
+    Bins hold about equally many samples; equal probabilities never fall into two, so that there may be fewer bins. The
+    order within a bin is lost.
+
+    Args:
+        num_bins: at most so many bins, at least 1.
+        floor: as of :class:`ClassCurves`.
+
+    Raises:
+        InvalidArgument: no bins, or another floor.
+
+    Source: Zadrozny and Elkan, "Obtaining Calibrated Probability Estimates from Decision Trees and Naive Bayesian
+        Classifiers", ICML 2001.
+    """
+
+    def __init__(self, num_bins: int = 15, floor: float | None = None) -> None:
+        super().__init__(check_floor(floor))
+        if isinstance(num_bins, bool) or not isinstance(num_bins, int) or num_bins < 1:
+            raise InvalidArgument("num_bins", num_bins, "an integer of at least 1")
+        self.num_bins = num_bins
+
+    def settings(self) -> dict[str, Any]:
+        """See :class:`Calibrator`."""
+        return {"num_bins": self.num_bins, **super().settings()}
+
+    def curve(self, probabilities: Array, shares: Array, weights: Array) -> tuple[Array, Array]:
+        """The lower edges of the bins, the first one 0, and the mean share in each."""
+        distinct, group = np.unique(probabilities, return_inverse=True)
+        weight = np.bincount(group, weights)
+        positive = np.bincount(group, weights * shares)
+        # A group belongs to the bin in which its middle lies on the scale of cumulated weight.
+        middle = (np.cumsum(weight) - weight / 2) / weight.sum()
+        number = np.minimum((middle * self.num_bins).astype(int), self.num_bins - 1)
+        first = np.flatnonzero(np.diff(number, prepend=-1))
+        edges = np.concatenate([[0.0], (distinct[first[1:] - 1] + distinct[first[1:]]) / 2])
+        return edges, np.add.reduceat(positive, first) / np.add.reduceat(weight, first)
+
+    def read(self, probabilities: Tensor, points: Tensor, values: Tensor) -> Tensor:
+        """See :class:`ClassCurves`."""
+        return values.gather(1, (passed(probabilities, points) - 1).clamp(min=0)).transpose(-1, -2)

@@ -1,0 +1,97 @@
+"""Isotonic regression and histograms against scikit-learn and counting by hand."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from smoothlab import InvalidArgument
+from smoothlab.calibration import Histogram, Isotonic
+
+
+def test_of_two_classes_it_is_scikit_learns_isotonic_regression(drawn):
+    logits, labels = drawn(300, 2, seed=0)
+    new, _ = drawn(500, 2, seed=1, factor=3.0)
+    found = Isotonic(floor=0).fit(logits, labels)(new).softmax(1).numpy()
+    p, q = softmax(logits.numpy(), 1)[:, 1], softmax(new.numpy(), 1)[:, 1]
+    expected = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(p, labels.numpy()).predict(q)
+    np.testing.assert_allclose(found[:, 1], expected, atol=1e-9)
+
+
+def test_of_more_classes_it_is_scikit_learns_calibrated_classifier():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 600)
+    features = generator.normal(size=(600, 3)) + 1.2 * np.eye(3)[labels]
+    model = LogisticRegression().fit(features[:200], labels[:200])
+    calibrated = CalibratedClassifierCV(FrozenEstimator(model), method="isotonic")
+    calibrated.fit(features[200:], labels[200:])
+
+    # scikit-learn's goes from the logits of class against rest; ours from any rising function of it, as p is of log p.
+    scores = model.decision_function(features)
+    curves = Isotonic(floor=0)
+    p = scores[200:]
+    found = []
+    for k in range(3):
+        points, values = curves.curve(p[:, k], (labels[200:] == k).astype(float), np.ones(400))
+        found.append(np.interp(scores[:, k], points, values))
+    total = np.stack(found, 1)
+    np.testing.assert_allclose(total / total.sum(1, keepdims=True), calibrated.predict_proba(features), atol=1e-9)
+
+
+def test_classes_are_brought_back_to_a_sum_of_one(drawn):
+    logits, labels = drawn(200, 4, seed=2)
+    found = Isotonic(floor=0).fit(logits, labels)(logits).softmax(1).numpy()
+    p = softmax(logits.numpy(), 1)
+    curves = [IsotonicRegression(out_of_bounds="clip").fit(p[:, k], labels.numpy() == k) for k in range(4)]
+    expected = np.stack([curve.predict(p[:, k]) for k, curve in enumerate(curves)], 1)
+    rows = expected.sum(1) > 1e-6
+    np.testing.assert_allclose(found[rows], (expected / expected.sum(1, keepdims=True))[rows], atol=1e-8)
+
+
+def test_what_never_happened_is_not_impossible():
+    logits = torch.tensor([[2.0, -2.0], [-2.0, 2.0]]).repeat(49, 1)
+    labels = torch.tensor([0, 1]).repeat(49)
+    for calibrator in (Isotonic(), Histogram()):
+        found = calibrator.fit(logits, labels)(logits).softmax(1)
+        assert float(found.min()) == pytest.approx(1 / 100)
+    zero = Isotonic(floor=0).fit(logits, labels)(logits)
+    assert bool(zero.isfinite().all())
+
+
+def test_the_bins_of_a_histogram_by_hand():
+    p = torch.tensor([0.1, 0.2, 0.3, 0.6, 0.7, 0.8], dtype=torch.float64)
+    logits = torch.stack([torch.zeros(6, dtype=torch.float64), (p / (1 - p)).log()], 1)
+    calibrator = Histogram(num_bins=2, floor=0).fit(logits, torch.tensor([0, 0, 1, 1, 1, 0]))
+    found = calibrator(logits).softmax(1)[:, 1]
+    assert found.tolist() == pytest.approx([1 / 3] * 3 + [2 / 3] * 3)
+    assert calibrator.points[0].tolist() == pytest.approx([0.0, 0.45])  # between the samples beside the edge
+
+
+def test_equal_probabilities_share_a_bin():
+    logits = torch.zeros(30, 2, dtype=torch.float64)
+    labels = (torch.arange(30) < 12).long()
+    calibrator = Histogram(num_bins=5).fit(logits, labels)
+    assert calibrator.summary() == {"points": [1]}
+    assert calibrator(logits).softmax(1)[:, 1].tolist() == pytest.approx([0.4] * 30)
+
+
+def test_one_bin_gives_every_sample_the_base_rate(drawn):
+    logits, labels = drawn(100, 3, seed=3)
+    found = Histogram(num_bins=1).fit(logits, labels)(logits).softmax(1)
+    rates = labels.bincount() / 100
+    torch.testing.assert_close(found, rates.double().expand(100, 3))
+
+
+@pytest.mark.parametrize("make", [lambda: Isotonic(floor=0.5), lambda: Isotonic(floor=-1), lambda: Histogram(0)])
+def test_arguments_outside_their_range_are_refused(make):
+    with pytest.raises(InvalidArgument):
+        make()
+
+
+def test_another_number_of_classes_than_fitted_is_refused(drawn):
+    with pytest.raises(InvalidArgument, match="3 classes, as fitted"):
+        Isotonic().fit(*drawn(50, 3, seed=4))(torch.zeros(1, 4))
