@@ -135,37 +135,6 @@ def test_a_search_whose_process_was_killed_ends_as_an_undisturbed_one(cli, tmp_p
     assert [(one["overrides"], one["values"]) for one in told()["trials"]] == whole
 
 
-PROBE = '''
-import json
-import os
-
-import pytorch_lightning
-
-
-class Probe(pytorch_lightning.Callback):
-    """Each rank writes what it trains with."""
-
-    def on_train_start(self, trainer, module):
-        config = {"lr": module.optimizers().param_groups[0]["lr"], "epsilon": float(module.smoother.strength.epsilon)}
-        with open(f"probe-{os.getppid()}-{config['lr']}-{trainer.global_rank}.json", "w") as file:
-            json.dump({"rank": trainer.global_rank, "world": trainer.world_size, **config}, file)
-'''
-
-
-def test_all_ranks_of_a_trial_train_with_the_values_of_the_trial(cli):
-    Path("probe.py").write_text(PROBE)
-    words = ["train", *SEARCH, *SHORT, *RANGES, "trainer=ddp_cpu", "code=probe.py", "hydra.sweeper.n_trials=2"]
-    code, _, err = cli(*words, "hydra.sweeper.sampler=random", "+callbacks.probe._target_=probe.Probe")
-    assert code == 0, err
-    wrote = [json.loads(one.read_text()) for one in Path().glob("probe-*.json")]
-    tried = [
-        {"lr": float(values(one)["optimizer.lr"]), "epsilon": float(values(one)["smoothing.strength.epsilon"])}
-        for one in told()["trials"]
-    ]
-    expected = [{"rank": rank, "world": 2, **one} for one in tried for rank in (0, 1)]
-    assert sorted(wrote, key=str) == sorted(expected, key=str)
-
-
 def test_a_pruned_run_of_several_ranks_ends_on_all_of_them(tmp_path):
     from smoothlab.commands.compose import compose_config, plain
     from smoothlab.runs.job import run_job

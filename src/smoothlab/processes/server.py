@@ -27,6 +27,7 @@ PRELOAD = (
     *("torch", "pytorch_lightning", "torchmetrics", "smoothlab.runs.job"),
     *("sklearn.datasets", "sklearn.model_selection", "omegaconf", "fsspec.implementations.chained"),
     *("matplotlib.backends.backend_agg", "PIL.PngImagePlugin", "pyarrow.pandas_compat", "scipy.stats", "wandb"),
+    "wandb.sdk.launch",  # of each wandb.init; its models look at every frame of the stack: seconds in a rank
 )
 # OpenBLAS and pyarrow's allocator start threads when they are imported. This is for the server: each process gets its
 # whole environment with its request.
