@@ -14,12 +14,15 @@ COMMANDS = {
     "train": "train a classifier with label smoothing and judge its calibration",
     "evaluate": "score a run's data again with its checkpoint",
     "predict": "probabilities for the raw rows of a file",
+    "export": "write a run's model as one file, ONNX or torch.export",
+    "compare": "does smoothing help here, which, and by how much?",
     "inspect": "show what a smoothing strategy does, without training",
+    "report": "compare finished runs, and write a page that says what helped",
     "sweep": "look at a sweep's runs, free its disk",
     "data": "list and fetch public data sets, describe any data",
 }
 DONE, FAILED, MISTAKE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-WITHOUT_CONFIG = {"data", "sweep"}  # commands of their own words; every other one has a config of its name
+WITHOUT_CONFIG = {"data", "report", "sweep"}  # commands of their own words; every other one has a config of its name
 # Options that Hydra answers itself, without a run.
 HYDRA_OPTIONS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 

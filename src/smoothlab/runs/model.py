@@ -10,9 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from smoothlab.calibration.decision import Decision
 from smoothlab.data import Encoder, encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
+from smoothlab.runs.calibrating import afterwards_of
 from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.runs.directory import existing_run
 from smoothlab.runs.scores import TABLES
@@ -28,24 +30,41 @@ class Model:
         encoder: maps raw rows to encoded features.
         class_names: names in the order of the logits.
         kind: of its task, ``"classification"`` or ``"multilabel"``: what the logits mean.
+        calibrator: maps logits to calibrated ones, or None.
+        decision: chooses the predicted class, or None: the most probable one.
     """
 
-    def __init__(self, net: nn.Module, encoder: Encoder, class_names: list[str], kind: str = "classification") -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        encoder: Encoder,
+        class_names: list[str],
+        kind: str = "classification",
+        calibrator: nn.Module | None = None,
+        decision: Decision | None = None,
+    ) -> None:
         self.net = net.eval()
         self.encoder = encoder
         self.class_names = class_names
         self.kind = kind
+        self.calibrator = None if calibrator is None else calibrator.eval()
+        self.decision = decision
         self.notes: list[str] = []  # of the last prediction
 
     def logits(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> Tensor:
-        """Logits ``(rows, classes)`` on the CPU.
+        """Logits ``(rows, classes)`` on the CPU, calibrated where there is a calibrator.
 
         Raises:
             UserMistake: a column is missing or a cell is not a finite number.
         """
+        return torch.cat([self.logits_of(part) for part in self._parts(frame, batch_size, where)])
+
+    def logits_of(self, features: Tensor) -> Tensor:
+        """Logits ``(rows, classes)`` of encoded features, calibrated where there is a calibrator."""
         dtype = next((one.dtype for one in self.net.parameters()), torch.float32)
         with torch.inference_mode():
-            return torch.cat([self.net(_as(dtype, part)) for part in self._parts(frame, batch_size, where)])
+            logits: Tensor = self.net(_as(dtype, features))
+            return logits if self.calibrator is None else self.calibrator(logits)
 
     def _parts(self, frame: pd.DataFrame, batch_size: int, where: str) -> Iterable[Tensor]:
         """Features of some rows after the other; what is large as floats is encoded so too."""
@@ -64,7 +83,9 @@ class Model:
             batch_size: rows that go through the net at once.
             where: what to call the table in an error.
         """
-        table = TABLES[self.kind](self.logits(frame, batch_size=batch_size, where=where), self.class_names)
+        table = TABLES[self.kind](
+            self.logits(frame, batch_size=batch_size, where=where), self.class_names, self.decision
+        )
         table.index = frame.index
         return table
 
@@ -119,4 +140,6 @@ def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model | T
         told = ours["config"]["task"]
         options = {name: told[name] for name in ("beam_size", "length_penalty") if name in told}
         return Translator(net, encoder, list(ours["class_names"]), **options)
-    return Model(net, encoder, list(ours["class_names"]), kind if kind in TABLES else "classification")
+    kind = kind if kind in TABLES else "classification"
+    after = afterwards_of(ours)
+    return Model(net, encoder, list(ours["class_names"]), kind, after.calibrator, after.decision)

@@ -47,6 +47,14 @@ class SyntheticEncoder:
         """Features of raw rows.
 
         Raises:
+            UserMistake: as :meth:`cells`.
+        """
+        return self.features(*self.cells(frame, where=where))
+
+    def cells(self, frame: pd.DataFrame, *, where: str = "table") -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Numbers ``(N, F)`` and the words' places ``(N, C)`` of raw rows.
+
+        Raises:
             UserMistake: a column is missing, or a cell is no finite number or none of its column's words.
         """
         missing = [name for name in (*self.numeric, *self.words) if name not in frame.columns]
@@ -62,7 +70,7 @@ class SyntheticEncoder:
         for column, (name, words) in enumerate(self.words.items()):
             codes[:, column] = pd.Index(words).get_indexer(frame[name].astype(str))
             _refuse(where, frame[name], codes[:, column] < 0, ", ".join(words))
-        return self.features(numeric, codes)
+        return numeric, codes
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""

@@ -137,13 +137,7 @@ class TableEncoder:
         Raises:
             UserMistake: a column is missing, or a cell is one that its column cannot hold.
         """
-        missing = [one.column for one in self.columns if one.column not in frame.columns]
-        if missing:
-            names = ", ".join(repr(name) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
-            raise UserMistake(
-                f"{where}: column{'s' if len(missing) > 1 else ''} {names} missing; "
-                f"the model needs {len(self.columns)} columns, the first is {self.columns[0].column!r}"
-            )
+        self.check(frame, where=where)
         features = np.empty((len(frame), self.num_features), dtype=np.float32)
         place = 0
         for column in self.wide:
@@ -154,6 +148,20 @@ class TableEncoder:
             features[:, place] = coded.codes(frame[coded.column])  # exact: float32 holds whole numbers below 2^24
             place += 1
         return torch.from_numpy(features)
+
+    def check(self, frame: pd.DataFrame, *, where: str = "table") -> None:
+        """Refuse a table without all the columns.
+
+        Raises:
+            UserMistake: one is missing.
+        """
+        missing = [one.column for one in self.columns if one.column not in frame.columns]
+        if missing:
+            names = ", ".join(repr(name) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
+            raise UserMistake(
+                f"{where}: column{'s' if len(missing) > 1 else ''} {names} missing; "
+                f"the model needs {len(self.columns)} columns, the first is {self.columns[0].column!r}"
+            )
 
     def read(self, path: Path) -> pd.DataFrame:
         """Raw rows from a file: as the files of training were read, but with a header if the file has one.

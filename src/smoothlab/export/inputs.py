@@ -1,0 +1,77 @@
+"""What goes into an exported graph: numbers and codes, made of raw rows outside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from torch import Tensor, nn
+
+from smoothlab.errors import UserMistake
+
+Arrays = dict[str, np.ndarray]
+
+
+class Inputs(Protocol):
+    """The border between what a graph holds and what stands beside it.
+
+    A graph takes tensors of numbers only (torch.export has no text), so that words become codes, and texts tokens,
+    before it; missing values, scaling, one-hot features and embeddings are inside.
+
+    Attributes:
+        names: of the graph's inputs, in their order.
+    """
+
+    names: tuple[str, ...]
+
+    def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
+        """The graph's inputs for raw rows, by name.
+
+        Raises:
+            UserMistake: a column is missing, or a cell is one that its column cannot hold.
+        """
+
+    def graph(self) -> nn.Module:
+        """From the inputs, in the order of ``names``, to the features of the net."""
+
+    def trial(self, rows: int, seed: int) -> tuple[Arrays, Tensor]:
+        """Some made-up rows as the graph's inputs, and the features that the run's own encoder makes of them."""
+
+    def dynamic(self) -> dict[str, tuple[int, ...]]:
+        """Which dimensions of each input may have any size."""
+
+
+def inputs_of(encoder: Any) -> Inputs:
+    """The inputs that fit an encoder of raw rows.
+
+    Raises:
+        UserMistake: of a kind whose models are not exported.
+    """
+    from smoothlab.data.synthetic.encoder import SyntheticEncoder
+    from smoothlab.data.table import TableEncoder
+    from smoothlab.data.text import TextEncoder
+    from smoothlab.export.images import ImageInputs
+    from smoothlab.export.synthetic import SyntheticInputs
+    from smoothlab.export.table import TableInputs
+    from smoothlab.export.texts import TextInputs
+
+    if isinstance(encoder, TableEncoder):
+        return TableInputs(encoder)
+    if isinstance(encoder, SyntheticEncoder):
+        return SyntheticInputs(encoder)
+    if isinstance(encoder, TextEncoder):
+        return TextInputs(encoder)
+    if hasattr(encoder, "pixels"):  # its module needs Pillow
+        return ImageInputs(encoder)
+    raise UserMistake(
+        f"run: its data are encoded by {type(encoder).__name__}; models of tables, images and texts are exported"
+    )
+
+
+def told(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Name, type and shape of some inputs, for the metadata; what may have any size is None."""
+    return [
+        {"name": name, "dtype": str(array.dtype), "shape": [None, *array.shape[1:]]} for name, array in arrays.items()
+    ]

@@ -1,0 +1,154 @@
+"""ONNX files: written by torch, run by onnxruntime."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from smoothlab.errors import UserMistake
+from smoothlab.export.inputs import Arrays
+
+SUFFIX = ".onnx"
+KEY = "smoothlab"  # of the metadata in the file
+OUTPUTS = ("logits", "probabilities")
+INSTALL = 'pip install "smoothlab[export]"'
+
+
+def check_installed() -> None:
+    """Refuse where a package is lacking.
+
+    Raises:
+        UserMistake: what installs it.
+    """
+    from importlib.util import find_spec
+
+    lacking = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if lacking:
+        raise UserMistake(f"format = 'onnx': needs {', '.join(lacking)}; {INSTALL}")
+
+
+def to_onnx(program: torch.export.ExportedProgram, names: tuple[str, ...], path: Path) -> None:
+    """Write a program of torch.export as ONNX, with the weights in the file."""
+    with quiet():
+        made = torch.onnx.export(
+            program,
+            input_names=list(names),
+            output_names=list(OUTPUTS),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert made is not None
+    made.save(path)
+
+
+def put_metadata(path: Path, told: dict[str, Any]) -> None:
+    """Put metadata into a file, in place of what the exporter says of the Python code it came from."""
+    import onnx
+
+    model = onnx.load(path)
+    for node in [*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output]:
+        del node.metadata_props[:]  # lines and folders of the machine
+        node.doc_string = ""
+    for one in model.graph.initializer:
+        del one.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for function in model.functions:
+        del function.metadata_props[:]
+        for node in function.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+    model.doc_string = ""
+    del model.metadata_props[:]
+    model.metadata_props.add(key=KEY, value=json.dumps(told))
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def structure(path: Path) -> list[str]:
+    """The graph without its weights, a line each: inputs, operators with their attributes, shapes of the weights.
+
+    Two models are the same graph where these are equal: then they take the same steps for a row.
+    """
+    import onnx
+
+    graph = onnx.load(path).graph
+    lines = [f"input {one.name} {_shape(one)}" for one in graph.input]
+    lines += [f"weight {one.name} {one.data_type} {list(one.dims)}" for one in graph.initializer]
+    for node in graph.node:
+        attributes = ", ".join(
+            f"{one.name}={onnx.helper.get_attribute_value(one)!r}"
+            for one in sorted(node.attribute, key=lambda one: one.name)
+        )
+        lines.append(f"{','.join(node.output)} = {node.domain}:{node.op_type}({','.join(node.input)}; {attributes})")
+    return [*lines, *(f"output {one.name} {_shape(one)}" for one in graph.output)]
+
+
+def _shape(value: Any) -> str:
+    kind = value.type.tensor_type
+    return f"{kind.elem_type} {[one.dim_param or one.dim_value for one in kind.shape.dim]}"
+
+
+def fingerprint(lines: list[str]) -> str:
+    """A hash of a graph's structure."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+class OnnxGraph:
+    """An ONNX file, ready to run on the CPU.
+
+    Args:
+        path: the file.
+        threads: of onnxruntime; None: as many as there are cores.
+
+    Raises:
+        UserMistake: onnxruntime is not installed, or the file is not a model of smoothlab.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError:
+            raise UserMistake(f"{path}: needs onnxruntime; {INSTALL}") from None
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # of kinds that onnxruntime keeps to itself
+            raise UserMistake(f"{path}: not readable as ONNX ({str(error).splitlines()[0][:120]})") from None
+        text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+        if text is None:
+            raise UserMistake(f"{path}: an ONNX model, but not one of smoothlab export")
+        self.metadata: dict[str, Any] = json.loads(text)
+
+    def logits(self, inputs: Arrays) -> np.ndarray:
+        """Logits ``(N, K)``."""
+        return np.asarray(self._session.run([OUTPUTS[0]], inputs)[0])
+
+    def probabilities(self, inputs: Arrays) -> np.ndarray:
+        """Probabilities ``(N, K)``."""
+        return np.asarray(self._session.run([OUTPUTS[1]], inputs)[0])
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep to themselves what the exporters of torch and onnxscript say of their own insides."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,48 @@
+"""Synthetic domains: a table whose numbers are features as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from smoothlab.data.synthetic.encoder import SyntheticEncoder
+from smoothlab.export.inputs import Arrays
+from smoothlab.export.table import TableGraph
+
+
+class SyntheticInputs:
+    """``numbers`` float64 and ``codes`` int64, the places of words.
+
+    Args:
+        encoder: of the run.
+    """
+
+    def __init__(self, encoder: SyntheticEncoder) -> None:
+        self.encoder = encoder
+        self.names = (*(["numbers"] if encoder.numeric else []), *(["codes"] if encoder.words else []))
+
+    def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
+        """See :class:`Inputs`."""
+        numbers, codes = self.encoder.cells(frame, where=where)
+        found = {"numbers": numbers, "codes": codes}
+        return {name: found[name] for name in self.names}
+
+    def graph(self) -> TableGraph:
+        """See :class:`Inputs`."""
+        count = len(self.encoder.numeric)
+        lengths = [len(words) for words in self.encoder.words.values()]
+        one_hot = [(place, code) for place, length in enumerate(lengths) for code in range(length)]
+        return TableGraph([0.0] * count, [1.0] * count, [], one_hot, [], 0, range(count + len(one_hot)))
+
+    def trial(self, rows: int, seed: int) -> tuple[Arrays, Tensor]:
+        """See :class:`Inputs`."""
+        generator = np.random.default_rng(seed)
+        columns: dict[str, np.ndarray] = {name: 2 * generator.standard_normal(rows) for name in self.encoder.numeric}
+        columns |= {name: generator.choice(words, rows) for name, words in self.encoder.words.items()}
+        frame = pd.DataFrame(columns)
+        return self.read(frame), self.encoder.encode(frame)
+
+    def dynamic(self) -> dict[str, tuple[int, ...]]:
+        """See :class:`Inputs`."""
+        return dict.fromkeys(self.names, (0,))

@@ -1,0 +1,210 @@
+"""Tables: numbers as they are written, categories as codes; all else is in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from smoothlab.data.table.categorical import CategoricalColumn
+from smoothlab.data.table.dates import EPOCH, DateColumn, date_parts
+from smoothlab.data.table.encoder import TableEncoder
+from smoothlab.data.table.numeric import NumericColumn, read_numbers
+from smoothlab.data.table.texts import TextColumn
+from smoothlab.export.inputs import Arrays
+
+FLOAT32_END = 3.4e38
+
+
+class TableGraph(nn.Module):
+    """From numbers (N, n), codes (N, c) and weights of words (N, w) to features ``(N, F)`` in float32.
+
+    A number becomes ``(value - mean) / deviation`` in float64, nan the mean; a code is compared with those that have a
+    feature of their own, or handed on.
+
+    Args:
+        means: of the numbers.
+        deviations: of the numbers; 0 makes zeros.
+        shown: places of the numbers that have a feature which says that they are missing.
+        one_hot: for each feature that is a 1 for one code: the place among the codes, and the code.
+        handed_on: places of the codes that are features themselves.
+        weights: how many weights of words.
+        order: where each feature stands among standardised numbers, missing, one-hot, codes and weights.
+    """
+
+    means: Tensor
+    deviations: Tensor
+    shown: Tensor
+    one_hot_places: Tensor
+    one_hot_codes: Tensor
+    handed_on: Tensor
+    order: Tensor
+
+    def __init__(
+        self,
+        means: Sequence[float],
+        deviations: Sequence[float],
+        shown: Sequence[int],
+        one_hot: Sequence[tuple[int, int]],
+        handed_on: Sequence[int],
+        weights: int,
+        order: Sequence[int],
+    ) -> None:
+        super().__init__()
+        scales = [one if one > 0 else float("inf") for one in deviations]
+        self.register_buffer("means", torch.tensor(means, dtype=torch.float64))
+        self.register_buffer("deviations", torch.tensor(scales, dtype=torch.float64))
+        for name, values in (
+            ("shown", shown),
+            ("one_hot_places", [place for place, _ in one_hot]),
+            ("one_hot_codes", [code for _, code in one_hot]),
+            ("handed_on", handed_on),
+            ("order", order),
+        ):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.int64))
+        self.weights = weights
+        self.in_order = list(order) == list(range(len(order)))
+        self.codes = bool(len(one_hot) or len(handed_on))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Features; the inputs that there are, in the order numbers, codes, weights."""
+        given, parts = list(inputs), []
+        if len(self.means):
+            numbers = given.pop(0)
+            missing = torch.isnan(numbers)
+            standard = ((numbers - self.means) / self.deviations).to(torch.float32)
+            parts.append(torch.where(missing, torch.zeros_like(standard), standard))
+            if len(self.shown):
+                parts.append(missing.index_select(1, self.shown).to(torch.float32))
+        if self.codes:
+            codes = given.pop(0)
+            if len(self.one_hot_places):
+                parts.append((codes.index_select(1, self.one_hot_places) == self.one_hot_codes).to(torch.float32))
+            if len(self.handed_on):
+                parts.append(codes.index_select(1, self.handed_on).to(torch.float32))
+        if self.weights:
+            parts.append(given.pop(0))
+        features = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        return features if self.in_order else features.index_select(1, self.order)
+
+
+class TableInputs:
+    """``numbers`` float64 (nan where a cell is empty; a date is its parts), ``codes`` int64, ``weights`` of words.
+
+    Args:
+        encoder: of the run.
+    """
+
+    def __init__(self, encoder: TableEncoder) -> None:
+        self.encoder = encoder
+        self.numbers: list[NumericColumn] = []
+        self.codes: list[CategoricalColumn] = []
+        self.texts: list[TextColumn] = []
+        for column in encoder.columns:
+            if isinstance(column, NumericColumn):
+                self.numbers.append(column)
+            elif isinstance(column, DateColumn):
+                self.numbers += column.parts.values()
+            elif isinstance(column, CategoricalColumn):
+                self.codes.append(column)
+            else:
+                self.texts.append(column)
+        there = (("numbers", self.numbers), ("codes", self.codes), ("weights", self.texts))
+        self.names = tuple(name for name, columns in there if columns)
+
+    def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
+        """See :class:`Inputs`."""
+        self.encoder.check(frame, where=where)
+        numbers = np.empty((len(frame), len(self.numbers)))
+        codes = np.empty((len(frame), len(self.codes)), dtype=np.int64)
+        weights: list[np.ndarray] = []
+        place = code = 0
+        for column in self.encoder.columns:
+            cells = frame[column.column]
+            if isinstance(column, NumericColumn):
+                numbers[:, place] = self._checked(column, cells, where)
+                place += 1
+            elif isinstance(column, DateColumn):
+                parts = date_parts(column.times(cells, where=where))
+                for name, part in column.parts.items():
+                    numbers[:, place] = self._checked(part, parts[name], where)
+                    place += 1
+            elif isinstance(column, CategoricalColumn):
+                codes[:, code] = column.codes(cells)
+                code += 1
+            else:
+                weights.append(column.encode(cells, where=where))
+        found = {"numbers": numbers, "codes": codes}
+        if weights:
+            found["weights"] = np.concatenate(weights, 1)
+        return {name: found[name] for name in self.names}
+
+    @staticmethod
+    def _checked(column: NumericColumn, cells: pd.Series, where: str) -> np.ndarray:
+        values = read_numbers(cells, column.column, where=where, may_be_missing=column.may_be_missing)
+        scale = column.deviation if column.deviation > 0 else np.inf
+        with np.errstate(over="ignore", invalid="ignore"):
+            if (np.abs((values - column.mean) / scale) > FLOAT32_END).any():
+                column.encode(cells, where=where)  # says which
+        return values
+
+    def graph(self) -> TableGraph:
+        """See :class:`Inputs`."""
+        one_hot: list[tuple[int, int]] = []
+        handed_on: list[int] = []
+        if self.encoder.categories == "codes":
+            handed_on = list(range(len(self.codes)))
+        else:
+            one_hot = [(place, code) for place, one in enumerate(self.codes) for code in range(len(one.all_words))]
+        shown = [place for place, one in enumerate(self.numbers) if one.indicator]
+        widths = (len(self.numbers), len(shown), len(one_hot), len(handed_on), sum(one.features for one in self.texts))
+        begin = np.cumsum([0, *widths])
+        order: list[int] = []
+        place, missing, hot, word = (int(begin[at]) for at in (0, 1, 2, 4))
+        for column in self.encoder.wide:
+            if isinstance(column, NumericColumn | DateColumn):
+                for one in [column] if isinstance(column, NumericColumn) else column.parts.values():
+                    order.append(place)
+                    place += 1
+                    if one.indicator:
+                        order.append(missing)
+                        missing += 1
+            elif isinstance(column, CategoricalColumn):
+                order += range(hot, hot + len(column.all_words))
+                hot += len(column.all_words)
+            else:
+                order += range(word, word + column.features)
+                word += column.features
+        order += range(int(begin[3]), int(begin[4]))
+        means, deviations = [one.mean for one in self.numbers], [one.deviation for one in self.numbers]
+        return TableGraph(means, deviations, shown, one_hot, handed_on, widths[-1], order)
+
+    def trial(self, rows: int, seed: int) -> tuple[Arrays, Tensor]:
+        """See :class:`Inputs`; with missing values, words that training never saw, and values far out."""
+        generator = np.random.default_rng(seed)
+        frame = pd.DataFrame({one.column: _cells(one, rows, generator) for one in self.encoder.columns})
+        return self.read(frame), self.encoder.encode(frame)
+
+    def dynamic(self) -> dict[str, tuple[int, ...]]:
+        """See :class:`Inputs`."""
+        return dict.fromkeys(self.names, (0,))
+
+
+def _cells(column: object, rows: int, generator: np.random.Generator) -> pd.Series:
+    """Made-up cells of a column."""
+    if isinstance(column, NumericColumn):
+        cells = pd.Series(column.mean + 2 * column.deviation * generator.standard_normal(rows))
+        return cells.mask(generator.random(rows) < 0.2) if column.may_be_missing else cells
+    if isinstance(column, DateColumn):
+        day = column.parts["day"]
+        days = np.clip(day.mean + 2 * day.deviation * generator.standard_normal(rows), -20_000, 60_000)
+        times = pd.Series(EPOCH + pd.to_timedelta(days, unit="D").round("h"))
+        return times.mask(generator.random(rows) < 0.2) if day.may_be_missing else times
+    if isinstance(column, CategoricalColumn):
+        words = np.array([*column.words, "a word that training never saw", None], dtype=object)
+        return pd.Series(generator.choice(words, rows), dtype=object)
+    words = np.array(getattr(column, "words", None) or ["one", "word", "after", "the", "other"])
+    return pd.Series([" ".join(generator.choice(words, 6)) for _ in range(rows)], dtype=object)
