@@ -128,7 +128,7 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
     if status.get("state") == DONE:
         raise UserMistake(f"resume = {str(wanted)!r}: this run is finished")
     if status.get("identity") != identity:
-        changed = differences(Run(run.path).config, values) or ["the data's content"]
+        changed = differences(Run(run.path).config, values) or ["the content of the data, or of a file that it names"]
         raise UserMistake(f"resume = {str(wanted)!r}: its config is another one ({'; '.join(changed[:3])})")
     return run, True
 

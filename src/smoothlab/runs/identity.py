@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+from smoothlab.runs.named_files import contents_of
+
 FORMAT = 1
 
 # Where results go, what is printed and how work is spread: none of it changes what a run computes.
@@ -18,10 +20,11 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
     Args:
         config: the resolved config, plain values.
         data_fingerprint: a hash of the content of the data (and of own code), so that two files of one name are two
-            runs and one file at two places is one.
+            runs and one file at two places is one. What stands in other files that the config names (a tree, a teacher)
+            is looked up here.
     """
     kept = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
-    text = json.dumps([FORMAT, kept, data_fingerprint], sort_keys=True)
+    text = json.dumps([FORMAT, kept, data_fingerprint + contents_of(kept)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -97,9 +97,7 @@ def prepare(config: dict[str, Any]) -> Prepared:
     _check_monitors(config, task.monitored)
     _check_output(task, data)
     check_compile(config, task)
-    parts = (task.smoother, getattr(task.smoother, "strength", None), getattr(task.smoother, "prior", None))
-    teachers = "".join(str(getattr(part, "fingerprint", "")) for part in parts)
-    identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]) + teachers)
+    identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
     return Prepared(config, allowed, data, task, callbacks, identity, ranks)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +23,13 @@ class TeacherNet(nn.Module):
         net: maps features to logits.
         class_names: names in the order of the logits.
         encoder_state: of the encoder that made its features.
-        fingerprint: a hash of the checkpoint it comes from.
     """
 
-    def __init__(
-        self, net: nn.Module, class_names: list[str], encoder_state: Mapping[str, Any], fingerprint: str
-    ) -> None:
+    def __init__(self, net: nn.Module, class_names: list[str], encoder_state: Mapping[str, Any]) -> None:
         super().__init__()
         self.net = net
         self.class_names = class_names
         self.encoder_state = encoder_state
-        self.fingerprint = fingerprint
 
     def forward(self, features: Any) -> Tensor:
         """Logits of features."""
@@ -67,11 +62,9 @@ def teacher_net(path: str, checkpoint: str = "best") -> TeacherNet:
     Raises:
         UserMistake: no run directory, no checkpoint, or one that cannot be read safely.
     """
-    file = checkpoint_path(path, checkpoint)
-    content = read_checkpoint(file)
+    content = read_checkpoint(checkpoint_path(path, checkpoint))
     model = model_from(content)
-    fingerprint = hashlib.sha256(file.read_bytes()).hexdigest()
-    return TeacherNet(model.net, model.class_names, content[KEY]["encoder"], fingerprint)
+    return TeacherNet(model.net, model.class_names, content[KEY]["encoder"])
 
 
 def without_teachers(config: Any) -> Any:

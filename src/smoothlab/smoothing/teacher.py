@@ -50,11 +50,6 @@ class Teacher:
         self.temperature = checked_positive("temperature", temperature)
         self.exclusive = exclusive
 
-    @property
-    def fingerprint(self) -> str:
-        """What tells this teacher from others, a part of a run's identity."""
-        return self.teacher.fingerprint
-
     def bind(self, info: ClassInfo) -> None:
         """Check that the teacher knows these classes."""
         self.teacher.bind(info)
@@ -100,11 +95,6 @@ class TeacherConfidence:
         self.formula = checked_choice("formula", formula, ("falling", "rising"))
         self.temperature = checked_positive("temperature", temperature)
 
-    @property
-    def fingerprint(self) -> str:
-        """What tells this teacher from others, a part of a run's identity."""
-        return self.teacher.fingerprint
-
     def bind(self, info: ClassInfo) -> None:
         """Check that the teacher knows these classes."""
         self.teacher.bind(info)
@@ -136,11 +126,6 @@ class FrozenNet:
         if not isinstance(net, nn.Module):
             raise InvalidArgument("net", net, "a module that maps features to logits, such as a run's (teacher_net)")
         self._net = copy.deepcopy(net).requires_grad_(False).eval()
-
-    @property
-    def fingerprint(self) -> str:
-        """That of the net, where it has one."""
-        return str(getattr(self._net, "fingerprint", ""))
 
     def bind(self, info: ClassInfo) -> None:
         """Let the net check the classes, where it knows its own."""

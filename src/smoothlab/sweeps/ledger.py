@@ -107,7 +107,7 @@ class Ledger:
             if identifying(entry.overrides) == told:
                 config = self.run(entry).config
                 before = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else values
-                changed = differences(before, values) or ["its config files, its data or its own code"]
+                changed = differences(before, values) or ["its config files, its data, its own code or a file that it names"]
                 raise UserMistake(f"{self.folder / entry.directory}: changed since it ran ({_some(changed)}); {HINT}")
         entry = Entry(f"{prefix}-{identity[:HEX]}", tuple(overrides), identity)
         self.entries.append(entry)
