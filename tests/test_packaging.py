@@ -39,6 +39,11 @@ def test_the_wheel_holds_every_module(wheel):
     assert held - {"smoothlab/conf/__init__.py"} == {str(path.relative_to(source)) for path in source.rglob("*.py")}
 
 
+def test_the_wheel_holds_what_the_report_is_made_of(wheel):
+    held = {name.rsplit("/", 1)[1] for name in zipfile.ZipFile(wheel).namelist() if "/reports/page/templates/" in name}
+    assert held == {path.name for path in (CHECKOUT / "src/smoothlab/reports/page/templates").iterdir()}
+
+
 REGISTERED = """
 import sys
 from hydra.core.plugins import Plugins

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import binom
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import ReliabilityBins, bins_of
@@ -20,6 +19,7 @@ from smoothlab.metrics.groups import group
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.small_samples import calibrated_eces
+from smoothlab.reports.band import calibrated_band
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,6 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.dpi": 150.0,
 }
-LEVEL = 0.95
 # A legend over the right end of its panel, where no curve can run through it.
 ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.1}
 
@@ -169,9 +168,7 @@ def _gaps(axes: Axes, bins: ReliabilityBins) -> None:
     filled = bins.count > 0
     confidence, accuracy = bins.confidence[filled], bins.accuracy[filled]
     lower, width = bins.lower[filled], (bins.upper - bins.lower)[filled]
-    count = np.maximum(1.0, np.round(bins.count[filled]))
-    tail = (1 - LEVEL) / 2
-    low, high = (binom.ppf(level, count, np.clip(confidence, 0, 1)) / count for level in (tail, 1 - tail))
+    low, high = calibrated_band(confidence, bins.count[filled])
     axes.bar(lower, high - low, width, bottom=low, align="edge", color=BAND)
     axes.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1, zorder=2)
     inside = (accuracy >= low - 1e-9) & (accuracy <= high + 1e-9)

@@ -1,0 +1,125 @@
+"""`smoothlab report <directories>`: compare finished runs, and write a page that says what helped."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smoothlab.errors import UserMistake
+
+if TYPE_CHECKING:
+    from smoothlab.reports.records import Records
+
+HELP = """\
+smoothlab report <directories> [--out folder] [--format html|md] [--title text] [--baseline arm]
+    compare the finished runs in and below these directories, and write a report of them
+      --out folder     where to; a folder of its own, a report that is there is replaced
+                       (default: report/ in the folder that holds all runs)
+      --format html    one page that needs nothing but itself; md: Markdown
+      --title text     its heading
+      --baseline arm   what the others are compared to (default: the arm without smoothing)
+    beside the page: table.csv, classes.csv, report.json, figures/
+
+  smoothlab report outputs/sweeps/medical
+  smoothlab report outputs/medical --baseline smoothing=none --format md --out doc/medical"""
+OPTIONS = ("--out", "--format", "--title", "--baseline")
+FORMATS = ("html", "md")
+NAMES = 5  # runs that the command names; the page names all
+
+
+def run(words: Sequence[str]) -> int:
+    """The command: exit code 0 when the report is written."""
+    if not words or {"--help", "-h"} & set(words):
+        print(HELP)
+        return 0
+    places, options = _read(words)
+    for place in places:
+        if not place.is_dir():
+            raise UserMistake(f"report {place}: no such directory; expected run directories or folders of them")
+
+    from smoothlab.reports.comparison import Comparison
+    from smoothlab.reports.page import write_markdown, write_page
+    from smoothlab.reports.page.writing import check_folder
+    from smoothlab.reports.records import read_records
+
+    records = read_records(places)
+    _check(records, places, options.get("--baseline"))
+    folder = Path(options["--out"]) if "--out" in options else _beside(records)
+    check_folder(folder)
+    comparison = Comparison.of(records.records, baseline=options.get("--baseline"))
+    write = write_markdown if options.get("--format") == "md" else write_page
+    path = write(comparison, records, folder, title=options.get("--title") or _title(records))
+    print(" ".join(comparison.verdict.sentences))
+    for line in _left_out(records):
+        print(line)
+    print(f"report {path}")
+    return 0
+
+
+def _read(words: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
+    """Directories, and options with their values."""
+    places: list[Path] = []
+    options: dict[str, str] = {}
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            places.append(Path(word))
+            continue
+        name, equals, value = word.partition("=")
+        if name not in OPTIONS:
+            near = difflib.get_close_matches(name, OPTIONS, n=1)
+            hint = f"; nearest: {near[0]}" if near else ""
+            raise UserMistake(f"report {name}: no such option{hint}; options: {', '.join(OPTIONS)}")
+        told = value if equals else next(rest, None)
+        if not told:
+            raise UserMistake(f"report {name}: expected a value after it")
+        options[name] = told
+    if not places:
+        raise UserMistake("report: expected directories of runs, such as outputs/medical")
+    if (form := options.get("--format", FORMATS[0])) not in FORMATS:
+        raise UserMistake(f"report --format {form}: expected {' or '.join(FORMATS)}")
+    return places, options
+
+
+def _beside(records: Records) -> Path:
+    """``report/`` in the folder that holds all runs."""
+    common = os.path.commonpath([one.path.resolve().parent for one in records.records])
+    return Path(os.path.relpath(common)) / "report"
+
+
+def _check(records: Records, places: Sequence[Path], baseline: str | None) -> None:
+    """Refuse what no report can be made of.
+
+    Raises:
+        UserMistake: no finished run, or no such arm.
+    """
+    arms = list(dict.fromkeys(one.arm for one in records.records if one.done))
+    if not arms:
+        found = [f"{one.path.name}: {one.says}" for one in records.problems]
+        found += [f"{one.path.name}: {one.state}" for one in records.records]
+        what = f"found {'; '.join(found[:NAMES])}" if found else "expected folders with results.json in them"
+        raise UserMistake(f"report {' '.join(map(str, places))}: no finished run; {what}")
+    if baseline is not None and baseline not in arms:
+        near = difflib.get_close_matches(baseline, arms, n=1)
+        hint = f"; nearest: {near[0]}" if near else ""
+        raise UserMistake(f"report --baseline {baseline}: no such arm{hint}; arms: {'; '.join(arms)}")
+
+
+def _title(records: Records) -> str:
+    """The experiments, and the question."""
+    names = Counter(one.name for one in records.records if one.done)
+    shown = ", ".join(name for name, _ in names.most_common(3))
+    several = len({one.arm for one in records.records if one.done}) > 1
+    return f"{shown}: does smoothing help?" if several else shown
+
+
+def _left_out(records: Records) -> list[str]:
+    """A line for each run that the report leaves out, up to a few."""
+    lines = [f"left out: {one.path}: {one.says}" for one in records.problems]
+    lines += [f"left out: {one.path}: {one.state}" for one in records.records if not one.done]
+    more = len(lines) - NAMES
+    return lines[:NAMES] + ([f"left out: {more} more, named in the report"] if more > 0 else [])

@@ -1,0 +1,29 @@
+"""Where the accuracies of a calibrated model would fall."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import binom
+
+if TYPE_CHECKING:
+    from smoothlab.metrics.inputs import Array
+
+LEVEL = 0.95
+
+
+def calibrated_band(confidence: Array, count: Array, level: float = LEVEL) -> tuple[Array, Array]:
+    """Lowest and highest accuracy that chance gives a bin of a calibrated model, ``level`` of the time.
+
+    Args:
+        confidence: (B,) mean confidence of each bin, in [0, 1].
+        count: (B,) samples in it; what is not whole is rounded, to one at least.
+        level: share of test sets of this size.
+
+    Source: Bröcker and Smith, Weather and Forecasting 2007.
+    """
+    whole = np.maximum(1.0, np.round(count))
+    tail = (1 - level) / 2
+    low, high = (binom.ppf(one, whole, np.clip(confidence, 0, 1)) / whole for one in (tail, 1 - tail))
+    return low, high

@@ -1,0 +1,80 @@
+"""Which settings the runs vary as a number, and how the metrics follow them: learning and noise curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from smoothlab.reports.arm_names import REPETITION, arm_names
+from smoothlab.reports.page.charts.conditions import condition_curve
+from smoothlab.runs.identity import NOT_IDENTITY
+
+if TYPE_CHECKING:
+    from smoothlab.reports.comparison import Comparison
+    from smoothlab.reports.page.svg import Chart
+    from smoothlab.reports.records import RunRecord
+
+FEWEST = 3  # values that make a curve
+MOST = 3  # settings that are shown
+METRICS = ("nll", "accuracy", "ece")
+
+
+def condition_charts(records: Sequence[RunRecord], arms: Sequence[str], comparison: Comparison) -> list[Chart]:
+    """Test metrics over each number that varies, those of the data first.
+
+    Args:
+        records: finished runs.
+        arms: in the order of their colours.
+        comparison: of them.
+    """
+    better = dict(zip(comparison.table["metric"], comparison.table["better"], strict=True))
+    charts = []
+    for place, key in enumerate(varied(records)[:MOST]):
+        held = [one for one in records if _number(one.flat.get(key)) is not None]
+        lines = _lines(held, key)
+        order = [arm for arm in arms if arm in lines] + sorted(set(lines) - set(arms))
+        for metric in METRICS:
+            points = pd.DataFrame(
+                {
+                    "arm": lines,
+                    "condition": [_number(one.flat.get(key)) for one in held],
+                    "value": [one.metrics("test").get(metric, math.nan) for one in held],
+                }
+            ).dropna()
+            if points["condition"].nunique() >= FEWEST:
+                name = key.rsplit(".", 1)[-1]
+                charts.append(condition_curve(points, name, metric, better.get(metric, "min"), order, place))
+    return charts
+
+
+def varied(records: Sequence[RunRecord]) -> list[str]:
+    """Keys of the config that hold at least three different numbers over the runs, seeds aside."""
+    keys = dict.fromkeys(key for one in records for key in one.flat)
+    found = []
+    for key in keys:
+        if key in REPETITION or key.split(".")[0] in NOT_IDENTITY:
+            continue
+        values = {_number(one.flat.get(key)) for one in records} - {None}
+        if len(values) >= FEWEST:
+            found.append(key)
+    return sorted(found, key=lambda key: not key.startswith("data."))
+
+
+def _lines(records: Sequence[RunRecord], key: str) -> list[str]:
+    """The line that each run belongs to: its arm, or where every value is an arm of its own, the arm but for it."""
+    values: dict[str, set[Any]] = {}
+    for one in records:
+        values.setdefault(one.arm, set()).add(one.flat.get(key))
+    if any(len(own) > 1 for own in values.values()):
+        return [one.arm for one in records]
+    without = [{name: value for name, value in one.flat.items() if name != key} for one in records]
+    return arm_names(without, [one.choices for one in records])
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)

@@ -1,0 +1,168 @@
+"""The files of a report, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from smoothlab.errors import UserMistake
+from smoothlab.reports.page.contents import Contents, contents
+from smoothlab.reports.page.html import render_html
+from smoothlab.reports.page.markdown import render_markdown
+
+if TYPE_CHECKING:
+    from smoothlab.reports.comparison import Comparison
+    from smoothlab.reports.records import Records
+
+PAGE, MARKDOWN, TABLE, CLASSES, NUMBERS, FIGURES = (
+    "report.html",
+    "report.md",
+    "table.csv",
+    "classes.csv",
+    "report.json",
+    "figures",
+)
+OWN = frozenset({PAGE, MARKDOWN, TABLE, CLASSES, NUMBERS, FIGURES})
+FORMAT = 1
+
+
+def write_page(comparison: Comparison, records: Records, folder: Path | str, *, title: str) -> Path:
+    """Write a report as one self-contained HTML page, its figures as SVG files, its numbers as CSV and JSON.
+
+    A report that is there already is replaced, and only as a whole.
+
+    Args:
+        comparison: of the records.
+        records: the runs that it shows.
+        folder: of the report alone; made when missing.
+        title: heading of the page.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserMistake: there is something else in the folder, or it cannot be written.
+    """
+    return _write(comparison, records, Path(folder), title, PAGE, render_html)
+
+
+def write_markdown(comparison: Comparison, records: Records, folder: Path | str, *, title: str) -> Path:
+    """Write a report as Markdown, with the same files beside it (see :func:`write_page`)."""
+    return _write(comparison, records, Path(folder), title, MARKDOWN, render_markdown)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds anything but a report.
+
+    Raises:
+        UserMistake: it does, or it is no folder.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserMistake(f"{folder}: is a file; expected a folder for the report")
+    strange = sorted({one.name for one in folder.iterdir()} - OWN)
+    if strange:
+        raise UserMistake(f"{folder}: holds {strange[0]!r}, which is no part of a report; expected a folder of its own")
+
+
+def _write(
+    comparison: Comparison,
+    records: Records,
+    folder: Path,
+    title: str,
+    name: str,
+    render: Callable[[Contents], str],
+) -> Path:
+    check_folder(folder)
+    it = contents(comparison, records, title=title)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            new = Path(temporary) / "new"
+            new.mkdir()
+            _fill(new, it, comparison, records, name, render(it))
+            _replace(folder, new, Path(temporary) / "old")
+    except OSError as error:
+        raise UserMistake(f"{folder}: cannot be written ({error.strerror or error})") from None
+    return folder / name
+
+
+def _fill(new: Path, it: Contents, comparison: Comparison, records: Records, name: str, page: str) -> None:
+    (new / FIGURES).mkdir()
+    for chart in it.charts:
+        (new / FIGURES / f"{chart.name}.svg").write_text(chart.file(), encoding="utf-8")
+    (new / name).write_text(page, encoding="utf-8")
+    _csv(comparison.table, new / TABLE)
+    if len(it.all_classes):
+        _csv(it.all_classes, new / CLASSES)
+    told = json.dumps(_plain(_as_json(it, comparison, records)), indent=2, allow_nan=False, ensure_ascii=False)
+    (new / NUMBERS).write_text(told + "\n", encoding="utf-8")
+
+
+def _replace(folder: Path, new: Path, old: Path) -> None:
+    """Put ``new`` in the place of ``folder``; if that fails, what was there is there again."""
+    there = folder.exists()
+    if there:
+        os.rename(folder, old)
+    try:
+        os.rename(new, folder)
+    except OSError:
+        if there:
+            os.rename(old, folder)
+        raise
+    if there:
+        shutil.rmtree(old)
+
+
+def _csv(table: pd.DataFrame, path: Path) -> None:
+    """A table of text and numbers; texts that a spreadsheet would run as a formula begin with an apostrophe."""
+    shown = table.copy()
+    for name in shown.columns:
+        if not pd.api.types.is_numeric_dtype(shown[name]):
+            shown[name] = [f"'{one}" if str(one)[:1] in tuple("=+-@\t\r") else one for one in shown[name]]
+    shown.to_csv(path, index=False)
+
+
+def _as_json(it: Contents, comparison: Comparison, records: Records) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "title": it.title,
+        "made": it.made,
+        **comparison.to_json(),
+        "runs": [
+            {
+                "path": str(one.path),
+                "arm": one.arm,
+                "seed": one.seed,
+                "fold": one.fold,
+                "state": one.state,
+                "error": one.error,
+                "metrics": one.results.get("metrics", {}),
+            }
+            for one in records.records
+        ],
+        "problems": [{"path": str(one.path), "says": one.says} for one in records.problems],
+        "figures": {one.name: {"title": one.title, "describes": one.describes} for one in it.charts},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The same with None for what is not a number, and text that is no lone half of a character."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value

@@ -1,0 +1,117 @@
+"""The page as a reader has it: opened, sorted, filtered and printed in a headless Chromium."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from browser import Browser, chromium
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="no chromium, chromium-browser or google-chrome on PATH")
+
+ROWS = "Array.from(document.querySelectorAll('#table-{table} tbody tr'))"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Browser(tmp_path_factory.mktemp("profile")) as one:
+        yield one
+
+
+@pytest.fixture
+def page(browser, made):
+    browser.messages.clear()
+    browser.requests.clear()
+    browser.open(made.page)
+    yield browser
+    assert browser.messages == []  # neither the console nor the policy had anything to say
+
+
+def column(page, table: str, place: int) -> list[str]:
+    return page.run(ROWS.format(table=table) + f".map((row) => row.cells[{place}].textContent)")
+
+
+def numbers(page, table: str, place: int) -> list[float]:
+    cells = ROWS.format(table=table) + f".map((row) => row.cells[{place}].dataset.value)"
+    return [float(one) if one is not None else float("nan") for one in page.run(cells)]
+
+
+def press(page, table: str, place: int) -> str:
+    """Press a heading by keyboard; returns what the column says of its order."""
+    head = f"document.querySelectorAll('#table-{table} thead th')[{place}]"
+    page.run(f"{head}.querySelector('button').focus()")
+    for kind in ("keyDown", "keyUp"):
+        page("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r")
+    return page.run(f"{head}.getAttribute('aria-sort')")
+
+
+def test_it_opens_runs_nothing_of_the_names_and_asks_nobody_for_anything(page, made):
+    title = page.run("document.title")
+    assert title.startswith("medical & <b>more</b>")
+    assert page.run("document.images.length") == 0
+    assert [one for one in page.requests if not one.startswith(("file:", "data:"))] == []
+
+
+def test_a_heading_sorts_by_number_up_and_then_down_with_missing_numbers_last(page):
+    place = 7  # the difference to the baseline, which the baseline has not
+    before = numbers(page, "numbers", place)
+    held = [one for one in before if one == one]
+    assert 0 < len(held) < len(before)
+    page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert press(page, "numbers", place) == "ascending"
+    after = numbers(page, "numbers", place)
+    assert after[: len(held)] == sorted(held)
+    assert all(one != one for one in after[len(held) :])
+    assert press(page, "numbers", place) == "descending"
+    after = numbers(page, "numbers", place)
+    assert after[: len(held)] == sorted(held, reverse=True)
+    assert all(one != one for one in after[len(held) :])
+
+
+def test_another_heading_takes_the_order_over_and_texts_sort_as_texts(page):
+    press(page, "arms", 1)
+    assert press(page, "arms", 0) == "ascending"
+    names = page.run(ROWS.format(table="arms") + ".map((row) => row.cells[0].dataset.value)")
+    assert names == page.run(f"{json.dumps(names)}.sort((a, b) => a.localeCompare(b, 'en', {{numeric: true}}))")
+    assert page.run("document.querySelectorAll('#table-arms [aria-sort]').length") == 1
+
+
+def test_the_choice_of_probabilities_hides_the_other_rows(page):
+    shown = ROWS.format(table="arms") + ".filter((row) => row.offsetHeight).length"
+    every = page.run(shown)
+    page.run("document.querySelector('.variants input[value=raw]').click()")
+    assert page.run(shown) == every // 2
+    page.run("document.querySelector('.variants input[value=\"\"]').click()")
+    assert page.run(shown) == every
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_width_makes_the_page_scroll_sideways(page, made, width):
+    page.open(made.page, width=width)
+    assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_dark_is_dark_and_paper_is_light(page, made):
+    page.open(made.page, scheme="dark")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    chart = "getComputedStyle(document.querySelector('.chart')).backgroundColor"
+    assert page.run(paper) == page.run(chart) == "rgb(21, 24, 28)"
+    page("Emulation.setEmulatedMedia", media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    assert page.run(paper) == page.run(chart) == "rgb(255, 255, 255)"
+    page("Emulation.setEmulatedMedia", media="")
+
+
+def test_print_shows_what_is_folded_in_and_folds_it_again(page):
+    folded = "document.querySelectorAll('details:not([open])').length"
+    before = page.run(folded)
+    assert before > 0
+    page.run("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.run(folded) == 0
+    page.run("window.dispatchEvent(new Event('afterprint'))")
+    assert page.run(folded) == before
+
+
+def test_a_figure_opens_as_a_file_of_its_own(page, made):
+    page.open(made.folder / "figures" / "reliability_02.svg")
+    assert page.run("document.documentElement.tagName") == "svg"
+    assert page.run("getComputedStyle(document.querySelector('.under, .over')).fill") != "rgb(0, 0, 0)"

@@ -1,0 +1,268 @@
+"""The page says what the comparison says, lets no text become markup, and needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawn_runs import draw_comparison, draw_run
+
+from smoothlab.errors import UserMistake
+from smoothlab.reports.page import write_markdown, write_page
+from smoothlab.reports.records import read_records
+
+KNOWN = """
+html head meta title link style body a header h1 h2 h3 bdi p span main section ul li b nav div table thead tbody tr th
+td button small strong figure figcaption fieldset legend label input details summary dl dt dd footer code script
+svg path rect text circle polygon line defs pattern
+"""
+VOID = {"meta", "link", "input"}
+
+
+class Read(HTMLParser):
+    """Elements with their attributes, the text of each table cell, and whether every element is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.tables: dict[str, list[list[tuple[str, dict[str, str | None]]]]] = {}
+        self._table: list[list[tuple[str, dict[str, str | None]]]] | None = None
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self._table = self.tables.setdefault(dict(attrs)["id"], [])
+        elif tag == "tr" and self._table is not None:
+            self._table.append([])
+        elif tag in ("td", "th") and self._table is not None:
+            self._table[-1].append(("", dict(attrs)))
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        if tag == "table":
+            self._table = None
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self._table and self._table[-1] and {"td", "th"} & set(self.open):
+            text, attributes = self._table[-1][-1]
+            self._table[-1][-1] = (text + data, attributes)
+
+
+@pytest.fixture(scope="session")
+def read(made) -> Read:
+    return Read(made.page.read_text())
+
+
+def test_the_answer_stands_first_in_two_sentences(made, read):
+    first, second = made.comparison.verdict.sentences
+    text = "".join(read.texts)
+    assert text.index(first) < text.index(second) < text.index("The arms side by side")
+
+
+def test_nothing_in_a_name_becomes_an_element_or_an_attribute(made, read):
+    assert {tag for tag, _ in read.elements} <= set(KNOWN.split())
+    assert sum(tag == "script" for tag, _ in read.elements) == 1
+    names = {name for _, attributes in read.elements for name in attributes}
+    assert not {name for name in names if name.startswith("on") or name in ("style", "srcset", "src")}
+    assert not read.open
+    text = "".join(read.texts)
+    assert "</script><script>document.title='broken'" in text  # it is shown as it is
+    assert "\x07" not in made.page.read_text()
+
+
+def test_every_text_of_the_runs_is_there_word_for_word(made, read):
+    text = "".join(read.texts)
+    for record in made.records.records:
+        assert record.path.name in text
+    for name in made.comparison.classes:
+        assert name in text
+    for problem in made.records.problems:
+        assert problem.says in text
+
+
+def test_the_policy_allows_its_own_style_and_script_alone(made):
+    text = made.page.read_text()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text).group(1)
+    rules = dict(one.split(" ", 1) for one in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    for tag, rule in (("style", "style-src"), ("script", "script-src")):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", text, flags=re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+    assert text.index("Content-Security-Policy") < text.index("<style>")
+
+
+def test_no_address_outside_of_the_page_is_in_it(read):
+    for tag, attributes in read.elements:
+        for name in ("href", "src", "action", "data", "xlink:href"):
+            value = attributes.get(name)
+            assert value is None or value.startswith("#") or (tag == "link" and value == "data:,")
+    (style,) = [text for text in read.texts if ".chart" in text]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_the_page_is_small(made):
+    assert made.page.stat().st_size < 5e6
+
+
+def test_table_and_files_hold_the_numbers_of_the_comparison(made, read):
+    table = made.comparison.table
+    csv = pd.read_csv(made.folder / "table.csv")
+    assert list(csv.columns) == list(table.columns)
+    told = json.loads((made.folder / "report.json").read_text())["table"]
+    shown = read.tables["table-numbers"][1:]
+    assert len(csv) == len(table) == len(told) == len(shown)
+    columns = [name for name in table.columns if name != "better"]
+    for row in range(len(table)):
+        for place, name in enumerate(columns[3:], start=3):
+            value = table[name].iloc[row]
+            in_page = shown[row][place][1].get("data-value")
+            if np.isnan(value):
+                assert in_page is None
+                assert told[row][name] is None
+                assert np.isnan(csv[name].iloc[row])
+            else:
+                assert float(in_page) == told[row][name] == value
+                assert csv[name].iloc[row] == pytest.approx(value, rel=1e-12)
+        assert shown[row][0][0] == told[row]["arm"] == table["arm"].iloc[row]
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_text_in_the_csv(made):
+    arms = set(pd.read_csv(made.folder / "table.csv")["arm"])
+    assert "'=1+1" in arms
+    assert not any(arm.startswith("=") for arm in arms)
+
+
+def test_runs_that_are_left_out_are_named_with_the_reason(made, read):
+    rows = {Path(row[0][0]).name: [text for text, _ in row[1:]] for row in read.tables["table-problems"][1:]}
+    assert set(rows) == {"broken", "failed"}
+    assert "results.json" in rows["broken"][1]
+    assert rows["failed"][0] == "failed"
+    assert "ValueError" in rows["failed"][1]
+
+
+def test_every_chart_of_the_page_is_a_file_too_and_says_what_is_in_it(made, read):
+    inside = [attributes["aria-label"] for tag, attributes in read.elements if tag == "svg"]
+    alone = []
+    for path in (made.folder / "figures").glob("*.svg"):
+        root = ElementTree.parse(path).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert not [one for one in root.iter() if one.tag.endswith("script")]
+        alone.append(root.get("aria-label"))
+    assert sorted(inside) == sorted(alone)
+    assert all(len(label) > 40 for label in inside)
+    assert any("Expected calibration error" in label for label in inside)
+
+
+def test_names_of_elements_are_unique(read):
+    names = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
+    assert len(names) == len(set(names))
+    labels = {one for _, attributes in read.elements for one in (attributes.get("aria-labelledby") or "").split()}
+    assert labels <= set(names)
+    targets = {attributes["href"][1:] for tag, attributes in read.elements if tag == "a"}
+    assert targets <= set(names)
+
+
+def test_headings_go_down_one_level_at_a_time(read):
+    levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_markdown_holds_the_same_and_no_markup_of_the_names(made):
+    text = made.markdown.read_text()
+    assert "<" not in text.replace("<br>", "").replace("&lt;", "")
+    assert "](javascript" not in text
+    links = re.findall(r"(?<!\\)\]\(([^)]*)\)", text)
+    assert links
+    assert all((made.markdown.parent / link).is_file() for link in links)
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    tables = re.split(r"\n\n", "\n".join(line if line.startswith("|") else "\n" for line in text.splitlines()))
+    for table in tables:
+        bars = {len(re.findall(r"(?<!\\)\|", line)) for line in table.strip().splitlines() if line.startswith("|")}
+        assert len(bars) <= 1
+    assert any("standard" in row for row in rows)
+
+
+def test_a_report_is_replaced_as_a_whole(made, tmp_path):
+    folder = tmp_path / "report"
+    write_markdown(made.comparison, made.records, folder, title="one")
+    write_page(made.comparison, made.records, folder, title="two")
+    assert not (folder / "report.md").exists()
+    assert "two" in (folder / "report.html").read_text()
+    assert [one.name for one in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_report_that_fails_leaves_the_old_one_as_it_was(made, tmp_path, monkeypatch):
+    folder = tmp_path / "report"
+    write_page(made.comparison, made.records, folder, title="one")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("smoothlab.reports.page.writing._csv", full)
+    with pytest.raises(UserMistake, match="No space left"):
+        write_page(made.comparison, made.records, folder, title="two")
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    assert [one.name for one in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_folder_with_something_else_in_it_is_refused_and_stays(made, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserMistake, match=r"thesis\.txt"):
+        write_page(made.comparison, made.records, tmp_path, title="one")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_one_arm_and_one_run_make_a_page_too(tmp_path):
+    draw_run(tmp_path / "runs" / "only", epochs=1)
+    records = read_records([tmp_path / "runs"])
+    page = write_page(draw_comparison(records.records), records, tmp_path / "page", title="alone")
+    assert "table-arms" in Read(page.read_text()).tables
+
+
+def test_a_run_whose_predictions_are_damaged_is_named_and_the_others_are_shown(tmp_path):
+    draw_run(tmp_path / "runs" / "good", seed=1)
+    bad = draw_run(tmp_path / "runs" / "bad", seed=2)
+    records = read_records([tmp_path / "runs"])
+    comparison = draw_comparison(records.records)
+    (bad / "predictions" / "test.parquet").write_bytes(b"PAR1 and then nothing")
+    tables = Read(write_page(comparison, records, tmp_path / "page", title="half").read_text()).tables
+    (row,) = tables["table-problems"][1:]
+    assert Path(row[0][0]).name == "bad"
+    assert row[1][0] == "predictions not readable"
+
+
+def test_a_setting_that_varies_as_a_number_becomes_a_curve(tmp_path):
+    for noise in (0.0, 0.1, 0.2, 0.4):
+        for epsilon in (0.0, 0.1):
+            draw_run(tmp_path / "runs" / f"{noise}_{epsilon}", noise=noise, epsilon=epsilon)
+    records = read_records([tmp_path / "runs"])
+    page = write_page(draw_comparison(records.records), records, tmp_path / "page", title="noise")
+    read = Read(page.read_text())
+    labels = [attributes["aria-label"] for tag, attributes in read.elements if tag == "svg"]
+    (curve,) = [label for label in labels if label.startswith("Test NLL over noise_rate")]
+    by_epsilon = {one.flat["smoothing.strength.epsilon"]: one for one in records.records}
+    assert len(by_epsilon) == 2
+    assert curve.count(" from 0.") + curve.count(" from 1.") == 2  # a line an epsilon, not one a pair
