@@ -117,6 +117,27 @@ def values_of(case: str, ranks: int, folder: str) -> dict[str, Any]:
     return values
 
 
+class Seen:
+    """What a task publishes of its splits, before Lightning makes float32 of it, and the rows that it was shown."""
+
+    def __init__(self, task: Any) -> None:
+        self.published: dict[str, float] = {}
+        self.rows: list[int] = []
+        publish, count = task._publish, task._count
+
+        def published(split: str, metrics: Any) -> dict[str, float]:
+            values = publish(split, metrics)
+            self.published |= values
+            return values
+
+        def counted(metrics: Any, batch: Any) -> torch.Tensor:
+            if metrics is task.test_metrics:
+                self.rows += batch.rows.tolist()
+            return count(metrics, batch)
+
+        task._publish, task._count = published, counted
+
+
 def trained(case: str, ranks: int, folder: str) -> dict[str, Any]:
     """What is left of a training: rows of metrics, weights, learned state, metrics of the test set."""
     values = values_of(case, ranks, folder)
@@ -128,11 +149,14 @@ def trained(case: str, ranks: int, folder: str) -> dict[str, Any]:
         trainer = make_trainer(values, prepared.allowed, **options)
         trainer.fit(task, datamodule=data)
         steps = trainer.global_step
-        (tested,) = trainer.test(task, datamodule=data, verbose=False)
+        seen = Seen(task)
+        trainer.test(task, datamodule=data, verbose=False)
+        tested = {name: value for name, value in seen.published.items() if name.startswith("test/")}
     weights = {name: one for name, one in task.state_dict().items() if isinstance(one, torch.Tensor)}
     kept = [dict(one.kept) for one in learners_in(task)]
     best = float(stopping.best_score)
-    return {"rows": rows.rows, "weights": weights, "kept": kept, "steps": steps, "test": tested, "best": best}
+    told = {"rows": rows.rows, "weights": weights, "kept": kept, "steps": steps, "test": tested, "best": best}
+    return told | {"tested": seen.rows}
 
 
 def on_one_rank(rank: int, folder: str, cases: list[str]) -> dict[str, dict[str, Any]]:
@@ -160,9 +184,11 @@ def on_two(folder: str) -> list[dict[str, dict[str, Any]]]:
 @pytest.mark.parametrize("case", list(CASES))
 def test_two_ranks_train_what_one_process_trains(case, on_two, folder):
     alone = trained(case, 1, folder)
+    exact = 1e-4 if case == "float32" else 1e-12
     close = {"rtol": 1e-5, "atol": 1e-5} if case == "float32" else {"rtol": 1e-10, "atol": 1e-10}
     if case in LONG and case != "early stopping":
         assert alone["steps"] > 50
+    assert sorted(row for rank in on_two for row in rank[case]["tested"]) == sorted(alone["tested"])
     for rank in on_two:
         there = rank[case]
         assert there["steps"] == alone["steps"]
@@ -172,8 +198,8 @@ def test_two_ranks_train_what_one_process_trains(case, on_two, folder):
         for mine, theirs in zip(alone["rows"], there["rows"], strict=True):
             assert mine.keys() == theirs.keys()
             for name, value in mine.items():
-                assert theirs[name] == pytest.approx(value, rel=close["rtol"] * 10, abs=close["atol"] * 10), name
-        assert there["test"] == pytest.approx(alone["test"], rel=1e-5, abs=1e-6)  # Lightning keeps float32
+                assert theirs[name] == pytest.approx(value, rel=exact, abs=exact), name
+        assert there["test"] == pytest.approx(alone["test"], rel=exact, abs=exact)
         assert there["best"] == pytest.approx(alone["best"], rel=1e-5)
 
 
@@ -181,11 +207,19 @@ def test_what_the_cases_are_for(on_two):
     """Early stopping ends the training, smoothing changes its epsilon, and the strategies learn something."""
     first = on_two[0]
     assert len(first["early stopping"]["rows"]) < 8
+    assert all(rank["none"]["tested"] for rank in on_two)
     epsilons = [row["smoothing/epsilon"] for row in first["adaptive"]["rows"]]
     assert len(set(epsilons)) > 2
     assert all(any(one.any() for one in first[case]["kept"][0].values()) for case in ("online", "self_distilled"))
     assert "train/penalty/confidence" in first["standard"]["rows"][0]
     assert "val/bleu" in first["translation"]["rows"][0]
+
+
+def test_each_test_sample_is_counted_once(on_two):
+    for case in CASES:
+        if case != "translation":  # whose rows are tokens
+            tested = [row for rank in on_two for row in rank[case]["tested"]]
+            assert len(tested) == len(set(tested)) == 21, case
 
 
 def test_ranks_hold_the_same_weights_to_the_last_bit(on_two):
