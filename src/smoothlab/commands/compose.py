@@ -344,6 +344,8 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
 
 def _refuse_new_top_level_keys(name: str, overrides: list[Override]) -> None:
     """``+lr=1`` would be composed and then read by nobody."""
+    if not any(override.is_add() for override in overrides):
+        return
     known = {str(key) for key in compose(name)}
     for override in overrides:
         key = str(override.key_or_group)

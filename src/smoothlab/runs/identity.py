@@ -11,7 +11,7 @@ from smoothlab.runs.named_files import contents_of
 FORMAT = 1
 
 # Where results go, what is printed and how work is spread: none of it changes what a run computes.
-NOT_IDENTITY = frozenset({"logger", "resume", "code", "name", "output_root", "progress", "threads"})
+NOT_IDENTITY = frozenset({"logger", "resume", "code", "name", "output_root", "progress", "threads", "figures"})
 
 
 def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:

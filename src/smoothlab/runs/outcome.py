@@ -28,6 +28,7 @@ def write_outcome(
     loggers: Sequence[Any],
     *,
     about: Mapping[str, Any],
+    draw: bool = True,
 ) -> None:
     """Write predictions, tables and figures; put final and best metrics and the checkpoints into every logger.
 
@@ -38,6 +39,7 @@ def write_outcome(
         data: set up.
         loggers: Lightning loggers.
         about: ``name``, ``seed``, ``identity`` and ``epoch`` of the best checkpoint; shown with the checkpoints.
+        draw: whether to draw the figures; predictions and tables are written anyway.
     """
     title = f"{about['name']}, seed {about['seed']}"
     for split, one in scores.items():
@@ -52,9 +54,11 @@ def write_outcome(
     trained, smoothing = _columns(run.metrics, needed=SMOOTHED[0])
     used = EpsilonCurve(list(trained), *(smoothing[name] for name in SMOOTHED)) if trained else None
     validated = {name.removeprefix("val/"): values for name, values in history.items() if name.startswith("val/")}
-    drawn = drawing.of_scores(scores, task.class_names, title=title)
-    drawn |= drawing.of_history(epochs, validated, title=title)
-    drawn |= drawing.of_smoothing(task, data, used, about["epoch"], title=title)
+    drawn: dict[str, Any] = {}
+    if draw:
+        drawn |= drawing.of_scores(scores, task.class_names, title=title)
+        drawn |= drawing.of_history(epochs, validated, title=title)
+        drawn |= drawing.of_smoothing(task, data, used, about["epoch"], title=title)
     for name, figure in drawn.items():
         save_figure(figure, name, run.figures, loggers)
     final = {f"final/{split}/{name}": value for split, one in scores.items() for name, value in one.metrics.items()}

@@ -101,6 +101,18 @@ def prepare(config: dict[str, Any]) -> Prepared:
     return Prepared(config, allowed, data, task, callbacks, identity, ranks)
 
 
+def check_fit(config: dict[str, Any], data: Any) -> None:
+    """Find whether a run's parts fit data that are set up, as ``prepare`` does, of many configs for the same data.
+
+    Raises:
+        UserMistake: something in the config is wrong, or does not fit the data.
+    """
+    allowed, _ = check_config(config)
+    task = make_task(config, data, allowed)
+    _check_monitors(config, task.monitored)
+    _check_output(task, data)
+
+
 def check_seed(seed: Any) -> None:
     """Refuse what numpy and torch would not take as a seed."""
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:

@@ -169,7 +169,8 @@ def _train(
     scores = score(task, prepared.data, scorer, ("val", "test"))
     about = {key: prepared.config[key] for key in ("name", "seed")}
     about |= {"identity": prepared.identity, "epoch": int(weights["epoch"])}
-    write_outcome(scores, run, task, prepared.data, loggers, about=about)
+    draw = bool(prepared.config.get("figures", True))
+    write_outcome(scores, run, task, prepared.data, loggers, about=about, draw=draw)
     results = {
         "format": 1,
         "name": prepared.config["name"],

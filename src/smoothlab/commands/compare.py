@@ -1,0 +1,221 @@
+"""`smoothlab compare`: does smoothing help here, which, and by how much?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from smoothlab.commands.compose import compose_config, no_sweep, plain, quoted
+from smoothlab.comparing.arm import Settings, read_arms, take
+from smoothlab.comparing.plan import signature, units
+from smoothlab.errors import UserMistake
+
+OWN = (
+    "budget",
+    "condition",
+    "arms",
+    "baseline",
+    "take",
+    "seeds",
+    "folds",
+    "grid",
+    "without",
+    "epochs",
+    "n_jobs",
+    "level",
+    "vary",
+)
+FROZEN = ("split_seed", "row_seed")  # of the data: they stay those of the first seed, so that all seeds share the split
+DEBUG = ("fast", "quick", "anomaly")  # a look at whether it runs: two seeds, one setting, and few arms
+DEBUG_ARMS = 3
+
+
+def run(words: Sequence[str]) -> int:
+    """The command: exit code 0, or 1 where a run failed; the others are compared all the same."""
+    overrides = no_sweep("compare", [quoted_arm(word) for word in words])
+    config = compose_config("compare", overrides)
+    settings = plain(config)
+    for key in ("resume", "figures"):
+        if key_given(overrides, key):
+            raise UserMistake(f"{key}: is of single runs; a comparison that is started again goes on by itself")
+    own_arms = {one.lstrip("+").split("=")[0].split(".")[1] for one in overrides if re.match(r"\+*arms\.", one)}
+    arms = read_arms(settings["arms"])
+    arms = take(arms, settings["baseline"], settings["take"], settings["without"] or [])
+    if config.hydra.runtime.choices.get("debug") in DEBUG:
+        settings |= {"seeds": min(settings["seeds"], 2), "grid": 1}
+        arms = {name: arm for n, (name, arm) in enumerate(arms.items()) if n < DEBUG_ARMS or name in own_arms}
+    check(settings)
+    folder = Path(settings["output_root"]) / "comparisons" / re.sub(r"[^\w.=+-]+", "_", settings["name"])
+    from smoothlab.comparing.comparison import Question, answer
+
+    composer = Composer([one for one in overrides if key_of(one) not in OWN], settings, config)
+    units_of = units(settings["seed"], settings["seeds"], settings["folds"])
+    required = tuple(name for name in arms if name in own_arms or name in (settings["take"] or ()))
+    for name in own_arms & set(arms):  # a mistake in them is told before anything heavy is imported
+        for point in arms[name].settings(settings["grid"]):
+            named(name, composer.resolve, arms[name].overrides, point, (), *units_of[0])
+    question = Question(
+        folder=folder,
+        arms=arms,
+        units=units_of,
+        grid=settings["grid"],
+        required=required,
+        n_jobs=settings["n_jobs"],
+        level=settings["level"],
+        title=str(settings["name"]),
+        signature=signature(sorted(overrides), composer.files()),
+    )
+    return answer(question, composer.resolve)
+
+
+def named(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function; a mistake that it finds is that of an arm.
+
+    Raises:
+        UserMistake: with the arm's name.
+    """
+    try:
+        return function(*arguments)
+    except UserMistake as mistake:
+        raise UserMistake(f"arm {name}: {mistake}") from None
+
+
+def check(settings: dict[str, Any]) -> None:
+    """Refuse numbers that make no comparison.
+
+    Raises:
+        UserMistake: one of them.
+    """
+    from smoothlab.sweeps.devices import check_n_jobs
+
+    check_n_jobs(settings["n_jobs"])
+    for key, least in (("seeds", 2), ("folds", 2), ("grid", 1), ("epochs", 1)):
+        value = settings[key]
+        if value is None and key in ("folds", "epochs"):
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise UserMistake(f"{key} = {value!r}: expected an integer of at least {least}")
+    if not isinstance(settings["level"], float) or not 0 < settings["level"] < 1:
+        raise UserMistake(f"level = {settings['level']!r}: expected a number between 0 and 1, such as 0.95")
+    if not isinstance(settings["seed"], int):
+        raise UserMistake(f"seed = {settings['seed']!r}: expected an integer")
+
+
+class Composer:
+    """Configs of the runs.
+
+    Args:
+        words: the overrides of train that hold for every run.
+        settings: of the comparison.
+        config: the composed config of the comparison, with Hydra's node.
+    """
+
+    def __init__(self, words: Sequence[str], settings: dict[str, Any], config: DictConfig) -> None:
+        extra = ["progress=none", "figures=false"]
+        if not key_given(words, "logger") and config.hydra.runtime.choices.get("logger") == "wandb":
+            extra.append("logger=csv")
+        self._words = [*words, *extra]
+        self._settings = settings
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def resolve(
+        self, overrides: Sequence[str], settings: Settings, level: Sequence[str], seed: int, fold: int | None
+    ) -> dict[str, Any]:
+        """The resolved config of a run; see ``smoothlab.comparing.planning``.
+
+        Raises:
+            UserMistake: an override or a setting names nothing, or has a wrong value.
+        """
+        config = self._compose(
+            merged(self._words, level, overrides, [f"{k}={v}" for k, v in settings.items() if "." not in k or "/" in k])
+        )
+        with open_dict(config):
+            for key, value in settings.items():
+                if "." in key and "/" not in key:
+                    if OmegaConf.select(config, key, default=None) is None:
+                        raise UserMistake(f"{key}: no such key here")
+                    OmegaConf.update(config, key, value)
+        config = config.copy()
+        with open_dict(config):
+            frozen = {key: OmegaConf.select(config, f"data.{key}") for key in FROZEN}
+            config.seed = seed
+            config.data.update({key: value for key, value in frozen.items() if value is not None})
+            if fold is not None:
+                if "fold" not in config.data:
+                    raise UserMistake(f"folds = {self._settings['folds']}: these data have no folds; give seeds")
+                config.data.update({"fold": fold, "folds": self._settings["folds"]})
+            most, epochs = self._settings["epochs"], config.trainer.get("max_epochs")
+            if most is not None and (epochs is None or epochs == -1 or epochs > most):
+                config.trainer.max_epochs = most
+        return plain(config)
+
+    def files(self) -> list[Path]:
+        """What the configs are made from, and the data where they are files."""
+        import importlib.util
+
+        spec = importlib.util.find_spec("smoothlab.conf")
+        found = [Path(one) for one in (spec.submodule_search_locations or []) if spec is not None] if spec else []
+        found += [Path(one.split("file://", 1)[1].rstrip("'] ")) for one in self._words if "file://" in one]
+        leaves = _texts([self._settings["data"], self._settings["code"]])
+        return [one for one in (*found, *map(Path, leaves)) if one.exists()]
+
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        key = tuple(overrides)
+        if key not in self._composed:
+            self._composed[key] = compose_config("train", overrides)
+        return self._composed[key].copy()
+
+
+def merged(*lists: Sequence[str]) -> list[str]:
+    """Overrides, of which a later one of the same key takes the place of an earlier one."""
+    by_key: dict[str, str] = {}
+    for one in (override for overrides in lists for override in overrides):
+        by_key.pop(key_of(one), None)
+        by_key[key_of(one)] = one
+    return list(by_key.values())
+
+
+def key_of(override: str) -> str:
+    """The key of an override; of an arm's own, ``arms``."""
+    key = override.split("=", 1)[0].lstrip("+~")
+    return "arms" if key.startswith("arms.") else key
+
+
+def key_given(overrides: Sequence[str], key: str) -> bool:
+    """Whether the command line gives a key, or one below it."""
+    return any(key_of(one).split(".")[0] == key for one in overrides)
+
+
+def quoted_arm(word: str) -> str:
+    """``arms.mine=[smoothing=none,seed=1]`` as Hydra's grammar takes it, with each override in quotes, and added."""
+    found = re.fullmatch(r"\+*(arms\.[\w-]+)=\[(.*)\]", word, re.DOTALL)
+    if not found:
+        return re.sub(r"^arms\.", "++arms.", word)
+    items, depth, last = [], 0, ""
+    quote = ""
+    for letter in found[2]:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        depth += (letter in "[{(") - (letter in "]})") if not quote else 0
+        if letter == "," and not depth and not quote:
+            items.append(last)
+            last = ""
+        else:
+            last += letter
+    items = [one.strip() for one in (*items, last) if one.strip()]
+    unquoted = [one[1:-1] if len(one) > 1 and one[0] == one[-1] and one[0] in "'\"" else one for one in items]
+    return f"++{found[1]}=[{','.join(quoted(one) for one in unquoted)}]"
+
+
+def _texts(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        node = list(node.values())
+    if isinstance(node, list):
+        return [text for one in node for text in _texts(one)]
+    return [node] if isinstance(node, str) and 0 < len(node) < 1000 and "\0" not in node else []

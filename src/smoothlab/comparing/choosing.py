@@ -1,0 +1,65 @@
+"""Which of an arm's settings stands for it: the one with the best mean validation NLL; nothing else is looked at."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smoothlab.comparing.arm import told
+from smoothlab.comparing.plan import Places, PlannedRun, is_done
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A point of an arm's grid.
+
+    Args:
+        settings: values by key.
+        runs: those that are done.
+        val_nll: the mean of their validation NLL over the seeds or folds that every point of the arm has; NaN of none.
+    """
+
+    settings: Mapping[str, Any]
+    runs: tuple[PlannedRun, ...]
+    val_nll: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        nll = None if math.isnan(self.val_nll) else self.val_nll
+        return {"settings": dict(self.settings), "runs": len(self.runs), "val_nll": nll}
+
+
+def choose(runs: Sequence[PlannedRun], places: Places) -> tuple[Tried | None, list[Tried]]:
+    """The point that stands for an arm, None where no run of it is done, and all of its points.
+
+    Args:
+        runs: all of the arm at one level.
+        places: where they stand.
+    """
+    points: dict[str, list[PlannedRun]] = {}
+    for run in runs:
+        points.setdefault(told(run.settings), []).append(run)
+    nll = {run: value for run in runs if (value := val_nll(run, places)) is not None}
+    shared = [{(one.seed, one.fold) for one in point if one in nll} for point in points.values()]
+    shared = [one for one in shared if one]
+    common = set.intersection(*shared) if shared else set()
+    tried = []
+    for point in points.values():
+        done = tuple(one for one in point if one in nll)
+        judged = [nll[one] for one in done if (one.seed, one.fold) in common]
+        tried.append(Tried(point[0].settings, done, sum(judged) / len(judged) if judged else math.nan))
+    judged_points = [one for one in tried if not math.isnan(one.val_nll)]
+    return (min(judged_points, key=lambda one: one.val_nll) if judged_points else None), tried
+
+
+def val_nll(run: PlannedRun, places: Places) -> float | None:
+    """The validation NLL of a run's best checkpoint; None where it is not done."""
+    directory = places.of(run)
+    if not is_done(directory):
+        return None
+    metrics = json.loads(directory.results.read_text(encoding="utf-8"))["metrics"]
+    value = metrics.get("val", {}).get("nll")
+    return None if value is None else float(value)

@@ -1,0 +1,137 @@
+"""A comparison from its question to its answer: plan, runs, choice, and what comes of them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smoothlab.comparing.arm import Arm
+from smoothlab.comparing.plan import Places, Plan, PlannedRun, is_done
+from smoothlab.comparing.planning import NO_CONDITION, Level, Resolve, make_plan
+from smoothlab.errors import UserMistake
+from smoothlab.runs.directory import RunDirectory
+
+SHOWN = 5  # failed runs that are named in full
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Args:
+        folder: of the comparisons of an experiment; the run directories stand in ``runs`` below it.
+        arms: by name, the baseline first.
+        units: seed and fold of each run of an arm.
+        grid: most settings of an arm.
+        required: arms that must fit the data, beside the baseline.
+        n_jobs: runs at a time, or ``auto``.
+        level: of the intervals.
+        title: of the page.
+        signature: of the command and of the files that it reads.
+        condition: the name of what is varied; None: nothing.
+        axis: what its levels are of, as figures say it.
+        levels: of the condition.
+    """
+
+    folder: Path
+    arms: Mapping[str, Arm]
+    units: Sequence[tuple[int, int | None]]
+    grid: int
+    required: Sequence[str]
+    n_jobs: int | str
+    level: float
+    title: str
+    signature: str
+    condition: str | None = None
+    axis: str = ""
+    levels: Sequence[Level] = field(default=NO_CONDITION)
+
+    @property
+    def baseline(self) -> str:
+        """The arm that the others are compared with."""
+        return next(iter(self.arms))
+
+
+def answer(question: Question, resolve: Resolve) -> int:
+    """Train what is not there yet, compare, write the page, print table and sentences.
+
+    Returns:
+        The exit code: 1 where a run failed, else 0.
+
+    Raises:
+        UserMistake: before anything is written: the config, an arm or the data will not do.
+        KeyboardInterrupt: the user stopped it; the same command goes on with it.
+    """
+    folder = question.folder
+    file = folder / "plans" / f"{question.signature}.json"
+    plan = Plan.read(file)
+    places = Places(folder / "runs")
+    failed: dict[PlannedRun, str] = {}
+    if plan is None or not all(is_done(places.of(run)) for run in plan.runs):
+        plan, failed = _run(question, resolve, places, file)
+    else:
+        _say(f"{len(plan.runs)} runs, all of them done before, in {places.folder}")
+    from smoothlab.comparing.answering import write_answer
+
+    write_answer(question, plan, places, failed)
+    _name(failed, places)
+    return 1 if failed else 0
+
+
+def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tuple[Plan, dict[PlannedRun, str]]:
+    from smoothlab.processes import WarmServer
+
+    with WarmServer() as server:  # it imports while the arms are composed and tried
+        from smoothlab.comparing.running import run_all
+        from smoothlab.runs.writable import check_folder
+
+        plan = make_plan(
+            question.arms,
+            resolve,
+            units=question.units,
+            grid=question.grid,
+            levels=question.levels,
+            required=question.required,
+        )
+        check_folder(question.folder, key="output_root")
+        left = [run for run in plan.runs if not is_done(places.of(run))]
+        _say(_announcement(question, plan, left, places))
+        try:
+            question.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserMistake(f"{question.folder}: cannot be made ({error.strerror}); give output_root=...") from None
+        with RunDirectory(question.folder).held():
+            plan.write(file)
+            try:
+                return plan, run_all(plan, left, places, n_jobs=question.n_jobs, server=server) if left else {}
+            except KeyboardInterrupt:
+                with contextlib.suppress(OSError):
+                    done = sum(is_done(places.of(run)) for run in plan.runs)
+                    _say(f"interrupted with {done} of {len(plan.runs)} runs done; the same command goes on with it")
+                raise
+
+
+def _announcement(question: Question, plan: Plan, left: Sequence[PlannedRun], places: Places) -> str:
+    arms = len({run.arm for run in plan.runs})
+    units = f"{len(question.units)} {'seeds' if question.units[0][1] is None else 'folds'}"
+    levels = f", {len(question.levels)} levels of {question.condition}" if question.condition else ""
+    before = f", {len(plan.runs) - len(left)} of them done before" if len(left) < len(plan.runs) else ""
+    lines = [f"{arms} arms, {units}{levels}: {len(plan.runs)} runs{before}, in {places.folder}"]
+    return "\n".join([*lines, *(f"left out: {name}: {why}" for name, why in plan.left_out.items())])
+
+
+def _name(failed: Mapping[PlannedRun, str], places: Places) -> None:
+    for number, (run, why) in enumerate(failed.items()):
+        if number == SHOWN:
+            _say(f"and {len(failed) - SHOWN} more")
+            break
+        _say(f"failed: {places.of(run).path}: {why}")
+    if failed:
+        _say("the others were compared; the same command tries them again")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

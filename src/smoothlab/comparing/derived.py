@@ -1,0 +1,118 @@
+"""Arms that train nothing: the mean of other seeds' predictions, and predictions over a fitted temperature."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from smoothlab.comparing.arm import ENSEMBLE, Arm
+from smoothlab.comparing.plan import Places, PlannedRun, is_done
+from smoothlab.errors import UserMistake
+from smoothlab.runs.atomic import write_atomically, write_json
+from smoothlab.runs.directory import DONE, RunDirectory, now
+
+FEWEST = 3  # seeds of the baseline that an ensemble is made from: of two, each would be the other alone
+SPLITS = ("val", "test")
+
+
+def make_derived(arm: Arm, baseline: Sequence[PlannedRun], places: Places) -> list[RunDirectory]:
+    """A run directory for each finished run of the baseline, made from predictions alone.
+
+    - ``ensemble``: the mean of the probabilities of all the *other* seeds' runs, so that it is compared with a run
+      that is none of its members (Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertainty
+      Estimation using Deep Ensembles", NeurIPS 2017). The ensembles share most of their members: they vary less from
+      each other than ensembles of seeds of their own would.
+    - ``temperature``: the run's own logits over a temperature fitted on its validation predictions.
+
+    Args:
+        arm: says which.
+        baseline: its finished runs.
+        places: where they stand.
+
+    Raises:
+        UserMistake: it cannot be made of these runs.
+    """
+    if arm.made_of == ENSEMBLE:
+        if any(run.fold is not None for run in baseline):
+            raise UserMistake("needs seeds that share their test data, not folds")
+        if len(baseline) < FEWEST:
+            raise UserMistake(f"needs {FEWEST} finished runs of the baseline; there are {len(baseline)}")
+    made = []
+    for run in baseline:
+        members = [one for one in baseline if one is not run] if arm.made_of == ENSEMBLE else [run]
+        identity = _identity(str(arm.made_of), run, members)
+        derived = PlannedRun(arm.name, {}, run.seed, run.fold, identity, run.level)
+        directory = places.of(derived)
+        if not is_done(directory):
+            _make(directory, places.of(run), [places.of(one) for one in members], str(arm.made_of), identity)
+        made.append(directory)
+    return made
+
+
+def _identity(made_of: str, run: PlannedRun, members: Sequence[PlannedRun]) -> str:
+    told = [made_of, run.identity, sorted(one.identity for one in members)]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _make(
+    directory: RunDirectory, of: RunDirectory, members: Sequence[RunDirectory], made_of: str, identity: str
+) -> None:
+    import pandas as pd
+    import torch
+
+    from smoothlab.metrics import classification_metrics
+    from smoothlab.runs.scores import defined, probability_table
+
+    tables = {split: [_predictions(one, split) for one in members] for split in SPLITS}
+    names = [name.removeprefix("prob_") for name in tables["test"][0].columns if name.startswith("prob_")]
+    known = {name: number for number, name in enumerate(names)}
+    labels = {split: torch.tensor([known[name] for name in told[0]["label"]]) for split, told in tables.items()}
+    logits = {split: _log_mean(told, names) for split, told in tables.items()}
+    about: dict[str, Any] = {"made_of": made_of, "members": [one.path.name for one in members]}
+    if made_of != ENSEMBLE:
+        from smoothlab.calibration import Temperature
+
+        temperature = Temperature().fit(logits["val"], labels["val"])
+        logits = {split: temperature(one) for split, one in logits.items()}
+        about |= temperature.summary()
+    source = json.loads(of.results.read_text(encoding="utf-8"))
+    directory.predictions.mkdir(parents=True, exist_ok=True)
+    metrics = {}
+    for split in SPLITS:
+        table = tables[split][0][["row", "label"]].reset_index(drop=True)
+        made = pd.concat([table, probability_table(logits[split], names)], axis=1)
+        path = directory.predictions / f"{split}.parquet"
+        write_atomically(path, partial(made.to_parquet, index=False))
+        metrics[split] = defined(classification_metrics(logits[split], labels[split], from_logits=True))
+    kept = {key: source[key] for key in ("format", "name", "seed", "versions", "machine", "git") if key in source}
+    objective = {"name": "val/nll", "mode": "min", "value": metrics["val"]["nll"]}
+    shutil.copyfile(of.config, directory.config)
+    write_json(directory.results, {**kept, "identity": identity, "objective": objective, "metrics": metrics, **about})
+    write_json(directory.status, {"state": DONE, "identity": identity, "started": now(), "heartbeat": now()})
+
+
+def _predictions(run: RunDirectory, split: str) -> Any:
+    import pandas as pd
+
+    table = pd.read_parquet(run.predictions / f"{split}.parquet")
+    if "prediction" not in table.columns or "label" not in table.columns:
+        raise UserMistake("needs predictions of one label a sample")
+    return table.sort_values("row", kind="stable").reset_index(drop=True)
+
+
+def _log_mean(tables: Sequence[Any], names: Sequence[str]) -> Any:
+    """The logarithm of the mean probabilities ``(N, K)`` of runs on the same rows."""
+    import numpy as np
+    import torch
+
+    rows = tables[0]["row"].to_numpy()
+    if any(not np.array_equal(rows, one["row"].to_numpy()) for one in tables):
+        raise UserMistake("needs runs that share their test data")
+    columns = [f"prob_{name}" for name in names]
+    mean = np.mean([one[columns].to_numpy(dtype=np.float64) for one in tables], axis=0)
+    return torch.from_numpy(np.log(np.maximum(mean, math.exp(-700.0))))

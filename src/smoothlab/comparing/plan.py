@@ -1,0 +1,128 @@
+"""Which runs a comparison has: every arm with each of its settings, for every seed or fold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from smoothlab.comparing.arm import Settings, told
+from smoothlab.runs.atomic import write_json
+from smoothlab.runs.directory import DONE, RunDirectory
+
+HEX = 8  # digits of the identity in a directory's name
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a comparison.
+
+    Args:
+        arm: name of its arm.
+        settings: the point of the arm's grid.
+        seed: of the run.
+        fold: its fold; None where the comparison goes over seeds.
+        identity: hash of its config and of its data.
+        level: which value of the condition it has; None without a condition.
+    """
+
+    arm: str
+    settings: Settings = field(hash=False)
+    seed: int
+    fold: int | None
+    identity: str
+    level: str | None = None
+
+    @property
+    def directory(self) -> str:
+        """Name of its directory: readable, and ending in its identity."""
+        parts = [self.arm, self.level, told(self.settings).replace(" ", "="), f"seed={self.seed}"]
+        parts += [] if self.fold is None else [f"fold={self.fold}"]
+        text = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", ",".join(one for one in parts if one))
+        return f"{text[:80].strip('._-,')}-{self.identity[:HEX]}"
+
+
+@dataclass
+class Plan:
+    """The runs of a comparison, and which arms do not fit.
+
+    Args:
+        runs: what is to be trained, all arms of a seed before those of the next.
+        left_out: why an arm is not among them, by name.
+        values: the resolved config of each run by identity; empty for a plan that was read from its file.
+    """
+
+    runs: list[PlannedRun] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Keep the plan, so that the same command need not make it again."""
+        runs = [
+            {"arm": one.arm, "settings": dict(one.settings), "seed": one.seed, "fold": one.fold}
+            | {"identity": one.identity, "level": one.level}
+            for one in self.runs
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"format": FORMAT, "runs": runs, "left_out": self.left_out}, sync=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Plan | None:
+        """The plan in a file; None where there is none that can be read."""
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["format"] != FORMAT:
+                return None
+            return cls([PlannedRun(**one) for one in kept["runs"]], dict(kept["left_out"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+class Places:
+    """Where the runs of comparisons stand: found by their identity, whatever arm they were made for.
+
+    Args:
+        folder: that of the run directories.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        found = [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
+        self._by_identity = {one.name.rsplit("-", 1)[-1]: one for one in sorted(found)}
+
+    def of(self, run: PlannedRun) -> RunDirectory:
+        """The directory of a run, there or not."""
+        return RunDirectory(self._by_identity.setdefault(run.identity[:HEX], self.folder / run.directory))
+
+
+def is_done(run: RunDirectory) -> bool:
+    """Whether a run has its results; a status that cannot be read is that of a run to be made again."""
+    from smoothlab.errors import UserMistake
+
+    try:
+        return run.read_status().get("state") == DONE and run.results.is_file()
+    except UserMistake:
+        return False
+
+
+def units(seed: int, seeds: int, folds: int | None) -> list[tuple[int, int | None]]:
+    """Seed and fold of each run of an arm; with folds the seed stays the first one."""
+    return (
+        [(seed + number, None) for number in range(seeds)] if folds is None else [(seed, one) for one in range(folds)]
+    )
+
+
+def signature(words: Sequence[str], paths: Sequence[Path]) -> str:
+    """A hash of a command and of the files that it reads, by their sizes and times, for finding its plan again."""
+    seen: list[Any] = [FORMAT, *words]
+    for path in paths:
+        for one in [path, *sorted(path.rglob("*"))] if path.is_dir() else [path]:
+            if "__pycache__" not in one.parts:
+                about = one.stat()
+                seen.append([str(one), about.st_size, about.st_mtime_ns] if one.is_file() else str(one))
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]

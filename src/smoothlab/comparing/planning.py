@@ -1,0 +1,167 @@
+"""Make the plan of a comparison: compose every arm, and leave out those that do not fit the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from smoothlab.comparing.arm import Arm, Settings, told
+from smoothlab.comparing.plan import Plan, PlannedRun
+from smoothlab.errors import UserMistake
+
+Values = dict[str, Any]
+# The resolved config of: an arm's overrides (None: as they are), its settings, a level's overrides, seed and fold.
+Resolve = Callable[[Sequence[str], Settings, Sequence[str], int, int | None], Values]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A value of a condition.
+
+    Args:
+        name: as tables show it.
+        at: where it stands on the axis.
+        overrides: of the config, for every arm.
+    """
+
+    name: str | None = None
+    at: float | None = None
+    overrides: tuple[str, ...] = field(default=())
+
+
+NO_CONDITION = (Level(),)
+
+
+def make_plan(
+    arms: Mapping[str, Arm],
+    resolve: Resolve,
+    *,
+    units: Sequence[tuple[int, int | None]],
+    grid: int,
+    levels: Sequence[Level] = NO_CONDITION,
+    required: Collection[str] = (),
+) -> Plan:
+    """Every arm with each of its settings, at every level, for every seed or fold.
+
+    Args:
+        arms: those asked for, the baseline first.
+        resolve: gives the config of a run.
+        units: seed and fold of each run of an arm.
+        grid: most settings of an arm.
+        levels: of the condition.
+        required: arms that must fit, beside the baseline; others that do not are left out, with the reason.
+
+    Raises:
+        UserMistake: the data cannot be used, or a required arm does not fit.
+    """
+    plan = Plan()
+    must = {*required, next(iter(arms))}
+    planned: dict[str, list[PlannedRun]] = {f"{seed} {fold}": [] for seed, fold in units}
+    for level in levels:
+        world = _World(resolve((), {}, level.overrides, *units[0]))
+        taken: dict[str, str] = {}
+        for name, arm in arms.items():
+            if arm.made_of is not None or (name in plan.left_out and name not in must):
+                continue
+            try:
+                world.check_needs(arm)
+                runs = _runs_of(arm, resolve, level, units, grid, world, taken, plan)
+            except UserMistake as mistake:
+                if name in must:
+                    raise UserMistake(f"arm {name}: {mistake}" if arm.overrides else str(mistake)) from None
+                plan.left_out[name] = str(mistake)
+                continue
+            for run in runs:
+                planned[f"{run.seed} {run.fold}"].append(run)
+    plan.runs = [run for runs in planned.values() for run in runs if run.arm not in plan.left_out]
+    return plan
+
+
+def _runs_of(
+    arm: Arm,
+    resolve: Resolve,
+    level: Level,
+    units: Sequence[tuple[int, int | None]],
+    grid: int,
+    world: _World,
+    taken: dict[str, str],
+    plan: Plan,
+) -> list[PlannedRun]:
+    runs, same = [], []
+    for settings in arm.settings(grid):
+        first = True
+        for seed, fold in units:
+            values = resolve(arm.overrides, settings, level.overrides, seed, fold)
+            if first:
+                world.check(values)
+            identity = world.identity(values)
+            if first and identity in taken:
+                same.append(taken[identity])
+                break
+            if first:
+                taken[identity] = f"{arm.name}{', ' if settings else ''}{told(settings)}"
+            first = False
+            runs.append(PlannedRun(arm.name, dict(settings), seed, fold, identity, level.name))
+            plan.values[identity] = values
+    if not runs:
+        raise UserMistake(f"the same as {same[0]}")
+    return runs
+
+
+class _World:
+    """The data of a level, read once for every arm that leaves them as they are."""
+
+    def __init__(self, values: Values) -> None:
+        from smoothlab.runs.build import build, call
+        from smoothlab.runs.targets import ALLOWED, add_code, code_fingerprint
+
+        self._config = values["data"]
+        self._data = build(self._config, "data", allowed=(*ALLOWED, *add_code(values["code"])))
+        call(self._data.setup, "data")
+        self._fingerprint = self._data.fingerprint + code_fingerprint(values["code"])
+        self._others: Any = None
+
+    def check_needs(self, arm: Arm) -> None:
+        """Refuse an arm that needs what the data do not have.
+
+        Raises:
+            UserMistake: they lack it.
+        """
+        for need in arm.needs:
+            if need == "tree" and self._data.class_tree is None:
+                raise UserMistake("the classes have no tree")
+            if need == "order" and not self._data.class_order:
+                raise UserMistake("the classes have no order")
+            if need.startswith("metadata.") and need[9:] not in (self._data.first(2).metadata or {}):
+                raise UserMistake(f"the data have no metadata column {need[9:]!r}")
+
+    def check(self, values: Values) -> None:
+        """Refuse a config that does not fit the data.
+
+        Raises:
+            UserMistake: it does not.
+        """
+        from smoothlab.runs.preparing import check_fit, prepare
+
+        if values["data"] == self._config:
+            check_fit(values, self._data)
+        else:
+            prepare(values)
+
+    def identity(self, values: Values) -> str:
+        """The identity of a run.
+
+        The content of the data is that of the first seed: what follows the seed is in the config.
+        """
+        from smoothlab.runs.identity import run_identity
+        from smoothlab.sweeps.launcher import Fingerprints
+
+        data = {key: value for key, value in values["data"].items() if key not in FOLLOWS}
+        if data == {key: value for key, value in self._config.items() if key not in FOLLOWS}:
+            return run_identity(values, self._fingerprint)
+        self._others = self._others or Fingerprints()
+        return str(self._others.identity(values))
+
+
+FOLLOWS = ("shuffle_seed", "fold")  # of the data: what differs between the runs of an arm

@@ -1,0 +1,114 @@
+"""Run what is left of a comparison, so many runs at a time, with the progress of the whole."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from smoothlab.comparing.plan import Places, Plan, PlannedRun
+from smoothlab.processes import WarmServer
+from smoothlab.runs.directory import DONE
+from smoothlab.runs.stopping import stopped_by_sigterm
+from smoothlab.sweeps.devices import Devices
+from smoothlab.sweeps.pool import Job, JobPool
+
+LINE_SECONDS = 5.0  # at most one line of progress in this time, but for failures
+
+
+def run_all(
+    plan: Plan, left: Sequence[PlannedRun], places: Places, *, n_jobs: int | str, server: WarmServer
+) -> dict[PlannedRun, str]:
+    """Run what is left; a run that fails does not stop the others.
+
+    Args:
+        plan: with the configs of its runs.
+        left: the runs that are not done, in the order in which they are to be started.
+        places: where they stand; a run that was cut off is continued there.
+        n_jobs: runs at a time, or ``auto``.
+        server: makes the processes.
+
+    Returns:
+        Why runs failed.
+
+    Raises:
+        UserMistake: the runs ask for devices that are not there.
+        KeyboardInterrupt: the user stopped it; every process has ended, and the same command goes on.
+    """
+    devices = Devices.of_this_machine(n_jobs)
+    for run in left:
+        devices.check(plan.values[run.identity])
+    failed: dict[PlannedRun, str] = {}
+    with stopped_by_sigterm(), Meter(len(left)) as meter, JobPool(devices=devices, server=server) as pool:
+        planned: dict[Job, PlannedRun] = {}
+        for run in left:
+            directory = places.of(run)
+            resume = directory.last_checkpoint.is_file()
+            planned[pool.submit(plan.values[run.identity], directory.path, resume=resume)] = run
+        while ended := pool.wait_any():
+            for job in ended:
+                name = job.directory.path.name
+                if job.state == DONE:
+                    meter.advance(f"{name} in {job.seconds:.1f} s")
+                else:
+                    failed[planned[job]] = job.error or job.state
+                    meter.advance(f"{name}: {job.state}, {job.error or 'see its run.log'}", always=True)
+    return failed
+
+
+class Meter:
+    """How many runs are done, and how long the others will take: a bar on a terminal, lines elsewhere.
+
+    Args:
+        total: runs.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self._started = time.monotonic()
+        self._last = float("-inf")
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Meter:
+        self._started = time.monotonic()
+        if sys.stderr.isatty():
+            self._bar = Progress(
+                TextColumn("runs"),
+                MofNCompleteColumn(),
+                BarColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=self.total, left="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    @property
+    def left(self) -> str:
+        """How long it will still take, at the speed so far."""
+        if not self.done:
+            return ""
+        seconds = (time.monotonic() - self._started) / self.done * (self.total - self.done)
+        return f"about {f'{seconds:.0f} s' if seconds < 100 else f'{seconds / 60:.0f} min'} left"
+
+    def advance(self, what: str, *, always: bool = False) -> None:
+        """One more run has ended."""
+        self.done += 1
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, left=self.left)
+            if always:
+                self._bar.console.print(what, markup=False, highlight=False)
+            return
+        due = time.monotonic() - self._last >= LINE_SECONDS or self.done == self.total
+        if always or due:
+            self._last = time.monotonic()
+            print(f"[{self.done}/{self.total}] {what}; {self.left}", file=sys.stderr, flush=True)
