@@ -96,6 +96,18 @@ def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     return checkpoint
 
 
+def add_to_checkpoint(path: Path, content: dict[str, Any], **ours: Any) -> None:
+    """Write a checkpoint again with more in its own part.
+
+    Args:
+        path: the file.
+        content: what ``read_checkpoint`` gave of it; changed here.
+        ours: plain values and tensors by name.
+    """
+    content[KEY] |= ours
+    AtomicCheckpointIO().save_checkpoint(content, path)
+
+
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a module the weights of a checkpoint, in the checkpoint's precision.
 

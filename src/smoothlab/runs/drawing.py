@@ -55,6 +55,18 @@ def of_scores(
     return drawn
 
 
+def of_calibration(
+    before: Mapping[str, Scores | TranslationScores], after: Mapping[str, Scores | TranslationScores], *, title: str
+) -> dict[str, Any]:
+    """Reliability without and with the calibrator, of the splits that were scored without it too."""
+    drawn: dict[str, Any] = {}
+    for split, raw in before.items():
+        logits, labels = raw.decisions()
+        options: dict[str, Any] = {"from_logits": True, "num_bins": raw.num_bins, "title": f"{title}, {split}"}
+        drawn[f"calibration_{split}"] = figures.before_and_after(logits, after[split].decisions()[0], labels, **options)
+    return drawn
+
+
 def of_history(epochs: Sequence[int], history: Mapping[str, Sequence[float]], *, title: str) -> dict[str, Any]:
     """How validation went; nothing of a single epoch."""
     if len(epochs) < 2:

@@ -10,6 +10,7 @@ from pytorch_lightning import Trainer
 from smoothlab.data import encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
+from smoothlab.runs.calibrating import afterwards_of
 from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.runs.model import checkpoint_path
 from smoothlab.runs.preparing import make_task
@@ -60,4 +61,4 @@ def evaluate(
         enable_model_summary=False,
     )
     with cpu_threads(config["threads"], task, data.batch_size):  # sums in another order differ in the last digits
-        return {split: one.metrics for split, one in score(task, data, trainer, splits).items()}
+        return {split: one.metrics for split, one in score(task, data, trainer, splits, afterwards_of(ours)).items()}

@@ -12,6 +12,9 @@ FORMAT = 1
 
 # Where results go, what is printed and how work is spread: none of it changes what a run computes.
 NOT_IDENTITY = frozenset({"logger", "resume", "code", "name", "output_root", "progress", "threads", "figures"})
+# What comes after the training: it changes the results, so it counts, but only where it is set; a run without it is the
+# same run as before there was such a choice.
+COUNTS_IF_SET = frozenset({"calibrator", "decision"})
 
 
 def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
@@ -23,7 +26,9 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
             runs and one file at two places is one. What stands in other files that the config names (a tree, a teacher)
             is looked up here.
     """
-    kept = {key: value for key, value in config.items() if key not in NOT_IDENTITY}
+    kept = {
+        key: value for key, value in config.items() if key not in NOT_IDENTITY and (value or key not in COUNTS_IF_SET)
+    }
     text = json.dumps([FORMAT, kept, data_fingerprint + contents_of(kept)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -29,6 +29,8 @@ def write_outcome(
     *,
     about: Mapping[str, Any],
     draw: bool = True,
+    before: Mapping[str, Any] | None = None,
+    decision: Any = None,
 ) -> None:
     """Write predictions, tables and figures; put final and best metrics and the checkpoints into every logger.
 
@@ -39,11 +41,13 @@ def write_outcome(
         data: set up.
         loggers: Lightning loggers.
         about: ``name``, ``seed``, ``identity`` and ``epoch`` of the best checkpoint; shown with the checkpoints.
+        before: the scores without the calibrator, where there is one.
+        decision: chooses the predicted class, or None: the most probable one.
         draw: whether to draw the figures; predictions and tables are written anyway.
     """
     title = f"{about['name']}, seed {about['seed']}"
     for split, one in scores.items():
-        one.write(run.predictions / f"{split}.parquet", task.class_names)
+        one.write(run.predictions / f"{split}.parquet", task.class_names, *([] if decision is None else [decision]))
         if isinstance(one, TranslationScores):
             save_table(one.samples(), f"samples_{split}", run.predictions, loggers, samples=True)
     if (test := scores.get("test")) is not None:
@@ -57,6 +61,7 @@ def write_outcome(
     drawn: dict[str, Any] = {}
     if draw:
         drawn |= drawing.of_scores(scores, task.class_names, title=title)
+        drawn |= drawing.of_calibration(before or {}, scores, title=title)
         drawn |= drawing.of_history(epochs, validated, title=title)
         drawn |= drawing.of_smoothing(task, data, used, about["epoch"], title=title)
     for name, figure in drawn.items():

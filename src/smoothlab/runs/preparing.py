@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from smoothlab.classes import ClassInfo, NeedsClasses
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.learner import learners_in
 from smoothlab.runs.build import build, call
+from smoothlab.runs.calibrating import Afterwards, check_groups, make_afterwards
 from smoothlab.runs.devices import check_compile, check_devices, count_ranks, make_trainer
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.loggers import check_loggers
@@ -43,6 +44,7 @@ class Prepared:
     callbacks: list[Callback]
     identity: str
     ranks: int = 1  # processes that train
+    afterwards: Afterwards = field(default_factory=Afterwards)
 
 
 def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback]]:
@@ -96,9 +98,10 @@ def prepare(config: dict[str, Any]) -> Prepared:
     task = make_task(config, data, allowed)
     _check_monitors(config, task.monitored)
     _check_output(task, data)
+    afterwards = make_afterwards(config, task, allowed)
     check_compile(config, task)
     identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
-    return Prepared(config, allowed, data, task, callbacks, identity, ranks)
+    return Prepared(config, allowed, data, task, callbacks, identity, ranks, afterwards)
 
 
 def check_fit(config: dict[str, Any], data: Any) -> None:
@@ -111,6 +114,7 @@ def check_fit(config: dict[str, Any], data: Any) -> None:
     task = make_task(config, data, allowed)
     _check_monitors(config, task.monitored)
     _check_output(task, data)
+    make_afterwards(config, task, allowed)
 
 
 def check_seed(seed: Any) -> None:
@@ -186,6 +190,7 @@ def _check_parts(config: Mapping[str, Any]) -> None:
     for name in PARTS:
         if not isinstance(config.get(name), Mapping):
             raise UserMistake(f"{name} = {config.get(name)!r}: expected one of its options (see smoothlab --help)")
+    check_groups(config)
     for name in ("name", "output_root"):
         if not isinstance(config.get(name), str) or not config[name].strip():
             raise UserMistake(f"{name} = {config.get(name)!r}: expected a text that is not empty")

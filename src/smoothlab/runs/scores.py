@@ -109,13 +109,15 @@ class Scores:
         """Logits ``(M, C)`` and labels ``(M,)`` of the single decisions, for figures."""
         return self.logits, self.labels
 
-    def write(self, path: Path, class_names: Sequence[str]) -> None:
+    def write(self, path: Path, class_names: Sequence[str], decision: Any = None) -> None:
         """Write a Parquet file: ``row``, what is true, what is predicted, and a ``prob_<class>`` column a class.
 
         Where the posterior is known it stands in ``true_<class>``, that of the classes before label noise in
         ``clean_<class>``.
         """
-        table = pd.concat([self.truth(list(class_names)), TABLES[self.kind](self.logits, class_names)], axis=1)
+        table = pd.concat(
+            [self.truth(list(class_names)), TABLES[self.kind](self.logits, class_names, decision)], axis=1
+        )
         table.insert(0, "row", self.rows.numpy())
         for name, posterior in self.posteriors.items():
             columns = [f"{'true' if name == 'posterior' else 'clean'}_{one}" for one in class_names]
@@ -200,17 +202,22 @@ class MultilabelScores(Scores):
         return {"mask": labels >= 0}
 
 
-def probability_table(logits: Tensor, class_names: Sequence[str]) -> pd.DataFrame:
-    """``prediction`` and ``prob_<class>`` columns, a row for each row of ``logits`` ``(N, K)``."""
+def probability_table(logits: Tensor, class_names: Sequence[str], decision: Any = None) -> pd.DataFrame:
+    """``prediction`` and ``prob_<class>`` columns, a row for each row of ``logits`` ``(N, K)``.
+
+    The prediction is the most probable class, or what ``decision`` (:mod:`smoothlab.calibration.decision`) chooses.
+    """
     probabilities = torch.softmax(logits.double(), dim=-1)
     names = list(class_names)
     table = pd.DataFrame(probabilities.numpy(), columns=[f"prob_{name}" for name in names])
-    table.insert(0, "prediction", [names[int(index)] for index in probabilities.argmax(dim=-1)])
+    predicted = probabilities.argmax(dim=-1) if decision is None else decision.decide(probabilities)
+    table.insert(0, "prediction", [names[index] for index in predicted.tolist()])
     return table
 
 
-def label_table(logits: Tensor, class_names: Sequence[str]) -> pd.DataFrame:
+def label_table(logits: Tensor, class_names: Sequence[str], decision: None = None) -> pd.DataFrame:
     """``pred_<label>`` (1 above a probability of 0.5, else 0) and ``prob_<label>`` columns, a row each."""
+    del decision  # is of one label a sample
     probabilities = torch.sigmoid(logits.double()).numpy()
     predicted = (probabilities > 0.5).astype(np.int8)
     return pd.concat(
@@ -223,7 +230,7 @@ def label_table(logits: Tensor, class_names: Sequence[str]) -> pd.DataFrame:
 
 
 # By the kind of task: the table of what logits say, and how they are scored.
-TABLES: dict[str, Callable[[Tensor, Sequence[str]], pd.DataFrame]] = {
+TABLES: dict[str, Callable[..., pd.DataFrame]] = {
     "classification": probability_table,
     "multilabel": label_table,
 }

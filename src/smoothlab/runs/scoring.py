@@ -7,13 +7,19 @@ from typing import Any
 
 from pytorch_lightning import Trainer
 
+from smoothlab.runs.calibrating import Afterwards
 from smoothlab.runs.scores import MultilabelScores, Scores
 from smoothlab.runs.translation_scores import TranslationScores
 
 SCORES: dict[str, type[Any]] = {one.kind: one for one in (Scores, MultilabelScores, TranslationScores)}
 
 
-def score(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> dict[str, Any]:
+Parts = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def score(
+    task: Any, data: Any, trainer: Trainer, splits: Sequence[str], afterwards: Afterwards | None = None
+) -> dict[str, Any]:
     """Run the task over each split in evaluation batches and score what comes out, by its kind.
 
     Args:
@@ -21,12 +27,49 @@ def score(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> dict
         data: has ``loader(split)``.
         trainer: where to run.
         splits: names of splits.
+        afterwards: whose calibrator the logits go through, or None.
     """
-    scored = SCORES.get(getattr(task, "kind", Scores.kind), Scores)
-    return {
-        split: scored.of(trainer.predict(task, dataloaders=data.loader(split)) or (), task, data, split)
-        for split in splits
-    }
+    parts = predicted(task, data, trainer, splits)
+    if afterwards is not None:
+        parts = {split: afterwards.calibrated(one) for split, one in parts.items()}
+    return scored(parts, task, data)
+
+
+def predicted(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> Parts:
+    """What ``predict_step`` gives of each split, batch by batch."""
+    parts: dict[str, Any] = {split: trainer.predict(task, dataloaders=data.loader(split)) or () for split in splits}
+    return parts
+
+
+def scored(parts: Parts, task: Any, data: Any) -> dict[str, Any]:
+    """What the predictions of each split are worth."""
+    kind = SCORES.get(getattr(task, "kind", Scores.kind), Scores)
+    return {split: kind.of(one, task, data, split) for split, one in parts.items()}
+
+
+def scored_afterwards(
+    afterwards: Afterwards, parts: Parts, task: Any, data: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fit what comes after the net to validation, and score each split through it.
+
+    Returns:
+        The scores by split, and what results.json says of it beside them: ``calibrator``, ``before_calibration`` (the
+        metrics without it) and ``decision``, those that there are. With a calibrator the second has the raw scores as
+        ``before``, for a figure.
+    """
+    scores, told = scored(parts, task, data), {}
+    if afterwards.calibrator is not None:
+        before = scores
+        afterwards.fit_calibrator(before["val"].logits, before["val"].labels)
+        scores = scored({split: afterwards.calibrated(one) for split, one in parts.items()}, task, data)
+        told["before_calibration"] = {split: one.metrics for split, one in before.items()}
+        told["calibrator"] = afterwards.told()["calibrator"]
+        told["before"] = before
+    if afterwards.decision is not None:
+        afterwards.fit_decision(scores["val"].logits, scores["val"].labels)
+        points = {split: afterwards.operating_point(one.logits, one.labels) for split, one in scores.items()}
+        told["decision"] = afterwards.told()["decision"] | points
+    return scores, told
 
 
 def details(scores: Mapping[str, Any], task: Any) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from typing import Any, Literal, Union
 
 from smoothlab.errors import UserMistake
 
-OURS = tuple(f"smoothlab.{room}" for room in ("data", "losses", "metrics", "nets", "smoothing", "tasks", "tracking"))
+OURS = tuple(
+    f"smoothlab.{room}"
+    for room in ("calibration", "data", "losses", "metrics", "nets", "smoothing", "tasks", "tracking")
+)
 TEACHER = "smoothlab.runs.teacher"  # reads a run's checkpoint, safely
 # Of other packages, only these kinds of classes: their functions and their other classes can reach any module.
 KINDS = {

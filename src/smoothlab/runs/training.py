@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from smoothlab.errors import RunFailed, Terminated, UserMistake
 from smoothlab.learner import learners_in
 from smoothlab.runs.atomic import write_json, write_text
 from smoothlab.runs.build import build
-from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, load_weights, read_checkpoint
+from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, add_to_checkpoint, load_weights, read_checkpoint
 from smoothlab.runs.devices import Start, alone, compile_in_place, leave, make_trainer, meet
 from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
 from smoothlab.runs.hooks import skip_empty_step_hooks
 from smoothlab.runs.outcome import write_outcome
 from smoothlab.runs.preparing import Prepared, determinism_kept, make_task
 from smoothlab.runs.provenance import provenance
-from smoothlab.runs.scoring import details, score
+from smoothlab.runs.scoring import details, predicted, scored_afterwards
 from smoothlab.runs.stopping import KeepSigterm, Sigterm, stopped_by_sigterm
 from smoothlab.runs.threads import cpu_threads
 from smoothlab.runs.trial import TrialPruned, TrialReports
@@ -166,11 +167,25 @@ def _train(
         task = make_task(prepared.config, prepared.data, prepared.allowed)
         scorer = alone(prepared.config, prepared.allowed)
         load_weights(task, weights["state_dict"])
-    scores = score(task, prepared.data, scorer, ("val", "test"))
+    parts = predicted(task, prepared.data, scorer, ("val", "test"))
+    scores, afterwards = scored_afterwards(prepared.afterwards, parts, task, prepared.data)
+    if state := prepared.afterwards.to_state():
+        add_to_checkpoint(best, weights, **state)
+    before = afterwards.pop("before", None)
     about = {key: prepared.config[key] for key in ("name", "seed")}
     about |= {"identity": prepared.identity, "epoch": int(weights["epoch"])}
     draw = bool(prepared.config.get("figures", True))
-    write_outcome(scores, run, task, prepared.data, loggers, about=about, draw=draw)
+    write_outcome(
+        scores,
+        run,
+        task,
+        prepared.data,
+        loggers,
+        about=about,
+        draw=draw,
+        before=before,
+        decision=prepared.afterwards.decision,
+    )
     results = {
         "format": 1,
         "name": prepared.config["name"],
@@ -181,6 +196,7 @@ def _train(
         "metrics_are": {split: one.precision for split, one in scores.items()},
         "uncertainty": {split: one.uncertainty() for split, one in scores.items()},
         **details(scores, task),
+        **afterwards,
         "checkpoint": f"{best.parent.name}/{best.name}",
         "best_epoch": int(weights["epoch"]),
         "epochs": trainer.current_epoch,
@@ -191,6 +207,8 @@ def _train(
     write_json(run.results, results)
     shutil.rmtree(start.state, ignore_errors=True)
     log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
+    for line in _said(results):
+        log.info("%s", line)
     log.info(
         "best epoch %d of %d, fit %.1f s\nrun %s",
         weights["epoch"],
@@ -199,6 +217,17 @@ def _train(
         run.path,
     )
     return results
+
+
+def _said(results: dict[str, Any]) -> Iterator[str]:
+    """A line each on calibrator and decision, where there are any."""
+    if (calibrator := results.get("calibrator")) is not None:
+        before, after = results["before_calibration"]["test"], results["metrics"]["test"]
+        shown = ", ".join(f"{name} {before[name]:.4f} -> {after[name]:.4f}" for name in ("nll", "ece") if name in after)
+        yield f"calibrator {calibrator['kind']}: test {shown}"
+    if (decision := results.get("decision")) is not None:
+        point = {name: value for name, value in decision["test"].items() if isinstance(value, float)}
+        yield f"decision {decision['kind']}: test " + ", ".join(f"{name} {value:.3f}" for name, value in point.items())
 
 
 def _make_loggers(prepared: Prepared, run: RunDirectory, loggers: list[Any], resume_step: int) -> None:
