@@ -10,16 +10,15 @@ from smoothlab.commands.compose import compose_config, no_sweep, plain
 from smoothlab.errors import UserMistake
 
 TABLES = (".csv", ".parquet")
-LINES = ".txt"  # of translations
 
 
 def run(words: Sequence[str]) -> int:
     """The command: everything that can be wrong is checked before the model reads a row."""
     values = plain(compose_config("predict", no_sweep("predict", words)))
 
-    from smoothlab.data import read_table
-    from smoothlab.runs.atomic import write_atomically, write_text
     from smoothlab.runs.model import load
+    from smoothlab.runs.predicting import LINES, predict_file
+    from smoothlab.runs.validated import Promises
     from smoothlab.runs.writable import check_output
 
     for key in ("run", "input", "output", "checkpoint"):
@@ -31,25 +30,20 @@ def run(words: Sequence[str]) -> int:
     check_output(output, (*TABLES, LINES))
     if source.resolve() == output.resolve() or (source.exists() and output.exists() and source.samefile(output)):
         raise UserMistake(f"output = {str(output)!r}: is the input itself; expected another file")
+    options = {name: values[name] for name in ("abstain_at_risk", "abstain_delta", "conformal", "alpha")}
+    asked = [name for name, off in (("abstain_at_risk", None), ("conformal", "none")) if options[name] != off]
+    if asked and values["checkpoint"] != "best":
+        raise UserMistake(
+            f"{asked[0]}: is chosen by the validation predictions of checkpoint=best, not of {values['checkpoint']}"
+        )
     model = load(values["run"], checkpoint=values["checkpoint"], code=values["code"])
     if output.suffix == LINES and model.kind != "translation":
         raise UserMistake(f"output = {str(output)!r}: expected a file ending in {' or '.join(TABLES)}")
-    frame = model.encoder.read(source) if hasattr(model.encoder, "read") else read_table(source, key="input")
-    table = model.predict(frame, batch_size=batch_size, where=str(source))
-    for note in model.notes:
+    promises = Promises.chosen(values["run"], model.class_names, **options)
+    rows = predict_file(model, source, output, batch_size=batch_size, promises=promises)
+    for note in [*model.notes, *promises.told()]:
         print(note, file=sys.stderr)
-    if output.suffix == LINES:
-        lines = "".join(f"{' '.join(one.split())}\n" for one in table["translation"])
-        write_text(output, lines)
-        print(f"{len(table)} lines written to {output}", file=sys.stderr)
-        return 0
-    if table.index.name is not None:  # what rows are called, where they are no rows of a table
-        table = table.reset_index()
-    if output.suffix == ".csv":
-        write_atomically(output, lambda temporary: table.to_csv(temporary, index=False))
-    else:
-        write_atomically(output, lambda temporary: table.to_parquet(temporary, index=False))
-    print(f"{len(table)} rows written to {output}", file=sys.stderr)
+    print(f"{rows} {'lines' if output.suffix == LINES else 'rows'} written to {output}", file=sys.stderr)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import DateColumn
 from smoothlab.data.table.numeric import NumericColumn
+from smoothlab.data.table.parts import table_parts
 from smoothlab.data.table.reading import emptied, read_table
 from smoothlab.data.table.texts import TextColumn, TextEncoding
 from smoothlab.errors import InvalidArgument, UserMistake
@@ -178,6 +179,27 @@ class TableEncoder:
                 if not needed <= set(frame.columns):
                     frame = read_table(path, key="input", **options)
             return emptied(frame, words)
+        except InvalidArgument as error:
+            raise UserMistake(f"input = {str(path)!r}: {error}") from None
+
+    def read_parts(self, path: Path, rows: int) -> Iterator[pd.DataFrame]:
+        """The same in parts of so many rows, in memory that does not grow with the file.
+
+        Raises:
+            UserMistake: it cannot be read; perhaps after some parts.
+        """
+        options = dict(self.reading)
+        missing_words = options.pop("missing_words", ())
+        needed = [one.column for one in self.columns]
+        words = [one.column for one in self.columns if not isinstance(one, NumericColumn)]
+        own = options.get("names") is not None or options.get("header", 0) != 0
+        chosen = {**options, "header": 0, "names": None}
+        try:
+            if own:
+                first = next(table_parts(path, 1, **chosen), None)
+                chosen = chosen if first is not None and set(needed) <= set(first.columns) else options
+            for part in table_parts(path, rows, words=words, columns=needed, **chosen):
+                yield emptied(part, missing_words)
         except InvalidArgument as error:
             raise UserMistake(f"input = {str(path)!r}: {error}") from None
 

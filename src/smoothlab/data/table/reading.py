@@ -78,8 +78,8 @@ def read_table(
             elif suffix in JSON_LINES:
                 frame = read_json_lines(text, where=f"{key} = {str(path)!r}")
             else:
-                text, separator = _told(text, separator)
-                chosen = _separator(text, separator, suffix)
+                text, separator = told(text, separator)
+                chosen = chosen_separator(text, separator, suffix)
                 frame = _parse(text, chosen, decimal, header, names, missing_words, verbatim)
     except (UserMistake, InvalidArgument):
         raise
@@ -160,13 +160,14 @@ def sniff(text: str) -> str:
     return found
 
 
-def _told(text: str, given: str) -> tuple[str, str]:
+def told(text: str, given: str) -> tuple[str, str]:
     """The text without the line ``sep=;`` that Excel writes and reads, and the separator, which that line may tell."""
     line = re.match(r"sep=(.)\r?\n", text)
     return (text, given) if line is None else (text[line.end() :], line[1] if given == "auto" else given)
 
 
-def _separator(text: str, given: str, suffix: str) -> str:
+def chosen_separator(text: str, given: str, suffix: str) -> str:
+    """The separator that is given, or that a text shows."""
     if given == "auto":
         return "\t" if suffix == ".tsv" else sniff(text)
     separator = separator_named(given)
@@ -203,14 +204,9 @@ def _parse(
     missing_words: MissingWords,
     verbatim: Sequence[str],
 ) -> pd.DataFrame:
-    decimal = _decimal(text, decimal, separator)
     by_column = isinstance(missing_words, Mapping)
     words: Any = [*MISSING_WORDS, *map(str, () if by_column else missing_words)]
-    options: dict[str, Any] = {"sep": separator, "decimal": decimal, "header": header, "na_values": words}
-    options |= {"skipinitialspace": True, "index_col": False, "low_memory": False, "quotechar": _quote(text, separator)}
-    if names is not None:
-        skipped = 0 if header is None else header + 1  # a header that names take the place of, however wide it is
-        options |= {"names": list(map(str, names)), "header": None, "skiprows": skipped}
+    options = csv_options(text, separator, decimal, header, names, words)
     frame = _read_csv(text, options)
     if names is not None and len(frame) and frame.iloc[:, -1].isna().all():
         raise ValueError(f"{len(names)} names, and no row has so many cells")
@@ -226,6 +222,28 @@ def _parse(
         frame.attrs["twice"] = twice
     frame.columns = [str(name).strip() for name in frame.columns]
     return _with_missing(frame, missing_words) if by_column else frame
+
+
+def csv_options(
+    text: str, separator: str, decimal: str, header: int | None, names: Sequence[str] | None, words: Sequence[str]
+) -> dict[str, Any]:
+    """What pandas' reader is told.
+
+    Args:
+        text: of the file, or its beginning.
+        separator: one character.
+        decimal: see :func:`read_table`, as ``header`` and ``names``.
+        header: line of the column names.
+        names: of the columns.
+        words: that mean "missing" beside those of pandas.
+    """
+    options: dict[str, Any] = {"sep": separator, "decimal": _decimal(text, decimal, separator), "header": header}
+    options |= {"na_values": list(words), "skipinitialspace": True, "index_col": False, "low_memory": False}
+    options["quotechar"] = _quote(text, separator)
+    if names is not None:
+        skipped = 0 if header is None else header + 1  # a header that names take the place of, however wide it is
+        options |= {"names": list(map(str, names)), "header": None, "skiprows": skipped}
+    return options
 
 
 def _read_csv(text: str, options: Mapping[str, Any]) -> pd.DataFrame:
