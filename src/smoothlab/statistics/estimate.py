@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import stdtr, stdtrit
+from scipy.optimize import brentq
+from scipy.special import ndtri, stdtrit
 
 from smoothlab.errors import InvalidArgument
+
+SMALLEST = 1e-12  # probability of a tail that is told apart from less
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Estimate:
         low: lower end of its interval; NaN where there is nothing to tell it from.
         high: upper end.
         error: standard error.
-        freedom: degrees of freedom of the t distribution that the interval is from.
+        freedom: degrees of freedom of the error; of a sum of variances those of Satterthwaite.
         p: two-sided p-value of its being 0.
         estimand: what it is an estimate of, in words.
     """
@@ -33,18 +37,54 @@ class Estimate:
     estimand: str
 
 
-def t_estimate(mean: float, variance: float, freedom: float, level: float, estimand: str) -> Estimate:
-    """The estimate whose error has ``variance``, known with ``freedom`` degrees of freedom.
+def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, estimand: str) -> Estimate:
+    """The estimate whose error has the sum of some variances, each known with its own degrees of freedom.
 
-    Without a variance (NaN) there is no interval. A variance of 0 says that nothing varied, a difference of exactly
-    0 among them: p is then 1, and otherwise 0.
+    The critical value is the mean of the t distributions' own, weighted by the variances. It never covers less than
+    ``level``, where the usual single number of degrees of freedom (Satterthwaite's, which is what ``freedom`` tells)
+    makes of a 95% interval over 3 seeds one of 92%, and of a 98.75% interval one of 96%: a variance that is small by
+    chance gets the degrees of freedom of the other one.
+
+    Without a variance (NaN) there is no interval. A variance of 0 says that nothing varied: p is then 1 for a
+    mean of 0, and otherwise 0.
+
+    Args:
+        mean: the estimate.
+        parts: variances and their degrees of freedom.
+        level: of the interval.
+        estimand: what it is of.
+
+    Source: Cochran, Approximate Significance Levels of the Behrens-Fisher Test, Biometrics 1964.
     """
-    if math.isnan(variance) or not freedom > 0:
-        return Estimate(mean, math.nan, math.nan, math.nan, freedom, math.nan, estimand)
-    error = math.sqrt(variance)
-    half = error * float(stdtrit(freedom, 0.5 + level / 2))
-    p = 2 * float(stdtr(freedom, -abs(mean) / error)) if error > 0 else float(mean == 0)
+    total = sum(variance for variance, _ in parts)
+    if math.isnan(total) or min(freedom for _, freedom in parts) <= 0:
+        return Estimate(mean, math.nan, math.nan, math.nan, 0.0, math.nan, estimand)
+    if total == 0:
+        freedom = min(freedom for _, freedom in parts)
+        return Estimate(mean, mean, mean, 0.0, freedom, float(mean == 0), estimand)
+    weights = [variance / total for variance, _ in parts]
+    inverse = sum(weight**2 / freedom for weight, (_, freedom) in zip(weights, parts, strict=True))
+    freedom = 1.0 / inverse if inverse > 0 else math.inf
+
+    def critical(tail: float) -> float:
+        own = (_quantile(freedom, tail) for _, freedom in parts)
+        return sum(weight * one for weight, one in zip(weights, own, strict=True) if weight > 0)
+
+    error = math.sqrt(total)
+    half = error * critical(0.5 - level / 2)
+    reached = abs(mean) / error
+    if reached == 0:
+        p = 1.0
+    elif reached >= critical(SMALLEST):
+        p = 2 * SMALLEST
+    else:
+        p = 2 * math.exp(brentq(lambda tail: critical(math.exp(tail)) - reached, math.log(SMALLEST), math.log(0.5)))
     return Estimate(mean, mean - half, mean + half, error, freedom, p, estimand)
+
+
+def _quantile(freedom: float, tail: float) -> float:
+    """What a t number exceeds with probability ``tail``."""
+    return -float(ndtri(tail) if math.isinf(freedom) else stdtrit(freedom, tail))
 
 
 def check_level(level: float) -> None:

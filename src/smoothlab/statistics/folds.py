@@ -37,4 +37,4 @@ def nadeau_bengio(values: ArrayLike, ratio: float, *, level: float = 0.95) -> Es
     check_level(level)
     n = len(given)
     variance = float(given.var(ddof=1)) * (1 / n + ratio) if n > 1 else math.nan
-    return t_estimate(float(given.mean()), variance, n - 1, level, OVER_SPLITS)
+    return t_estimate(float(given.mean()), [(variance, n - 1)], level, OVER_SPLITS)

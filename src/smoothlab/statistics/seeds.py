@@ -33,7 +33,7 @@ def paired_t(values: ArrayLike, *, level: float = 0.95) -> Estimate:
     check_level(level)
     n = len(given)
     variance = float(given.var(ddof=1)) / n if n > 1 else math.nan
-    return t_estimate(float(given.mean()), variance, n - 1, level, OVER_SEEDS)
+    return t_estimate(float(given.mean()), [(variance, n - 1)], level, OVER_SEEDS)
 
 
 def variances_added(
@@ -44,9 +44,9 @@ def variances_added(
     Seeds that are judged on the same test samples err together, which their scatter cannot show: with s^2 the variance
     of the n values and c the mean covariance between two of them over resampled test samples, the variance of the mean
     is s^2/n + c. (What a sample does differently in each training is in s^2 already: c has only what the trainings
-    share. Values of different test sets have a covariance of 0, and what is left is the paired t interval.) The degrees
-    of freedom are those of Satterthwaite, with n - 1 for s^2 and ``samples`` - 1 for c. Of one seed there is the
-    variance over test samples alone, and the estimand says so.
+    share. Values of different test sets have a covariance of 0, and what is left is the paired t interval.) The first
+    one is known with n - 1 degrees of freedom, the second one with ``samples`` - 1. Of one seed there is the variance
+    over test samples alone, and the estimand says so.
 
     Args:
         values: ``(n,)`` of a metric, or paired differences, a number a seed.
@@ -54,7 +54,8 @@ def variances_added(
         samples: how many test samples there are.
         level: of the interval.
 
-    Source: Satterthwaite, Biometrics Bulletin 1946; two crossed random effects, as in Bouthillier et al., MLSys 2021.
+    Source: two crossed random effects, as in Bouthillier et al., Accounting for Variance in Machine Learning
+    Benchmarks, MLSys 2021.
     """
     given, shared = _values(values), np.asarray(covariance, dtype=np.float64)
     check_level(level)
@@ -63,20 +64,10 @@ def variances_added(
         raise InvalidArgument("covariance", shared.shape, f"a matrix ({n}, {n})")
     mean = float(given.mean())
     if n == 1:
-        return t_estimate(mean, float(shared[0, 0]), samples - 1, level, OVER_SAMPLES)
+        return t_estimate(mean, [(float(shared[0, 0]), samples - 1)], level, OVER_SAMPLES)
     between = float(given.var(ddof=1)) / n
     together = max(0.0, float(shared.sum() - np.trace(shared)) / (n * (n - 1)))
-    return t_estimate(
-        mean, between + together, satterthwaite((between, n - 1), (together, samples - 1)), level, OVER_BOTH
-    )
-
-
-def satterthwaite(*parts: tuple[float, float]) -> float:
-    """Degrees of freedom of a sum of independent variances, each given with its own."""
-    total = sum(variance for variance, _ in parts)
-    if total <= 0:
-        return min(freedom for _, freedom in parts)
-    return total**2 / sum(variance**2 / freedom for variance, freedom in parts)
+    return t_estimate(mean, [(between, n - 1), (together, samples - 1)], level, OVER_BOTH)
 
 
 def _values(values: Any) -> NDArray[np.float64]:

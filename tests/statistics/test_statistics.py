@@ -1,0 +1,212 @@
+"""Statistics against scipy, closed forms and brute force."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.statistics import (
+    bootstrap_covariance,
+    bootstrap_variance,
+    friedman_nemenyi,
+    holm,
+    nadeau_bengio,
+    paired_bootstrap,
+    paired_t,
+    probability_of_best,
+    variances_added,
+)
+
+
+def test_differences_over_seeds_have_the_interval_and_p_of_scipys_paired_t_test():
+    random = np.random.default_rng(0)
+    first, second = random.normal(size=(2, 6)) + np.array([[0.5], [0.0]])
+    expected = stats.ttest_rel(first, second)
+    told = paired_t(first - second)
+    assert told.p == pytest.approx(expected.pvalue, rel=1e-6)
+    assert (told.low, told.high) == pytest.approx(tuple(expected.confidence_interval()), rel=1e-9)
+    assert "seeds" in told.estimand
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e-3, 0.3, 40.0])
+def test_p_values_agree_with_scipy_from_no_difference_to_a_huge_one(shift):
+    values = np.array([-0.2, -0.1, 0.0, 0.1, 0.2]) + shift
+    assert paired_t(values).p == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=1e-6)
+
+
+def test_one_seed_has_no_interval_over_seeds():
+    told = paired_t([0.3])
+    assert told.mean == 0.3
+    assert math.isnan(told.low) and math.isnan(told.p)
+
+
+def test_folds_are_corrected_by_the_rows_that_they_share():
+    values = np.array([0.02, 0.05, -0.01, 0.03, 0.04])
+    told = nadeau_bengio(values, 1 / 4)
+    error = math.sqrt(values.var(ddof=1) * (1 / 5 + 1 / 4))
+    assert told.error == pytest.approx(error)
+    assert told.p == pytest.approx(2 * stats.t.sf(values.mean() / error, 4), rel=1e-6)
+    assert told.error == pytest.approx(1.5 * paired_t(values).error)
+
+
+def test_the_bootstrap_in_closed_form_is_the_one_that_is_drawn():
+    random = np.random.default_rng(1)
+    first = random.exponential(size=150)
+    second = 0.6 * first + random.normal(size=150)
+    draws = random.integers(0, 150, (20_000, 150))
+    drawn = np.cov(first[draws].mean(1), second[draws].mean(1)) * 150 / 149
+    np.testing.assert_allclose(bootstrap_covariance([first, second]), drawn, rtol=0.06)
+    assert bootstrap_variance(first) == pytest.approx(stats.sem(first) ** 2)
+
+
+def test_the_paired_bootstrap_agrees_with_scipys():
+    random = np.random.default_rng(2)
+    first, second = random.exponential(size=(2, 80))
+    told = paired_bootstrap(first, second, resamples=6000)
+    expected = stats.bootstrap(
+        (first - second,), np.mean, method="percentile", n_resamples=6000, rng=3
+    ).confidence_interval
+    width = expected.high - expected.low
+    assert told.low == pytest.approx(expected.low, abs=0.05 * width)
+    assert told.high == pytest.approx(expected.high, abs=0.05 * width)
+
+
+def test_seeds_on_test_samples_of_their_own_have_the_paired_t_interval():
+    values = [0.1, 0.3, 0.2, 0.15]
+    told = variances_added(values, np.diag([0.02] * 4), samples=100)
+    assert (told.low, told.high, told.p) == pytest.approx(
+        (paired_t(values).low, paired_t(values).high, paired_t(values).p)
+    )
+
+
+def test_what_the_seeds_share_is_added_and_what_they_do_not_share_is_not_counted_twice():
+    """Brute force: per-seed values are sums of a seed's part, a part of the samples, and one of both."""
+    random = np.random.default_rng(4)
+    seeds, samples, repetitions = 4, 60, 1500
+    means, variances = [], []
+    for _ in range(repetitions):
+        of_sample = random.normal(size=samples) * 1.0
+        scores = random.normal(size=(seeds, 1)) * 0.1 + of_sample + random.normal(size=(seeds, samples)) * 1.5
+        told = variances_added(scores.mean(1), bootstrap_covariance(scores), samples=samples)
+        means.append(told.mean)
+        variances.append(told.error**2)
+    truth = 0.1**2 / seeds + 1.0**2 / samples + 1.5**2 / (seeds * samples)
+    assert np.mean(variances) == pytest.approx(truth, rel=0.08)
+    assert np.var(means) == pytest.approx(truth, rel=0.12)
+
+
+def test_one_seed_has_the_interval_over_samples_and_says_so():
+    told = variances_added([0.4], [[0.01]], samples=50)
+    half = stats.t.ppf(0.975, 49) * 0.1
+    assert (told.low, told.high) == pytest.approx((0.4 - half, 0.4 + half))
+    assert "this one training" in told.estimand
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.95, 1.0])
+def test_an_interval_of_two_variances_never_covers_less_than_it_says(share):
+    random = np.random.default_rng(5)
+    draws = 4000
+    between = share * random.chisquare(2, draws) / 2
+    means = random.normal(size=draws)
+    spread = np.array([-1.0, 0.0, 1.0])  # three seeds with a variance of one
+    hit = []
+    for mean, one in zip(means, between, strict=True):
+        values = mean + spread * math.sqrt(3 * one)
+        shared = np.full((3, 3), 1.0 - share)
+        told = variances_added(values, shared)
+        hit.append(told.low <= 0 <= told.high)
+    assert np.mean(hit) > 0.95 - 3 * math.sqrt(0.05 * 0.95 / draws)
+    assert np.mean(hit) < 0.98
+
+
+def test_p_and_interval_say_the_same():
+    values, shared = np.array([0.2, 0.5, 0.1]), np.full((3, 3), 0.005)
+    told = variances_added(values, shared, samples=200)
+    at_its_p = variances_added(values, shared, samples=200, level=1 - told.p)
+    assert at_its_p.low == pytest.approx(0.0, abs=1e-6)
+
+
+def test_holm_is_the_closed_test_of_bonferroni():
+    random = np.random.default_rng(6)
+    for _ in range(20):
+        p = random.random(5) ** 3
+        closed = [
+            max(
+                min(1.0, len(subset) * p[list(subset)].min())
+                for size in range(1, 6)
+                for subset in itertools.combinations(range(5), size)
+                if index in subset
+            )
+            for index in range(5)
+        ]
+        np.testing.assert_allclose(holm(p), closed)
+
+
+def test_an_arm_without_a_test_does_not_count_for_holm():
+    np.testing.assert_allclose(holm([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04])
+
+
+def test_friedmans_test_agrees_with_scipy_ties_included():
+    random = np.random.default_rng(7)
+    scores = random.integers(0, 4, (9, 5)) + np.arange(5) * 0.5
+    told = friedman_nemenyi(scores)
+    assert told.p == pytest.approx(stats.friedmanchisquare(*scores.T).pvalue)
+    np.testing.assert_allclose(told.ranks, stats.rankdata(scores, axis=1).mean(0))
+
+
+def test_critical_differences_are_those_of_demsars_table():
+    """Demšar, JMLR 2006, table 5: q for 5% and 2, 4, 10 classifiers."""
+    for arms, q in ((2, 1.960), (4, 2.569), (10, 3.164)):
+        told = friedman_nemenyi(np.random.default_rng(8).random((14, arms)))
+        assert told.critical_difference == pytest.approx(q * math.sqrt(arms * (arms + 1) / (6 * 14)), abs=2e-3)
+
+
+def test_groups_are_the_largest_sets_of_arms_that_are_not_told_apart():
+    """Three arms that always come in this order: the outer two are told apart, their neighbours are not."""
+    told = friedman_nemenyi([[1.0, 2.0, 3.0]] * 6)
+    assert 1.0 < told.critical_difference < 2.0
+    assert told.groups == ((0, 1), (1, 2))
+    assert told.order == (0, 1, 2)
+
+
+def test_the_chance_of_being_best_of_two_is_the_tail_of_their_difference():
+    error = np.diag([0.3, 0.4])
+    told = probability_of_best([1.0, 1.2], [(error, math.inf)], draws=40_000)
+    assert told[0] == pytest.approx(stats.norm.cdf(0.2 / 0.5), abs=0.01)
+    assert told.sum() == pytest.approx(1.0)
+
+
+def test_errors_that_arms_share_do_not_blur_which_is_best():
+    told = probability_of_best([1.0, 1.1], [(np.array([[5.0], [5.0]]), 3)])
+    assert told.tolist() == [1.0, 0.0]
+
+
+def test_arms_that_tie_share_the_chance_and_one_without_a_value_has_none():
+    told = probability_of_best([1.0, np.nan, 1.0], [])
+    np.testing.assert_allclose(told, [0.5, np.nan, 0.5])
+
+
+def test_nearest_to_zero_can_be_best():
+    assert probability_of_best([-0.3, 0.1], [], towards_zero=True).tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: paired_t([]), "at least one finite number"),
+        (lambda: paired_t([1.0, math.nan]), "at least one finite number"),
+        (lambda: paired_t([1.0, 2.0], level=1.0), "level = 1.0"),
+        (lambda: nadeau_bengio([1.0, 2.0], -0.1), "ratio = -0.1"),
+        (lambda: variances_added([1.0, 2.0], [[1.0]]), r"a matrix \(2, 2\)"),
+        (lambda: friedman_nemenyi([[1.0, 2.0]]), "two of each"),
+        (lambda: bootstrap_variance([1.0]), "two samples"),
+    ],
+)
+def test_what_cannot_be_told_from_is_refused(call, message):
+    with pytest.raises(InvalidArgument, match=message):
+        call()
