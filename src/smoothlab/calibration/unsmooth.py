@@ -24,7 +24,7 @@ class Unsmooth(Calibrator):
     distribution by Euclidean distance is taken. Nothing is fitted but the floor: it works without validation data.
 
     Args:
-        epsilon: in [0, 1), as the model was trained with.
+        epsilon: in [0, 1), as the model was trained with; a run puts that of its smoothing in place of None.
         prior: ``(K,)`` distribution, ``(K, K)`` rows by label, or None for the uniform one.
         floor: the smallest probability, in [0, 1/2); None for ``1 / (N + 2)`` of the N samples it is fitted to, and
             1e-6 where it is not.
@@ -41,10 +41,9 @@ class Unsmooth(Calibrator):
     prior: Tensor
     inverse: Tensor
 
-    def __init__(self, epsilon: float, prior: Any = None, floor: float | None = None) -> None:
+    def __init__(self, epsilon: float | None, prior: Any = None, floor: float | None = None) -> None:
         super().__init__()
-        number = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
-        if not number or not 0 <= epsilon < 1:
+        if not isinstance(epsilon, int | float) or isinstance(epsilon, bool) or not 0 <= epsilon < 1:
             raise InvalidArgument("epsilon", epsilon, "a number in [0, 1), as the model was trained with")
         self.epsilon, self.floor = float(epsilon), check_floor(floor)
         rows = _distributions(prior)

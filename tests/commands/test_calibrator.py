@@ -1,0 +1,63 @@
+"""A calibrator and a decision are fitted after training, and every command that uses the run applies them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from run_directories import SHORT, only_run
+
+import smoothlab
+from smoothlab.data import breast_cancer
+
+BOTH = ("calibrator=temperature", "decision=threshold", "decision.objective=sensitivity", "decision.at_least=0.97")
+
+
+def test_train_evaluate_and_predict_agree_on_calibrated_probabilities_and_decisions(cli):
+    assert cli("train", *SHORT, *BOTH)[0] == 0
+    run = only_run()
+    results = json.loads((run / "results.json").read_text())
+    before, after = results["before_calibration"], results["metrics"]
+    assert after["val"]["nll"] < before["val"]["nll"]
+    assert after["val"]["accuracy"] == before["val"]["accuracy"]
+    assert results["calibrator"]["kind"] == "Temperature"
+    assert results["decision"]["val"]["sensitivity"] >= 0.97
+    assert (run / "figures" / "calibration_test.png").is_file()
+
+    # The decisions in the file are those of the operating point, on probabilities that were calibrated.
+    test = pd.read_parquet(run / "predictions" / "test.parquet")
+    ill, said = test["label"] == "malignant", test["prediction"] == "malignant"
+    point = results["decision"]["test"]
+    assert point["sensitivity"] == pytest.approx((ill & said).sum() / ill.sum())
+    assert point["specificity"] == pytest.approx((~ill & ~said).sum() / (~ill).sum())
+    p = np.where(ill, test["prob_malignant"], test["prob_benign"])
+    assert after["test"]["nll"] == pytest.approx(-np.log(p).mean(), abs=1e-6)
+
+    assert cli("evaluate", f"run={run}", "output=again.json")[0] == 0
+    assert json.loads(Path("again.json").read_text())["metrics"] == after
+    raw = breast_cancer().drop(columns="diagnosis").iloc[test["row"]]
+    predicted = smoothlab.load(run).predict(raw)
+    assert predicted["prediction"].tolist() == test["prediction"].tolist()
+    np.testing.assert_allclose(predicted["prob_malignant"], test["prob_malignant"], atol=1e-6)
+
+    # The last checkpoint is another net: nothing was fitted to it.
+    assert smoothlab.load(run, checkpoint="last").calibrator is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("calibrator=logit_norm",), "calibrator: LogitNormalisation needs three classes"),
+        (("calibrator=unsmooth", "smoothing=gradual"), "calibrator.epsilon = None: smoothing has"),
+        (("calibrator=histogram", "calibrator.num_bins=0"), "calibrator.num_bins = 0: expected an integer"),
+        (("decision=costs",), "decision.costs = None: expected the cost"),
+        (("decision=threshold", "decision.positive=ill"), "decision.positive = 'ill': expected one of"),
+    ],
+)
+def test_mistakes_are_one_line_before_a_directory_is_made(cli, words, message):
+    code, out, err = cli("train", *SHORT, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"smoothlab: {message}")
+    assert err.count("\n") == 1
+    assert not Path("outputs").exists()
