@@ -135,6 +135,62 @@ def test_a_search_whose_process_was_killed_ends_as_an_undisturbed_one(cli, tmp_p
     assert [(one["overrides"], one["values"]) for one in told()["trials"]] == whole
 
 
+STOPPING = '''
+import os
+import signal
+import time
+from pathlib import Path
+
+import torch
+
+
+class Own(torch.nn.Linear):
+    """With number 1 sends the signal that the file `stop` names to the search, in its third epoch, once."""
+
+    def __init__(self, number, in_features, num_classes):
+        super().__init__(in_features, num_classes)
+        self.number, self.steps = number, 0
+
+    def forward(self, features):
+        self.steps += self.training
+        if self.training and self.steps > 5 and self.number == 1 and Path("stop").exists():
+            what, pid = Path("stop").read_text().split()
+            Path("stop").unlink()
+            os.kill(int(pid), getattr(signal, what))
+            time.sleep(60)
+        return super().forward(features)
+'''
+
+
+@pytest.mark.parametrize(("what", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_search_that_is_stopped_leaves_no_process_and_goes_on_where_it_was(cli, what, exit_code):
+    Path("own.py").write_text(STOPPING)
+    words = ["train", *SEARCH, *SMALL, "trainer.max_epochs=4", "data.batch_size=30", "progress=none"]
+    words += ["code=own.py", "net=linear", "net._target_=own.Own", "+net.number=0,1", "hydra.sweeper.sampler=grid"]
+    assert cli(*words, "output_root=undisturbed")[0] == 0
+    (whole,) = Path("undisturbed").glob("sweeps/*/mine/search.json")
+
+    Path("stop").write_text(f"{what} {os.getpid()}")
+    before = signal.getsignal(signal.SIGTERM)
+    code, _, err = cli(*words)
+    assert code == exit_code, err
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "the same command goes on with it" in err
+    runs = {path.parent.name.split("-")[0]: RunDirectory(path.parent) for path in folder().glob("*/status.json")}
+    states = {name: json.loads(run.status.read_text()) for name, run in runs.items()}
+    assert {name: one["state"] for name, one in states.items()} == {"number=0": "done", "number=1": "interrupted"}
+    assert not any(Path(f"/proc/{one['pid']}").exists() for one in states.values())
+    assert not RunDirectory(folder()).is_locked()
+
+    code, _, err = cli(*words)
+    assert code == 0, err
+    assert "1 of them done before" in err
+    assert "resumed at step" in (runs["number=1"].path / "run.log").read_text()
+    assert [one["values"] for one in told()["trials"]] == [
+        one["values"] for one in json.loads(whole.read_text())["trials"]
+    ]
+
+
 def test_a_pruned_run_of_several_ranks_ends_on_all_of_them(tmp_path):
     from smoothlab.commands.compose import compose_config, plain
     from smoothlab.runs.job import run_job
@@ -190,16 +246,23 @@ def test_other_settings_in_the_same_directory_are_refused_with_the_difference(cl
     assert "params.optimizer.lr" in err
 
 
-def test_other_launchers_run_the_trials_in_batches(cli):
-    words = ["train", *SEARCH, *SHORT, RANGES[1], "hydra/launcher=basic", "hydra.sweeper.batch_size=2"]
-    words = [one for one in words if "launcher.name" not in one] + ["hydra.sweep.dir=outputs/sweeps/medical/mine"]
-    code, _, err = cli(*words, "hydra.sweeper.n_trials=2")
+def test_other_launchers_run_the_trials_in_batches_and_leave_the_same_directories(cli):
+    words = ["train", *SEARCH[:2], *SHORT, RANGES[1], "hydra.sweeper.n_trials=2"]
+    batches = [*words, "hydra/launcher=basic", "hydra.sweeper.batch_size=2", "hydra.sweeper.sampler=random"]
+    code, _, err = cli(*batches, "hydra.sweep.dir=outputs/sweeps/medical/mine")
     assert code == 0, err
-    assert [one["directory"] for one in told()["trials"]] == ["0", "1"]
-    for one in told()["trials"]:
-        config = yaml.safe_load((folder() / one["directory"] / "config.yaml").read_text())
+    first = told()["trials"]
+    for one in first:
+        run = RunDirectory(folder() / one["directory"])
+        config = yaml.safe_load(run.config.read_text())
         assert config["smoothing"]["strength"]["epsilon"] == float(values(one)["smoothing.strength.epsilon"])
-    assert cli(*words, "hydra.sweeper.n_trials=2")[0] == 0
+        assert one["directory"].endswith(f"-{run.read_status()['identity'][:8]}")
+        assert one["directory"].startswith("epsilon=")
+    jobs = json.loads((folder() / "sweep.json").read_text())["jobs"]
+    assert [job["directory"] for job in jobs] == [one["directory"] for one in first]
+    assert {path.name for path in folder().glob("*/")} == {one["directory"] for one in first}
+    assert cli(*batches, "hydra.sweep.dir=outputs/sweeps/medical/mine")[0] == 0
+    assert told()["trials"] == first
 
 
 @pytest.mark.parametrize(

@@ -282,3 +282,30 @@ def test_a_sweep_that_runs_already_is_refused(cli):
         code, _, err = cli(*TINY, "trainer.max_epochs=1", "seed=0,1")
     assert code == 2
     assert f"in use by process {os.getpid()}" in err
+
+
+@pytest.mark.parametrize("launcher", ["basic", "submitit_local"])
+def test_other_launchers_leave_the_same_directories_and_go_on_too(cli, own_net, launcher):
+    if launcher != "basic":
+        pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    words = (*TINY, *own_net, "trainer.max_epochs=1", f"hydra/launcher={launcher}", "seed=3,9", "data.rows=60")
+    Path("sick").touch()
+    code, _, err = cli(*words)
+    assert code == 1, err
+    assert "2 runs: 1 done, 1 failed" in err
+    sweep = the_sweep()
+    found = runs(sweep)
+    assert {seed: run.status["state"] for seed, run in found.items()} == {3: "failed", 9: "done"}
+    assert found[3].status["error"] == "seed 3 does not want to"
+    for seed, run in found.items():
+        assert run.path.name == f"seed={seed}-{run.status['identity'][:8]}"
+        assert (run.path / ".hydra" / "overrides.yaml").is_file()
+    assert {path.name for path in sweep.glob("*/")} - {".submitit"} == {run.path.name for run in found.values()}
+    if launcher != "basic":
+        return  # its jobs are new interpreters, seconds each
+    before = written(sweep)
+    Path("sick").unlink()
+    code, _, err = cli(*words)
+    assert code == 0, err
+    assert "2 runs, 1 of them done before" in err
+    assert before.items() <= written(sweep).items()

@@ -192,6 +192,24 @@ def multirun(name: str, overrides: Sequence[str], task: Callable[[DictConfig], A
     return None
 
 
+@contextmanager
+def hydra_launcher(name: str, overrides: Sequence[str], task: Callable[[DictConfig], Any]) -> Iterator[Any]:
+    """Hydra's launcher as the overrides choose it, ready to launch ``task`` for jobs of command ``name``."""
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext, RunMode
+
+    register_plugins()
+    with _hydra(name):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        config = hydra.compose_config(
+            config_name=name, overrides=list(overrides), run_mode=RunMode.MULTIRUN, with_log_configuration=False
+        )
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+        yield Plugins.instance().instantiate_launcher(hydra_context=context, task_function=task, config=config)
+
+
 def register_plugins() -> None:
     """Make Hydra know our plugins, which it does not find by itself in an editable install."""
     import importlib

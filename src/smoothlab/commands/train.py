@@ -15,6 +15,7 @@ from smoothlab.commands.compose import (
     compose_jobs,
     directory_of,
     expand_sweep,
+    hydra_launcher,
     is_list,
     multirun,
     plain,
@@ -25,7 +26,6 @@ from smoothlab.commands.compose import (
 from smoothlab.errors import RunFailed, UserMistake
 
 if TYPE_CHECKING:
-    from smoothlab.processes import WarmServer
     from smoothlab.runs.run import Run
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -187,7 +187,7 @@ def sweep(overrides: Sequence[str]) -> int:
     if str(OmegaConf.select(base, "hydra.sweeper._target_")) != BASIC_SWEEPER:
         return _hydra_sweep(overrides, base)
     if str(OmegaConf.select(base, "hydra.launcher._target_")) != OUR_LAUNCHER:
-        return _hydra_sweep(overrides, base)
+        return _launched_sweep(overrides, base)
 
     from smoothlab.processes import WarmServer
     from smoothlab.sweeps.devices import check_n_jobs
@@ -195,10 +195,11 @@ def sweep(overrides: Sequence[str]) -> int:
     n_jobs = OmegaConf.select(base, "hydra.launcher.n_jobs")
     check_n_jobs(n_jobs)
     with WarmServer() as server:  # it imports while the jobs are composed and checked
-        return _own_sweep(overrides, base, n_jobs, server)
+        return _own_sweep(overrides, base, n_jobs=n_jobs, server=server)
 
 
-def _own_sweep(overrides: Sequence[str], base: DictConfig, n_jobs: int | str, server: WarmServer) -> int:
+def _own_sweep(overrides: Sequence[str], base: DictConfig, **how: Any) -> int:
+    """The runs of a sweep in directories of their own; ``how`` they run is as ``run_sweep`` takes it."""
     jobs = expand_sweep(with_params(base, overrides))
     configs = compose_jobs("train", jobs)
     values = [plain(config) for config in configs]
@@ -216,8 +217,17 @@ def _own_sweep(overrides: Sequence[str], base: DictConfig, n_jobs: int | str, se
     folder = sweep_folder(configs[0], overrides)
     check_folder_of(folder)
     planned = [Planned(tuple(job), config, one) for job, config, one in zip(jobs, configs, values, strict=True)]
-    ledger = run_sweep(planned, folder, n_jobs=n_jobs, server=server)
+    ledger = run_sweep(planned, folder, **how)
     return 0 if all(row.state == DONE for row in rows(ledger)) else 1
+
+
+def _launched_sweep(overrides: Sequence[str], base: DictConfig) -> int:
+    """A sweep whose runs another launcher of Hydra's starts, such as submitit's on a cluster."""
+    from smoothlab.sweeps.launcher import through_launcher
+
+    folder = f"hydra.sweep.dir={quoted(sweep_folder(base, overrides))}"
+    with hydra_launcher("train", [*(one for one in overrides if not is_list(one)), folder], _sweep_job) as launcher:
+        return _own_sweep(overrides, base, through=through_launcher(launcher))
 
 
 def with_params(config: DictConfig, overrides: Sequence[str]) -> list[str]:
@@ -236,7 +246,8 @@ def sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     from smoothlab.sweeps.ledger import sweep_hash
 
     folder = directory_of(config, "hydra.sweep.dir")
-    name = OmegaConf.select(config, "hydra.launcher.name")
+    ours = str(OmegaConf.select(config, "hydra.launcher._target_")) == OUR_LAUNCHER
+    name = OmegaConf.select(config, "hydra.launcher.name") if ours else None  # submitit's names the job
     if name is not None and (not str(name).strip("./ ") or set(str(name)) & set("/\\")):
         raise UserMistake(f"hydra.launcher.name = {name!r}: expected the name of a folder")
     if name is None and any(one.split("=", 1)[0] == "hydra.sweep.dir" for one in overrides):
@@ -252,7 +263,7 @@ def check_folder_of(folder: Path) -> None:
 
 
 def _hydra_sweep(overrides: Sequence[str], base: DictConfig) -> int:
-    """Let Hydra's sweeper and launcher do it, such as the search, or submitit on a cluster."""
+    """Let Hydra's sweeper do it, such as the search."""
     folder = sweep_folder(base, overrides)
     check_folder_of(folder)
     kept = [one for one in overrides if one.split("=", 1)[0] != "hydra.sweep.dir"]
@@ -269,8 +280,9 @@ def _sweep_job(config: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from smoothlab.runs import job
+    from smoothlab.runs.directory import RunDirectory
     from smoothlab.runs.run import Run
 
-    place = Path(HydraConfig.get().runtime.output_dir)
-    job.run_job(plain(config), str(place))
-    return Run(place).results["objective"]["value"]
+    place = RunDirectory(HydraConfig.get().runtime.output_dir)
+    job.run_job(plain(config), str(place.path), resume=place.last_checkpoint.is_file())
+    return Run(place.path).results["objective"]["value"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.processes import WarmServer
-from smoothlab.runs.directory import DONE, RUNNING, RunDirectory
+from smoothlab.runs.atomic import write_json
+from smoothlab.runs.directory import DONE, FAILED, RUNNING, RunDirectory, now
 from smoothlab.runs.stopping import stopped_by_sigterm
 from smoothlab.sweeps.devices import Devices
-from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, prefixes
+from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, key_of, prefixes
 from smoothlab.sweeps.pool import Job, JobPool
 from smoothlab.sweeps.space import check_space, estimate
 from smoothlab.sweeps.table import Row, as_text, rows
@@ -35,7 +36,17 @@ class Planned:
     values: dict[str, Any]
 
 
-def run_sweep(jobs: Sequence[Planned], folder: Path, *, n_jobs: int | str, server: WarmServer | None = None) -> Ledger:
+Through = Callable[[Sequence[tuple[Planned, RunDirectory]]], None]
+
+
+def run_sweep(
+    jobs: Sequence[Planned],
+    folder: Path,
+    *,
+    n_jobs: int | str = 1,
+    server: WarmServer | None = None,
+    through: Through | None = None,
+) -> Ledger:
     """Run what is not done yet of a sweep's jobs; a job that fails does not stop the others.
 
     Args:
@@ -43,6 +54,7 @@ def run_sweep(jobs: Sequence[Planned], folder: Path, *, n_jobs: int | str, serve
         folder: the sweep's directory.
         n_jobs: jobs at a time, or ``auto``.
         server: makes the processes; None starts one.
+        through: runs the jobs that are left, with their directories, in place of processes of this machine.
 
     Returns:
         The sweep's ledger; its table has been printed.
@@ -53,7 +65,7 @@ def run_sweep(jobs: Sequence[Planned], folder: Path, *, n_jobs: int | str, serve
         KeyboardInterrupt: the user stopped it; every process has ended, and the same command goes on.
     """
     devices = Devices.of_this_machine(n_jobs)
-    for job in jobs:
+    for job in jobs if through is None else ():
         devices.check(job.values)
     ledger = Ledger.open(folder, common([job.values for job in jobs]))
     entries = _place(ledger, jobs)
@@ -73,7 +85,9 @@ def run_sweep(jobs: Sequence[Planned], folder: Path, *, n_jobs: int | str, serve
         _write(ledger)
         try:
             with stopped_by_sigterm():
-                if left:
+                if left and through is not None:
+                    through([(job, ledger.run(entry)) for job, entry in left])
+                elif left:
                     _run_all(left, ledger, JobPool(devices=devices, server=server), sized=size is not None)
         except KeyboardInterrupt:
             _say(f"\n{as_text(rows(ledger))}\ninterrupted; the same command goes on with it")
@@ -128,6 +142,42 @@ def launch(
     ledger = run_sweep(planned, folder, n_jobs=n_jobs)
     by_overrides = {identifying(entry.overrides): row for entry, row in zip(ledger.entries, rows(ledger), strict=True)}
     return [_returned(job, by_overrides[identifying(job.overrides)]) for job in planned]
+
+
+def through_launcher(launcher: Any) -> Through:
+    """Let a launcher of Hydra's run jobs in the directories that they have in their sweep.
+
+    Args:
+        launcher: set up with the job that ``smoothlab.commands.train`` gives it.
+    """
+
+    def run(left: Sequence[tuple[Planned, RunDirectory]]) -> None:
+        jobs = [job_words(planned.overrides, run.path) for planned, run in left]
+        try:
+            endings = launcher.launch(jobs, 0)
+        except Exception as error:  # a job that was killed; what the others say stands in their directories
+            _say(f"{type(launcher).__name__}: {_one_line(error)}")
+            return
+        for (_, told), ending in zip(left, endings, strict=True):
+            try:
+                _ = ending.return_value
+            except Exception as error:
+                if not told.status.is_file():  # it ended before it could say so itself
+                    write_json(told.status, {"state": FAILED, "error": _one_line(error), "heartbeat": now()})
+
+    return run
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def job_words(overrides: Sequence[str], directory: Path) -> list[str]:
+    """A job's overrides for a launcher of Hydra's, which has those of Hydra's node already, with its directory."""
+    from smoothlab.commands.compose import quoted
+
+    kept = [one for one in overrides if key_of(one).split(".")[0] != "hydra"]
+    return [*kept, f"hydra.sweep.dir={quoted(directory.parent)}", f"hydra.sweep.subdir={quoted(directory.name)}"]
 
 
 def _returned(job: Planned, row: Row) -> JobReturn:

@@ -22,7 +22,7 @@ FILE = "sweep.json"
 PREFIX_LENGTH = 80
 HEX = 8  # digits of the identity in a directory's name
 SHOWN = 5  # differences in a message
-HINT = "give this sweep a name of its own with hydra.launcher.name=..., or put things back"
+HINT = "give this sweep a name of its own with hydra.launcher.name=... (or hydra.sweep.dir=...), or put things back"
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ class Ledger:
             if identifying(entry.overrides) == told:
                 config = self.run(entry).config
                 before = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else values
-                changed = differences(before, values) or ["its config files, its data, its own code or a file that it names"]
+                changed = differences(before, values) or [
+                    "its config files, its data, its own code or a file that it names"
+                ]
                 raise UserMistake(f"{self.folder / entry.directory}: changed since it ran ({_some(changed)}); {HINT}")
         entry = Entry(f"{prefix}-{identity[:HEX]}", tuple(overrides), identity)
         self.entries.append(entry)

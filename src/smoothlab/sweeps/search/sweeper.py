@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.runs.directory import RunDirectory
 from smoothlab.runs.stopping import stopped_by_sigterm
 from smoothlab.sweeps.devices import Devices
-from smoothlab.sweeps.launcher import Fingerprints, Planned
+from smoothlab.sweeps.launcher import Fingerprints, Planned, through_launcher
 from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
 from smoothlab.sweeps.pool import JobPool
 from smoothlab.sweeps.search.batch_runner import BatchRunner
@@ -165,6 +166,35 @@ def _open(settings: Settings, space: Space, folder: Path, objectives: Sequence[O
 def _search_in_pool(
     settings: Settings, space: Space, composing: Composing, folder: Path, devices: Devices, server: WarmServer
 ) -> None:
+    begun = _begin(settings, space, composing, folder)
+    with RunDirectory(folder).held(), JobPool(devices=devices, server=server) as pool:
+        pruning = settings.pruner != "none"
+        runner = PoolRunner(
+            pool, begun.ledger, begun.study.objectives, compose=composing.one, place=begun.place, pruning=pruning
+        )
+        _run(settings, begun.study, runner, folder, pruning=pruning)
+
+
+def _search_in_batches(settings: Settings, space: Space, composing: Composing, folder: Path, launcher: Any) -> None:
+    begun = _begin(settings, space, composing, folder)
+    launch, objectives = through_launcher(launcher), begun.study.objectives
+    with RunDirectory(folder).held():
+        runner = BatchRunner(
+            launch, begun.ledger, objectives, compose=composing.one, place=begun.place, size=settings.batch_size
+        )
+        _run(settings, begun.study, runner, folder, pruning=False)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A search in which nothing is wrong: its study, and where its runs stand."""
+
+    study: Study
+    ledger: Ledger
+    place: Callable[[Planned], Entry]
+
+
+def _begin(settings: Settings, space: Space, composing: Composing, folder: Path) -> _Begun:
     corners = check_space(space, composing)
     objectives = _objectives(settings, corners[0])
     ledger = Ledger.open(folder, common(corners))
@@ -178,20 +208,7 @@ def _search_in_pool(
     if RunDirectory(folder).is_locked():
         with RunDirectory(folder).held():  # says who works on it
             pass
-    study = _open(settings, space, folder, objectives, corners[0])
-    with RunDirectory(folder).held(), JobPool(devices=devices, server=server) as pool:
-        pruning = settings.pruner != "none"
-        runner = PoolRunner(pool, ledger, objectives, compose=composing.one, place=place, pruning=pruning)
-        _run(settings, study, runner, folder, pruning=pruning)
-
-
-def _search_in_batches(settings: Settings, space: Space, composing: Composing, folder: Path, launcher: Any) -> None:
-    corners = check_space(space, composing)
-    objectives = _objectives(settings, corners[0])
-    study = _open(settings, space, folder, objectives, corners[0])
-    runner = BatchRunner(launcher.launch, lambda number: folder / str(number), objectives, size=settings.batch_size)
-    with RunDirectory(folder).held():
-        _run(settings, study, runner, folder, pruning=False)
+    return _Begun(_open(settings, space, folder, objectives, corners[0]), ledger, place)
 
 
 def _run(settings: Settings, study: Study, runner: Runner, folder: Path, *, pruning: bool) -> None:

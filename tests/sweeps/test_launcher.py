@@ -1,0 +1,53 @@
+"""Jobs that a launcher of Hydra's runs."""
+
+from __future__ import annotations
+
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+from smoothlab.runs.directory import RunDirectory
+from smoothlab.sweeps.launcher import Planned, job_words, through_launcher
+
+JOB = Planned(("seed=1", "hydra/launcher=basic", "hydra.verbose=true"), OmegaConf.create(), {})
+
+
+class Launcher:
+    """Ends each job in one way."""
+
+    def __init__(self, ending):
+        self.ending = ending
+
+    def launch(self, jobs, first):
+        if isinstance(self.ending, OSError):
+            raise self.ending
+        return [self.ending for _ in jobs]
+
+
+def failed(error):
+    ending = JobReturn(status=JobStatus.FAILED)
+    ending.return_value = error
+    return ending
+
+
+def test_a_job_gets_its_directory_and_no_option_of_hydra_s_a_second_time(tmp_path):
+    words = job_words(JOB.overrides, tmp_path / "a=1,b='c'-12")
+    assert words == ["seed=1", f"hydra.sweep.dir='{tmp_path}'", r"hydra.sweep.subdir='a=1,b=\'c\'-12'"]
+
+
+def test_a_job_that_ended_before_its_run_began_is_recorded_with_the_reason(tmp_path):
+    through_launcher(Launcher(failed(ImportError("no module\nof this name"))))([(JOB, RunDirectory(tmp_path))])
+    status = RunDirectory(tmp_path).read_status()
+    assert (status["state"], status["error"]) == ("failed", "no module")
+
+
+def test_what_a_run_has_said_itself_stands(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.status.write_text('{"state": "failed", "error": "of its own"}')
+    through_launcher(Launcher(failed(RuntimeError("told"))))([(JOB, run)])
+    assert run.read_status()["error"] == "of its own"
+
+
+def test_a_launcher_that_gives_up_is_quoted_and_no_error(tmp_path, capsys):
+    through_launcher(Launcher(OSError("job 12 is gone")))([(JOB, RunDirectory(tmp_path))])
+    assert capsys.readouterr().err == "Launcher: job 12 is gone\n"
+    assert not RunDirectory(tmp_path).status.exists()
