@@ -48,6 +48,29 @@ def test_a_broken_and_an_unfinished_run_are_named_and_the_rest_is_reported(cli, 
     ]
 
 
+def test_many_runs_with_a_broken_an_unfinished_and_one_with_html_in_its_classes(cli, runs):
+    """The small version of benchmarks/report.py."""
+    hostile = "<script>document.title='broken'</script>"
+    for seed in range(2, 6):
+        for epsilon in (0.0, 0.1, 0.3):
+            classes = (hostile, "b", "c") if (seed, epsilon) == (5, 0.3) else ("a", "b", "c")
+            draw_run(Path("many") / f"{epsilon}_{seed}", epsilon=epsilon, seed=seed, classes=classes, rows=60)
+    (Path("many") / "0.0_2" / "results.json").unlink()
+    (Path("many") / "0.1_2" / "status.json").write_text('{"state": "failed", "error": "<b>no memory</b>"}')
+    code, _, err = cli("report", "many")
+    assert (code, err) == (0, "")
+    page = Path("many/report/report.html").read_text()
+    assert hostile not in page
+    assert page.count("&lt;script&gt;document.title") > 0
+    assert "<b>no memory" not in page
+    problems = page[page.index('id="table-problems"') :].split("</table>")[0]
+    assert [name for name in ("0.0_2", "0.1_2", "0.3_5", "0.0_3") if f"many/{name}<" in problems] == [
+        "0.0_2",
+        "0.1_2",
+        "0.3_5",
+    ]
+
+
 MISTAKES = {
     "nowhere": ["no such directory", "nowhere"],
     "empty": ["no finished run", "empty"],

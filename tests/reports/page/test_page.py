@@ -23,7 +23,7 @@ from smoothlab.reports.records import read_records
 KNOWN = """
 html head meta title link style body a header h1 h2 h3 bdi p span main section ul li b nav div table thead tbody tr th
 td button small strong figure figcaption fieldset legend label input details summary dl dt dd footer code script
-svg path rect text circle polygon line defs pattern
+svg path rect text circle polygon line defs pattern g clippath
 """
 VOID = {"meta", "link", "input"}
 
@@ -251,7 +251,7 @@ def test_a_run_whose_predictions_are_damaged_is_named_and_the_others_are_shown(t
     tables = Read(write_page(comparison, records, tmp_path / "page", title="half").read_text()).tables
     (row,) = tables["table-problems"][1:]
     assert Path(row[0][0]).name == "bad"
-    assert row[1][0] == "predictions not readable"
+    assert row[1][0] == "predictions not taken"
 
 
 def test_a_setting_that_varies_as_a_number_becomes_a_curve(tmp_path):

@@ -19,7 +19,7 @@ from smoothlab.reports.page.charts.risk_coverage import risk_coverage
 from smoothlab.reports.page.conditions import condition_charts
 from smoothlab.reports.page.listings import class_table_of, environment, numbers, problems, runs, settings, summary
 from smoothlab.reports.page.seen import Seen, look
-from smoothlab.reports.page.wording import MEANS, counted, metric_name
+from smoothlab.reports.page.wording import MEANS, counted, listed, metric_name
 
 if TYPE_CHECKING:
     from smoothlab.reports.comparison import Comparison, Verdict
@@ -80,7 +80,7 @@ def contents(comparison: Comparison, records: Records, *, title: str) -> Content
     finished = [one for one in records.records if one.done]
     order = reading_order(comparison)
     by_arm = {arm: [one for one in finished if one.arm == arm] for arm in order}
-    found, unread = _look(by_arm)
+    found, unread = _look(by_arm, tuple(comparison.classes))
     baseline = next((arm.name for arm in comparison.arms if arm.is_baseline), order[0] if order else "")
     other = _other(comparison, order, baseline)
     diagrams = [reliability(f"reliability_{place:02d}", arm, one) for place, (arm, one) in enumerate(found.items())]
@@ -139,15 +139,20 @@ def _other(comparison: Comparison, order: Sequence[str], baseline: str) -> str |
     return next((arm for arm in order if arm != baseline), None)
 
 
-def _look(by_arm: dict[str, list[RunRecord]]) -> tuple[dict[str, Seen], list[tuple[RunRecord, str]]]:
-    """What the test predictions show, by arm, and the runs whose predictions cannot be read."""
+def _look(
+    by_arm: dict[str, list[RunRecord]], names: tuple[str, ...]
+) -> tuple[dict[str, Seen], list[tuple[RunRecord, str]]]:
+    """What the test predictions show, by arm, and the runs whose predictions cannot be taken."""
     found: dict[str, Seen] = {}
     unread: list[tuple[RunRecord, str]] = []
 
     def reader(record: RunRecord) -> Any:
         def read() -> Any:
             try:
-                return record.predictions("test")
+                told = record.predictions("test")
+                if told is not None and names and tuple(told.class_names) != names:
+                    raise ValueError(f"other classes than the other runs: {listed(told.class_names)}")
+                return told
             except Exception as error:  # whatever is wrong with one run, the report goes on and names it
                 unread.append((record, " ".join(str(error).split())))
                 return None

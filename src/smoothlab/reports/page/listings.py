@@ -24,6 +24,7 @@ VARIANTS = {"raw": "as given", "temperature": "temperature-scaled"}
 LONGEST = 300  # characters of a setting; of an error three times as many
 MOST_CLASSES = 100  # rows of the table of classes; all are in classes.csv
 ABSENT = "–"
+OWN = "smoothlab."  # classes of which the last word says enough
 
 
 def summary(comparison: Comparison, order: Sequence[str], metrics: Sequence[str]) -> Table:
@@ -52,7 +53,7 @@ def summary(comparison: Comparison, order: Sequence[str], metrics: Sequence[str]
             cells += [_mean(own[metric], arm in best[variant, metric]) for metric in metrics]
             chance = first["prob_best"]
             cells.append(Cell(probability(chance), None if chance is None or math.isnan(chance) else float(chance)))
-            cells.append(measured(first["seeds"], 1))
+            cells.append(measured(first["seeds"], 0))
             mark = "recommended" if arm == comparison.verdict.arm else "baseline" if arm in baseline else ""
             made.append(Row(tuple(cells), variant, mark))
     columns = [
@@ -136,7 +137,7 @@ def numbers(comparison: Comparison) -> Table:
                 value = one[name]
                 cells.append(Cell(probability(value), float(value) if value == value and value is not None else None))
             else:
-                cells.append(measured(one[name], 1 if name == "seeds" else 4, sign=name.startswith("difference")))
+                cells.append(measured(one[name], 0 if name == "seeds" else 3, sign=name.startswith("difference")))
         rows.append(cells)
     return Table("numbers", "All numbers, as in table.csv.", columns, rows_of(rows))
 
@@ -151,7 +152,7 @@ def class_table_of(tables: Mapping[str, pd.DataFrame]) -> Table | None:
         arms, last = arms[:1], first
     change = (last["nll"] - first["nll"]).abs().fillna(0.0).to_numpy()
     rows = np.sort(np.argsort(-change, kind="stable")[:MOST_CLASSES])
-    shown = (("nll", "NLL"), ("recall", "recall"), ("precision", "precision"), ("ece", "ECE"))
+    shown = (("nll", "NLL"), ("recall", "recall"), ("ece", "ECE"))
     columns = [Column("class"), Column("samples", True, "with this label, mean over the runs")]
     several = len(arms) > 1
     for name, label in shown:
@@ -160,7 +161,7 @@ def class_table_of(tables: Mapping[str, pd.DataFrame]) -> Table | None:
     columns += [Column("gap", True, gap, arm if several else "") for arm in arms]
     made = []
     for row in rows:
-        cells = [told(first["class"].iloc[row]), measured(first["samples"].iloc[row], 1)]
+        cells = [told(first["class"].iloc[row]), measured(first["samples"].iloc[row], 0)]
         for name, _ in shown:
             cells += [measured(tables[arm][name].iloc[row]) for arm in arms]
         cells += [measured(tables[arm]["probability_gap"].iloc[row], sign=True) for arm in arms]
@@ -172,7 +173,7 @@ def class_table_of(tables: Mapping[str, pd.DataFrame]) -> Table | None:
 def settings(
     arms: Sequence[Arm], records: Sequence[RunRecord], order: Sequence[str]
 ) -> tuple[Table | None, Table | None]:
-    """The settings in which the arms differ, a row a setting, and those that all runs share."""
+    """The settings in which the arms differ, the longer way down, and those that all runs share."""
     if not records:
         return None, None
     keys = list(dict.fromkeys(key for one in records for key in one.flat))
@@ -180,13 +181,19 @@ def settings(
     values = {key: {_plain(one.flat.get(key)) for one in records} for key in keys}
     differing = [key for key in keys if len(values[key]) > 1]
     own = {arm: [one for one in records if one.arm == arm] for arm in order}
-    rows = [
-        [told(key), *(told(" / ".join(sorted({_plain(one.flat.get(key)) for one in own[arm]}))) for arm in order)]
+    cells = {
+        (key, arm): told(" / ".join(sorted({_plain(one.flat.get(key)) for one in own[arm]})))
         for key in differing
-    ]
+        for arm in order
+    }
+    if len(order) > len(differing):
+        columns = (Column("arm"), *(Column(key) for key in differing))
+        rows = [[told(arm), *(cells[key, arm] for key in differing)] for arm in order]
+    else:
+        columns = (Column("setting"), *(Column(arm) for arm in order))
+        rows = [[told(key), *(cells[key, arm] for arm in order)] for key in differing]
     shared = [[told(key), told(next(iter(values[key])))] for key in keys if len(values[key]) == 1]
-    columns = (Column("setting"), *(Column(arm) for arm in order))
-    told_apart = Table("settings", "Settings in which the arms differ.", columns, rows_of(rows)) if rows else None
+    told_apart = Table("settings", "Settings in which the arms differ.", columns, rows_of(rows)) if differing else None
     alike = Table("shared", "Settings that all runs share.", (Column("setting"), Column("value")), rows_of(shared))
     return told_apart, alike if shared else None
 
@@ -195,6 +202,8 @@ def _plain(value: Any) -> str:
     if value is None:
         return ABSENT
     text = " ".join(str(value).split())
+    if text.startswith(OWN):
+        text = text.rsplit(".", 1)[-1]
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
@@ -244,12 +253,12 @@ def runs(records: Sequence[RunRecord]) -> Table:
             [
                 told(one.path.name),
                 told(one.arm),
-                measured(one.seed, 1),
-                measured(one.fold, 1),
+                measured(one.seed, 0),
+                measured(one.fold, 0),
                 told(one.state),
-                measured(one.results.get("epochs"), 1),
-                measured(one.results.get("best_epoch"), 1),
-                measured(seconds, 3),
+                measured(one.results.get("epochs"), 0),
+                measured(one.results.get("best_epoch"), 0),
+                measured(seconds, 1),
                 *(
                     measured(value)
                     for value in (val.get("nll"), test.get("nll"), test.get("accuracy"), test.get("ece"))
@@ -268,7 +277,7 @@ def problems(records: Records, unread: Sequence[tuple[RunRecord, str]]) -> Table
         if not one.done:
             says = f"{one.error} (left out)" if one.error else "has no results yet (left out)"
             rows.append([told(one.path), told(one.state), told(_cut(says))])
-    rows += [[told(one.path), told("predictions not readable"), told(_cut(says))] for one, says in unread]
+    rows += [[told(one.path), told("predictions not taken"), told(_cut(says))] for one, says in unread]
     if not rows:
         return None
     columns = (Column("directory"), Column("state"), Column("what is wrong"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as Tree  # only builds; nothing is parsed
@@ -68,6 +69,7 @@ class Drawing:
         self.name, self.width, self.height = name, width, height
         size = {"viewBox": f"0 0 {_n(width)} {_n(height)}", "width": _n(width), "height": _n(height)}
         self.root = Tree.Element("svg", {"class": "chart", "role": "img", **size})
+        self._into = self.root
 
     def chart(self, title: str, describes: str, caption: str = "") -> Chart:
         """Finish: the title and the description become what a screen reader says."""
@@ -79,7 +81,7 @@ class Drawing:
         named = {
             key.replace("_", "-"): value if isinstance(value, str) else _n(value) for key, value in attributes.items()
         }
-        element = Tree.SubElement(self.root, tag, {"class": mark, **named})
+        element = Tree.SubElement(self._into, tag, {"class": mark, **named})
         if says:
             Tree.SubElement(element, "title").text = printable(says)
         return element
@@ -91,6 +93,17 @@ class Drawing:
         element.text = shown
         if shown != printable(text):
             Tree.SubElement(element, "title").text = printable(text)
+
+    @contextmanager
+    def clipped(self, panel: Panel) -> Iterator[None]:
+        """What is added inside is cut off at the panel's edges."""
+        name = f"inside-{self.name}"
+        clip = Tree.SubElement(Tree.SubElement(self.root, "defs"), "clipPath", {"id": name})
+        size = {"width": _n(panel.width + 2), "height": _n(panel.height + 2)}
+        Tree.SubElement(clip, "rect", {"x": _n(panel.left - 1), "y": _n(panel.top - 1), **size})
+        self._into = Tree.SubElement(self.root, "g", {"clip-path": f"url(#{name})"})
+        yield
+        self._into = self.root
 
     def stripes(self) -> str:
         """Stripes to lay over a bar, as a value of ``fill``; the name is unique as long as the drawing's is."""

@@ -75,10 +75,10 @@ def told(value: object) -> Cell:
     return Cell(str(value), str(value))
 
 
-def measured(value: object, digits: int = 4, *, sign: bool = False) -> Cell:
+def measured(value: object, decimals: int = 3, *, sign: bool = False) -> Cell:
     """A cell of a number."""
     held = float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value else None
-    return Cell(number(value, digits, sign=sign), held)
+    return Cell(number(value, decimals, sign=sign), held)
 
 
 def rows_of(cells: Sequence[Sequence[Cell]]) -> tuple[Row, ...]:

@@ -40,18 +40,20 @@ def metric_name(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
 
 
-def number(value: object, digits: int = 4, *, sign: bool = False) -> str:
-    """A number of about ``digits`` significant digits, ``–`` where there is none."""
+def number(value: object, decimals: int = 3, *, sign: bool = False) -> str:
+    """A number with so many decimals, or with two more where it is small; ``–`` where there is none."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         return "–"
     size = abs(value)
-    if size >= 1e6 or 0 < size < 1e-4:
-        text = f"{value:{'+' if sign else ''}.{digits - 2}e}"
+    if size >= 1e6:
+        text = f"{value:{'+' if sign else ''}.2e}"
     else:
-        decimals = max(0, digits - (1 if size < 10 else len(f"{size:.0f}")))
-        text = f"{value:{'+' if sign else ''},.{decimals}f}"
+        places = max(0, decimals - (len(f"{size:.0f}") - 1 if size >= 10 else 0))
+        if decimals and 0 < size < 0.01:
+            places += 1 if size >= 0.001 else 2
+        text = f"{value:{'+' if sign else ''},.{places}f}"
         if float(text.replace(",", "")) == 0:
-            text = text.lstrip("+-")
+            text = f"{0:.{decimals}f}"
     return text.replace("-", MINUS)
 
 
@@ -64,9 +66,9 @@ def probability(value: object) -> str:
     return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
-def interval(low: object, high: object, digits: int = 4, *, sign: bool = False) -> str:
+def interval(low: object, high: object, *, sign: bool = False) -> str:
     """Two numbers as a range; empty where there is none."""
-    texts = [number(one, digits, sign=sign) for one in (low, high)]
+    texts = [number(one, sign=sign) for one in (low, high)]
     return "" if "–" in texts else f"{texts[0]} to {texts[1]}"
 
 

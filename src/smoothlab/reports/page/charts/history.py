@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,9 @@ import pandas as pd
 from smoothlab.reports.page.palette import ARMS, mark_of
 from smoothlab.reports.page.svg import Chart, Drawing, Panel, limits, ticks_of
 from smoothlab.reports.page.wording import metric_name
+
+if TYPE_CHECKING:
+    from smoothlab.metrics.inputs import Array
 
 WIDTH, HEIGHT = 340, 230
 # Columns of metrics.csv, and what they are called.
@@ -22,6 +27,7 @@ SHOWN = {
     "train/kl": "training loss above its floor (KL)",
 }
 SMALLEST = 1e-9
+MANY = 15  # epochs
 
 
 def histories(epochs: Mapping[str, Sequence[pd.DataFrame]]) -> list[Chart]:
@@ -31,8 +37,9 @@ def histories(epochs: Mapping[str, Sequence[pd.DataFrame]]) -> list[Chart]:
         epochs: by arm, the rows of metrics.csv of each of its runs; those first in order are in colour.
     """
     charts = []
+    numbers = {arm: [_numbers(one) for one in tables] for arm, tables in epochs.items()}
     for column, name in SHOWN.items():
-        lines = {arm: _over_runs(tables, column) for arm, tables in epochs.items()}
+        lines = {arm: _over_runs(tables, column) for arm, tables in numbers.items()}
         lines = {arm: line for arm, line in lines.items() if len(line)}
         if not lines or max(len(line) for line in lines.values()) < 2:
             continue
@@ -43,18 +50,34 @@ def histories(epochs: Mapping[str, Sequence[pd.DataFrame]]) -> list[Chart]:
     return charts
 
 
-def _over_runs(tables: Sequence[pd.DataFrame], column: str) -> pd.DataFrame:
-    """Mean, lowest and highest value over the runs, by epoch; an epoch that one run had alone stands for itself."""
-    held = [
-        pd.to_numeric(one.set_index("epoch")[column], errors="coerce").replace([np.inf, -np.inf], np.nan).dropna()
-        for one in tables
-        if column in one.columns and "epoch" in one.columns
-    ]
-    held = [one[~one.index.duplicated(keep="last")] for one in held if len(one)]
+def _over_runs(tables: Sequence[Mapping[str, Array]], column: str) -> pd.DataFrame:
+    """Mean, lowest and highest value over the runs, by epoch, as long as all runs go on.
+
+    Beyond, the mean would jump as runs leave it.
+    """
+    held = []
+    for one in tables:
+        if column in one:
+            finite = np.isfinite(one[column])
+            told = dict(zip(one["epoch"][finite].tolist(), one[column][finite].tolist(), strict=True))
+            held += [told] if told else []
     if not held:
         return pd.DataFrame()
-    rows = pd.concat(held, axis=1)
-    return pd.DataFrame({"mean": rows.mean(axis=1), "low": rows.min(axis=1), "high": rows.max(axis=1)}).sort_index()
+    shared = sorted(set.intersection(*(set(one) for one in held)))
+    values = np.array([[one[epoch] for epoch in shared] for one in held])
+    if not shared:
+        return pd.DataFrame()
+    return pd.DataFrame({"mean": values.mean(0), "low": values.min(0), "high": values.max(0)}, index=shared)
+
+
+def _numbers(table: pd.DataFrame) -> dict[str, Array]:
+    """The columns that are drawn, and the epochs; nothing where there are none."""
+    if "epoch" not in table.columns:
+        return {}
+    names = ["epoch", *(name for name in SHOWN if name in table.columns)]
+    told = {name: pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in names}
+    known = np.isfinite(told["epoch"])
+    return {name: values[known] for name, values in told.items()}
 
 
 def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Mapping[str, int]) -> Chart:
@@ -65,20 +88,20 @@ def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Ma
     drawing.legend([(mark_of(places[arm]), arm) for arm in coloured], 10, 26, WIDTH - 20)
     last = max(float(line.index.max()) for line in lines.values())
     first = min(float(line.index.min()) for line in lines.values())
-    inside = [value for arm in coloured or lines for value in _inner(lines[arm])]
+    inside = _inner([lines[arm] for arm in coloured or lines], MANY if column != "smoothing/epsilon" else math.inf)
     gap = column.endswith("confidence_gap")
     panel = Panel(drawing, 50, 38 + legend, WIDTH - 62, HEIGHT - 80, (first, last), limits(inside, zero=gap))
     panel.vertical(ticks_of(*panel.high, most=4))
     panel.horizontal([one for one in ticks_of(first, last) if one == int(one)], "epoch", lambda value: f"{value:.0f}")
     if gap:
         panel.line([first, last], [0, 0], "guide")
-    clipped = {arm: line.clip(*panel.high) for arm, line in lines.items()}
-    for arm in coloured:
-        line = clipped[arm]
-        panel.area(list(line.index), list(line["low"]), list(line["high"]), f"range {mark_of(places[arm])}")
-    for arm in sorted(clipped, key=lambda one: -places[one]):
-        line = clipped[arm]
-        panel.line(list(line.index), list(line["mean"]), f"line {mark_of(places[arm])}", arm)
+    with drawing.clipped(panel):
+        for arm in coloured:
+            line = lines[arm]
+            panel.area(list(line.index), list(line["low"]), list(line["high"]), f"range {mark_of(places[arm])}")
+        for arm in sorted(lines, key=lambda one: -places[one]):
+            line = lines[arm]
+            panel.line(list(line.index), list(line["mean"]), f"line {mark_of(places[arm])}", arm)
     ends = ", ".join(f"{arm} {line['mean'].iloc[-1]:.4g}" for arm, line in list(lines.items())[:ARMS])
     return drawing.chart(
         f"{name[0].upper()}{name[1:]} over the epochs",
@@ -86,13 +109,11 @@ def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Ma
     )
 
 
-def _inner(line: pd.DataFrame) -> list[float]:
-    """The values that set the scale: without the first epoch where it alone would squeeze the rest."""
-    values = line[["low", "high"]]
-    if len(values) > 4:
-        rest = values.iloc[1:].to_numpy()
-        spread = float(np.ptp(rest))
-        outside = np.abs(values.iloc[0].to_numpy() - rest.mean()).max()
-        if spread > 0 and outside > 3 * spread:
-            values = values.iloc[1:]
-    return [float(one) for one in values.to_numpy().ravel()]
+def _inner(lines: Sequence[pd.DataFrame], many: float) -> list[float]:
+    """The values that set the scale: of many epochs all but the outermost, so that the first ones do not squeeze it."""
+    if max(len(line) for line in lines) < many:
+        return [float(one) for line in lines for one in line[["low", "high"]].to_numpy().ravel()]
+    means = np.concatenate([line["mean"].to_numpy() for line in lines])
+    low, high = np.quantile(means, [0.03, 0.97])
+    room = 0.25 * (high - low)
+    return [max(float(low - room), float(means.min())), min(float(high + room), float(means.max()))]

@@ -24,7 +24,7 @@ def risk_coverage(seen: Mapping[str, Seen]) -> Chart:
     legend = 16 * -(-len(shown) // 2)
     drawing = Drawing("risk_coverage", WIDTH, HEIGHT + legend)
     drawing.legend(
-        [(mark_of(place), f"{name}, AURC {number(seen[name].aurc, 3)}") for place, name in enumerate(shown)],
+        [(mark_of(place), f"{name}, AURC {number(seen[name].aurc)}") for place, name in enumerate(shown)],
         52,
         8,
         WIDTH - 64,
@@ -37,10 +37,10 @@ def risk_coverage(seen: Mapping[str, Seen]) -> Chart:
     panel.horizontal(ticks_of(0, 1), "coverage: share of samples accepted, most confident first", percent_form)
     for place, (name, (coverage, risk)) in reversed(list(enumerate(curves.items()))):
         panel.line(
-            coverage.tolist(), risk.tolist(), f"line {mark_of(place)}", f"{name}: AURC {number(seen[name].aurc, 3)}"
+            coverage.tolist(), risk.tolist(), f"line {mark_of(place)}", f"{name}: AURC {number(seen[name].aurc)}"
         )
     order = sorted(names, key=lambda name: seen[name].aurc)
-    said = ", ".join(f"{name} {number(seen[name].aurc, 3)}" for name in order[:ARMS])
+    said = ", ".join(f"{name} {number(seen[name].aurc)}" for name in order[:ARMS])
     rest = f" {counted(len(names) - ARMS, 'arm')} more in grey." if len(names) > ARMS else ""
     return drawing.chart(
         "Risk and coverage",
