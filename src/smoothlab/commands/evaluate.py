@@ -1,9 +1,11 @@
-"""`smoothlab evaluate run=<directory>`: score a run's data again with its checkpoint."""
+"""`smoothlab evaluate run=<directory> [input=<file>]`: score a run's data again, or new rows with labels."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from smoothlab.commands.compose import compose_config, no_sweep, plain
 from smoothlab.commands.predict import check_text
@@ -19,11 +21,13 @@ def run(words: Sequence[str]) -> int:
     from smoothlab.runs.writable import check_output
     from smoothlab.tracking.console import results_table, run_log
 
-    for key in ("run", "checkpoint", *(["output"] if values["output"] is not None else [])):
+    for key in ("run", "checkpoint", *(key for key in ("output", "input") if values[key] is not None)):
         check_text(key, values[key])
     output = Path(values["output"]) if values["output"] is not None else None
     if output is not None:
         check_output(output, (".json",))
+    if values["input"] is not None:
+        return _new_rows(values, output)
     splits = values["splits"]
     if not isinstance(splits, list) or not splits or any(one not in ("train", "val", "test") for one in splits):
         raise UserMistake(f"splits = {splits!r}: expected a list of train, val, test")
@@ -32,4 +36,31 @@ def run(words: Sequence[str]) -> int:
     print(results_table(metrics))
     if output is not None:
         write_json(output, {"run": values["run"], "checkpoint": values["checkpoint"], "metrics": metrics})
+    return 0
+
+
+def _new_rows(values: dict[str, Any], output: Path | None) -> int:
+    """Score a new file, and say how far it is from the training rows."""
+    from smoothlab.runs.atomic import write_json
+    from smoothlab.runs.new_rows import evaluate_file
+    from smoothlab.tracking.console import drift_table, new_rows_table, run_log
+
+    with run_log(None):
+        found = evaluate_file(
+            values["run"], Path(values["input"]), checkpoint=values["checkpoint"], code=values["code"]
+        )
+    print(new_rows_table(found.metrics, found.intervals, found.test, found.test_intervals))
+    print(f"\n{found.rows} rows of {values['input']}; test: the run's own test rows")
+    if found.columns is not None:
+        print("\n" + drift_table(found.columns))
+    if found.label_shift is not None:
+        index, chance = found.label_shift
+        print(f"\nlabels: stability index {index:.3f} ({chance:.3f} is exceeded by chance once in a hundred times)")
+    if len(found.classes):
+        print(found.classes.to_string(index=False, max_rows=20, float_format=lambda one: f"{one:.3f}"))
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    if output is not None:
+        told = {key: values[key] for key in ("run", "checkpoint", "input")}
+        write_json(output, {**told, **found.to_json()})
     return 0

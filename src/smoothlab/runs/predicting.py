@@ -12,7 +12,7 @@ import pandas as pd
 from smoothlab.runs.atomic import write_atomically, write_text
 from smoothlab.runs.validated import Promises
 
-PART_ROWS = 65_536
+PART_ROWS = 16_384
 PART_VALUES = 2**23  # features of a part, 4 bytes each
 LINES = ".txt"  # of translations
 

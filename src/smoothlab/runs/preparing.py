@@ -30,6 +30,7 @@ PARTS = (
     *("data", "net", "task", "smoothing", "loss", "penalty", "mixing"),
     *("optimizer", "scheduler", "trainer", "logger", "callbacks"),
 )
+MOST_COUNTED = 10_000  # classes whose training counts a checkpoint keeps
 PROGRESS = ("auto", "lines", "none")
 
 
@@ -158,7 +159,7 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
     net = build(config["net"], "net", allowed=allowed, num_classes=len(classes), **data.net_arguments)
     of_data = {"tree": data.class_tree, "ordered": data.class_order, "slices": data.slice_column}
     told = {name: value for name, value in of_data.items() if value and config["task"].get(name) is None}
-    return build(
+    task = build(
         config["task"],
         "task",
         allowed=allowed,
@@ -173,6 +174,9 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
         encoder_state=data.encoder.state(),
         **told,
     )
+    if len(classes) <= MOST_COUNTED:
+        task.class_counts = [int(count) for count in data.class_counts]
+    return task
 
 
 @contextlib.contextmanager

@@ -107,6 +107,7 @@ class Task(LightningModule):
         self.make_scheduler = scheduler
         self.num_bins = num_bins
         self.encoder_state = encoder_state
+        self.class_counts: list[int] | None = None  # of the training rows, for those who compare later ones with them
         self.hierarchy = None if tree is None else Hierarchy(tree, self.class_names)
         self.ordered = bool(ordered)
         self.costs = None if costs is None else cost_matrix(costs, self.class_names)
@@ -354,6 +355,7 @@ class Task(LightningModule):
             "kind": self.kind,
             "encoder": self.encoder_state,
             "class_names": self.class_names,
+            **({} if self.class_counts is None else {"class_counts": self.class_counts}),
         }
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:

@@ -125,6 +125,48 @@ def _short(metrics: Any) -> str:
     return "  ".join(f"{name} {float(metrics[name]):.4f}" for name in shown if name in metrics)
 
 
+def new_rows_table(
+    metrics: Mapping[str, float],
+    intervals: Mapping[str, Sequence[float]],
+    test: Mapping[str, float],
+    test_intervals: Mapping[str, Sequence[float]],
+) -> str:
+    """Metrics of new rows beside those of a run's test rows, each with its 95% interval where it has one."""
+    width = max(len(name) for name in metrics)
+    lines = [f"{'':<{width}}{'new rows':>12}{'95% interval':>20}{'test':>12}{'95% interval':>20}"]
+    for name, value in metrics.items():
+        line = f"{name:<{width}}{value:>12.4f}{_interval(intervals.get(name)):>20}"
+        if name in test:
+            line += f"{test[name]:>12.4f}{_interval(test_intervals.get(name)):>20}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f}"
+
+
+def drift_table(columns: Sequence[Any], most: int = 12) -> str:
+    """How far columns have moved from training, the furthest first; of many those that are noted, and a few more."""
+    shown = [one for place, one in enumerate(columns) if one.noted or place < most][: 4 * most]
+    width = max([6, *(len(str(one.column)[:40]) for one in shown)])
+    lines = [f"{'column':<{width}}{'index':>9}{'chance':>9}{'distance':>10}{'unseen':>9}{'missing, before':>17}"]
+    for one in shown:
+        distance = "" if one.distance is None else f"{one.distance:.3f}"
+        unseen = "" if one.unseen is None else f"{one.unseen:.1%}"
+        missing = f"{one.missing[1]:.1%}, {one.missing[0]:.1%}"
+        told = (
+            f"{str(one.column)[:40]:<{width}}{one.index:>9.3f}{one.chance:>9.3f}{distance:>10}{unseen:>9}{missing:>17}"
+        )
+        lines.append(told + ("  drift" if one.noted else ""))
+    noted = sum(one.noted for one in columns)
+    lines.append(
+        f"drift from the training rows in {noted} of {len(columns)} columns "
+        "(stability index above 0.1 and above chance)"
+    )
+    return "\n".join(lines)
+
+
 def results_table(
     splits: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Sequence[float]] | None = None
 ) -> str:

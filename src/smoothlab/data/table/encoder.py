@@ -16,6 +16,7 @@ from smoothlab.data.table.dates import DateColumn
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.parts import table_parts
 from smoothlab.data.table.reading import emptied, read_table
+from smoothlab.data.table.summary import summarised
 from smoothlab.data.table.texts import TextColumn, TextEncoding
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -37,6 +38,7 @@ class TableEncoder:
         categories: ``one_hot``: a feature a category; ``codes``: a code a column, as the last features, for nets with
             embeddings.
         reading: how the files were read that it was fitted to, options of :func:`read_table`.
+        summary: of the training rows' columns (:func:`smoothlab.data.table.summary.summarised`); None: not kept.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class TableEncoder:
         columns: Sequence[ColumnEncoder],
         categories: Categories = "one_hot",
         reading: Mapping[str, Any] | None = None,
+        summary: dict[str, Any] | None = None,
     ) -> None:
         if categories not in get_args(Categories):
             raise InvalidArgument("categories", categories, "one_hot or codes")
         self.columns = list(columns)
         self.categories = categories
         self.reading = dict(reading or {})
+        self.summary = summary
 
     @classmethod
     def fit(
@@ -94,7 +98,7 @@ class TableEncoder:
                 columns.append(TextColumn.fit(name, cells, encoding=text_encoding, features=text_features))
             else:
                 columns.append(NumericColumn.fit(name, cells, **options))
-        return cls(columns, categories)
+        return cls(columns, categories, summary=summarised(frame, columns))
 
     @property
     def names(self) -> list[str]:
@@ -210,10 +214,11 @@ class TableEncoder:
             "categories": self.categories,
             "columns": [one.state() for one in self.columns],
             "reading": self.reading,
+            **({} if self.summary is None else {"summary": self.summary}),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableEncoder:
         """The encoder that ``state()`` described."""
         columns = [KINDS[one["kind"]].from_state(one) for one in state["columns"]]
-        return cls(columns, state["categories"], state.get("reading"))
+        return cls(columns, state["categories"], state.get("reading"), state.get("summary"))
