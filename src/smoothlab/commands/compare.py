@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from smoothlab.commands.compose import compose_config, no_sweep, plain, quoted
 from smoothlab.comparing.arm import Settings, read_arms, take
+from smoothlab.comparing.condition import read_condition
 from smoothlab.comparing.plan import signature, units
 from smoothlab.errors import UserMistake
 
@@ -52,7 +53,7 @@ def run(words: Sequence[str]) -> int:
     folder = Path(settings["output_root"]) / "comparisons" / re.sub(r"[^\w.=+-]+", "_", settings["name"])
     from smoothlab.comparing.comparison import Question, answer
 
-    composer = Composer([one for one in overrides if key_of(one) not in OWN], settings, config)
+    composer = Composer([one for one in overrides if key_of(one).split(".")[0] not in OWN], settings, config)
     units_of = units(settings["seed"], settings["seeds"], settings["folds"])
     required = tuple(name for name in arms if name in own_arms or name in (settings["take"] or ()))
     for name in own_arms & set(arms):  # a mistake in them is told before anything heavy is imported
@@ -67,6 +68,7 @@ def run(words: Sequence[str]) -> int:
         n_jobs=settings["n_jobs"],
         level=settings["level"],
         title=str(settings["name"]),
+        condition=read_condition(str(config.hydra.runtime.choices["condition"]), settings["vary"]),
         signature=signature(sorted(overrides), composer.files()),
     )
     return answer(question, composer.resolve)
@@ -136,7 +138,9 @@ class Composer:
         with open_dict(config):
             for key, value in settings.items():
                 if "." in key and "/" not in key:
-                    if OmegaConf.select(config, key, default=None) is None:
+                    parent, _, leaf = key.rpartition(".")
+                    node = OmegaConf.select(config, parent)
+                    if not isinstance(node, DictConfig) or leaf not in node.keys():  # noqa: SIM118 - also one with ???
                         raise UserMistake(f"{key}: no such key here")
                     OmegaConf.update(config, key, value)
         config = config.copy()

@@ -4,25 +4,71 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smoothlab.comparing.choosing import Tried, choose
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
+from smoothlab.comparing.planning import Level
 from smoothlab.errors import UserMistake
 from smoothlab.runs.atomic import write_json
 
 if TYPE_CHECKING:
     from smoothlab.comparing.comparison import Question
     from smoothlab.reports.comparison import Comparison
+    from smoothlab.reports.records import Records
 
 FORMAT = 1
 FILE = "comparison.json"
 PAGE = "report"  # the folder of the page
 CODE = ("comparing", "reports", "statistics", "calibration", "metrics")  # what makes an answer of results
-SHOWN = ("nll", "accuracy", "ece", "aurc")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The runs that stand for the arms at one level.
+
+    Args:
+        level: which.
+        by_arm: the point of each arm's grid.
+        tried: all its points.
+        arms: the arm of each run directory, those made from predictions among them.
+    """
+
+    level: Level
+    by_arm: dict[str, Tried]
+    tried: dict[str, list[Tried]]
+    arms: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "level": self.level.name,
+            "arms": self.arms,
+            "chosen": {name: dict(one.settings) for name, one in self.by_arm.items()},
+            "tried": {name: [one.to_json() for one in points] for name, points in self.tried.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a level.
+
+    Args:
+        chosen: the runs.
+        records: what they left.
+        compared: the numbers.
+        page: its report.
+    """
+
+    chosen: Chosen
+    records: Records
+    compared: Comparison
+    page: Path
 
 
 def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping[PlannedRun, str]) -> None:
@@ -36,58 +82,63 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
         places: where they stand.
         failed: why runs failed.
     """
-    chosen, tried = _choose(question, plan, places)
-    file = question.folder / FILE
-    made_from = _made_from(question, chosen, places)
+    levels = [_choose(question, plan, places, level) for level in question.levels]
+    file = question.answers / FILE
+    made_from = _made_from(question, levels, places)
     before = _read(file)
     if before.get("made_from") == made_from and Path(before.get("page", "")).is_file() and not failed:
         print(before["shown"])
         return
-    arms = {places.of(run).path.name: name for name, one in chosen.items() for run in one.runs}
+    question.answers.mkdir(parents=True, exist_ok=True)
     left_out = dict(plan.left_out)
-    arms |= _derive(question, chosen, places, left_out)
+    for chosen in levels:
+        chosen.arms.update(_derive(question, chosen, places, left_out))
+    answers = [_compare(question, chosen, places) for chosen in levels if chosen.by_arm.get(question.baseline)]
+    if not answers:
+        raise UserMistake(f"no run of {question.baseline} is done: nothing to compare with")
+    _map(answers, places)
+    from smoothlab.comparing.shown import show
+
+    shown, numbers = show(question, answers)
     told: dict[str, Any] = {
         "format": FORMAT,
         "baseline": question.baseline,
-        "arms": arms,
-        "chosen": {name: dict(one.settings) for name, one in chosen.items()},
-        "tried": {name: [one.to_json() for one in points] for name, points in tried.items()},
+        **(levels[0].to_json() if len(levels) == 1 else {"levels": [one.to_json() for one in levels]}),
         "left_out": left_out,
         "failed": [{"run": places.of(run).path.name, "arm": run.arm, "error": why} for run, why in failed.items()],
+        **numbers,
         "made_from": made_from,
+        "page": str(answers[-1].page),
+        "shown": shown,
     }
-    write_json(places.folder / FILE, {"format": FORMAT, "arms": arms})
-    page, shown = _compare(question, [places.folder / name for name in arms])
-    write_json(file, {**told, "page": str(page), "shown": shown})
+    write_json(file, told)
     print(shown)
 
 
-def _choose(question: Question, plan: Plan, places: Places) -> tuple[dict[str, Tried], dict[str, list[Tried]]]:
-    chosen: dict[str, Tried] = {}
-    tried: dict[str, list[Tried]] = {}
+def _choose(question: Question, plan: Plan, places: Places, level: Level) -> Chosen:
+    chosen = Chosen(level, {}, {}, {})
     for name in question.arms:
-        runs = [run for run in plan.runs if run.arm == name]
+        runs = [run for run in plan.runs if run.arm == name and run.level == level.name]
         if not runs:
             continue
-        best, tried[name] = choose(runs, places)
+        best, chosen.tried[name] = choose(runs, places)
         if best is not None:
-            chosen[name] = best
-    return chosen, tried
+            chosen.by_arm[name] = best
+            chosen.arms.update({places.of(run).path.name: name for run in best.runs})
+    return chosen
 
 
-def _derive(
-    question: Question, chosen: Mapping[str, Tried], places: Places, left_out: dict[str, str]
-) -> dict[str, str]:
+def _derive(question: Question, chosen: Chosen, places: Places, left_out: dict[str, str]) -> dict[str, str]:
     """Directories of the arms that are made from the baseline's predictions, by name; what cannot be is left out."""
     from smoothlab.comparing.derived import make_derived
 
     arms: dict[str, str] = {}
     for name, arm in question.arms.items():
-        if arm.made_of is None:
+        baseline = chosen.by_arm.get(question.baseline)
+        if arm.made_of is None or baseline is None:
             continue
-        baseline = chosen.get(question.baseline)
         try:
-            made = make_derived(arm, baseline.runs if baseline else (), places)
+            made = make_derived(arm, baseline.runs, places)
         except UserMistake as mistake:
             left_out[name] = str(mistake)
             print(f"left out: {name}: {mistake}", file=sys.stderr)
@@ -96,13 +147,41 @@ def _derive(
     return arms
 
 
-def _made_from(question: Question, chosen: Mapping[str, Tried], places: Places) -> str:
+def _compare(question: Question, chosen: Chosen, places: Places) -> Answer:
+    """Compare the runs of a level, and write its page."""
+    from smoothlab.reports.comparison import Comparison
+    from smoothlab.reports.page import write_page
+    from smoothlab.reports.records import read_records
+
+    write_json(places.folder / FILE, {"format": FORMAT, "arms": chosen.arms})  # by which the records know their arms
+    found = read_records([places.folder / name for name in chosen.arms])
+    for problem in found.problems:
+        print(f"left out: {problem.path}: {problem.says}", file=sys.stderr)
+    compared = Comparison.of(found.records, baseline=question.baseline, level=question.level)
+    folder, title = question.answers / PAGE, f"{question.title}: does smoothing help?"
+    if chosen.level.name is not None and question.condition is not None:
+        folder /= re.sub(r"[^\w.=+-]+", "_", chosen.level.name)
+        title = f"{title} {question.condition.axis} {chosen.level.name}"
+    return Answer(chosen, found, compared, write_page(compared, found, folder, title=title))
+
+
+def _map(answers: list[Answer], places: Places) -> None:
+    """Tell whoever reads the run directories later which arm each one is, and at which level."""
+    arms = {
+        run: arm if answer.chosen.level.name is None else f"{arm}, {answer.chosen.level.name}"
+        for answer in answers
+        for run, arm in answer.chosen.arms.items()
+    }
+    write_json(places.folder / FILE, {"format": FORMAT, "arms": arms})
+
+
+def _made_from(question: Question, levels: list[Chosen], places: Places) -> str:
     """A hash of the runs' results and of the code that makes the answer of them."""
     folders = [Path(__file__).parent.parent / name for name in CODE]
     files = [one for folder in folders for one in sorted(folder.rglob("*")) if one.suffix not in (".pyc", "")]
-    results = [places.of(run).results for one in chosen.values() for run in one.runs]
-    stats = [(str(one), one.stat().st_mtime_ns) for one in (*results, *files)]
-    asked = [question.baseline, question.level, question.title, list(question.arms)]
+    runs = [run for level in levels for one in level.by_arm.values() for run in one.runs]
+    stats = [(str(one), one.stat().st_mtime_ns) for one in (*(places.of(run).results for run in runs), *files)]
+    asked = [question.baseline, question.level, question.title, list(question.arms), repr(question.condition)]
     return hashlib.sha256(json.dumps([asked, stats]).encode()).hexdigest()
 
 
@@ -112,45 +191,3 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}
-
-
-def _compare(question: Question, runs: list[Path]) -> tuple[Path, str]:
-    """Write the page; returns its path and what to print."""
-    from smoothlab.reports.comparison import Comparison
-    from smoothlab.reports.page import write_page
-    from smoothlab.reports.records import read_records
-
-    found = read_records(runs)
-    for problem in found.problems:
-        print(f"left out: {problem.path}: {problem.says}", file=sys.stderr)
-    compared = Comparison.of(found.records, baseline=question.baseline, level=question.level)
-    page = write_page(compared, found, question.folder / PAGE, title=f"{question.title}: does smoothing help?")
-    return page, "\n".join([_table(compared, question.level), *compared.verdict.sentences, "", f"page: {page}"])
-
-
-def _table(compared: Comparison, level: float) -> str:
-    """The arms' test metrics as they are, and the difference of the NLL to the baseline."""
-    import io
-
-    from rich.console import Console
-    from rich.table import Table
-
-    rows = compared.table[compared.table["variant"] == "raw"].set_index(["arm", "metric"])
-    metrics = [name for name in SHOWN if name in compared.metrics]
-    shown = Table(title="test data", title_justify="left", box=None, pad_edge=False)
-    shown.add_column("arm")
-    shown.add_column("runs", justify="right")
-    for name in metrics:
-        shown.add_column(name, justify="right")
-    shown.add_column(f"nll - {compared.arms[0].name} ({level:.0%})", justify="right")
-    shown.add_column("p (Holm)", justify="right")
-    for arm in compared.arms:
-        cells = [arm.name, str(arm.runs), *(f"{rows.loc[(arm.name, one), 'mean']:.4f}" for one in metrics)]
-        if not arm.is_baseline and "nll" in metrics:
-            row = rows.loc[(arm.name, "nll")]
-            cells.append(f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f})")
-            cells.append(f"{row['p_holm']:.3f}")
-        shown.add_row(*cells)
-    text = io.StringIO()
-    Console(file=text, width=120, highlight=False, color_system=None).print(shown)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -12,7 +12,8 @@ from smoothlab.errors import UserMistake
 
 ENSEMBLE, TEMPERATURE = "ensemble", "temperature"
 MADE_OF = (ENSEMBLE, TEMPERATURE)
-KEYS = ("overrides", "grid", "needs", "made_of")
+KEYS = ("overrides", "grid", "needs", "made_of", "teacher")
+TEACHER_PATH = "smoothing.prior.net.path"
 Settings = Mapping[str, Any]
 
 
@@ -26,6 +27,7 @@ class Arm:
         grid: by key the values that may stand for the arm, the most promising first.
         needs: what the data must have: ``tree``, ``order`` or ``metadata.<column>``.
         made_of: ``ensemble`` or ``temperature``: made from predictions of the baseline's runs; None: trained.
+        teacher: the arm whose run of the same seed is the teacher; that arm is trained first. None: there is none.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Arm:
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     made_of: str | None = None
+    teacher: str | None = None
 
     def settings(self, most: int) -> list[dict[str, Any]]:
         """The first ``most`` points of the grid, one of them empty where there is no grid."""
@@ -71,7 +74,10 @@ def _read(name: str, node: Any) -> Arm:
         raise UserMistake(f"arms.{name}.made_of = {made_of!r}: expected one of {', '.join(MADE_OF)}")
     if made_of is not None and (overrides or grid):
         raise UserMistake(f"arms.{name}: made_of = {made_of} trains nothing; leave overrides and grid out")
-    return Arm(name, overrides, dict(grid), tuple(node.get("needs") or ()), made_of)
+    teacher = node.get("teacher")
+    if teacher is not None and not isinstance(teacher, str):
+        raise UserMistake(f"arms.{name}.teacher = {teacher!r}: expected the name of an arm")
+    return Arm(name, overrides, dict(grid), tuple(node.get("needs") or ()), made_of, teacher)
 
 
 def take(
@@ -99,6 +105,10 @@ def take(
     left_out = set(without)
     names = [name for name in arms if name not in left_out] if wanted is None else list(wanted)
     names = list(dict.fromkeys([baseline, *names]))
+    for name in names:
+        teacher = arms[name].teacher
+        if teacher is not None and (teacher not in names or arms[teacher].teacher or arms[teacher].made_of):
+            raise UserMistake(f"arms.{name}.teacher = {teacher}: expected an arm that is compared and trained itself")
     if len(names) < 2:
         raise UserMistake(f"take = {wanted}: nothing to compare {baseline} with")
     return {name: arms[name] for name in names}

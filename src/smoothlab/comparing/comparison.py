@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from smoothlab.comparing.arm import Arm
+from smoothlab.comparing.condition import SLICES, Condition
 from smoothlab.comparing.plan import Places, Plan, PlannedRun, is_done
 from smoothlab.comparing.planning import NO_CONDITION, Level, Resolve, make_plan
 from smoothlab.errors import UserMistake
@@ -31,9 +32,7 @@ class Question:
         level: of the intervals.
         title: of the page.
         signature: of the command and of the files that it reads.
-        condition: the name of what is varied; None: nothing.
-        axis: what its levels are of, as figures say it.
-        levels: of the condition.
+        condition: what is varied beside the arms, or measured of them; None: nothing.
     """
 
     folder: Path
@@ -45,9 +44,17 @@ class Question:
     level: float
     title: str
     signature: str
-    condition: str | None = None
-    axis: str = ""
-    levels: Sequence[Level] = field(default=NO_CONDITION)
+    condition: Condition | None = None
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        """Of the condition; a single one without."""
+        return self.condition.levels if self.condition else NO_CONDITION
+
+    @property
+    def answers(self) -> Path:
+        """The folder of comparison.json and the page; that of a condition is its own."""
+        return self.folder / self.condition.name if self.condition else self.folder
 
     @property
     def baseline(self) -> str:
@@ -95,6 +102,8 @@ def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tu
             grid=question.grid,
             levels=question.levels,
             required=question.required,
+            places=places,
+            sliced=question.condition is not None and question.condition.measure == SLICES,
         )
         check_folder(question.folder, key="output_root")
         left = [run for run in plan.runs if not is_done(places.of(run))]
@@ -117,7 +126,8 @@ def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tu
 def _announcement(question: Question, plan: Plan, left: Sequence[PlannedRun], places: Places) -> str:
     arms = len({run.arm for run in plan.runs})
     units = f"{len(question.units)} {'seeds' if question.units[0][1] is None else 'folds'}"
-    levels = f", {len(question.levels)} levels of {question.condition}" if question.condition else ""
+    condition = question.condition
+    levels = f", {len(condition.levels)} levels of {condition.name}" if condition and len(condition.levels) > 1 else ""
     before = f", {len(plan.runs) - len(left)} of them done before" if len(left) < len(plan.runs) else ""
     lines = [f"{arms} arms, {units}{levels}: {len(plan.runs)} runs{before}, in {places.folder}"]
     return "\n".join([*lines, *(f"left out: {name}: {why}" for name, why in plan.left_out.items())])

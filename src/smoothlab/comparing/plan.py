@@ -29,6 +29,7 @@ class PlannedRun:
         fold: its fold; None where the comparison goes over seeds.
         identity: hash of its config and of its data.
         level: which value of the condition it has; None without a condition.
+        teacher: the identity of the run that it learns from, which is to be done first; None: it learns from none.
     """
 
     arm: str
@@ -37,6 +38,7 @@ class PlannedRun:
     fold: int | None
     identity: str
     level: str | None = None
+    teacher: str | None = None
 
     @property
     def directory(self) -> str:
@@ -65,7 +67,7 @@ class Plan:
         """Keep the plan, so that the same command need not make it again."""
         runs = [
             {"arm": one.arm, "settings": dict(one.settings), "seed": one.seed, "fold": one.fold}
-            | {"identity": one.identity, "level": one.level}
+            | {"identity": one.identity, "level": one.level, "teacher": one.teacher}
             for one in self.runs
         ]
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from smoothlab.comparing.arm import Arm, Settings, told
-from smoothlab.comparing.plan import Plan, PlannedRun
+from smoothlab.comparing.arm import TEACHER_PATH, Arm, Settings, told
+from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.errors import UserMistake
 
 Values = dict[str, Any]
@@ -41,6 +41,8 @@ def make_plan(
     grid: int,
     levels: Sequence[Level] = NO_CONDITION,
     required: Collection[str] = (),
+    places: Places,
+    sliced: bool = False,
 ) -> Plan:
     """Every arm with each of its settings, at every level, for every seed or fold.
 
@@ -51,6 +53,8 @@ def make_plan(
         grid: most settings of an arm.
         levels: of the condition.
         required: arms that must fit, beside the baseline; others that do not are left out, with the reason.
+        places: where the runs stand, for those that are teachers.
+        sliced: whether the metrics have to be told apart by slices of the test data.
 
     Raises:
         UserMistake: the data cannot be used, or a required arm does not fit.
@@ -60,13 +64,19 @@ def make_plan(
     planned: dict[str, list[PlannedRun]] = {f"{seed} {fold}": [] for seed, fold in units}
     for level in levels:
         world = _World(resolve((), {}, level.overrides, *units[0]))
+        if sliced:
+            world.check_slices()
         taken: dict[str, str] = {}
-        for name, arm in arms.items():
+        teachers: dict[tuple[str, int, int | None], PlannedRun] = {}
+        for name, arm in sorted(arms.items(), key=lambda one: one[1].teacher is not None):
             if arm.made_of is not None or (name in plan.left_out and name not in must):
                 continue
             try:
                 world.check_needs(arm)
-                runs = _runs_of(arm, resolve, level, units, grid, world, taken, plan)
+                if arm.teacher is not None:
+                    runs = _students(arm, resolve, level, units, world, teachers, plan, places)
+                else:
+                    runs = _runs_of(arm, resolve, level, units, grid, world, taken, plan)
             except UserMistake as mistake:
                 if name in must:
                     raise UserMistake(f"arm {name}: {mistake}" if arm.overrides else str(mistake)) from None
@@ -74,6 +84,7 @@ def make_plan(
                 continue
             for run in runs:
                 planned[f"{run.seed} {run.fold}"].append(run)
+                teachers.setdefault((run.arm, run.seed, run.fold), run)
     plan.runs = [run for runs in planned.values() for run in runs if run.arm not in plan.left_out]
     return plan
 
@@ -109,6 +120,31 @@ def _runs_of(
     return runs
 
 
+def _students(
+    arm: Arm,
+    resolve: Resolve,
+    level: Level,
+    units: Sequence[tuple[int, int | None]],
+    world: _World,
+    teachers: Mapping[tuple[str, int, int | None], PlannedRun],
+    plan: Plan,
+    places: Places,
+) -> list[PlannedRun]:
+    """The runs of an arm that learn from those of another one, which need not be there yet."""
+    runs = []
+    for seed, fold in units:
+        teacher = teachers.get((str(arm.teacher), seed, fold))
+        if teacher is None:
+            raise UserMistake(f"its teacher, {arm.teacher}, is left out")
+        # what counts is which run the teacher is, not where it stands or whether it is there yet
+        settled = resolve(arm.overrides, {TEACHER_PATH: f"run {teacher.identity}"}, level.overrides, seed, fold)
+        identity = world.identity(settled)
+        path = str(places.of(teacher).path)
+        plan.values[identity] = resolve(arm.overrides, {TEACHER_PATH: path}, level.overrides, seed, fold)
+        runs.append(PlannedRun(arm.name, {}, seed, fold, identity, level.name, teacher.identity))
+    return runs
+
+
 class _World:
     """The data of a level, read once for every arm that leaves them as they are."""
 
@@ -116,11 +152,23 @@ class _World:
         from smoothlab.runs.build import build, call
         from smoothlab.runs.targets import ALLOWED, add_code, code_fingerprint
 
-        self._config = values["data"]
+        self._config, self._task = values["data"], values["task"]
         self._data = build(self._config, "data", allowed=(*ALLOWED, *add_code(values["code"])))
         call(self._data.setup, "data")
         self._fingerprint = self._data.fingerprint + code_fingerprint(values["code"])
         self._others: Any = None
+
+    def check_slices(self) -> None:
+        """Refuse data whose test metrics are not told apart by slices.
+
+        Raises:
+            UserMistake: they have neither a split by time nor a column that the task names.
+        """
+        if self._task.get("slices") is None and self._data.slice_column is None:
+            raise UserMistake(
+                "condition: these data have no slices; split them by time (data.split=time data.split_column=...), or "
+                "name a metadata column as task.slices"
+            )
 
     def check_needs(self, arm: Arm) -> None:
         """Refuse an arm that needs what the data do not have.

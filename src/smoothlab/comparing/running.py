@@ -44,10 +44,17 @@ def run_all(
     failed: dict[PlannedRun, str] = {}
     with stopped_by_sigterm(), Meter(len(left)) as meter, JobPool(devices=devices, server=server) as pool:
         planned: dict[Job, PlannedRun] = {}
-        for run in left:
+
+        def submit(run: PlannedRun) -> None:
             directory = places.of(run)
             resume = directory.last_checkpoint.is_file()
             planned[pool.submit(plan.values[run.identity], directory.path, resume=resume)] = run
+
+        teachers = {run.identity for run in left}
+        waiting = [run for run in left if run.teacher in teachers]
+        for run in left:
+            if run.teacher not in teachers:
+                submit(run)
         while ended := pool.wait_any():
             for job in ended:
                 name = job.directory.path.name
@@ -56,6 +63,9 @@ def run_all(
                 else:
                     failed[planned[job]] = job.error or job.state
                     meter.advance(f"{name}: {job.state}, {job.error or 'see its run.log'}", always=True)
+                for student in [one for one in waiting if one.teacher == planned[job].identity]:
+                    waiting.remove(student)
+                    submit(student)  # of a teacher that failed too: it says so itself
     return failed
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -25,6 +26,16 @@ MOST_DIFF = 1_000_000
 # Names of files that a diff leaves out, tracked or not.
 SECRETS = (".env*", "*.pem", "*.key", "*.p12", ".netrc", "_netrc", "*secret*", "*credential*", "*password*")
 log = logging.getLogger("smoothlab")
+
+
+def peak_memory() -> int:
+    """The most memory in bytes that this process has held, imports included; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # no such module on Windows
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def provenance() -> dict[str, Any]:

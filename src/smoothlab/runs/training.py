@@ -28,7 +28,7 @@ from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirec
 from smoothlab.runs.hooks import skip_empty_step_hooks
 from smoothlab.runs.outcome import write_outcome
 from smoothlab.runs.preparing import Prepared, determinism_kept, make_task
-from smoothlab.runs.provenance import provenance
+from smoothlab.runs.provenance import peak_memory, provenance
 from smoothlab.runs.scoring import details, predicted, scored_afterwards
 from smoothlab.runs.stopping import KeepSigterm, Sigterm, stopped_by_sigterm
 from smoothlab.runs.threads import cpu_threads
@@ -202,6 +202,7 @@ def _train(
         "epochs": trainer.current_epoch,
         "steps": trainer.global_step,
         "seconds": {"fit": round(fit_seconds, 3), "total": round(time.monotonic() - started, 3)},
+        "peak_memory_mib": round(peak_memory() / 2**20, 1),
         **provenance(),
     }
     write_json(run.results, results)

@@ -43,6 +43,7 @@ from smoothlab.data.table.splits import (
 from smoothlab.data.table.trees import class_tree
 from smoothlab.data.table.weights import class_weights, weights_of_rows
 from smoothlab.data.table.words import as_words
+from smoothlab.data.thinning import check_thinning, thinned
 from smoothlab.errors import InvalidArgument, UserMistake
 
 Channels = Literal["auto", "grey", "rgb"]
@@ -94,6 +95,8 @@ class ImageData(DataModule):
         class_weight: str | dict | None = None,
         noise: NoiseKind = "none",
         noise_rate: float = 0.0,
+        train_share: float = 1.0,
+        imbalance: float = 1.0,
         split: SplitKind = "random",
         fractions: Sequence[float],
         split_column: str | None = None,
@@ -147,6 +150,8 @@ class ImageData(DataModule):
         self.memory_gib = memory_gib
         self.workers = max(1, min(8, (os.cpu_count() or 2) - 1)) if workers is None else workers
         self.class_weight = class_weight
+        check_thinning(train_share, imbalance)
+        self.thinning = {"train_share": train_share, "imbalance": imbalance}
         self.noise: NoiseKind = noise
         self.noise_rate = noise_rate
         self.split_by: SplitKind = "fold" if fold is not None else split
@@ -180,6 +185,10 @@ class ImageData(DataModule):
         found = self._find()
         labels = self._labels(found)
         rows = self._split(found.frame, labels, found.splits)
+        if labels.values.ndim == 1:
+            rows["train"] = thinned(rows["train"], labels.values[rows["train"]], **self.thinning, seed=self.split_seed)
+        elif set(self.thinning.values()) != {1}:
+            raise InvalidArgument("train_share", self.thinning["train_share"], f"1 with labels={self.label_kind}")
         if self.label_kind == "multilabel":
             for split, index in rows.items():
                 if not len(index):

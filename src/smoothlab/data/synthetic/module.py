@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import torch
+
 from smoothlab.data.batch import Batch
 from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.module import SPLITS, DataModule, MemoryData
@@ -12,6 +15,7 @@ from smoothlab.data.synthetic.domain import Domain
 from smoothlab.data.synthetic.labelling import Label, Labelling, Noise
 from smoothlab.data.synthetic.rows import SyntheticRows, without_truth
 from smoothlab.data.synthetic.stream import RowStream, StreamLoader
+from smoothlab.data.thinning import check_thinning, thinned
 from smoothlab.errors import InvalidArgument
 
 IN_MEMORY_ROWS = 1_000_000  # of all splits; 100 to 300 bytes each
@@ -32,6 +36,7 @@ def synthetic_data(
     label: Label,
     stream: bool | None,
     workers: int,
+    train_share: float = 1.0,
     shuffle_seed: int,
     batch_size: int,
     eval_batch_size: int,
@@ -52,6 +57,7 @@ def synthetic_data(
         label: ``first``, what the first reader says, or ``votes``, the shares of the readers.
         stream: draw rows when they are needed; None: if there are more than ``IN_MEMORY_ROWS`` in all.
         workers: processes that draw them, where they are streamed; 0 is the training's own.
+        train_share: share of the training rows that is used, of each class; streamed rows are used all.
         shuffle_seed: decides the order of the training batches.
         batch_size: samples a training batch.
         eval_batch_size: samples a batch in validation, test and prediction.
@@ -65,9 +71,12 @@ def synthetic_data(
     if workers < 0:
         raise InvalidArgument("workers", workers, "an integer >= 0")
     sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "shuffle_seed": shuffle_seed}
+    check_thinning(train_share, 1.0)
     if source.total > IN_MEMORY_ROWS if stream is None else stream:
+        if train_share != 1:
+            raise InvalidArgument("train_share", train_share, "1 where rows are streamed; give rows")
         return SyntheticStream(source, workers=workers, **sizes)
-    return SyntheticMemory(source, **sizes)
+    return SyntheticMemory(source, train_share=train_share, **sizes)
 
 
 def _introduce(data: DataModule, rows: SyntheticRows) -> None:
@@ -89,17 +98,33 @@ class SyntheticMemory(MemoryData):
         batch_size: see :class:`DataModule`, as the other two.
         eval_batch_size: samples a batch in evaluation.
         shuffle_seed: of the order of training.
+        train_share: share of the training rows that is used, of each class.
     """
 
-    def __init__(self, rows: SyntheticRows, *, batch_size: int, eval_batch_size: int, shuffle_seed: int) -> None:
+    def __init__(
+        self,
+        rows: SyntheticRows,
+        *,
+        batch_size: int,
+        eval_batch_size: int,
+        shuffle_seed: int,
+        train_share: float = 1.0,
+    ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
         self.rows = rows
+        self.train_share = train_share
 
     def read(self) -> dict[str, Batch]:
         """See :class:`MemoryData`."""
         _introduce(self, self.rows)
         ranges = self.rows.ranges
-        return {split: self.rows.batch(split, 0, stop - start, truth=True) for split, (start, stop) in ranges.items()}
+        made = {split: self.rows.batch(split, 0, stop - start, truth=True) for split, (start, stop) in ranges.items()}
+        if self.train_share != 1:
+            labels = made["train"].labels
+            strata = (labels if labels.ndim == 1 else labels.argmax(1)).numpy()
+            kept = thinned(np.arange(len(strata)), strata, train_share=self.train_share, seed=self.rows.seed)
+            made["train"] = made["train"].take(torch.from_numpy(kept))
+        return made
 
     def first(self, count: int) -> Batch:
         """See :class:`DataModule`."""

@@ -43,6 +43,7 @@ from smoothlab.data.table.texts import TextEncoding
 from smoothlab.data.table.trees import class_tree, tree_of_nodes
 from smoothlab.data.table.weights import class_weights, row_weights, weights_of_rows
 from smoothlab.data.table.words import as_words, text_of
+from smoothlab.data.thinning import check_thinning, thinned
 from smoothlab.errors import InvalidArgument, UserMistake
 
 Name = str | int
@@ -111,6 +112,8 @@ class TableData(MemoryData):
         deduplicate: bool = False,
         noise: NoiseKind | dict = "none",
         noise_rate: float = 0.0,
+        train_share: float = 1.0,
+        imbalance: float = 1.0,
         split: SplitKind | dict = "random",
         fractions: Sequence[float],
         split_column: Name | None = None,
@@ -170,6 +173,8 @@ class TableData(MemoryData):
         self.noise = _one_of("noise", noise_options["kind"], NoiseKind)
         self.noise_rate = noise_options["rate"]
         noisy(np.zeros(0, dtype=np.int64), 2, self.noise, self.noise_rate, 0)  # checks the rate
+        check_thinning(train_share, imbalance)
+        self.thinning = {"train_share": train_share, "imbalance": imbalance}
         self.fractions = check_fractions(split_options["fractions"])
         self.split_column = _name(split_options["column"])
         self.folds = _at_least("folds", split_options["folds"], 2)
@@ -251,6 +256,7 @@ class TableData(MemoryData):
         self.fingerprint = fingerprint(frame)
         self.columns = self._roles(frame)
         rows = self._split(frame, labels, splits)
+        rows["train"] = self._thinned(rows["train"], labels)
         if self.label_kind == "multilabel":
             self._note_unseen(labels, rows)
         else:
@@ -343,6 +349,14 @@ class TableData(MemoryData):
         if groups is not None:
             return group_split(groups, even, self.fractions, self.split_seed)
         return random_split(even, names, self.fractions, self.split_seed)
+
+    def _thinned(self, train: np.ndarray, labels: Labels) -> np.ndarray:
+        if labels.values.ndim != 1 and self.thinning["imbalance"] != 1:
+            raise InvalidArgument("imbalance", self.thinning["imbalance"], f"1 with labels={self.label_kind}")
+        kept = thinned(train, _stratum(labels.values)[train], **self.thinning, seed=self.split_seed)
+        if len(kept) < len(train):
+            self.notes.append(f"{len(kept)} of {len(train)} training rows are kept on purpose")
+        return kept
 
     def _with_noise(self, labels: Labels, rows: Rows, features: torch.Tensor) -> np.ndarray:
         if self.noise == "none" or not self.noise_rate:
