@@ -147,6 +147,29 @@ def test_a_run_that_fails_is_named_and_the_others_are_compared(cli):
     assert [one["arm"] for one in told_of["failed"]] == ["bad", "bad"]
 
 
+def test_a_comparison_that_is_interrupted_goes_on_where_it_was(cli, monkeypatch):
+    from smoothlab.comparing.running import Meter
+
+    words = ("compare", *DATA, "trainer.max_epochs=1", "seeds=2", "grid=1", "take=[none,standard]", "n_jobs=1")
+    advance = Meter.advance
+
+    def stop_after_two(meter, *what, **how):
+        advance(meter, *what, **how)
+        if meter.done == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Meter, "advance", stop_after_two)
+        code, out, err = cli(*words)
+    assert (code, out) == (130, "")
+    assert "interrupted with 2 of 4 runs done" in err
+    before = written(Path("outputs/comparisons/medical"))
+    code, out, err = cli(*words)
+    assert code == 0, err
+    assert "4 runs, 2 of them done before" in err
+    assert before.items() < written(Path("outputs/comparisons/medical")).items()
+
+
 def test_ones_own_file_is_compared_over_folds(cli):
     generator = np.random.default_rng(0)
     x = generator.normal(size=(90, 3))
