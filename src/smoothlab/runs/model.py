@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -20,6 +20,11 @@ from smoothlab.runs.directory import existing_run
 from smoothlab.runs.scores import TABLES
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
 from smoothlab.runs.translator import Translator
+
+if TYPE_CHECKING:
+    from smoothlab.runs.ensemble import Ensemble
+
+ENSEMBLE = "ensemble.json"  # what makes a folder an ensemble
 
 
 class Model:
@@ -95,17 +100,28 @@ def _as(dtype: torch.dtype, features: Tensor) -> Tensor:
     return features.to(dtype) if features.is_floating_point() else features
 
 
-def load(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Model | Translator:
-    """Load the model of a run.
+def load(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Model | Translator | Ensemble:
+    """Load the model of a run, or an ensemble of runs.
 
     Args:
-        path: a run directory.
+        path: a run directory, or the folder of an ensemble.
         checkpoint: ``best``, ``last``, or the path of a checkpoint file.
         code: the Python file or folder that the run was trained with, if it was.
 
     Raises:
         UserMistake: no run directory, no checkpoint, or one that cannot be read safely.
     """
+    if (Path(path) / ENSEMBLE).is_file():
+        from smoothlab.runs.ensemble import load_ensemble
+
+        if checkpoint != "best":
+            raise UserMistake(f"checkpoint = {checkpoint!r}: expected best, of which an ensemble is made")
+        return load_ensemble(Path(path), code=code)
+    return load_run(path, checkpoint=checkpoint, code=code)
+
+
+def load_run(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Model | Translator:
+    """The same of a run directory alone."""
     content = read_checkpoint(checkpoint_path(path, checkpoint))
     return model_from(content, add_code(code))
 

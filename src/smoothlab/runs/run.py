@@ -58,9 +58,9 @@ class Run:
 
     def model(self, checkpoint: str = "best") -> Model | Translator:
         """The trained model; see ``smoothlab.load``."""
-        from smoothlab.runs.model import load
+        from smoothlab.runs.model import load_run
 
-        return load(self.path, checkpoint=checkpoint)
+        return load_run(self.path, checkpoint=checkpoint)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.status.get('state', 'unknown')})"

@@ -1,0 +1,38 @@
+"""`smoothlab ensemble runs=[<directory>,...] output=<folder>`: the mean of several runs as one model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from smoothlab.commands.compose import compose_config, no_sweep, plain
+from smoothlab.errors import UserMistake
+
+
+def run(words: Sequence[str]) -> int:
+    """The command: prints the metrics of the mean; ``predict run=<folder>`` uses it."""
+    values = plain(compose_config("ensemble", no_sweep("ensemble", words)))
+
+    from smoothlab.commands.predict import check_text
+    from smoothlab.runs.ensemble import make_ensemble
+    from smoothlab.runs.model import ENSEMBLE
+    from smoothlab.runs.writable import check_folder
+    from smoothlab.tracking.console import results_table
+
+    runs = values["runs"]
+    if not isinstance(runs, list) or not all(isinstance(one, str) for one in runs):
+        raise UserMistake(f"runs = {runs!r}: expected a list of run directories, such as [outputs/a,outputs/b]")
+    check_text("output", values["output"])
+    output = Path(values["output"])
+    if output.is_file() or (output / "config.yaml").exists():
+        raise UserMistake(f"output = {str(output)!r}: is a {'file' if output.is_file() else 'run'}; expected a folder")
+    check_folder(output, key="output")
+    metrics = make_ensemble(runs, output)
+    if metrics:
+        print(results_table(metrics))
+    for note in json.loads((output / ENSEMBLE).read_text(encoding="utf-8"))["notes"]:
+        print(note, file=sys.stderr)
+    print(f"{output / ENSEMBLE} written; use it as smoothlab predict run={output} ...", file=sys.stderr)
+    return 0
