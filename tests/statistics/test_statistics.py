@@ -42,7 +42,8 @@ def test_p_values_agree_with_scipy_from_no_difference_to_a_huge_one(shift):
 def test_one_seed_has_no_interval_over_seeds():
     told = paired_t([0.3])
     assert told.mean == 0.3
-    assert math.isnan(told.low) and math.isnan(told.p)
+    assert math.isnan(told.low)
+    assert math.isnan(told.p)
 
 
 def test_folds_are_corrected_by_the_rows_that_they_share():

@@ -49,8 +49,8 @@ ALSO_BETTER = {
     "chrf": "max",
     "exact_match": "max",
 }
-BLOCKS = 512  # samples are resampled in so many groups at most
-RESAMPLES = 400
+BLOCKS = 256  # samples are resampled in so many groups at most
+RESAMPLES = 300
 MOST_FITTED = 20_000  # validation rows that a temperature is fitted to
 LOWEST = float(np.log(np.finfo(np.float64).tiny))
 
@@ -173,9 +173,13 @@ def judged(told: Prediction, num_bins: int) -> tuple[dict[str, float], dict[str,
     counts = _counts(blocks)
     ranked = np.empty(samples, dtype=np.int64)
     ranked[np.argsort(told.confidence, kind="stable")] = np.arange(samples) * num_bins // samples
-    for name, index in (("ece", bin_index(told.confidence, num_bins)), ("ece_equal_mass", ranked)):
-        gaps = np.bincount(block * num_bins + index, gap, blocks * num_bins).reshape(blocks, num_bins)
-        drawn = np.abs(counts @ gaps).sum(1) / samples
+    binned = {"ece": bin_index(told.confidence, num_bins), "ece_equal_mass": ranked}
+    gaps = [
+        np.bincount(block * num_bins + index, gap, blocks * num_bins).reshape(blocks, num_bins)
+        for index in binned.values()
+    ]
+    resampled = np.abs(counts @ np.concatenate(gaps, axis=1)).reshape(RESAMPLES, len(binned), num_bins).sum(2)
+    for name, drawn in zip(binned, resampled.T / samples, strict=True):
         noise[name] = (drawn - drawn.mean()) / np.sqrt(RESAMPLES - 1)
     return values, {name: noise[name] for name in values}
 

@@ -20,7 +20,6 @@ Key = tuple[int | None, int | None]
 RANGES = {"confidence_gap": (-1.0, 1.0), "brier": (0.0, 2.0)}
 # Skewed, and the surer the smaller: the interval of a mean is even on a log scale.
 POSITIVE = ("nll", "brier", "ece", "ece_equal_mass", "ece_labelwise", "aurc", "perplexity", "ranking_loss")
-BINNED = ("ece", "ece_equal_mass")
 UP_TO_ONE = ("accuracy", "macro_f1", "micro_f1", "subset_accuracy", "ece", "ece_equal_mass", "ece_labelwise", "aurc")
 Runs = Mapping[Key, Evidence]
 
@@ -80,7 +79,7 @@ def mean_of(runs: Sequence[Evidence], variant: str, metric: str, level: float) -
         return None
     values = [one.values[variant][metric] for one in runs]
     noise = [one.noise.get(variant, {}).get(metric) for one in runs]
-    told = estimate(values, noise, runs, Design.of(runs), level, binned=metric in BINNED)
+    told = estimate(values, noise, runs, Design.of(runs), level)
     if math.isnan(told.low):
         return told
     lowest, highest = RANGES.get(metric, (0.0, 1.0 if metric in UP_TO_ONE else math.inf))
@@ -118,8 +117,6 @@ def estimate(
     runs: Sequence[Evidence],
     design: Design,
     level: float,
-    *,
-    binned: bool = False,
 ) -> Estimate:
     """A mean with the interval that the design asks for.
 
@@ -129,8 +126,6 @@ def estimate(
         runs: which they are of.
         design: how the runs repeat the arm.
         level: of the interval.
-        binned: a binned calibration error, whose variance over samples is no better known than that over seeds: it is
-            taken from bins of which some are off by chance.
     """
     tests = [one.test for one in runs]
     if design.kind == "splits":
@@ -146,10 +141,7 @@ def estimate(
         index = [place for place, its in enumerate(tests) if its == test]
         stacked = np.stack([known[place] for place in index])
         covariance[np.ix_(index, index)] = stacked @ stacked.T
-    samples = min(one.samples for one in runs)
-    if binned and len(values) > 1:
-        samples = min(samples, len(values))
-    return variances_added(values, covariance, samples=samples, level=level)
+    return variances_added(values, covariance, samples=min(one.samples for one in runs), level=level)
 
 
 def best_of(arms: Mapping[str, Runs], variant: str, metric: str, better: str) -> dict[str, float]:

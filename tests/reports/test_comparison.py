@@ -1,0 +1,330 @@
+"""A comparison of simulated arms: true differences are found, equal arms are left alone, nothing crashes."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_runs import simulated_arms, simulated_run
+
+from smoothlab.errors import UserMistake
+from smoothlab.metrics import aurc, bootstrap, classification_metrics, macro_f1
+from smoothlab.metrics.prediction import Prediction
+from smoothlab.reports.comparison import COLUMNS, Comparison
+from smoothlab.reports.critical_difference import CriticalDifference
+from smoothlab.reports.evidence import influence_on_aurc, judged
+from smoothlab.reports.records import read_records
+from smoothlab.statistics import bootstrap_variance, nadeau_bengio, paired_t
+
+
+def compared(folder, **options):
+    return Comparison.of(read_records([folder]).records, **options)
+
+
+@pytest.fixture(scope="module")
+def better(tmp_path_factory):
+    """An arm with much smaller errors, and one that is as the baseline."""
+    folder = tmp_path_factory.mktemp("better")
+    return simulated_arms(
+        folder, {"none": {"noise": 1.2}, "smooth": {"noise": 0.4}, "same": {"noise": 1.2}}, seeds=4, rows=1200
+    )
+
+
+def test_an_arm_that_is_truly_better_is_recommended(better):
+    found = compared(better)
+    assert [arm.name for arm in found.arms] == ["none", "smooth", "same"]
+    assert found.arms[0].is_baseline
+    assert found.verdict.arm == "smooth"
+    assert found.verdict.sentences[0].startswith("Use smooth: ")
+    assert "does not do as well" in found.verdict.sentences[1]
+    assert all(check.passed for check in found.verdict.checks)
+    row = found.row("smooth", "nll")
+    assert row["difference_low"] < row["difference"] < row["difference_high"] < 0
+    assert row["p_holm"] >= row["p"]
+    assert row["prob_best"] > 0.95
+    assert found.row("same", "nll")["p_holm"] > 0.05
+
+
+def test_the_table_has_each_arm_variant_and_metric_once(better):
+    table = compared(better).table
+    assert tuple(table.columns) == COLUMNS
+    assert not table.duplicated(["arm", "variant", "metric"]).any()
+    assert len(table) == 3 * 2 * 8
+    best = table.groupby(["variant", "metric"])["prob_best"].sum()
+    np.testing.assert_allclose(best, 1.0)
+    assert (table["low"] <= table["mean"]).all()
+    assert (table["mean"] <= table["high"]).all()
+    assert table[table["arm"] == "none"]["difference"].isna().all()
+
+
+def test_means_and_differences_are_those_of_the_runs(better):
+    records = read_records([better]).records
+    found = Comparison.of(records)
+    for metric in ("nll", "accuracy", "ece", "aurc", "macro_f1"):
+        values = {
+            arm: np.array([one.metrics("test")[metric] for one in records if one.arm == arm])
+            for arm in ("none", "smooth")
+        }
+        row = found.row("smooth", metric)
+        assert row["mean"] == pytest.approx(values["smooth"].mean())
+        assert row["difference"] == pytest.approx((values["smooth"] - values["none"]).mean())
+
+
+def test_temperature_scaling_that_does_as_well_is_said_in_the_second_sentence(tmp_path):
+    folder = simulated_arms(tmp_path, {"none": {"scale": 3.0}, "smooth": {"noise": 0.48}}, seeds=4)
+    found = compared(folder)
+    assert found.verdict.arm == "smooth"
+    assert "Temperature scaling after none does as well" in found.verdict.sentences[1]
+    assert found.row("none", "nll", "temperature")["mean"] < found.row("none", "nll")["mean"] - 0.1
+    assert found.row("none", "accuracy", "temperature")["mean"] == found.row("none", "accuracy")["mean"]
+
+
+def test_where_nothing_helps_it_says_none(tmp_path):
+    found = compared(simulated_arms(tmp_path, {"none": {}, "worse": {"noise": 1.0}}, seeds=3))
+    assert found.verdict.arm is None
+    assert found.verdict.sentences[0].startswith("None: it does not help here; no arm has a lower validation NLL")
+    assert found.verdict.sentences[1].startswith("Keep none")
+
+
+def test_a_gain_within_noise_is_none(tmp_path):
+    found = compared(simulated_arms(tmp_path, {"none": {"noise": 0.5}, "hardly": {"noise": 0.47}}, seeds=2, rows=120))
+    assert found.verdict.arm is None
+    assert "None: it does not help here" in found.verdict.sentences[0]
+
+
+def test_a_gain_in_nll_that_costs_accuracy_is_not_recommended(tmp_path):
+    """The baseline is right more often, but far over-confident."""
+    found = compared(
+        simulated_arms(tmp_path, {"none": {"noise": 0.1, "scale": 6.0}, "calm": {"noise": 1.5, "scale": 0.7}})
+    )
+    assert found.row("calm", "nll")["difference_high"] < 0
+    assert found.verdict.arm is None
+    assert "accuracy" in found.verdict.sentences[0]
+    assert {check.name for check in found.verdict.checks if not check.passed} >= {"accuracy", "AURC"}
+
+
+def test_one_seed_has_intervals_over_samples_and_says_so(tmp_path):
+    found = compared(simulated_arms(tmp_path, {"none": {"noise": 1.2}, "smooth": {"noise": 0.4}}, seeds=1))
+    assert "One seed only" in found.notes[0]
+    row = found.row("none", "nll")
+    (run,) = [one for one in read_records([tmp_path]).records if one.arm == "none"]
+    told = run.predictions("test")
+    expected = bootstrap(told.probabilities, told.labels, from_logits=False, metrics=["nll"], resamples=4000)["nll"]
+    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high), rel=0.05)
+
+
+def test_folds_have_the_corrected_interval(tmp_path):
+    for arm, (epsilon, noise) in {"none": (0.0, 0.8), "smooth": (0.1, 0.5)}.items():
+        for fold in range(3):
+            data = {"fold": fold, "folds": 3}
+            simulated_run(tmp_path / f"{arm}{fold}", epsilon=epsilon, noise=noise, test=fold, data=data)
+    records = read_records([tmp_path]).records
+    found = Comparison.of(records)
+    values = {
+        arm: np.array([one.metrics("test")["nll"] for one in records if one.arm == arm])
+        for arm in ("epsilon 0.0", "epsilon 0.1")
+    }
+    expected = nadeau_bengio(values["epsilon 0.1"] - values["epsilon 0.0"], 0.5)
+    row = found.row("epsilon 0.1", "nll")
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx((expected.low, expected.high))
+    assert "Nadeau" in found.notes[0]
+
+
+def test_rows_drawn_anew_for_each_seed_have_the_paired_t_interval(tmp_path):
+    for epsilon in (0.0, 0.1):
+        for seed in range(3):
+            path = tmp_path / f"{epsilon}_{seed}"
+            simulated_run(path, epsilon=epsilon, seed=seed, test=seed, data={"row_seed": seed})
+    records = read_records([tmp_path]).records
+    row = Comparison.of(records).row("epsilon 0.1", "accuracy")
+    values = np.array(
+        [
+            [one.metrics("test")["accuracy"] for one in records if one.arm == f"epsilon {epsilon}"]
+            for epsilon in (0.0, 0.1)
+        ]
+    )
+    expected = paired_t(values[1] - values[0])
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_arms_without_a_partner_are_compared_on_what_is_paired(tmp_path):
+    folder = simulated_arms(tmp_path, {"none": {}, "smooth": {}, "elsewhere": {"test": 7}}, seeds=3)
+    shutil.rmtree(folder / "run_1_0")
+    (folder / "run_1_1" / "status.json").write_text(json.dumps({"state": "failed", "error": "it broke"}))
+    found = compared(folder)
+    assert found.row("smooth", "nll")["seeds"] == 1
+    assert math.isfinite(found.row("smooth", "nll")["difference"])
+    assert math.isnan(found.row("elsewhere", "nll")["difference"])
+    said = " ".join(found.notes)
+    assert "Not finished, of 2 runs of smooth: 1 failed (it broke)" in said
+    assert "Unequal splits: 3 runs of elsewhere" in said
+
+
+def test_an_arm_that_failed_altogether_is_named(tmp_path):
+    folder = simulated_arms(tmp_path, {"none": {}, "smooth": {}}, seeds=1)
+    (folder / "run_1_0" / "status.json").write_text(json.dumps({"state": "failed", "error": "it broke"}))
+    found = compared(folder)
+    assert [(arm.name, arm.runs) for arm in found.arms] == [("none", 1), ("smooth", 0)]
+    assert "nothing is known of this arm" in " ".join(found.notes)
+    assert found.verdict.arm is None
+    assert found.verdict.sentences[0].startswith("Nothing can be said")
+
+
+def test_predictions_that_cannot_be_read_leave_the_run_out(tmp_path):
+    folder = simulated_arms(tmp_path, {"none": {}, "smooth": {}}, seeds=2)
+    (folder / "run_1_0" / "predictions" / "test.parquet").write_bytes(b"nothing")
+    found = compared(folder)
+    assert found.row("smooth", "nll")["seeds"] == 1
+    assert any("not readable as predictions" in note for note in found.notes)
+
+
+def test_runs_without_such_predictions_count_with_their_results(tmp_path):
+    """As of several labels a sample, and of translation."""
+    folder = simulated_arms(tmp_path, {"none": {}, "smooth": {}}, seeds=3)
+    for path in folder.glob("run_*"):
+        shutil.rmtree(path / "predictions")
+        results = json.loads((path / "results.json").read_text())
+        seed = results["seed"]
+        results["metrics"] = {
+            split: {"nll": 1.0 + 0.1 * seed, "bleu": 30.0 + seed, "own_metric": 1.0} for split in ("val", "test")
+        }
+        (path / "results.json").write_text(json.dumps(results))
+    found = compared(folder)
+    assert set(found.metrics) == {"nll", "bleu"}
+    assert set(found.table["variant"]) == {"raw"}
+    row = found.row("none", "bleu")
+    expected = paired_t([30.0, 31.0, 32.0])
+    assert (row["low"], row["high"], row["better"]) == (
+        pytest.approx(expected.low),
+        pytest.approx(expected.high),
+        "max",
+    )
+    assert any("metrics are those in results.json" in note for note in found.notes)
+
+
+def test_votes_are_known_by_metrics_that_the_predictions_do_not_give(tmp_path):
+    folder = simulated_arms(tmp_path, {"none": {}, "smooth": {}}, seeds=2)
+    for path in folder.glob("run_*"):
+        results = json.loads((path / "results.json").read_text())
+        results["metrics"]["test"]["nll"] = 0.123
+        (path / "results.json").write_text(json.dumps(results))
+    found = compared(folder)
+    assert found.row("none", "nll")["mean"] == pytest.approx(0.123)
+    assert any("votes" in note for note in found.notes)
+
+
+def test_another_baseline_can_be_named_and_an_unknown_one_is_a_mistake(better):
+    found = compared(better, baseline="smooth")
+    assert found.arms[0].name == "smooth"
+    assert found.verdict.arm is None
+    with pytest.raises(UserMistake, match="baseline = 'nine': no such arm; expected one of none, same, smooth"):
+        compared(better, baseline="nine")
+    with pytest.raises(UserMistake, match="nothing to compare"):
+        Comparison.of([])
+
+
+def test_what_is_written_as_json_has_no_number_that_is_none(better):
+    text = json.dumps(compared(better).to_json(), allow_nan=False)
+    told = json.loads(text)
+    assert told["verdict"]["arm"] == "smooth"
+    assert told["table"][0]["difference"] is None
+
+
+def test_the_noise_of_smooth_metrics_is_what_leaving_a_sample_out_shows():
+    random = np.random.default_rng(0)
+    logits, labels = random.normal(size=(80, 3)), random.integers(0, 3, 80)
+    noise = judged(Prediction.of(logits, labels, from_logits=True), 15)[1]
+    for name, metric in (("aurc", aurc), ("macro_f1", macro_f1)):
+        whole = metric(logits, labels, from_logits=True)
+        left_out = [metric(np.delete(logits, i, 0), np.delete(labels, i), from_logits=True) - whole for i in range(80)]
+        assert np.corrcoef(-np.array(left_out), noise[name])[0, 1] > 0.98
+        jackknife = 79 / 80 * ((np.array(left_out) - np.mean(left_out)) ** 2).sum()
+        assert noise[name] @ noise[name] == pytest.approx(jackknife, rel=0.12)
+
+
+def test_the_noise_of_means_and_binned_errors_is_that_of_the_bootstrap():
+    random = np.random.default_rng(1)
+    logits, labels = 2 * random.normal(size=(250, 3)), random.integers(0, 3, 250)
+    told = Prediction.of(logits, labels, from_logits=True)
+    values, noise = judged(told, 15)
+    expected = classification_metrics(logits, labels, from_logits=True)
+    assert values == pytest.approx({name: expected[name] for name in values})
+    assert noise["nll"] @ noise["nll"] == pytest.approx(bootstrap_variance(told.nll), rel=1e-9)
+    intervals = bootstrap(logits, labels, from_logits=True, metrics=["ece"], resamples=2000)
+    width = intervals["ece"].high - intervals["ece"].low
+    assert 2 * 1.96 * math.sqrt(noise["ece"] @ noise["ece"]) == pytest.approx(width, rel=0.15)
+
+
+def test_equal_confidences_do_not_change_the_area_by_much():
+    correct = np.array([1.0, 0.0, 1.0, 0.0] * 10)
+    told = influence_on_aurc(np.full(40, 0.5), correct)
+    assert np.isfinite(told).all()
+
+
+def test_intervals_of_equal_arms_cover_and_their_family_is_seldom_wrong(tmp_path):
+    """A small version of benchmarks/statistics.py: shares of 120 repetitions, within three standard errors."""
+    import sys
+    from importlib.util import module_from_spec, spec_from_file_location
+    from pathlib import Path
+
+    file = Path(__file__).resolve().parents[2] / "benchmarks" / "statistics.py"
+    spec = spec_from_file_location("benchmark_of_statistics", file)
+    benchmark = module_from_spec(spec)
+    sys.modules[spec.name] = benchmark
+    spec.loader.exec_module(benchmark)
+    setting = benchmark.Setting("small", seeds=3, samples=150, arms=3)
+    told, _ = benchmark.of_equal_arms(setting, 120, 0)
+    for metric in ("nll", "brier", "accuracy", "aurc"):
+        assert told[metric]["mean"] >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 120)
+        assert told[metric]["difference"] >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 240)
+        assert told[metric]["family"] <= 0.05 + 3 * math.sqrt(0.95 * 0.05 / 120)
+    found = benchmark.of_a_better_arm(benchmark.Setting("small", seeds=4, samples=400, arms=3), 0.8, 20, 1)
+    assert found["found"] >= 0.5
+    assert found["other"] <= 0.1
+
+
+def drawn_comparison(means, metric="nll", better="min"):
+    rows = [
+        dict.fromkeys(COLUMNS, math.nan)
+        | {"arm": arm, "variant": "raw", "metric": metric, "mean": mean, "better": better}
+        for arm, mean in means.items()
+    ]
+    return Comparison((), (metric,), pd.DataFrame(rows, columns=list(COLUMNS)), None, (), ())
+
+
+def test_arms_that_are_always_best_are_told_apart_over_many_data_sets():
+    random = np.random.default_rng(2)
+    sets = {
+        f"set {number}": drawn_comparison({"a": 1.0, "b": 1.2 + random.random() / 10, "c": 1.2 + random.random() / 10})
+        for number in range(12)
+    }
+    sets["set 3"] = drawn_comparison({"a": 1.0, "c": 1.3, "b": 1.4, "only here": 0.1})
+    found = CriticalDifference.of(sets)
+    assert found.arms == ("a", "b", "c")
+    assert found.found.ranks[0] == 1.0
+    assert found.found.groups == ((1, 2),)
+    assert "only here" in found.notes[0]
+
+
+def test_more_is_better_where_it_is():
+    sets = {name: drawn_comparison({"a": 0.9, "b": 0.8}, "accuracy", "max") for name in ("one", "two")}
+    assert CriticalDifference.of(sets, metric="accuracy").found.ranks == (1.0, 2.0)
+
+
+def test_the_diagram_names_each_arm_with_its_rank():
+    sets = {str(number): drawn_comparison({"a": 1.0, "<b> $x$": 2.0, "c": 3.0}) for number in range(6)}
+    figure = CriticalDifference.of(sets).figure(title="six sets")
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert "a 1.00 " in [text.replace("  ", " ") for text in said]
+    assert any("<b> $x$" in text for text in said)
+    assert any(text.startswith("critical difference") for text in said)
+    figure.savefig("/dev/null", format="png")
+
+
+def test_one_data_set_has_no_critical_difference():
+    with pytest.raises(UserMistake, match="at least two of each"):
+        CriticalDifference.of({"one": drawn_comparison({"a": 1.0, "b": 2.0})})
