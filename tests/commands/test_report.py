@@ -71,6 +71,20 @@ def test_many_runs_with_a_broken_an_unfinished_and_one_with_html_in_its_classes(
     ]
 
 
+def test_runs_that_a_comparison_only_tried_are_left_out_unless_they_are_named(cli, runs):
+    arms = {f"{epsilon}_{seed}": f"arm {epsilon}" for epsilon in (0.0, 0.1) for seed in range(2)}
+    (runs / "comparison.json").write_text(json.dumps({"arms": arms}))
+    tried = draw_run(runs / "tried", epsilon=0.3)
+    code, out, _ = cli("report", str(runs))
+    assert code == 0
+    assert "left out: 1 runs that a comparison tried" in out
+    told = json.loads((runs / "report" / "report.json").read_text())
+    assert {one["arm"] for one in told["runs"]} == {"arm 0.0", "arm 0.1"}
+    assert cli("report", str(runs), str(tried))[0] == 0
+    told = json.loads((runs / "report" / "report.json").read_text())
+    assert len(told["runs"]) == 5
+
+
 MISTAKES = {
     "nowhere": ["no such directory", "nowhere"],
     "empty": ["no finished run", "empty"],

@@ -47,6 +47,7 @@ def run(words: Sequence[str]) -> int:
     from smoothlab.reports.records import read_records
 
     records = read_records(places)
+    records, tried = _chosen(records, places)
     _check(records, places, options.get("--baseline"))
     folder = Path(options["--out"]) if "--out" in options else _beside(records)
     check_folder(folder)
@@ -56,6 +57,8 @@ def run(words: Sequence[str]) -> int:
     print(" ".join(comparison.verdict.sentences))
     for line in _left_out(records):
         print(line)
+    if tried:
+        print(f"left out: {tried} runs that a comparison tried and did not choose")
     print(f"report {path}")
     return 0
 
@@ -89,6 +92,23 @@ def _beside(records: Records) -> Path:
     """``report/`` in the folder that holds all runs."""
     common = os.path.commonpath([one.path.resolve().parent for one in records.records])
     return Path(os.path.relpath(common)) / "report"
+
+
+def _chosen(records: Records, places: Sequence[Path]) -> tuple[Records, int]:
+    """Without the runs that a comparison made only to choose settings by, unless they were named; and how many."""
+    from smoothlab.reports.records import Records, arms_of
+
+    arms = {folder: arms_of(folder) for folder in {one.path.parent for one in records.records}}
+    named = {place.resolve() for place in places}
+    kept = tuple(
+        one
+        for one in records.records
+        if not one.done
+        or not arms[one.path.parent]
+        or one.path.name in arms[one.path.parent]
+        or one.path.resolve() in named
+    )
+    return Records(kept, records.problems), len(records.records) - len(kept)
 
 
 def _check(records: Records, places: Sequence[Path], baseline: str | None) -> None:

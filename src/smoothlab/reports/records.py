@@ -262,7 +262,7 @@ def _choices(path: Path) -> dict[str, str]:
 
 
 def _with_arms(records: Sequence[RunRecord]) -> list[RunRecord]:
-    mapped = {folder: _mapped(folder) for folder in {record.path.parent for record in records}}
+    mapped = {folder: arms_of(folder) for folder in {record.path.parent for record in records}}
     told = [mapped[record.path.parent].get(record.path.name) for record in records]
     rest = [record for record, arm in zip(records, told, strict=True) if arm is None and record.config]
     named = iter(arm_names([one.flat for one in rest], [one.choices for one in rest]))
@@ -272,7 +272,8 @@ def _with_arms(records: Sequence[RunRecord]) -> list[RunRecord]:
     ]
 
 
-def _mapped(folder: Path) -> Mapping[str, str]:
+def arms_of(folder: Path) -> Mapping[str, str]:
+    """The arm of each run directory in ``folder``, where a comparison wrote them; else nothing."""
     try:
         arms = _mapping(folder / COMPARISON, json.loads).get("arms")
     except UserMistake:

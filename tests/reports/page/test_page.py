@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from drawn_runs import draw_comparison, draw_run
 
 from smoothlab.errors import UserMistake
@@ -266,3 +267,38 @@ def test_a_setting_that_varies_as_a_number_becomes_a_curve(tmp_path):
     by_epsilon = {one.flat["smoothing.strength.epsilon"]: one for one in records.records}
     assert len(by_epsilon) == 2
     assert curve.count(" from 0.") + curve.count(" from 1.") == 2  # a line an epsilon, not one a pair
+
+
+def test_numbers_that_differ_from_arm_to_arm_alone_make_no_curve(tmp_path):
+    arms = {}
+    for place, epsilon in enumerate((0.0, 0.1, 0.2)):
+        path = draw_run(tmp_path / "runs" / f"{epsilon}", epsilon=epsilon)
+        config = yaml.safe_load((path / "config.yaml").read_text())
+        config["net"] = {"dropout": place / 10, "width": 64 + place}
+        (path / "config.yaml").write_text(yaml.safe_dump(config))
+        arms[path.name] = f"arm {place}"
+    (tmp_path / "runs" / "comparison.json").write_text(json.dumps({"arms": arms}))
+    records = read_records([tmp_path / "runs"])
+    page = write_page(draw_comparison(records.records), records, tmp_path / "page", title="arms")
+    labels = [attributes["aria-label"] for tag, attributes in Read(page.read_text()).elements if tag == "svg"]
+    assert not [label for label in labels if label.startswith("Test ")]
+
+
+def test_label_noise_that_is_off_stands_at_zero_in_a_noise_curve(tmp_path):
+    arms = {}
+    for rate in (0.0, 0.1, 0.4):
+        path = draw_run(tmp_path / "runs" / f"{rate}", noise=rate)
+        config = yaml.safe_load((path / "config.yaml").read_text())
+        config["data"] |= {"noise": "symmetric", "noise_rate": rate} if rate else {"noise": "none", "noise_rate": 0.2}
+        (path / "config.yaml").write_text(yaml.safe_dump(config))
+        arms[path.name] = f"none, {rate:g}"
+    (tmp_path / "runs" / "comparison.json").write_text(json.dumps({"arms": arms}))
+    records = read_records([tmp_path / "runs"])
+    page = write_page(draw_comparison(records.records), records, tmp_path / "page", title="noise")
+    labels = [attributes["aria-label"] for tag, attributes in Read(page.read_text()).elements if tag == "svg"]
+    (curve,) = [label for label in labels if label.startswith("Test NLL over noise_rate")]
+    at = {one.results["metrics"]["test"]["nll"]: one.path.name for one in records.records}
+    first, last = (float(number) for number in re.search(r"none from ([0-9]\.[0-9]+) to ([0-9]\.[0-9]+)", curve).groups())
+    assert at[min(at, key=lambda nll: abs(nll - first))] == "0.0"
+    assert at[min(at, key=lambda nll: abs(nll - last))] == "0.4"
+    assert "differ in their data" in page.read_text()

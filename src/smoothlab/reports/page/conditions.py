@@ -33,18 +33,22 @@ def condition_charts(records: Sequence[RunRecord], arms: Sequence[str], comparis
     better = dict(zip(comparison.table["metric"], comparison.table["better"], strict=True))
     charts = []
     for place, key in enumerate(varied(records)[:MOST]):
-        held = [one for one in records if _number(one.flat.get(key)) is not None]
+        held = [one for one in records if _value(one, key) is not None]
         lines = _lines(held, key)
-        order = [arm for arm in arms if arm in lines] + sorted(set(lines) - set(arms))
+        places = {line: arms.index(one.arm) for line, one in reversed(list(zip(lines, held, strict=True)))}
+        for line, one in zip(lines, held, strict=True):
+            places[line] = min(places[line], arms.index(one.arm))
+        order = sorted(places, key=lambda line: places[line])
         for metric in METRICS:
             points = pd.DataFrame(
                 {
                     "arm": lines,
-                    "condition": [_number(one.flat.get(key)) for one in held],
+                    "condition": [_value(one, key) for one in held],
                     "value": [one.metrics("test").get(metric, math.nan) for one in held],
                 }
             ).dropna()
-            if points["condition"].nunique() >= FEWEST:
+            points = points[points.groupby("arm")["condition"].transform("nunique") >= FEWEST]
+            if len(points):
                 name = key.rsplit(".", 1)[-1]
                 charts.append(condition_curve(points, name, metric, better.get(metric, "min"), order, place))
     return charts
@@ -57,7 +61,7 @@ def varied(records: Sequence[RunRecord]) -> list[str]:
     for key in keys:
         if key in REPETITION or key.split(".")[0] in NOT_IDENTITY:
             continue
-        values = {_number(one.flat.get(key)) for one in records} - {None}
+        values = {_value(one, key) for one in records} - {None}
         if len(values) >= FEWEST:
             found.append(key)
     return sorted(found, key=lambda key: not key.startswith("data."))
@@ -67,14 +71,21 @@ def _lines(records: Sequence[RunRecord], key: str) -> list[str]:
     """The line that each run belongs to: its arm, or where every value is an arm of its own, the arm but for it."""
     values: dict[str, set[Any]] = {}
     for one in records:
-        values.setdefault(one.arm, set()).add(one.flat.get(key))
+        values.setdefault(one.arm, set()).add(_value(one, key))
     if any(len(own) > 1 for own in values.values()):
         return [one.arm for one in records]
+    ends = [f", {_value(one, key):g}" for one in records]  # as a comparison names its arms under a condition
+    if all(one.arm.endswith(end) for one, end in zip(records, ends, strict=True)):
+        return [one.arm.removesuffix(end) for one, end in zip(records, ends, strict=True)]
     without = [{name: value for name, value in one.flat.items() if name != key} for one in records]
     return arm_names(without, [one.choices for one in records])
 
 
-def _number(value: Any) -> float | None:
+def _value(record: RunRecord, key: str) -> float | None:
+    """The number at ``key``; the rate of a noise that is not there is 0, whatever stands in the config."""
+    if key == "data.noise_rate" and record.flat.get("data.noise") == "none":
+        return 0.0
+    value = record.flat.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)

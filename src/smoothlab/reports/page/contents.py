@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from smoothlab.reports.arm_names import REPETITION
 from smoothlab.reports.page.charts.classes import classes
 from smoothlab.reports.page.charts.differences import Difference, differences
 from smoothlab.reports.page.charts.history import histories
@@ -92,7 +93,7 @@ def contents(comparison: Comparison, records: Records, *, title: str) -> Content
         facts=_facts(comparison, records, finished, found),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         verdict=comparison.verdict,
-        notes=tuple(comparison.notes),
+        notes=(*_unlike(finished), *comparison.notes),
         summary=summary(comparison, order, shown_metrics),
         has_variants=comparison.table["variant"].nunique() > 1,
         differences=_differences(comparison, order, baseline),
@@ -190,6 +191,20 @@ def _facts(
     facts += [f"{counted(rest, 'run')} not finished"] if rest else []
     facts += [f"{len(records.problems)} not readable"] if records.problems else []
     return tuple(fact for fact in facts if fact)
+
+
+def _unlike(records: Sequence[RunRecord]) -> list[str]:
+    """A warning where arms were trained on unlike data."""
+    keys = dict.fromkeys(
+        key for one in records for key in one.flat if key.startswith("data.") and key not in REPETITION
+    )
+    unlike = [key for key in keys if len({str(one.flat.get(key)) for one in records}) > 1]
+    if not unlike:
+        return []
+    return [
+        f"The arms differ in their data ({listed(unlike)}): what tells them apart is not smoothing alone. Look at the "
+        "curves along the varied setting, or report one condition at a time."
+    ]
 
 
 def _differences(comparison: Comparison, order: Sequence[str], baseline: str) -> Chart | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from smoothlab.reports.page.wording import number
 
+LONG = 30  # characters
 Value = str | float | int | None
 
 
@@ -68,6 +69,11 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...] = field(default_factory=tuple)
+
+    @property
+    def has_long_names(self) -> bool:
+        """Whether the names of the rows need room."""
+        return any(len(row.cells[0].text) > LONG for row in self.rows)
 
 
 def told(value: object) -> Cell:
