@@ -16,7 +16,7 @@ from smoothlab.metrics import aurc, bootstrap, classification_metrics, macro_f1
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.reports.comparison import COLUMNS, Comparison
 from smoothlab.reports.critical_difference import CriticalDifference
-from smoothlab.reports.evidence import influence_on_aurc, judged
+from smoothlab.reports.evidence import influence_on_aurc, judged, optimal_temperature
 from smoothlab.reports.records import read_records
 from smoothlab.statistics import bootstrap_variance, nadeau_bengio, paired_t
 
@@ -81,6 +81,29 @@ def test_temperature_scaling_that_does_as_well_is_said_in_the_second_sentence(tm
     assert "Temperature scaling after none does as well" in found.verdict.sentences[1]
     assert found.row("none", "nll", "temperature")["mean"] < found.row("none", "nll")["mean"] - 0.1
     assert found.row("none", "accuracy", "temperature")["mean"] == found.row("none", "accuracy")["mean"]
+
+
+def test_an_arm_that_is_the_scaled_baseline_is_said_to_be_it(tmp_path):
+    folder = simulated_arms(tmp_path, {"none": {"scale": 3.0, "rows": 200}}, seeds=3)
+    arms = json.loads((folder / "comparison.json").read_text())["arms"]
+    for run in read_records([folder]).records:
+        shutil.copytree(run.path, path := folder / f"scaled_{run.seed}")
+        arms[path.name] = "temperature"
+        results = run.results
+        temperature = optimal_temperature(run.predictions("val"))
+        for split in ("val", "test"):
+            told = run.predictions(split)
+            shares = told.probabilities ** (1 / temperature)
+            shares /= shares.sum(1, keepdims=True)
+            results["metrics"][split] = classification_metrics(shares, told.labels, from_logits=False)
+            table = pd.read_parquet(path / "predictions" / f"{split}.parquet")
+            table[[f"prob_{name}" for name in told.class_names]] = shares
+            table.to_parquet(path / "predictions" / f"{split}.parquet", index=False)
+        (path / "results.json").write_text(json.dumps(results))
+    (folder / "comparison.json").write_text(json.dumps({"arms": arms}))
+    found = compared(folder)
+    assert found.verdict.arm == "temperature"
+    assert found.verdict.sentences[1] == "That is what temperature scaling after none gives, without training anew."
 
 
 def test_where_nothing_helps_it_says_none(tmp_path):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from smoothlab.statistics import Estimate
 
+SAME = 1e-4  # of an NLL: an arm that is the baseline with its temperature scaled
+
 
 @dataclass(frozen=True)
 class Check:
@@ -148,6 +150,8 @@ def _of_scaling(one: Candidate, baseline: str) -> str:
     told = one.to_scaled
     if told is None:
         return f"Whether temperature scaling after {baseline} does as well is not known: it needs predictions."
+    if abs(told.mean) < SAME and not told.error > SAME:
+        return f"That is what temperature scaling after {baseline} gives, without training anew."
     if told.mean < 0 and told.high < 0:
         return f"Temperature scaling after {baseline} does not do as well: its test NLL is {-told.mean:.4f} higher."
     if told.mean > 0:
