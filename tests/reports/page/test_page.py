@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ import yaml
 from drawn_runs import draw_comparison, draw_run
 
 from smoothlab.errors import UserMistake
+from smoothlab.reports.comparison import Comparison
 from smoothlab.reports.page import write_markdown, write_page
 from smoothlab.reports.records import read_records
 
@@ -269,6 +271,21 @@ def test_a_setting_that_varies_as_a_number_becomes_a_curve(tmp_path):
     assert curve.count(" from 0.") + curve.count(" from 1.") == 2  # a line an epsilon, not one a pair
 
 
+def test_runs_without_predictions_of_single_labels_have_the_table_and_no_diagrams(tmp_path):
+    for epsilon in (0.0, 0.1):
+        for seed in range(2):
+            path = draw_run(tmp_path / "runs" / f"{epsilon}_{seed}", epsilon=epsilon, seed=seed)
+            shutil.rmtree(path / "predictions")
+    records = read_records([tmp_path / "runs"])
+    comparison = Comparison.of(records.records)
+    read = Read(write_page(comparison, records, tmp_path / "page", title="several labels").read_text())
+    assert len(read.tables["table-arms"]) == 3  # the heading and two arms
+    labels = [attributes["aria-label"] for tag, attributes in read.elements if tag == "svg"]
+    assert any(label.startswith("Validation NLL over the epochs") for label in labels)
+    assert not any("Expected calibration error" in label for label in labels)
+    write_markdown(comparison, records, tmp_path / "markdown", title="several labels")
+
+
 def test_numbers_that_differ_from_arm_to_arm_alone_make_no_curve(tmp_path):
     arms = {}
     for place, epsilon in enumerate((0.0, 0.1, 0.2)):
@@ -298,7 +315,8 @@ def test_label_noise_that_is_off_stands_at_zero_in_a_noise_curve(tmp_path):
     labels = [attributes["aria-label"] for tag, attributes in Read(page.read_text()).elements if tag == "svg"]
     (curve,) = [label for label in labels if label.startswith("Test NLL over noise_rate")]
     at = {one.results["metrics"]["test"]["nll"]: one.path.name for one in records.records}
-    first, last = (float(number) for number in re.search(r"none from ([0-9]\.[0-9]+) to ([0-9]\.[0-9]+)", curve).groups())
+    ends = re.search(r"none from ([0-9]\.[0-9]+) to ([0-9]\.[0-9]+)", curve)
+    first, last = float(ends.group(1)), float(ends.group(2))
     assert at[min(at, key=lambda nll: abs(nll - first))] == "0.0"
     assert at[min(at, key=lambda nll: abs(nll - last))] == "0.4"
     assert "differ in their data" in page.read_text()
