@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from smoothlab.errors import InvalidArgument
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # what regularisation: auto chooses from
 FOLDS = 5
 FEWEST_ROWS = 2 * FOLDS
+EXACT = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-14, "gtol": 1e-9, "maxcor": 30}
+ROUGH = {"maxiter": 100, "maxfun": 200, "ftol": 1e-8, "gtol": 1e-5, "maxcor": 10}  # to choose a regularisation
 LOG_FLOOR = -36.04365338911715  # log of float64's epsilon: below, a log-probability says nothing but "never"
 
 
@@ -75,19 +78,26 @@ def _chosen(inputs: Tensor, observed: Observed, full: bool, start: float) -> flo
     if count < FEWEST_ROWS:
         return GRID[-1]
     fold = torch.arange(count) % FOLDS
-    scores = []
-    for regularisation in GRID:
-        total = 0.0
-        for held_out in range(FOLDS):
-            kept, left = fold != held_out, fold == held_out
-            found = _minimum(inputs[kept], observed.take(kept), full, regularisation, start)
-            total += observed.take(left).nll(found(inputs[left])) * float(observed.weights[left].sum())
-        scores.append(total)
-    return GRID[int(np.argmin(scores))]
+    scores = dict.fromkeys(reversed(GRID), 0.0)
+    for held_out in range(FOLDS):
+        kept, left = fold != held_out, fold == held_out
+        fitted, judged, found = observed.take(kept), observed.take(left), None
+        for regularisation in scores:  # the strongest first: its neighbour's optimum is not far
+            found = _minimum(inputs[kept], fitted, full, regularisation, start, begin=found, options=ROUGH)
+            scores[regularisation] += judged.nll(found(inputs[left])) * float(observed.weights[left].sum())
+    return min(scores, key=lambda one: scores[one])
 
 
-def _minimum(inputs: Tensor, observed: Observed, full: bool, regularisation: float, start: float) -> Affine:
-    """By L-BFGS from the temperature alone; the problem is convex."""
+def _minimum(
+    inputs: Tensor,
+    observed: Observed,
+    full: bool,
+    regularisation: float,
+    start: float,
+    begin: Affine | None = None,
+    options: Mapping[str, float] = EXACT,
+) -> Affine:
+    """By L-BFGS, from the temperature alone or from another optimum; the problem is convex."""
     classes = inputs.shape[1]
     targets, weights = observed.targets, observed.weights.unsqueeze(1)
     diagonal = torch.eye(classes, dtype=torch.bool) if full else torch.ones(classes, dtype=torch.bool)
@@ -109,7 +119,7 @@ def _minimum(inputs: Tensor, observed: Observed, full: bool, regularisation: flo
         gradient = torch.cat([slope.reshape(-1), of_bias]).numpy()
         return float(loss + regularisation * penalty), gradient
 
-    begin = torch.cat([origin.reshape(-1), torch.zeros(classes, dtype=torch.float64)]).numpy()
-    options = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-14, "gtol": 1e-9, "maxcor": 30}
-    found = torch.from_numpy(minimize(objective, begin, jac=True, method="L-BFGS-B", options=options).x)
+    begin = begin or Affine(origin, torch.zeros(classes, dtype=torch.float64))
+    first = torch.cat([begin.weight.reshape(-1), begin.bias]).numpy()
+    found = torch.from_numpy(minimize(objective, first, jac=True, method="L-BFGS-B", options=dict(options)).x)
     return Affine(found[:-classes].reshape(origin.shape).clone(), found[-classes:].clone())

@@ -97,9 +97,11 @@ class ClassCurves(Calibrator):
 def passed(probabilities: Tensor, points: Tensor) -> Tensor:
     """How many points of its curve each probability has reached: ``(C, N)`` from ``(N, C)`` and ``(C, M)``.
 
-    By comparing with all of them: searchsorted has no counterpart in ONNX.
+    In a graph by comparing with all of them, since a sorted search has no counterpart in ONNX.
     """
-    return (probabilities.unsqueeze(-1) >= points).sum(-1).transpose(-1, -2)
+    if torch.compiler.is_exporting() or torch.jit.is_tracing():
+        return (probabilities.unsqueeze(-1) >= points).sum(-1).transpose(-1, -2)
+    return torch.searchsorted(points, probabilities.transpose(-1, -2).contiguous(), right=True)
 
 
 def check_floor(floor: object) -> float | None:
