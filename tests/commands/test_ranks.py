@@ -139,6 +139,15 @@ def test_a_stopped_run_says_so_and_goes_on_where_it_was(cli, what, code):
     assert len(mine["smoothlab"]["random_of_ranks"]) == 1
 
 
+def test_a_rank_that_is_sent_sigterm_itself_interrupts_the_run(cli):
+    Path("do").write_text("1 SIGTERM 0")
+    words = [*RUN, *TWO, "code=net_for_test.py", "net._target_=net_for_test.Net", "trainer.max_epochs=100000"]
+    assert cli("train", *words)[0] == 143
+    assert status_of(the_run())["state"] == "interrupted"
+    assert "error" not in status_of(the_run())
+    assert nobody_holds(the_run())
+
+
 def test_sigterm_stops_a_run_on_one_device_too(cli):
     words = [*RUN, "data.batch_size=16", "code=net_for_test.py", "net._target_=net_for_test.Net"]
     Path("do").write_text(f"0 SIGTERM {os.getpid()}")
@@ -173,8 +182,8 @@ def test_ranks_that_torchrun_has_started_are_found_and_only_the_first_writes(ser
     [
         (["trainer.strategy=ddp_spawn"], "trainer.strategy = 'ddp_spawn': its ranks share the memory of metrics"),
         (["trainer.num_nodes=2"], "trainer.num_nodes = 2: start the command on each node by torchrun or srun"),
-        (["trainer=fsdp"], "trainer: "),
-        (["trainer=ddp"], "trainer: "),
+        (["trainer=fsdp"], "trainer.accelerator = 'gpu': no GPU is found here; take trainer=cpu, or ddp_cpu"),
+        (["trainer=ddp"], "trainer.accelerator = 'gpu': no GPU is found here"),
         (["smoothing.strength.epsilon=2"], "smoothing.strength.epsilon = 2"),
         (["data.rows=0"], "data.rows = 0"),
     ],

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import process_targets as targets
 import pytest
+from torch.distributed import TCPStore
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.processes import Ending, WarmServer
+from smoothlab.processes import Ending, WarmServer, serving
+from smoothlab.processes.ranks import reserved_port
 
 LONG = 120.0  # seconds that a loaded machine may take
 
@@ -197,3 +201,24 @@ def test_what_cannot_be_found_in_another_process_is_refused(server):
         server.launch(targets.talk, threads=0)
     with pytest.raises(InvalidArgument, match="method"):
         WarmServer(method="thread")
+
+
+def test_a_port_that_is_reserved_for_rank_0_goes_to_nobody_else():
+    with reserved_port() as reserved:
+        port = reserved.getsockname()[1]
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+        TCPStore("127.0.0.1", port, 1, is_master=True, wait_for_workers=False).set("rank", "0")
+
+
+def test_a_server_whose_owner_died_with_words_unread_ends_without_a_trace():
+    ours, theirs = socket.socketpair()
+    read, write = os.pipe()
+    made = object.__new__(serving._Server)
+    made._connection, made._owner, made._wake, made._running = Connection(ours.detach()), os.getppid(), read, {}
+    made._connection.send("unread")
+    theirs.close()
+    made.loop()
+    made._connection.close()
+    os.close(read)
+    os.close(write)

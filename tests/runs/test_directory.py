@@ -1,8 +1,10 @@
 """A run directory is held by one process, and its status is true after that process died."""
 
+import fcntl
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -62,3 +64,30 @@ def test_reading_a_directory_that_is_none_is_a_mistake(tmp_path):
         existing_run(tmp_path / "nowhere")
     with pytest.raises(UserMistake, match=r"not a run directory, it has no config.yaml"):
         existing_run(tmp_path)
+
+
+def test_who_only_looks_whether_a_directory_is_held_keeps_nobody_out(tmp_path):
+    run = RunDirectory(tmp_path)
+    with run.held():
+        pass
+    looking = open(run.lock, "rb")  # noqa: SIM115 - closed by the timer
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    timer = threading.Timer(0.03, looking.close)
+    timer.start()
+    with run.held():
+        assert run.is_locked()
+    timer.join()
+
+
+def test_a_heartbeat_that_cannot_be_written_is_not_the_last_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("smoothlab.runs.directory.HEARTBEAT_SECONDS", 0.001)
+    run, beats = RunDirectory(tmp_path), threading.Semaphore(0)
+
+    def full(*_, **__):
+        beats.release()
+        raise OSError(28, "No space left on device")
+
+    with run.held(), StatusFile(run, "abc"), monkeypatch.context() as patch:
+        patch.setattr("smoothlab.runs.directory.write_json", full)
+        for _ in range(3):
+            assert beats.acquire(timeout=60)

@@ -108,3 +108,26 @@ def test_leaving_the_pool_ends_what_runs_and_forgets_what_waits(made, tmp_path):
     assert RunDirectory(tmp_path / "a").read_status()["state"] == "interrupted"
     assert waiting.state == "waiting"
     assert len(made.launched) == 1
+
+
+@pytest.mark.parametrize("ending", [Ending(None, signal.SIGTERM), Ending(1, None, "in a library, at its very end")])
+def test_a_run_that_is_done_stays_so_however_its_process_ended(made, tmp_path, ending):
+    with JobPool(devices=Devices(1, 1), server=made) as pool:
+        job = pool.submit(VALUES, tmp_path / "a")
+        (tmp_path / "a" / "results.json").write_text('{"objective": {"value": 0.5}}')
+        made.end(0, ending, state="done")
+        assert pool.wait_any() == [job]
+    assert (job.state, job.error, job.objective) == ("done", None, 0.5)
+    assert RunDirectory(tmp_path / "a").read_status() == {"state": "done"}
+
+
+def test_a_run_for_whose_process_there_is_no_room_fails_and_the_next_one_runs(made, tmp_path):
+    launch = made.launch
+    made.launch = lambda *args, **options: (_ for _ in ()).throw(OSError("no process could be made"))
+    with JobPool(devices=Devices(1, 1), server=made) as pool:
+        first = pool.submit(VALUES, tmp_path / "a")
+        made.launch = launch
+        second = pool.submit(VALUES, tmp_path / "b")
+        assert pool.wait_any() == [first]
+        assert (first.state, first.error) == ("failed", "no process could be made")
+        assert second in pool.running

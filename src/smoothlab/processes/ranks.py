@@ -93,6 +93,8 @@ def run_ranks(
     """
     told = rank_environment(ranks)
     children: list[Child] = []
+    place = reserved_port()
+    told["MASTER_PORT"] = str(place.getsockname()[1])
     try:
         for rank in range(ranks):
             log = None if rank == 0 else logs / f"rank{rank}.log"
@@ -104,6 +106,8 @@ def run_ranks(
     except BaseException:
         _end(children, patience=GRACE)
         raise
+    finally:
+        place.close()
     if first is not None:
         _end(children, patience=GRACE)
         ending = children[first].poll()
@@ -123,6 +127,14 @@ def rank_environment(ranks: int) -> dict[str, str | None]:
         "TORCHELASTIC_RUN_ID": uuid.uuid4().hex[:12],
         "TORCHELASTIC_USE_AGENT_STORE": "False",
     }
+
+
+def reserved_port() -> socket.socket:
+    """A socket that keeps a port from being given to another run before rank 0, seconds later, listens on it."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # with it rank 0 may have the same one
+    one.bind((LOCAL, 0))
+    return one
 
 
 def free_port() -> int:

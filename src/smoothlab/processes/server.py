@@ -112,6 +112,7 @@ class WarmServer:
 
         Raises:
             InvalidArgument: a target or a number of threads that will not do.
+            OSError: the system has no room for one more process.
             RuntimeError: an import of the server failed, or the server died.
         """
         if getattr(target, "__module__", "__main__") == "__main__" or "<" in getattr(target, "__qualname__", "<"):
@@ -135,7 +136,7 @@ class WarmServer:
                 self._check()
             kind, value = self._answers.pop(number)
             if kind == "refused":
-                raise RuntimeError(f"no process could be made: {value}")
+                raise OSError(f"no process could be made: {value}")
             child = Child(value, lambda wanted: self._send((number, wanted)), self._changed)
             self._children[number] = child
             if (ending := self._early.pop(number, None)) is not None:

@@ -82,8 +82,8 @@ class _Server:
                             with contextlib.suppress(BlockingIOError):
                                 os.read(self._wake, 4096)
                     self._bury()
-        except EOFError:
-            pass  # the owner has closed its end
+        except (EOFError, ConnectionError):
+            pass  # the owner has closed its end, or died with words of ours unread
         finally:
             for pid in self._running:
                 self._signal(pid, signal.SIGKILL)

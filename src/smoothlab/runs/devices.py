@@ -20,6 +20,7 @@ from smoothlab.runs.directory import RunDirectory
 from smoothlab.tracking.console import quiet_lightning
 
 FORKING = ("spawn", "fork", "notebook")
+NO_GPU = "No supported gpu backend found"  # Lightning's words
 
 
 def make_trainer(config: Mapping[str, Any], allowed: tuple[str, ...], **more: Any) -> Trainer:
@@ -40,7 +41,13 @@ def make_trainer(config: Mapping[str, Any], allowed: tuple[str, ...], **more: An
             f"trainer.strategy = {strategy!r}: its ranks share the memory of metrics and count twice; take ddp, whose "
             "ranks smoothlab starts itself"
         )
-    made: Trainer = build(node, "trainer", allowed=allowed, **more)
+    try:
+        made: Trainer = build(node, "trainer", allowed=allowed, **more)
+    except UserMistake as mistake:
+        if NO_GPU not in str(mistake):
+            raise
+        named = f"trainer.accelerator = {node.get('accelerator')!r}"
+        raise UserMistake(f"{named}: no GPU is found here; take trainer=cpu, or ddp_cpu for several ranks") from None
     return made
 
 

@@ -8,10 +8,11 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.runs.atomic import write_json
@@ -19,6 +20,7 @@ from smoothlab.runs.atomic import write_json
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 PRUNED = "pruned"  # given up by a search; over, but without results
 HEARTBEAT_SECONDS = 15.0
+LOOKS, LOOK_SECONDS = 20, 0.01  # how often, and after which pauses, a lock is asked for
 
 
 class RunDirectory:
@@ -72,15 +74,25 @@ class RunDirectory:
             UserMistake: another living process holds it.
         """
         with open(self.lock, "a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked(file):
                 file.seek(0)
                 raise UserMistake(f"{self.path}: in use by {file.read().strip() or 'another process'}") from None
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
             yield
+
+
+def _locked(file: IO[str]) -> bool:
+    """Lock a file, unless a process holds it; one that only looks whether it is held does so for an instant."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+        else:
+            return True
+    return False
 
 
 class StatusFile:
@@ -127,7 +139,8 @@ class StatusFile:
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
-            self.update()
+            with contextlib.suppress(OSError):  # a disk that is full for a while: the next beat may be written
+                self.update()
 
 
 def now() -> str:

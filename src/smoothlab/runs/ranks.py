@@ -81,10 +81,13 @@ def train_on_devices(
         except RankFailed as failure:
             if failure.ending.code == 2:
                 raise UserMistake(str(failure.ending.trace)) from None
-            if failure.ending.code == 130:  # the rank itself was signalled
+            if failure.ending.code in (130, 143):  # the rank itself was signalled
                 _leave_status(run, prepared, INTERRUPTED)
-                raise KeyboardInterrupt from None
+                raise Terminated if failure.ending.code == 143 else KeyboardInterrupt from None
             raise RunFailed(_leave_failure(run, prepared, failure)) from None
+        except OSError as error:  # no room for one more process
+            _leave_status(run, prepared, FAILED, error=str(error))
+            raise RunFailed(f"{error} ({run.path})") from error
     if run.read_status().get("state") == PRUNED:
         return {"objective": {"name": None, "mode": None, "value": None}}
     results: dict[str, Any] = json.loads(run.results.read_text(encoding="utf-8"))

@@ -83,11 +83,11 @@ class Job:
         self.seconds = time.monotonic() - self._started
         status = self._status()
         state = status.get("state")
-        if ending.good and state == DONE:
+        if state == DONE and self.directory.results.is_file():  # also where its process was cut off after that
             self.state = DONE
             (self.directory.path / OUTPUT).unlink(missing_ok=True)  # run.log has it
             return
-        if ending.good and state == PRUNED:
+        if state == PRUNED:
             self.state, self.error = PRUNED, status.get("reason")
             return
         if state == FAILED:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,8 +130,11 @@ def _objectives(settings: Settings, values: dict[str, Any]) -> list[Objective]:
     return find_objectives(settings.objectives, monitored, values["callbacks"])
 
 
-def _open(settings: Settings, space: Space, folder: Path, objectives: Sequence[Objective], values: Any) -> Study:
-    """The study in ``folder``, which is made here, when nothing is wrong any more.
+@contextlib.contextmanager
+def _opened(
+    settings: Settings, space: Space, folder: Path, objectives: Sequence[Objective], values: Any
+) -> Iterator[Study]:
+    """The study in ``folder``, which is made here, when nothing is wrong any more, and held meanwhile.
 
     Raises:
         UserMistake: a sampler or pruner that does not fit, or a search of other settings in ``folder``.
@@ -148,26 +152,27 @@ def _open(settings: Settings, space: Space, folder: Path, objectives: Sequence[O
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserMistake(f"{folder}: cannot be made ({error.strerror}); give output_root=...") from None
-    try:
-        return Study(
-            open_storage(folder, settings.storage),
-            space,
-            sampler=sampler,
-            pruner=pruner,
-            objectives=objectives,
-            total=total,
-            grid=settings.sampler == "grid",
-            settings=settings.lasting(space, objectives),
-        )
-    except UserMistake as mistake:
-        raise UserMistake(f"{folder}: {mistake}; give it a name of its own with hydra.launcher.name=...") from None
+    with RunDirectory(folder).held():
+        try:
+            study = Study(
+                open_storage(folder, settings.storage),
+                space,
+                sampler=sampler,
+                pruner=pruner,
+                objectives=objectives,
+                total=total,
+                grid=settings.sampler == "grid",
+                settings=settings.lasting(space, objectives),
+            )
+        except UserMistake as mistake:
+            raise UserMistake(f"{folder}: {mistake}; give it a name of its own with hydra.launcher.name=...") from None
+        yield study
 
 
 def _search_in_pool(
     settings: Settings, space: Space, composing: Composing, folder: Path, devices: Devices, server: WarmServer
 ) -> None:
-    begun = _begin(settings, space, composing, folder)
-    with RunDirectory(folder).held(), JobPool(devices=devices, server=server) as pool:
+    with _begun(settings, space, composing, folder) as begun, JobPool(devices=devices, server=server) as pool:
         pruning = settings.pruner != "none"
         runner = PoolRunner(
             pool, begun.ledger, begun.study.objectives, compose=composing.one, place=begun.place, pruning=pruning
@@ -176,9 +181,8 @@ def _search_in_pool(
 
 
 def _search_in_batches(settings: Settings, space: Space, composing: Composing, folder: Path, launcher: Any) -> None:
-    begun = _begin(settings, space, composing, folder)
-    launch, objectives = through_launcher(launcher), begun.study.objectives
-    with RunDirectory(folder).held():
+    with _begun(settings, space, composing, folder) as begun:
+        launch, objectives = through_launcher(launcher), begun.study.objectives
         runner = BatchRunner(
             launch, begun.ledger, objectives, compose=composing.one, place=begun.place, size=settings.batch_size
         )
@@ -194,7 +198,9 @@ class _Begun:
     place: Callable[[Planned], Entry]
 
 
-def _begin(settings: Settings, space: Space, composing: Composing, folder: Path) -> _Begun:
+@contextlib.contextmanager
+def _begun(settings: Settings, space: Space, composing: Composing, folder: Path) -> Iterator[_Begun]:
+    """Check everything, and hold the folder from before its files are opened until the search is over."""
     corners = check_space(space, composing)
     objectives = _objectives(settings, corners[0])
     ledger = Ledger.open(folder, common(corners))
@@ -208,7 +214,8 @@ def _begin(settings: Settings, space: Space, composing: Composing, folder: Path)
     if RunDirectory(folder).is_locked():
         with RunDirectory(folder).held():  # says who works on it
             pass
-    return _Begun(_open(settings, space, folder, objectives, corners[0]), ledger, place)
+    with _opened(settings, space, folder, objectives, corners[0]) as study:
+        yield _Begun(study, ledger, place)
 
 
 def _run(settings: Settings, study: Study, runner: Runner, folder: Path, *, pruning: bool) -> None:
