@@ -104,6 +104,7 @@ def test_images_are_standardised_and_calibrated_in_the_graph(tmp_path):
     from drawn_images import healthy_leaf, write_folders, yellow_leaf
 
     from smoothlab.calibration import Temperature
+    from smoothlab.calibration.decision import Threshold
 
     write_folders(tmp_path / "leaves", {"healthy": healthy_leaf, "yellow": yellow_leaf}, 3)
     state = {"kind": "image", "size": [16, 16], "channels": 3, "fit": "stretch", "column": "path"}
@@ -112,7 +113,9 @@ def test_images_are_standardised_and_calibrated_in_the_graph(tmp_path):
     logits, labels = 9 * torch.randn(80, 2, generator=generator), torch.arange(80) % 2
     calibrator = Temperature().fit(logits, labels)
     plain = write_run(tmp_path / "plain", encoder, CONVNET, ["healthy", "yellow"])
-    run = write_run(tmp_path / "run", encoder, CONVNET, ["healthy", "yellow"], calibrator=calibrator.to_state())
+    decision = Threshold(["healthy", "yellow"], threshold=0.98).to_state()  # of the second class: seldom reached
+    after = {"calibrator": calibrator.to_state(), "decision": decision}
+    run = write_run(tmp_path / "run", encoder, CONVNET, ["healthy", "yellow"], **after)
     written = export(run, tmp_path / "leaf.onnx")
     rows = encoder.read(tmp_path / "leaves")
     found = load(written.path).predict(rows)

@@ -87,6 +87,7 @@ def export(
         "columns": _columns(model.encoder),
         "encoder": _small(model.encoder.state()),
         "calibrator": None if model.calibrator is None else _settings(model.calibrator),
+        "decision": None if model.decision is None else model.decision.to_state(),
         "smoothing": ours["config"]["smoothing"],
         "epsilon": _epsilon(RunDirectory(run), int(content["epoch"])),
         "run": {

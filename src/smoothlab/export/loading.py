@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from smoothlab.calibration.decision import decision_from_state
 from smoothlab.data.encoder import encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.export import onnx_file, torch_file
@@ -37,6 +38,8 @@ class Exported:
         self.graph = graph
         self.metadata: dict[str, Any] = graph.metadata
         self.class_names: list[str] = list(self.metadata["class_names"])
+        decision = self.metadata.get("decision")
+        self.decision = None if decision is None else decision_from_state(decision, self.class_names)
         self.encoder = encoder_from_state(self.metadata["encoder"])
         self.inputs = inputs_of(self.encoder)
 
@@ -62,7 +65,7 @@ class Exported:
         from smoothlab.runs.scores import TABLES
 
         logits = torch.from_numpy(self.logits(frame, batch_size=batch_size, where=where))
-        table = TABLES[self.metadata["kind"]](logits, self.class_names)
+        table = TABLES[self.metadata["kind"]](logits, self.class_names, self.decision)
         table.index = frame.index
         return table
 
