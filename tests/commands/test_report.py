@@ -116,3 +116,9 @@ def test_help_names_every_option(cli):
     code, out, _ = cli("report", "--help")
     assert code == 0
     assert all(option in out for option in OPTIONS)
+
+
+def test_tab_completion_offers_its_own_options_and_no_config_groups(cli, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", "smoothlab report ")
+    code, out, _ = cli("-sc", "query=bash")
+    assert (code, out.split()) == (0, ["--out", "--format", "--title", "--baseline"])

@@ -25,6 +25,11 @@ def complete(words: list[str], commands: list[str]) -> int:
     if name == "sweep":
         print(" ".join(("prune", "status")) if len(parts) == 2 else "")
         return 0
+    if name == "report":
+        from smoothlab.commands.report import OPTIONS
+
+        print(" ".join(OPTIONS))
+        return 0
     if name == "data":
         from smoothlab.commands.data import completions
 

@@ -73,7 +73,7 @@ def look(readers: Sequence[Callable[[], Any]]) -> Seen | None:
     """
     sums, edges = np.zeros((3, NUM_BINS)), np.arange(NUM_BINS + 1) / NUM_BINS
     eces, gaps, risks, areas, tables = [], [], [], [], []
-    rows: set[int] = set()
+    rows = np.empty(0, dtype=np.int64)
     samples = 0
     coverage = np.empty(0)
     for read in readers:
@@ -91,7 +91,7 @@ def look(readers: Sequence[Callable[[], Any]]) -> Seen | None:
         risks.append(risk)
         areas.append(curve.area())
         samples += len(one.labels)
-        rows.update(np.asarray(one.rows).tolist())
+        rows = np.union1d(rows, one.rows)
         if told.num_classes <= MOST_CLASSES:
             names = list(one.class_names)
             tables.append(class_table(one.probabilities, one.labels, from_logits=False, class_names=names))
