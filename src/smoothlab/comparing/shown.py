@@ -76,7 +76,7 @@ def _of_arms(compared: Comparison, level: float) -> str:
     """The arms' test metrics as they are, and the difference of the NLL to the baseline."""
     rows = compared.table[compared.table["variant"] == "raw"].set_index(["arm", "metric"])
     metrics = [name for name in METRICS if name in compared.metrics]
-    shown = _table("test data", "arm", "runs", *metrics, f"nll - {compared.arms[0].name} ({level:.0%})", "p (Holm)")
+    shown = _table("arm", "runs", *metrics, f"nll - {compared.arms[0].name} ({level:.0%})", "p (Holm)")
     for arm in compared.arms:
         cells = [arm.name, str(arm.runs), *(f"{rows.loc[(arm.name, one), 'mean']:.4f}" for one in metrics)]
         if not arm.is_baseline and "nll" in metrics:
@@ -84,19 +84,19 @@ def _of_arms(compared: Comparison, level: float) -> str:
             cells.append(f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f})")
             cells.append(f"{row['p_holm']:.3f}")
         shown.add_row(*cells)
-    return _printed(shown)
+    return _printed("test data", shown)
 
 
 def _of_levels(table: pd.DataFrame, axis: str, baseline: str) -> str:
     """The test NLL of each arm at each level; a star where it differs from the baseline's beyond noise."""
     rows = table[table["metric"] == "nll"].set_index(["arm", "level"])
     levels = list(dict.fromkeys(table["level"]))
-    shown = _table(f"test NLL by {axis} (* differs from {baseline} beyond noise)", "arm", *levels)
+    shown = _table("arm", *levels)
     for arm in dict.fromkeys(table["arm"]):
         cells = [rows.loc[(arm, level)] if (arm, level) in rows.index else None for level in levels]
         told = ["-" if one is None else f"{one['mean']:.4f}{'*' if one['p_holm'] < 0.05 else ' '}" for one in cells]
         shown.add_row(arm, *told)
-    return _printed(shown)
+    return _printed(f"test NLL by {axis} (* differs from {baseline} beyond noise)", shown)
 
 
 def _slices(answers: Sequence[Answer]) -> pd.DataFrame:
@@ -144,21 +144,22 @@ MEASURED = {SLICES: _slices, COST: _cost, LATENCY: _latency}
 
 
 def _as_text(table: pd.DataFrame, title: str) -> str:
-    shown = _table(title, *table.columns)
+    shown = _table(*table.columns)
     for row in table.itertuples(index=False):
         shown.add_row(*(f"{one:.4g}" if isinstance(one, float) else str(one) for one in row))
-    return _printed(shown)
+    return _printed(title, shown)
 
 
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False)
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False)
     table.add_column(first)
     for name in others:
         table.add_column(name, justify="right")
     return table
 
 
-def _printed(table: Table) -> str:
+def _printed(title: str, table: Table) -> str:
     text = io.StringIO()
+    text.write(f"{title}\n")
     Console(file=text, width=WIDTH, highlight=False, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
