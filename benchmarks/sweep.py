@@ -101,12 +101,16 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--no-figures", action="store_true", help="figures=false in every command")
     options = parser.parse_args()
     runs, separate = options.runs, options.separate or options.runs
     base = ["train", "logger=csv", "progress=none", f"trainer.max_epochs={options.epochs}"]
+    if options.no_figures:
+        base.append("figures=false")
     seeds = f"seed={','.join(map(str, range(runs)))}"
     sweep = [base[0], "-m", *base[1:], seeds]
-    ranked = [base[0], "-m", *base[1:], "trainer=ddp_cpu", f"seed={','.join(map(str, range(TWO_RANKS)))}"]
+    plain = "figures=false"  # as Lightning's script draws none
+    ranked = [base[0], "-m", *{*base[1:], plain}, "trainer=ddp_cpu", f"seed={','.join(map(str, range(TWO_RANKS)))}"]
 
     def separately() -> tuple[float, float]:
         told = [command(CLI, [*base, f"seed={seed}"]) for seed in range(separate)]
