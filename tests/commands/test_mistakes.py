@@ -30,6 +30,7 @@ def refused(cli, *words: str) -> str:
         ("+optimizer.lrr=0.1", "optimizer.lrr: torch.optim.AdamW has no argument 'lrr'; nearest: lr"),
         ("smoothing.strength.epsilonn=0.1", "nearest: smoothing.strength.epsilon"),
         ("smoothing=standart", "smoothing = standart: no such option; nearest: standard; options: "),
+        ("smoothing=null", "smoothing = null: no such option; options: adaptive, "),
         ("nets=mlp", "nets: no such key; nearest: net"),
         ("smoothing.strength.epsilon=1.2", "smoothing.strength.epsilon = 1.2: expected a number in [0, 1)"),
         ("smoothing.strength.epsilon=-0.1", "smoothing.strength.epsilon = -0.1: expected a number in [0, 1)"),

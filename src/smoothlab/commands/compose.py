@@ -338,6 +338,9 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
     choices = [one for one in overrides if one.key_or_group in known_groups]
     for choice in choices:
         key, value = choice.key_or_group, choice.value()
+        if value is None and not choice.is_delete():
+            plain = "; write none" if "none" in known_groups[key] else ""
+            return UserMistake(f"{key} = null: no such option; options: {', '.join(known_groups[key])}{plain}")
         for option in value if isinstance(value, list) else [value]:
             if option is not None and str(option) not in known_groups[key]:
                 return UserMistake(
