@@ -289,12 +289,12 @@ def test_equal_confidences_do_not_change_the_area_by_much():
 
 
 def test_intervals_of_equal_arms_cover_and_their_family_is_seldom_wrong(tmp_path):
-    """A small version of benchmarks/statistics.py: shares of 120 repetitions, within three standard errors."""
+    """A small version of benchmarks/comparison.py: shares of 120 repetitions, within three standard errors."""
     import sys
     from importlib.util import module_from_spec, spec_from_file_location
     from pathlib import Path
 
-    file = Path(__file__).resolve().parents[2] / "benchmarks" / "statistics.py"
+    file = Path(__file__).resolve().parents[2] / "benchmarks" / "comparison.py"
     spec = spec_from_file_location("benchmark_of_statistics", file)
     benchmark = module_from_spec(spec)
     sys.modules[spec.name] = benchmark

@@ -1,7 +1,7 @@
 """Do the intervals of a comparison cover, and how often does it see a difference that is not there?
 
-    python benchmarks/statistics.py                  # minutes; writes benchmarks/results/statistics.md
-    python benchmarks/statistics.py --repetitions 50 --out FOLDER
+    python benchmarks/comparison.py                  # minutes; writes benchmarks/results/statistics.md
+    python benchmarks/comparison.py --repetitions 50 --out FOLDER
 
 Arms that are equal by construction are simulated again and again: their predictions are drawn, and go through the same
 functions as those of runs (smoothlab.reports.evidence, .judging, .verdict). A difference of two of them is truly 0; the
@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -75,7 +75,9 @@ SETTINGS = (
 )
 
 
-def simulate(setting: Setting, random: np.random.Generator, better: float = 0.0) -> tuple[list[dict], list[Array]]:
+def simulate(
+    setting: Setting, random: np.random.Generator, better: float = 0.0
+) -> tuple[list[dict[Any, Any]], list[Array]]:
     """Evidence of each arm by key, and validation NLLs ``(seeds,)`` of each.
 
     Args:
@@ -83,10 +85,12 @@ def simulate(setting: Setting, random: np.random.Generator, better: float = 0.0)
         random: draws.
         better: how much less noise the last arm has than the others (its share).
     """
-    arms: list[dict] = [{} for _ in range(setting.arms)]
+    arms: list[dict[Any, Any]] = [{} for _ in range(setting.arms)]
     validated = np.zeros((setting.arms, setting.seeds))
     luck = random.standard_normal((setting.arms, setting.seeds, 2)) * setting.luck
-    logits = labels = own = None
+    logits: Any = None
+    labels: Any = None
+    own: Any = None
     for part in ("test", "val"):
         for seed in range(setting.seeds):
             if seed == 0 or setting.fresh:
@@ -117,10 +121,10 @@ def _nll(logits: Array, labels: NDArray[np.int64]) -> float:
     return float((np.log(np.exp(logits - top[:, None]).sum(1)) + top - logits[np.arange(len(labels)), labels]).mean())
 
 
-def verdict(arms: list[dict], validated: list[Array]) -> Verdict:
+def verdict(arms: list[dict[Any, Any]], validated: list[Array]) -> Verdict:
     """The verdict on simulated arms."""
 
-    def apart(arm: int, metric: str):
+    def apart(arm: int, metric: str) -> Any:
         return difference_of(arms[arm], arms[0], metric, LEVEL, variant=RAW, baseline_variant=RAW)
 
     others = range(1, len(arms))
@@ -146,16 +150,20 @@ def of_equal_arms(setting: Setting, repetitions: int, seed: int) -> tuple[dict[s
     torch.set_num_threads(1)
     started = time.process_time()
     random = np.random.default_rng(seed)
-    means, covered, wrong = defaultdict(list), defaultdict(list), defaultdict(list)
+    means: Any = defaultdict(list)
+    covered: Any = defaultdict(list)
+    wrong: Any = defaultdict(list)
     recommended = 0
     for _ in range(repetitions):
         arms, validated = simulate(setting, random)
         for metric in BETTER:
-            mean = mean_of(list(arms[0].values()), RAW, metric, LEVEL)
+            mean: Any = mean_of(list(arms[0].values()), RAW, metric, LEVEL)
             means[metric].append((mean.mean, mean.low, mean.high))
-            told = [difference_of(one, arms[0], metric, LEVEL, variant=RAW, baseline_variant=RAW) for one in arms[1:]]
-            covered[metric] += [one.low <= 0.0 <= one.high for one in told]
-            wrong[metric].append(bool((holm([one.p for one in told]) <= 1 - LEVEL).any()))
+            differences: Any = [
+                difference_of(one, arms[0], metric, LEVEL, variant=RAW, baseline_variant=RAW) for one in arms[1:]
+            ]
+            covered[metric] += [one.low <= 0.0 <= one.high for one in differences]
+            wrong[metric].append(bool((holm([one.p for one in differences]) <= 1 - LEVEL).any()))
         recommended += verdict(arms, validated).arm is not None
     result = {}
     for metric in BETTER:
@@ -180,7 +188,7 @@ def of_a_better_arm(setting: Setting, better: float, repetitions: int, seed: int
         arm = verdict(arms, validated).arm
         found += arm == str(setting.arms - 1)
         others += arm not in (None, str(setting.arms - 1))
-        told = difference_of(arms[-1], arms[0], "nll", LEVEL, variant=RAW, baseline_variant=RAW)
+        told: Any = difference_of(arms[-1], arms[0], "nll", LEVEL, variant=RAW, baseline_variant=RAW)
         gains.append(told.mean)
     return {"found": found / repetitions, "other": others / repetitions, "gain": float(np.mean(gains))}
 
@@ -227,7 +235,7 @@ def report(repetitions: int, jobs: int) -> str:
         "# Statistics of a comparison: coverage and false findings",
         "",
         f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}. Made by "
-        f"`python benchmarks/statistics.py --repetitions {repetitions}`: as many repetitions of each line, "
+        f"`python benchmarks/comparison.py --repetitions {repetitions}`: as many repetitions of each line, "
         "four arms that are equal by construction (three classes), level 95%. A coverage of 2,000 repetitions is known "
         "to about +-1 percentage points.",
         "",
@@ -263,11 +271,11 @@ def report(repetitions: int, jobs: int) -> str:
         "| setting | errors smaller by | mean difference of the test NLL | recommended | another arm recommended |",
         "|---|---|---|---|---|",
     ]
-    for setting, share, one in better:
-        told = one.result()
+    for setting, share, gained in better:
+        gain = gained.result()
         lines.append(
-            f"| {setting.name} | {100 * share:g}% | {told['gain']:.4f} | {100 * told['found']:.1f} | "
-            f"{100 * told['other']:.1f} |"
+            f"| {setting.name} | {100 * share:g}% | {gain['gain']:.4f} | {100 * gain['found']:.1f} | "
+            f"{100 * gain['other']:.1f} |"
         )
     lines += [
         "",
@@ -277,10 +285,10 @@ def report(repetitions: int, jobs: int) -> str:
         "| setting | Nadeau-Bengio | plain t |",
         "|---|---|---|",
     ]
-    for folds, count, rows, one in splits:
-        told = one.result()
+    for folds, count, rows, split in splits:
+        covers = split.result()
         what = "folds" if folds else "random splits, a fifth tested"
-        lines.append(f"| {count} {what}, {rows} rows | {100 * told['corrected']:.1f} | {100 * told['plain']:.1f} |")
+        lines.append(f"| {count} {what}, {rows} rows | {100 * covers['corrected']:.1f} | {100 * covers['plain']:.1f} |")
     lines += ["", f"CPU time of the first table: {seconds:.0f} s.", ""]
     return "\n".join(lines)
 
