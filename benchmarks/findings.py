@@ -171,7 +171,8 @@ def runs(name: str) -> pd.DataFrame:
     rows = []
     for number, entry in enumerate(Ledger.read(folder).entries):
         told = dict(word.split("=", 1) for word in entry.overrides)
-        row: dict[str, object] = {key: _number(told[key]) for key in finding.by} | judged(folder / entry.directory)
+        row: dict[str, float | str] = {key: _number(told[key]) for key in finding.by}
+        row |= judged(folder / entry.directory)
         if finding.after:
             student = judged(FOLDER / f"{name}_after" / str(number))
             row |= {f"student {key}": value for key, value in student.items()}
@@ -204,12 +205,14 @@ def table(name: str) -> list[str]:
 
 def penultimate(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """What the last linear layer of a run's net sees of the test samples, and their labels."""
-    from smoothlab.runs.model import load
+    from smoothlab.runs.model import Model, load
     from smoothlab.runs.preparing import prepare
 
     data = prepare(yaml.safe_load((path / "config.yaml").read_text())).data
     batch = data.split("test")
-    *hidden, _ = load(path).net
+    model = load(path)
+    assert isinstance(model, Model)
+    *hidden, _ = model.net.children()
     with torch.inference_mode():
         seen = batch.features.float()
         for layer in hidden:

@@ -23,7 +23,7 @@ def samples(seed=0, rows=300):
 
 def rates(score, labels, threshold):
     said = score >= threshold
-    hits, alarms = (labels & said).sum(), (~labels & said).sum()
+    hits = (labels & said).sum()
     return {
         "sensitivity": hits / labels.sum(),
         "specificity": (~labels & ~said).sum() / (~labels).sum(),
