@@ -48,7 +48,8 @@ def run(words: Sequence[str]) -> int:
     arms = take(arms, settings["baseline"], settings["take"], settings["without"] or [])
     if config.hydra.runtime.choices.get("debug") in DEBUG:
         settings |= {"seeds": min(settings["seeds"], 2), "grid": 1}
-        arms = {name: arm for n, (name, arm) in enumerate(arms.items()) if n < DEBUG_ARMS or name in own_arms}
+        kept = {*list(arms)[:DEBUG_ARMS], *own_arms, *(settings["take"] or ())}
+        arms = {name: arm for name, arm in arms.items() if name in kept}
     check(settings)
     folder = Path(settings["output_root"]) / "comparisons" / re.sub(r"[^\w.=+-]+", "_", settings["name"])
     from smoothlab.comparing.comparison import Question, answer
