@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
+OF_SWEEPS = [["hydra", "sweep"], ["hydra", "launcher"], ["hydra", "sweeper"]]
 RANKED = frozenset({"LOCAL_RANK", "TORCHELASTIC_RUN_ID"})  # what torchrun sets
 
 
@@ -58,6 +59,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
         UserMistake: something in the config or the data is wrong; nothing was written.
         RunFailed: training failed; the run directory says why.
     """
+    refuse_without_effect(overrides, many=False)
     config = compose_config("train", overrides)
     refuse_preset(config, overrides)
     values = plain(config)
@@ -91,6 +93,27 @@ def train(overrides: Sequence[str] = ()) -> Run:
             print("continue it with resume=auto and the same options", file=sys.stderr)
             raise
     return Run(directory.path)
+
+
+def refuse_without_effect(overrides: Sequence[str], *, many: bool) -> None:
+    """Refuse settings of Hydra that a command would not look at.
+
+    Args:
+        overrides: of the command line.
+        many: whether the command makes a sweep.
+
+    Raises:
+        UserMistake: in one line.
+    """
+    for override in overrides:
+        key = override.split("=", 1)[0].lstrip("+~")
+        if key == "hydra.sweep.subdir":
+            raise UserMistake(
+                "hydra.sweep.subdir: a run's folder is named by what it changes, so that a second start finds it; "
+                "hydra.sweep.dir and hydra.launcher.name choose the sweep's folder"
+            )
+        if not many and key.replace("/", ".").split(".")[:2] in OF_SWEEPS:
+            raise UserMistake(f"{key}: is for a sweep; add -m")
 
 
 def refuse_preset(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -179,6 +202,7 @@ def claim(path: Path) -> Path:
 
 def sweep(overrides: Sequence[str]) -> int:
     """Every combination of the listed values, each in a process of its own; what is done already is skipped."""
+    refuse_without_effect(overrides, many=True)
     base = compose_config("train", [one for one in overrides if not is_list(one)])
     if RANKED & set(os.environ):
         raise UserMistake(

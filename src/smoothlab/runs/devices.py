@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning import Trainer
+from pytorch_lightning.accelerators import CPUAccelerator
 from torch import nn
 
 from smoothlab.errors import UserMistake
@@ -57,6 +58,7 @@ def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
     Raises:
         UserMistake: in one line.
     """
+    _check_cpu(config["trainer"], trainer)
     found = found_ranks(os.environ)
     wanted = wanted_ranks(trainer)
     if found is not None and found.ranks != wanted:
@@ -71,6 +73,18 @@ def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
         )
 
 
+def _check_cpu(node: Mapping[str, Any], trainer: Trainer) -> None:
+    """Refuse what a CPU does not do, and Lightning replaces without a word."""
+    if not isinstance(trainer.accelerator, CPUAccelerator):
+        return
+    if str(node.get("precision")) in ("16", "16-mixed"):
+        raise UserMistake(
+            f"trainer.precision = {node['precision']!r}: a CPU does not mix in 16-bit floats; take bf16-mixed"
+        )
+    if node.get("sync_batchnorm"):
+        raise UserMistake("trainer.sync_batchnorm = true: batch statistics are summed over GPUs alone; take false")
+
+
 def wanted_ranks(trainer: Trainer) -> int:
     """The ranks of a config; ``trainer.world_size`` is what a cluster's environment says."""
     return int(trainer.num_devices * trainer.num_nodes)
@@ -82,7 +96,7 @@ def count_ranks(config: Mapping[str, Any], allowed: tuple[str, ...]) -> int:
     if node.get("devices") == 1 and node.get("num_nodes", 1) == 1:
         return 1
     with quiet_lightning():
-        return wanted_ranks(make_trainer(config, allowed, logger=False, enable_checkpointing=False))
+        return wanted_ranks(make_trainer(config, allowed, logger=False))
 
 
 def check_compile(config: Mapping[str, Any], task: Any) -> None:

@@ -14,7 +14,7 @@ from smoothlab.runs.calibrating import afterwards_of
 from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.runs.model import checkpoint_path
 from smoothlab.runs.preparing import make_task
-from smoothlab.runs.scoring import score
+from smoothlab.runs.scoring import as_validated, score
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
 from smoothlab.runs.teacher import without_teachers
 from smoothlab.runs.threads import cpu_threads
@@ -60,5 +60,10 @@ def evaluate(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    afterwards = afterwards_of(ours)
     with cpu_threads(config["threads"], task, data.batch_size):  # sums in another order differ in the last digits
-        return {split: one.metrics for split, one in score(task, data, trainer, splits, afterwards_of(ours)).items()}
+        scores = score(task, data, trainer, splits, afterwards)
+    metrics = {split: scored.metrics for split, scored in scores.items()}
+    if "val" in metrics and afterwards.calibrator is None:
+        as_validated(metrics["val"], content)
+    return metrics

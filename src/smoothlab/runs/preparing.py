@@ -20,10 +20,14 @@ from smoothlab.runs.devices import check_compile, check_devices, count_ranks, ma
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.loggers import check_loggers
 from smoothlab.runs.progress import following_progress
+from smoothlab.runs.rehearsal import check_callbacks, rehearse
+from smoothlab.runs.scheduling import make_schedule, try_schedule, without_timing
 from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint, resolve_target
 from smoothlab.runs.threads import check_threads
+from smoothlab.runs.trainer_arguments import check_trainer_arguments
 from smoothlab.smoothing import MultilabelSmoother
 from smoothlab.smoothing.multilabel import answers_of
+from smoothlab.tasks.schedule import Schedule
 from smoothlab.tracking.console import quiet_lightning
 
 PARTS = (
@@ -56,30 +60,27 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     """
     _check_parts(config)
     allowed = (*ALLOWED, *add_code(config["code"]))
-    check_targets(config, allowed)
+    check_trainer_arguments(config["trainer"])
+    check_targets({**config, "scheduler": without_timing(config["scheduler"])}, allowed)
     check_seed(config["seed"])
     check_threads(config["threads"])
     smoother = build(config["smoothing"], "smoothing", allowed=allowed)
-    for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
-        if (value := config["trainer"].get(name, 1)) is not None and value < 1:
-            raise UserMistake(f"trainer.{name} = {value}: expected an integer of at least 1")
-    if config["trainer"].get("fast_dev_run"):
-        raise UserMistake("trainer.fast_dev_run: it leaves no checkpoint; use debug=fast")
     epochs = config["trainer"].get("max_epochs")
-    if epochs == 0:
-        raise UserMistake("trainer.max_epochs = 0: expected at least 1, or -1 for no end")
     if epochs == -1:
         _check_without_end({"smoothing": smoother}, config, allowed)
-    if epochs == -1 and config["scheduler"]:
+    schedule = make_schedule(config["scheduler"], allowed)
+    if epochs == -1 and config["trainer"].get("max_steps", -1) == -1 and schedule is not None and schedule.needs_end:
         raise UserMistake("trainer.max_epochs = -1: a schedule needs an end; give a number, or scheduler=none")
     _check_validation(config["trainer"], smoother)
     if config["progress"] not in PROGRESS:
         raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
-    _try_optimizer(config, allowed)
+    _try_optimizer(config, schedule, allowed)
+    callbacks = build(config["callbacks"], "callbacks", allowed=allowed)
+    check_callbacks(callbacks)
     with quiet_lightning(), determinism_kept():
-        trainer = make_trainer(config, allowed, logger=False, enable_checkpointing=False)
+        trainer = make_trainer(config, allowed, logger=False, callbacks=list(callbacks.values()))
     check_devices(config, trainer)
-    return allowed, list(build(config["callbacks"], "callbacks", allowed=allowed).values())
+    return allowed, list(callbacks.values())
 
 
 def prepare(config: dict[str, Any]) -> Prepared:
@@ -99,6 +100,8 @@ def prepare(config: dict[str, Any]) -> Prepared:
     task = make_task(config, data, allowed)
     _check_monitors(config, task.monitored)
     _check_output(task, data)
+    with quiet_lightning(), determinism_kept():
+        rehearse(config, allowed, task, data, ranks)
     afterwards = make_afterwards(config, task, allowed)
     check_compile(config, task)
     identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
@@ -170,7 +173,7 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
         mixing=parts["mixing"] or None,
         class_names=classes,
         optimizer=build(config["optimizer"], "optimizer", allowed=allowed),
-        scheduler=build(config["scheduler"], "scheduler", allowed=allowed) or None,
+        scheduler=make_schedule(config["scheduler"], allowed),
         encoder_state=data.encoder.state(),
         **told,
     )
@@ -313,29 +316,26 @@ def _check_monitors(config: Mapping[str, Any], known: Mapping[str, str]) -> None
         node = config["callbacks"].get(f"{name}_checkpoint")
         if node is not None and (node.get("filename") != name or node.get("dirpath")):
             raise UserMistake(f"callbacks.{name}_checkpoint: its file is checkpoints/{name}.ckpt, always")
-    for name, node in config["callbacks"].items():
+    nodes = {f"callbacks.{name}": node for name, node in config["callbacks"].items()}
+    for name, node in (nodes | {"scheduler": config["scheduler"]}).items():
         monitor = node.get("monitor")
         if monitor is None:
             continue
         if monitor not in known:
             near = difflib.get_close_matches(str(monitor), known, n=1)
             hint = f"nearest: {near[0]}; " if near else ""
-            raise UserMistake(f"callbacks.{name}.monitor = {monitor!r}: {hint}one of {', '.join(known)}")
+            raise UserMistake(f"{name}.monitor = {monitor!r}: {hint}one of {', '.join(known)}")
         mode, better = node.get("mode", "min"), known[monitor]
         if mode != better:
-            raise UserMistake(f"callbacks.{name}.mode = {mode!r}: of {monitor} the best is the {better}")
+            raise UserMistake(f"{name}.mode = {mode!r}: of {monitor} the best is the {better}")
         every, epochs = config["trainer"].get("check_val_every_n_epoch") or 1, config["trainer"].get("max_epochs") or 0
         if every > epochs > 0:
             raise UserMistake(f"trainer.check_val_every_n_epoch = {every}: more than trainer.max_epochs = {epochs}")
         if config["trainer"].get("limit_val_batches") == 0:
-            raise UserMistake(
-                f"trainer.limit_val_batches = 0: callbacks.{name} monitors {monitor}, which needs validation"
-            )
+            raise UserMistake(f"trainer.limit_val_batches = 0: {name} monitors {monitor}, which needs validation")
 
 
-def _try_optimizer(config: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+def _try_optimizer(config: Mapping[str, Any], schedule: Schedule | None, allowed: tuple[str, ...]) -> None:
     """Find a bad learning rate before any work: make both once, for one parameter."""
     optimizer = build(config["optimizer"], "optimizer", allowed=allowed)([torch.nn.Parameter(torch.zeros(1))])
-    scheduler = build(config["scheduler"], "scheduler", allowed=allowed)
-    if scheduler:
-        scheduler(optimizer, 10)
+    try_schedule(optimizer, schedule)

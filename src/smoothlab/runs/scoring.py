@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytorch_lightning import Trainer
 
 from smoothlab.runs.calibrating import Afterwards
+from smoothlab.runs.checkpoint import KEY
 from smoothlab.runs.scores import MultilabelScores, Scores
 from smoothlab.runs.translation_scores import TranslationScores
 
 SCORES: dict[str, type[Any]] = {one.kind: one for one in (Scores, MultilabelScores, TranslationScores)}
-
+SAME = 1e-6  # of one metric in its exact and its streaming form; from 128 classes on the latter is in float32
 
 Parts = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -70,6 +72,28 @@ def scored_afterwards(
         points = {split: afterwards.operating_point(one.logits, one.labels) for split, one in scores.items()}
         told["decision"] = afterwards.told()["decision"] | points
     return scores, told
+
+
+def validated(checkpoint: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics ``val/...`` of the last validation before a checkpoint was written; of the best one, its own."""
+    metrics: dict[str, float] = checkpoint.get(KEY, {}).get("validation", {}).get("metrics", {})
+    return metrics
+
+
+def as_validated(metrics: dict[str, float], checkpoint: Mapping[str, Any]) -> None:
+    """Take the numbers by which a checkpoint was chosen, where scoring its weights again gives them to rounding.
+
+    Metrics that stream add up batches in another order than those of whole splits do, so the last digits may differ;
+    a run's objective, its row in metrics.csv and results.json say the same to the last digit.
+
+    Args:
+        metrics: of the validation split, uncalibrated; changed here.
+        checkpoint: whose weights were scored.
+    """
+    for name, value in validated(checkpoint).items():
+        short = name.removeprefix("val/")
+        if short in metrics and math.isclose(metrics[short], value, rel_tol=SAME, abs_tol=SAME):
+            metrics[short] = value
 
 
 def details(scores: Mapping[str, Any], task: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,29 @@ import yaml
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.profilers import Profiler
 
 from smoothlab.errors import RunFailed, Terminated, UserMistake
 from smoothlab.learner import learners_in
 from smoothlab.runs.atomic import write_json, write_text
 from smoothlab.runs.build import build
-from smoothlab.runs.checkpoint import AtomicCheckpointIO, RunState, add_to_checkpoint, load_weights, read_checkpoint
+from smoothlab.runs.checkpoint import (
+    AtomicCheckpointIO,
+    RunState,
+    add_to_checkpoint,
+    load_weights,
+    read_checkpoint,
+)
 from smoothlab.runs.devices import Start, alone, compile_in_place, leave, make_trainer, meet
 from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
 from smoothlab.runs.hooks import skip_empty_step_hooks
 from smoothlab.runs.outcome import write_outcome
 from smoothlab.runs.preparing import Prepared, determinism_kept, make_task
 from smoothlab.runs.provenance import peak_memory, provenance
-from smoothlab.runs.scoring import details, predicted, scored_afterwards
+from smoothlab.runs.scoring import as_validated, details, predicted, scored_afterwards, validated
 from smoothlab.runs.stopping import KeepSigterm, Sigterm, stopped_by_sigterm
 from smoothlab.runs.threads import cpu_threads
+from smoothlab.runs.trainer_arguments import PROFILERS
 from smoothlab.runs.trial import TrialPruned, TrialReports
 from smoothlab.tasks import TrainingDiverged
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
@@ -76,7 +84,8 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
                 failed, state = False, PRUNED
                 status.note(reason=str(pruned))
                 log.info("pruned: %s\nrun %s", pruned, run.path)
-                results = {"objective": _objective(prepared.callbacks)}
+                best = run.best_checkpoint
+                results = {"objective": _objective(prepared.callbacks, read_checkpoint(best) if best.is_file() else {})}
             except Exception as error:
                 if sigterm.received:  # another rank was faster, and this one found it gone
                     raise _interrupted(run, status, sigterm) from None
@@ -151,7 +160,7 @@ def _train(
         StatusProgress(status),
         KeepSigterm(sigterm),
     ]
-    trainer = _make_trainer(prepared, callbacks, loggers)
+    trainer = _make_trainer(prepared, callbacks, loggers, profiler=_profiler(prepared, run))
     start = meet(trainer, Start(run.path.resolve(), checkpoint is not None))
     fit_started = time.monotonic()
     _fit(trainer, prepared, start)
@@ -172,6 +181,7 @@ def _train(
     if state := prepared.afterwards.to_state():
         add_to_checkpoint(best, weights, **state)
     before = afterwards.pop("before", None)
+    as_validated((before or scores)["val"].metrics, weights)
     about = {key: prepared.config[key] for key in ("name", "seed")}
     about |= {"identity": prepared.identity, "epoch": int(weights["epoch"])}
     draw = bool(prepared.config.get("figures", True))
@@ -191,7 +201,7 @@ def _train(
         "name": prepared.config["name"],
         "identity": prepared.identity,
         "seed": prepared.config["seed"],
-        "objective": _objective(prepared.callbacks),
+        "objective": _objective(prepared.callbacks, weights),
         "metrics": {split: one.metrics for split, one in scores.items()},
         "metrics_are": {split: one.precision for split, one in scores.items()},
         "uncertainty": {split: one.uncertainty() for split, one in scores.items()},
@@ -248,7 +258,20 @@ def _make_loggers(prepared: Prepared, run: RunDirectory, loggers: list[Any], res
             loggers.append(logger)
 
 
-def _make_trainer(prepared: Prepared, callbacks: list[Callback], loggers: list[Any]) -> Trainer:
+def _profiler(prepared: Prepared, run: RunDirectory) -> Profiler | None:
+    """The profiler of ``trainer.profiler``, which writes into the run directory: ``fit-profile.txt`` and its like."""
+    node = prepared.config["trainer"].get("profiler")
+    if node is None:
+        return None
+    target = {"_target_": PROFILERS[node]} if isinstance(node, str) else node
+    named = {"filename": "profile", **target, "dirpath": str(run.path)}
+    profiler: Profiler = build(named, "trainer.profiler", allowed=prepared.allowed)
+    return profiler
+
+
+def _make_trainer(
+    prepared: Prepared, callbacks: list[Callback], loggers: list[Any], profiler: Profiler | None = None
+) -> Trainer:
     callbacks = [*prepared.callbacks, *callbacks]
     skip_empty_step_hooks(callbacks, prepared.task)
     compile_in_place(prepared.task.net, prepared.config.get("compile", False))
@@ -256,7 +279,12 @@ def _make_trainer(prepared: Prepared, callbacks: list[Callback], loggers: list[A
     if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
         plugins.append(SLURMEnvironment(auto_requeue=False))  # the exit code asks for it, and resume=auto goes on
     return make_trainer(
-        prepared.config, prepared.allowed, logger=loggers or False, callbacks=callbacks, plugins=plugins
+        prepared.config,
+        prepared.allowed,
+        logger=loggers or False,
+        callbacks=callbacks,
+        plugins=plugins,
+        profiler=profiler,
     )
 
 
@@ -295,13 +323,15 @@ def _fit(trainer: Trainer, prepared: Prepared, start: Start) -> None:
             signal.signal(signal.SIGINT, handler)
 
 
-def _objective(callbacks: list[Callback]) -> dict[str, Any]:
-    """Name and best value of what the checkpoint callback monitors; what a search minimises."""
+def _objective(callbacks: list[Callback], checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Name and best value of what the checkpoint callback monitors; what a search minimises.
+
+    Args:
+        callbacks: of the run.
+        checkpoint: the best one, whose validation has the value in float64, or empty.
+    """
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_score is not None:
-            return {
-                "name": callback.monitor,
-                "mode": callback.mode,
-                "value": float(callback.best_model_score),
-            }
+            value = validated(checkpoint).get(callback.monitor, callback.best_model_score)
+            return {"name": callback.monitor, "mode": callback.mode, "value": float(value)}
     return {"name": None, "mode": None, "value": None}

@@ -104,8 +104,9 @@ class TrialReports(Callback):
         reason = ""
         if trainer.is_global_zero:
             value = float(trainer.callback_metrics.get(self._monitor, math.nan))
-            if math.isfinite(value):
-                self._report({"epoch": trainer.current_epoch + 1, "value": value})
+            epochs = trainer.current_epoch + bool(trainer.is_last_batch)  # those that are complete
+            if math.isfinite(value) and epochs:
+                self._report({"epoch": epochs, "value": value})
             reason = self._reason()
         if trainer.world_size > 1:
             reason = trainer.strategy.broadcast(reason)

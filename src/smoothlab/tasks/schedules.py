@@ -1,4 +1,4 @@
-"""Learning rate schedules over a run's optimizer steps."""
+"""Learning-rate curves of our own over a run's optimizer steps; ``schedule.py`` says when a scheduler steps."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,9 +30,25 @@ from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
 from smoothlab.tasks.clipping import clip
 from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
+from smoothlab.tasks.schedule import Schedule, is_plateau
 
 TINY = 1e-20  # a sum of weights that counts as none
 WEIGHT = "sample_weight"  # the metadata column of a row's weight in training
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation in the course of a training gave.
+
+    Args:
+        epoch: from 0.
+        step: optimizer steps before it.
+        metrics: ``val/...``.
+    """
+
+    epoch: int
+    step: int
+    metrics: dict[str, float]
 
 
 class Task(LightningModule):
@@ -47,7 +65,7 @@ class Task(LightningModule):
         penalties: terms that are added to the loss of each row, by the name they are logged under.
         mixing: mixes features and labels of a batch (mixup, cutmix) before the net sees it, or None.
         optimizer: called with the parameters.
-        scheduler: called with the optimizer and the number of optimizer steps of the whole run; stepped at each step.
+        scheduler: what makes a learning-rate scheduler and says when it steps, or a class or function alone.
         num_bins: bins of the calibration errors.
         tree: of the classes, for metrics on it: a ClassTree, nested names, or a file of them, or None. Every class is a
             node by name or path.
@@ -74,7 +92,7 @@ class Task(LightningModule):
         loss: Loss | None = None,
         penalties: Mapping[str, Penalty] | None = None,
         mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
-        scheduler: Callable[..., Any] | None = None,
+        scheduler: Schedule | Callable[..., Any] | None = None,
         num_bins: int = 15,
         tree: ClassTree | dict | list | str | Path | None = None,
         ordered: bool | None = None,
@@ -104,7 +122,7 @@ class Task(LightningModule):
             "penalty": learners_in(*self.penalties.values()),
         }
         self.make_optimizer = optimizer
-        self.make_scheduler = scheduler
+        self.schedule = Schedule.of(scheduler)
         self.num_bins = num_bins
         self.encoder_state = encoder_state
         self.class_counts: list[int] | None = None  # of the training rows, for those who compare later ones with them
@@ -118,7 +136,8 @@ class Task(LightningModule):
         self.test_metrics = self.make_metrics()
         self._total_steps = 0.0  # of the whole run; 0 until it starts, and for one without an end
         self._gathered: float | Tensor = 0  # samples, or their weights, since the last optimizer step
-        self._validated: dict[str, float] = {}  # the epoch's validation metrics
+        self._validation: Validation | None = None  # the last one
+        self._row: dict[str, float] = {}  # of the last validation, until it is written
 
     # What a kind of task says --------------------------------------------------------------------------------------
 
@@ -176,6 +195,8 @@ class Task(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch: net, smoother, loss, penalties, record."""
+        if self._row:  # the validation was within the epoch
+            self._write_row(self._row)
         if not len(batch):
             return self._without_samples(batch)
         target, loss, penalties = self.terms(batch)
@@ -248,26 +269,49 @@ class Task(LightningModule):
         clip(self.trainer.precision_plugin, optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_train_epoch_end(self) -> None:
-        """Close the epoch: refuse a loss that is no number, then write the epoch's row."""
-        bad_step = self.train_loss.read()
-        if bad_step is not None:
-            raise TrainingDiverged(bad_step, self.likely_cause())
-        if not self._validated and not all(bool(one.isfinite().all()) for one in self.net.parameters()):
+        """Close the epoch: refuse a loss that is no number, step a scheduler that watches, write the epoch's row.
+
+        Written before the epoch's checkpoint, so that the one to resume from never runs ahead of the rows.
+        """
+        self._refuse_bad_steps()
+        validation = self._validation
+        validated_now = validation is not None and validation.step == self.global_step
+        if not validated_now and not all(bool(weights.isfinite().all()) for weights in self.net.parameters()):
             raise TrainingDiverged(self.global_step, self.likely_cause())
-        row = self.train_loss.summary() | self._validated
+        if self._row and not validated_now:
+            self._write_row(self._row)
+        row = self.train_loss.summary() | self._row
         if self.loss is not None:
             row.pop("train/kl", None)  # the entropy of the targets is the floor of the cross-entropy alone
         self.train_loss.reset()
-        self._validated = {}
-        row["lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
-        row["epoch"] = self.current_epoch
-        # Written before the epoch's checkpoint, so that a checkpoint never runs ahead of the rows.
+        self._step_plateau()
         for place, learners in self.learners.items():
             for learner in learners:
                 learner.end_epoch()
                 row |= {f"{place}/{name}": value for name, value in learner.record().items()}
+        self._write_row(row)
+
+    def _refuse_bad_steps(self) -> None:
+        """Raise TrainingDiverged where a loss since the last look was no number."""
+        bad_step = self.train_loss.read()
+        if bad_step is not None:
+            raise TrainingDiverged(bad_step, self.likely_cause())
+
+    def _write_row(self, row: dict[str, float]) -> None:
+        """Send a row of metrics to the loggers: one a validation and one an epoch, or one for both at the same step."""
+        self._row = {}
+        row = {**row, "lr": self.trainer.optimizers[0].param_groups[0]["lr"], "epoch": self.current_epoch}
         for logger in self.trainer.loggers:
             logger.log_metrics(row, step=self.global_step)
+
+    def _step_plateau(self) -> None:
+        """Show a scheduler that watches a metric the epoch's last validation, if there was one."""
+        schedule, validation = self.schedule, self._validation
+        if schedule is None or schedule.monitor is None or validation is None or validation.epoch != self.current_epoch:
+            return
+        if (self.current_epoch + 1) % schedule.frequency == 0:
+            scheduler: Any = self.lr_schedulers()
+            scheduler.step(validation.metrics[schedule.monitor])
 
     def likely_cause(self) -> str:
         """Why the loss may have stopped being a number, in one line."""
@@ -316,10 +360,15 @@ class Task(LightningModule):
         return [learner for learners in self.learners.values() for learner in learners]
 
     def on_validation_epoch_end(self) -> None:
-        """Publish ``val/...``, for the epoch's row and for callbacks that monitor it; let learners learn from it."""
+        """Publish ``val/...``, for a row and for callbacks that monitor it; let learners learn from it."""
         for learner in self._learning():
             learner.end_validation()
-        self._validated = self._publish("val", self.val_metrics)  # Lightning keeps float32
+        metrics = self._publish("val", self.val_metrics)  # Lightning keeps float32
+        if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
+            return
+        self._refuse_bad_steps()  # before a checkpoint is written for what was validated
+        self._validation = Validation(self.current_epoch, self.global_step, metrics)
+        self._row = metrics
 
     def on_test_epoch_end(self) -> None:
         """Publish ``test/...``."""
@@ -355,17 +404,50 @@ class Task(LightningModule):
             "kind": self.kind,
             "encoder": self.encoder_state,
             "class_names": self.class_names,
+            **({} if self._validation is None else {"validation": asdict(self._validation)}),
             **({} if self.class_counts is None else {"class_counts": self.class_counts}),
         }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Know the last validation of a training that goes on."""
+        validation = checkpoint.get("smoothlab", {}).get("validation")
+        self._validation = None if validation is None else Validation(**validation)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch, if it is not there already, and make features of what travels as bytes."""
         return batch.ready(device, self.dtype)  # type: ignore[arg-type]
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, and the scheduler at each step where there is one."""
+        """The optimizer, and its scheduler where there is one.
+
+        Raises:
+            InvalidArgument: the scheduler ends before the run does.
+        """
         optimizer = self.make_optimizer(self.parameters())
-        if self.make_scheduler is None:
+        schedule = self.schedule
+        if schedule is None:
             return optimizer
-        scheduler = self.make_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        total_steps = self._scheduler_steps(schedule)
+        scheduler = schedule.make(optimizer, total_steps)
+        length = getattr(scheduler, "total_steps", None)
+        if isinstance(length, int) and length < total_steps:
+            raise InvalidArgument("scheduler.total_steps", length, f"at least the {total_steps} steps that it takes")
+        timing = {"interval": "step" if schedule.by_step else "epoch", "frequency": schedule.frequency}
+        if schedule.watches:
+            # Lightning would step it after the epoch's checkpoint, and not at all in the first epoch after a resume.
+            timing["reduce_on_plateau"] = False
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **timing}}
+
+    def _scheduler_steps(self, schedule: Schedule) -> int:
+        """How many steps a scheduler takes in the whole run; 0 for a run without an end."""
+        steps = float(self.trainer.estimated_stepping_batches)
+        if not math.isfinite(steps):
+            return 0
+        if not schedule.by_step:
+            steps /= math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        return max(1, math.ceil(steps) // schedule.frequency)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a scheduler, but for one that watches a metric: ``on_train_epoch_end`` steps that."""
+        if not is_plateau(scheduler):
+            scheduler.step()

@@ -27,6 +27,7 @@ from smoothlab.step import LazyStep
 from smoothlab.targets import PerSample, SoftTarget
 from smoothlab.tasks.classification import ClassificationTask
 from smoothlab.tasks.ranks import of_all_ranks
+from smoothlab.tasks.schedule import Schedule
 from smoothlab.tasks.task import WEIGHT
 
 # From so many classes on the fused loss is the faster one, too (benchmarks/large_vocab.py); below it saves memory.
@@ -73,7 +74,7 @@ class TranslationTask(ClassificationTask):
         loss: Loss | None = None,
         penalties: Mapping[str, Penalty] | None = None,
         mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
-        scheduler: Callable[..., Any] | None = None,
+        scheduler: Schedule | Callable[..., Any] | None = None,
         num_bins: int = 15,
         slices: str | None = None,
         num_slices: int = 5,

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 log = logging.getLogger("smoothlab")
+SUMMARY = "pytorch_lightning.callbacks.model_summary"
 LINE_SECONDS = 5.0  # at most one progress line in this time
 
 
@@ -34,6 +35,10 @@ def quiet_lightning() -> Iterator[None]:
             # metrics are summed over the ranks before they are logged
             warnings.filterwarnings("ignore", message=r"It is recommended to use `self.log.*sync_dist")
             warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
+            warnings.filterwarnings("ignore", message=r"A `OneCycleLR` scheduler is using 'interval': 'epoch'")
+            warnings.filterwarnings("ignore", message=r"`precision=\d+` is supported for historical reasons")
+            # refused in a line of ours
+            warnings.filterwarnings("ignore", message=r"You passed `Trainer\(accelerator='cpu', precision='16-mixed'\)")
             yield
     finally:
         for name, level in levels.items():
@@ -56,6 +61,7 @@ def run_log(path: Path | None) -> Iterator[None]:
         one.handlers = list(handlers)
         one.propagate = False
         one.setLevel(logging.INFO if name == "smoothlab" else logging.WARNING)
+    logging.getLogger(SUMMARY).setLevel(logging.INFO)  # which a Trainer writes where trainer.enable_model_summary asks
     try:
         with quiet_lightning():
             yield

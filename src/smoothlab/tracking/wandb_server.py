@@ -17,6 +17,14 @@ from smoothlab.errors import InvalidArgument, UserMistake
 
 Mode = Literal["auto", "online", "offline", "disabled"]
 WrittenMode = Literal["online", "offline", "disabled"]
+# What WANDB_MODE may say, with W&B's own other words for the first two.
+OF_VARIABLE: dict[str, WrittenMode] = {
+    "online": "online",
+    "offline": "offline",
+    "disabled": "disabled",
+    "run": "online",
+    "dryrun": "offline",
+}
 PROBE_SECONDS = 3.0  # for a first answer of the server
 KEY_SECONDS = 5.0  # for its word on the key
 LONG_SECRET = re.compile(r"[A-Za-z0-9_]{40,}")  # what a key looks like; an error's text may repeat one
@@ -50,15 +58,16 @@ def chosen_by_user(mode: Mode) -> WrittenMode | None:
 
     Raises:
         InvalidArgument: no such mode.
+        UserMistake: WANDB_MODE has no such value.
     """
     if mode not in get_args(Mode):
         raise InvalidArgument("mode", mode, f"one of {', '.join(get_args(Mode))}")
+    variable = os.environ.get("WANDB_MODE")
+    if variable and variable not in OF_VARIABLE:  # W&B itself reads it, whatever it is told
+        raise UserMistake(f"WANDB_MODE = {variable!r}: expected one of {', '.join(OF_VARIABLE)}, or no such variable")
     if mode != "auto":
         return mode
-    for written in get_args(WrittenMode):
-        if os.environ.get("WANDB_MODE") == written:
-            return written
-    return None
+    return OF_VARIABLE[variable] if variable else None
 
 
 def check_online(mode: Mode) -> None:
