@@ -12,6 +12,7 @@ from smoothlab.runs.trial import TrialFiles, TrialPruned, TrialReports
 
 def trainer(epoch, value, **changed):
     state = {"sanity_checking": False, "is_global_zero": True, "world_size": 1, "current_epoch": epoch}
+    state["is_last_batch"] = True
     return SimpleNamespace(callback_metrics={"val/nll": torch.tensor(value)}, **(state | changed))
 
 
@@ -71,3 +72,11 @@ def test_ranks_that_write_nothing_end_with_rank_0(tmp_path, files):
         TrialReports.of(tmp_path).on_validation_end(rank, None)
     assert told == [""]
     assert not files.reports.exists()
+
+
+def test_validations_within_an_epoch_are_reported_as_of_the_epochs_that_are_complete(files, tmp_path):
+    reports = TrialReports.of(tmp_path)
+    for epoch, last, value in [(0, False, 0.9), (0, True, 0.8), (1, False, 0.7), (1, True, 0.6)]:
+        reports.on_validation_end(trainer(epoch, value, is_last_batch=last), None)
+    found, _ = files.read_reports(0)
+    assert [epochs for epochs, _ in found] == [1, 1, 2]
