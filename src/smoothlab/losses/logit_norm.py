@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.reference import reference_rows
 from smoothlab.losses.settings import check_number
-from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.weights import accumulator
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class LogitNorm:
     def __post_init__(self) -> None:
         check_number("temperature", self.temperature, above=0)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
-        check_shapes(logits, target, None, None)
         return reference_rows(normalized_logits(logits, self.temperature), target, None, None)

@@ -14,6 +14,7 @@ from pytorch_lightning import Callback, seed_everything
 from smoothlab.classes import ClassInfo, NeedsClasses
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.learner import learners_in
+from smoothlab.losses.loss import check_smoother
 from smoothlab.runs.build import build, call
 from smoothlab.runs.calibrating import Afterwards, check_groups, make_afterwards
 from smoothlab.runs.devices import check_compile, check_devices, count_ranks, make_trainer
@@ -60,6 +61,9 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     check_seed(config["seed"])
     check_threads(config["threads"])
     smoother = build(config["smoothing"], "smoothing", allowed=allowed)
+    if config["loss"]:
+        loss = resolve_target(config["loss"]["_target_"], allowed, key="loss._target_")
+        call(check_smoother, "smoothing", loss, smoother)
     for name in ("accumulate_grad_batches", "check_val_every_n_epoch"):
         if (value := config["trainer"].get(name, 1)) is not None and value < 1:
             raise UserMistake(f"trainer.{name} = {value}: expected an integer of at least 1")

@@ -64,7 +64,7 @@ def _at_label(logits: Tensor, labels: Tensor) -> Tensor:
     """The label's logit ``(N,)``, for votes the expected one; not finite where there is none."""
     if labels.is_floating_point():
         votes = labels.reshape(logits.shape).to(logits.dtype)
-        return torch.where(votes > 0, votes * logits, 0.0).sum(-1)
+        return torch.where(votes > 0, votes * logits, 0.0).sum(-1).masked_fill(votes[:, 0] < 0, math.nan)
     labels = labels.reshape(-1)
     inside = (labels >= 0) & (labels < logits.shape[-1])
     return logits.gather(-1, labels.where(inside, 0).long().unsqueeze(-1)).squeeze(-1).where(inside, math.nan)

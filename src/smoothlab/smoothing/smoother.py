@@ -11,7 +11,7 @@ from smoothlab.classes.info import ClassInfo, bind_part
 from smoothlab.learner import learners_in
 from smoothlab.smoothing.excluding import ExcludedClasses
 from smoothlab.step import Step
-from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget, check_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,6 +62,8 @@ class Smoother(nn.Module):
             metadata: columns beside features and label, by name, each ``(...,)``, for those that look at them.
             features: what the model took, for those that ask another net about it.
         """
+        if logits is not None:
+            check_tensor("logits", logits, "None or a float tensor of shape (..., K)")
         seen = None if logits is None else logits.detach()
         return self.target(Step(labels, seen, progress, rows, metadata or {}, features))
 
@@ -86,6 +88,11 @@ class Smoother(nn.Module):
         bind_part("prior", self.prior, info)
         self.excluded = ExcludedClasses([*self._exclude, *info.never])
         self.excluded.bind(info)
+
+    @property
+    def keeps_distributions(self) -> bool:
+        """Whether every entry of its targets is at least 0; not so with negative smoothing."""
+        return getattr(self.strength, "keeps_distributions", True)
 
     def extra_repr(self) -> str:
         """Strength and prior; those that are modules torch shows by itself."""

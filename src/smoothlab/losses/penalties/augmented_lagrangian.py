@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
 from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, check_every, class_zeros, means
@@ -112,6 +113,7 @@ class AugmentedLagrangian(Learner):
         self.kept["validations"] = zeros.new_zeros(())
         self.validated |= {name: zeros.clone() for name in ("derivative", "constraint", "count")}
 
+    @by_row
     def forward(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         h, masked = self._constraints(logits)

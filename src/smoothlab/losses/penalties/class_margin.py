@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.learner import Learner
 from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, check_every, class_zeros, means
 from smoothlab.losses.penalties.penalty import number_of, taking_part
@@ -84,6 +85,7 @@ class ClassMargin(Learner):
         self.kept["validations"] = zeros.new_zeros(())
         self.validated |= {name: zeros.clone() for name in ("scores", "count")}
 
+    @by_row
     def forward(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         terms, masked = self._terms(logits)
