@@ -41,7 +41,8 @@ class BiTempered:
             5e-4 at t2 = 4 and 5e-6 at 1.2.
 
     The gradient is the published one, which takes l as exact, ``g - p^t2 sum(g) / sum(p^t2)`` with ``g = (p - q)
-    p^(t2 - t1)``, and so are those of higher order. Where t2 < 1 l is found by Newton's
+    p^(t2 - t1)``, and so are those of higher order; a target that is trained, such as one with the prior ``Learnable``,
+    has one as well. Where t2 < 1 l is found by Newton's
     method; the published bisection is left at 1/32 of its interval by 5 steps.
 
     A class whose logit is -inf takes no part, and gets no smoothing mass; a masked label has the loss inf. As
@@ -74,15 +75,19 @@ class BiTempered:
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         z = logits.to(accumulator(logits.dtype))
-        with torch.no_grad():
-            q = target.dense(z.shape[-1], logits, dtype=z.dtype)
+        q = target.dense(z.shape[-1], logits, dtype=z.dtype)
         return _Rows.apply(z, q, self)[0]
 
     def rows(self, q: Tensor, log_p: Tensor) -> Tensor:
         """The loss of each row ``(...)`` from targets and tempered log-probabilities ``(..., K)``."""
         t1 = self.t1
-        near = (tempered_log((q + 1e-10).log(), t1) - tempered_log(log_p, t1)).masked_fill(q == 0, 0)
-        return (q * near - (q ** (2 - t1) - (log_p * (2 - t1)).exp()) / (2 - t1)).sum(-1)
+        return (q * self.near(q, log_p) - (q ** (2 - t1) - (log_p * (2 - t1)).exp()) / (2 - t1)).sum(-1)
+
+    def near(self, q: Tensor, log_p: Tensor) -> Tensor:
+        """``log_t1 q - log_t1 p`` ``(..., K)``, 0 where q is: the gradient of the rows by the target, too."""
+        none = q == 0
+        log_q = (q.masked_fill(none, 1) + 1e-10).log()
+        return (tempered_log(log_q, self.t1) - tempered_log(log_p.masked_fill(none, 0), self.t1)).masked_fill(none, 0)
 
     def gradient(self, q: Tensor, log_p: Tensor) -> Tensor:
         """The published gradient of the rows by the logits, ``(..., K)``."""
@@ -117,10 +122,13 @@ class _Rows(torch.autograd.Function):
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, *above: Tensor | None) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, *above: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
         (q, log_p), (of_rows, of_log_p) = ctx.saved_tensors, above
         total: Tensor | None = None
+        of_target: Tensor | None = None
         if of_rows is not None:
+            if ctx.needs_input_grad[1]:
+                of_target = of_rows.unsqueeze(-1) * ctx.loss.near(q, log_p)
             total = of_rows.unsqueeze(-1) * ctx.loss.gradient(q, log_p)
         if of_log_p is not None:
             t, none = ctx.loss.t2, log_p == -math.inf
@@ -128,7 +136,7 @@ class _Rows(torch.autograd.Function):
             g = (of_log_p * ((t - 1) * finite).exp()).masked_fill(none, 0)
             g = normalised(g, finite, none, t)
             total = g if total is None else total + g
-        return total, None, None
+        return total, of_target, None
 
 
 def normalised(g: Tensor, log_p: Tensor, none: Tensor, t: float) -> Tensor:

@@ -146,7 +146,13 @@ def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -
     parts["mixing"] = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
     counts = {"num_rows": data.num_rows, "num_samples": data.num_samples}
     info = ClassInfo(
-        classes, data.class_counts, **counts, encoder=data.encoder.state(), tree=data.class_tree, never=data.never
+        classes,
+        data.class_counts,
+        **counts,
+        encoder=data.encoder.state(),
+        tree=data.class_tree,
+        never=data.never,
+        ordered=are_ordered(config["task"], data),
     )
     several = isinstance(parts["smoothing"], MultilabelSmoother)  # labels a sample: losses see questions about each
     named = {"loss": parts["loss"]} | {f"penalty.{name}": one for name, one in parts["penalty"].items()}
@@ -154,6 +160,12 @@ def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -
         if isinstance(part, NeedsClasses):
             call(part.bind, key, answers_of(info) if several and key in named else info)
     return parts
+
+
+def are_ordered(task: Mapping[str, Any], data: Any) -> bool:
+    """Whether the classes are in their ordinal order: as the task says, or else the data."""
+    told = task.get("ordered")
+    return bool(data.class_order if told is None else told)
 
 
 def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> Any:

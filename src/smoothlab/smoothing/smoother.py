@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from smoothlab.classes.info import ClassInfo, bind_part
+from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
 from smoothlab.smoothing.excluding import ExcludedClasses
 from smoothlab.step import Step
@@ -31,10 +32,17 @@ class Smoother(nn.Module):
         prior: gives the place of the mass, such as ``Uniform()``.
         exclude: classes that get no mass of whatever prior, by name or number, such as ``["pad"]``, beside those that
             the data it is bound to never have; see :class:`~smoothlab.smoothing.excluding.ExcludedClasses`.
+
+    Raises:
+        InvalidArgument: for a prior of several labels a sample, such as ``Prevalence``.
     """
 
     def __init__(self, strength: Strength, prior: Prior, exclude: Sequence[int | str] = ()) -> None:
         super().__init__()
+        for part in (prior, *getattr(prior, "priors", {}).values()):
+            if getattr(part, "of_label_sets", False):
+                expected = "a prior over the classes: this one is of several labels a sample, smoothing=multilabel"
+                raise InvalidArgument("prior", type(part).__name__, expected)
         self.strength = strength
         self.prior = prior
         self._exclude = exclude
