@@ -43,4 +43,6 @@ class LabelOutOfRange(InvalidArgument, IndexError):
     """
 
     def __init__(self, name: str, label: int, num_classes: int) -> None:
-        super().__init__(name, label, f"-100 or a class in [0, {num_classes}); it is out of range for {num_classes} classes")
+        super().__init__(
+            name, label, f"-100 or a class in [0, {num_classes}); it is out of range for {num_classes} classes"
+        )

@@ -255,7 +255,7 @@ def test_exclusive_over_a_vocabulary_holds_a_vector(classes):
 @pytest.mark.parametrize("form", ["labels", "votes"])
 @pytest.mark.parametrize("classes", [5, 128, 129, 2048, 2049])
 def test_a_label_keeps_the_same_share_beside_masked_logits_whatever_the_number_of_classes(classes, form):
-    """Of the others, those that are neither excluded nor masked share epsilon alike; where none is left, none leaves."""
+    """Those that are neither excluded nor masked share epsilon alike; where there is none, the label keeps it."""
     labels = torch.tensor([1, 2, classes - 1, 0, 2])
     logits = torch.randn(5, classes, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     masked = torch.zeros(5, classes, dtype=torch.bool)

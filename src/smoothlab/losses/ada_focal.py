@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from smoothlab.losses.by_row import by_row
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.confidence_sketch import ConfidenceSketch
 from smoothlab.losses.focal import power
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
+from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
     from smoothlab.step import Step
@@ -101,6 +102,7 @@ class AdaFocal(Learner):
 
     def validate(self, logits: Tensor, labels: Tensor) -> None:
         """Add confidences and hits; the label of votes ``(N, K)`` is the most voted class."""
+        check_tensor("labels", labels, "class indices (...) or votes (..., K)")
         if labels.is_floating_point():
             labels = labels.argmax(-1)
         ConfidenceSketch(self.validated).add(logits, labels)

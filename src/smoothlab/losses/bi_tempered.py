@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from smoothlab.losses.by_row import by_row
 from smoothlab.errors import InvalidArgument
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
 
@@ -51,7 +51,7 @@ class BiTempered:
 
     Raises:
         InvalidArgument: for a temperature or number of iterations out of range; in a step, for a signed target with an
-            epsilon below 0, of which it has no power.
+            epsilon below 0, which has no power.
 
     Source: Amid, Warmuth, Anil and Koren, "Robust Bi-Tempered Logistic Loss Based on Bregman Divergences", NeurIPS
     2019.

@@ -1,4 +1,4 @@
-"""What every loss and penalty that gives a number a row does first: check its arguments, leave out rows without a label."""
+"""What every loss and penalty of rows does first: check its arguments, and leave out rows without a label."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from smoothlab.losses.by_row import by_row
 from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import ClassTree
 from smoothlab.classes.tree_file import tree_from
 from smoothlab.errors import InvalidArgument
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
 

@@ -12,6 +12,7 @@ from smoothlab.losses.by_row import by_row
 from smoothlab.losses.reference import reference_rows
 from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
+from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +33,7 @@ def normalized_logits(logits: Tensor, temperature: float) -> Tensor:
     original it is 1e7 / temperature at z = 0, where a net whose last layer begins with zeros stands. A class whose
     logit is -inf takes no part in the length, and stays masked.
     """
+    check_tensor("logits", logits, "a float tensor of shape (..., K)")
     z = logits.to(accumulator(logits.dtype))
     masked = z == -math.inf
     present = z.masked_fill(masked, 0)

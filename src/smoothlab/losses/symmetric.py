@@ -32,8 +32,8 @@ class SymmetricCrossEntropy:
     loss inf.
 
     Raises:
-        InvalidArgument: for a floor that is not above 0; in a step, for a signed target with an epsilon below 0, of which
-            it has no logarithm.
+        InvalidArgument: for a floor that is not above 0; in a step, for a signed target with an epsilon below 0, which
+            has no logarithm.
 
     Source: Chhabra et al., "Label Smoothing++", BMVC 2024.
     """

@@ -29,8 +29,8 @@ class ClassDistance(ABC):
         num_classes: K, or None where one of the others is there.
 
     Raises:
-        InvalidArgument: for K below 1; on binding, for another K than the data's, or classes without an order; in a step
-            that does not show K.
+        InvalidArgument: for K below 1; on binding, for another K than the data's, or classes without an order; in a
+            step that does not show K.
     """
 
     def __init__(self, num_classes: int | None = None) -> None:

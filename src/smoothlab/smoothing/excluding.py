@@ -75,7 +75,9 @@ class ExcludedClasses:
         if isinstance(prior, PerClass):
             return epsilon, self._of_matrix(prior.matrix, step)
         if isinstance(prior, OtherClasses):
-            return epsilon, OtherClasses(prior.weights * self._left_of(len(prior.weights), step).to(prior.weights.dtype))
+            return epsilon, OtherClasses(
+                prior.weights * self._left_of(len(prior.weights), step).to(prior.weights.dtype)
+            )
         classes = step.num_classes or (len(self._names) if self._names else None)
         if classes is None:
             raise InvalidArgument("exclude", self.classes, "logits, votes, or Smoother.bind, since K is not known")

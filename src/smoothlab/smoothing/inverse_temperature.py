@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+from smoothlab.targets import check_tensor
+
 LOG_BETAS = tuple(number / 4 for number in range(-4, 5))
 SUMS = ("slope", "curvature", "squares")
 FARTHEST = -1e4  # so far below the largest logit, a class has probability 0 at every one of these betas
@@ -35,6 +37,8 @@ def inverse_temperature_sums(logits: Tensor, labels: Tensor) -> dict[str, Tensor
         slope, curvature and squares (of a sample's slope), each one number a beta; count, the samples that
         took part: neither those with a label outside [0, K) nor those whose label's logit is -inf.
     """
+    check_tensor("logits", logits, "a float tensor of shape (..., K)")
+    check_tensor("labels", labels, "class indices (...) or votes (..., K)")
     classes = logits.shape[-1]
     with torch.autocast(logits.device.type, enabled=False):
         wide = torch.promote_types(logits.dtype, torch.float32)

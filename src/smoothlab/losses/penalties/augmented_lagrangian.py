@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from smoothlab.losses.by_row import by_row
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, check_every, class_zeros, means
 from smoothlab.losses.penalties.penalty import number_of, taking_part
 from smoothlab.losses.settings import check_number
+from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -134,6 +135,7 @@ class AugmentedLagrangian(Learner):
 
     def validate(self, logits: Tensor, labels: Tensor) -> None:
         """Add constraints and derivatives of logits ``(..., K)``; the labels are not looked at."""
+        check_tensor("logits", logits, "a float tensor of shape (..., K)")
         self._make_room(logits.shape[-1], logits.device)
         h, masked = self._constraints(logits)
         derivative = FUNCTIONS[self.function](h, *self._factors(h))[1]
