@@ -40,19 +40,22 @@ def options(group):
 
 
 @cache
-def smoother_of(strength):
-    words = [f"smoothing/strength={strength}", *TOLD.get(f"smoothing/strength/{strength}", [])]
-    return made(without_teachers(plain(compose_config("train", words))["smoothing"]), "smoothing")
-
-
-@cache
-def loss_of(loss):
-    return made(plain(compose_config("train", [f"loss={loss}", *LOSS_TOLD.get(loss, [])]))["loss"], "loss")
-
-
-@cache
-def penalties_of(penalty):
-    return made(plain(compose_config("train", [f"penalty={penalty}"]))["penalty"], "penalty")
+def parts():
+    """Smoothers, losses and penalties by their options' names; as few compositions as can be, since they take long."""
+    strengths, losses = options("smoothing/strength"), options("loss")
+    found = {"strength": {}, "loss": {}, "penalty": {"none": {}}}
+    for number, strength in enumerate(strengths):
+        loss = losses[number % len(losses)]
+        words = [f"smoothing/strength={strength}", *TOLD.get(f"smoothing/strength/{strength}", [])]
+        config = plain(compose_config("train", [*words, f"loss={loss}", *LOSS_TOLD.get(loss, [])]))
+        found["strength"][strength] = made(without_teachers(config["smoothing"]), "smoothing")
+        found["loss"][loss] = made(config["loss"], "loss")
+    others = [name for name in options("penalty") if name != "none"]
+    penalties = made(plain(compose_config("train", [f"penalty=[{','.join(others)}]"]))["penalty"], "penalty")
+    found["penalty"] |= {name: {name: one} for name, one in penalties.items()}
+    assert set(found["loss"]) == set(losses)
+    assert set(found["penalty"]) == {*others, "none"}
+    return found
 
 
 def made(node, key):
@@ -100,13 +103,13 @@ def train(smoother, loss, penalties):
 
 
 def check(strength, name, penalty):
-    smoother, loss = smoother_of(strength), loss_of(name) or None
+    smoother, loss = parts()["strength"][strength], parts()["loss"][name] or None
     try:
         check_smoother(loss, smoother)
     except InvalidArgument:
         assert (strength, name) in {("negative", "bi_tempered"), ("negative", "symmetric")}
         return
-    values, net = train(smoother, loss, penalties_of(penalty))
+    values, net = train(smoother, loss, parts()["penalty"][penalty])
     assert values.isfinite().all(), (strength, name, penalty)
     assert all(bool(weight.isfinite().all()) for weight in net.parameters()), (strength, name, penalty)
 
