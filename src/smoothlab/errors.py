@@ -29,3 +29,20 @@ class InvalidArgument(ValueError):
         self.name = name
         self.value = value
         self.expected = expected
+
+
+class LabelOutOfRange(InvalidArgument, IndexError):
+    """A label that is no class, and not -100, which leaves a row out.
+
+    An IndexError too, as torch raises for such a label.
+
+    Args:
+        name: the argument that holds it.
+        label: what came.
+        num_classes: K.
+    """
+
+    def __init__(self, name: str, label: int, num_classes: int) -> None:
+        super().__init__(
+            name, label, f"-100 or a class in [0, {num_classes}); it is out of range for {num_classes} classes"
+        )

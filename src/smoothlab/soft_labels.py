@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.targets import IGNORED
 
-IGNORED = -100
 ANSWERS = ["absent", "present"]  # the two classes of a question, in this order
 
 

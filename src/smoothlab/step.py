@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smoothlab.targets import check_tensor
+
 SEQUENCE = "sequence"  # the metadata column of flat tokens that says which sequence each one is of
 
 
@@ -23,6 +25,9 @@ class Step:
         rows: the samples' numbers in the training data ``(...,)``, or None; for strategies that remember samples.
         metadata: columns of the data beside features and label, by name, each ``(...,)``.
         features: what the net took, for those that ask another net.
+
+    Raises:
+        InvalidArgument: for labels, logits, rows or a column that are no tensors.
     """
 
     labels: Tensor
@@ -31,6 +36,14 @@ class Step:
     rows: Tensor | None = None
     metadata: Mapping[str, Tensor] = field(default_factory=dict)
     features: Any = None
+
+    def __post_init__(self) -> None:
+        check_tensor("labels", self.labels, "class indices (...,) or distributions (..., K)")
+        for name, value in (("logits", self.logits), ("rows", self.rows)):
+            if value is not None:
+                check_tensor(name, value, "None or a tensor")
+        for name, value in self.metadata.items():
+            check_tensor(f"metadata[{name!r}]", value, "a column (...,)")
 
     @property
     def dtype(self) -> torch.dtype:

@@ -17,8 +17,10 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 
+IGNORED = -100  # the label of a row that is left out; a row of a distribution base is filled with it
 EPSILON_RANGE = "a number in [0, 1)"
 SIGNED_RANGE = "a finite number of at most 1"
+BASES = "integer class indices (...,) or a float distribution (..., K)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class PerClass:
     matrix: Tensor
 
     def __post_init__(self) -> None:
+        check_tensor("PerClass.matrix", self.matrix, "a square tensor of shape (K, K)")
         if self.matrix.ndim != 2 or self.matrix.shape[0] != self.matrix.shape[1]:
             raise InvalidArgument("PerClass.matrix", tuple(self.matrix.shape), "a square tensor of shape (K, K)")
 
@@ -47,16 +50,49 @@ class PerSample:
     rows: Tensor
 
     def __post_init__(self) -> None:
+        check_tensor("PerSample.rows", self.rows, "a tensor of shape (N, K)")
         if self.rows.ndim < 1:
             raise InvalidArgument("PerSample.rows", tuple(self.rows.shape), "a tensor of shape (N, K)")
 
 
-Prior = None | Literal["uniform", "exclusive"] | Tensor | PerClass | PerSample
+@dataclass(frozen=True, eq=False)
+class OtherClasses:
+    """A prior on the classes that are not the label, in the proportion of the same weights for all samples.
+
+    Class k gets ``w_k / (sum_j w_j - w_y)`` for k != y, and the label y nothing; where no other class has a weight, the
+    mass returns to the label. For a vote base it is the expected prior of its classes. Equal weights are
+    ``"exclusive"``; a weight of 0 keeps a class out. Neither ``(K, K)`` nor ``(N, K)`` numbers are held.
+
+    Args:
+        weights: ``(K,)`` float tensor, numbers >= 0.
+    """
+
+    weights: Tensor
+
+    def __post_init__(self) -> None:
+        check_tensor("OtherClasses.weights", self.weights, "a tensor of shape (K,)")
+        if self.weights.ndim != 1:
+            raise InvalidArgument("OtherClasses.weights", tuple(self.weights.shape), "a tensor of shape (K,)")
+
+    def rows(self, base: Tensor) -> Tensor:
+        """The prior ``(..., K)`` of each row of a dense base ``(..., K)``."""
+        weights = self.weights.to(base.dtype)
+        rest = weights.sum() - weights  # what the other classes weigh, for each label
+        some = rest > 0
+        shares = base * rest.where(some, 1).reciprocal() * some
+        rows = weights * (shares.sum(-1, keepdim=True) - shares)
+        return rows + base * ~some
+
+
+Prior = None | Literal["uniform", "exclusive"] | Tensor | PerClass | PerSample | OtherClasses
 
 
 @dataclass(frozen=True, eq=False)
 class SoftTarget:
     """The distribution a loss is taken against: ``q_i = (1 - epsilon_i) * base_i + epsilon_i * prior_i``.
+
+    A row whose label is -100 is left out: no loss or penalty of this library counts it. A row of a distribution base is
+    left out where it is filled with -100, as :class:`~smoothlab.losses.Mixup` does it.
 
     Args:
         base: class indices ``(...,)`` of an integer type, or distributions ``(..., K)`` of a float type
@@ -71,6 +107,7 @@ class SoftTarget:
             - ``"exclusive"``: ``1/(K-1)`` on every class but the label, which keeps ``1 - epsilon`` (Vaswani et al.,
               "Attention Is All You Need", NeurIPS 2017, as coded in fairseq); ``(1 - base)/(K-1)`` for a vote base.
               Uniform with epsilon is exclusive with ``epsilon * (K-1)/K``. With K = 1 the mass returns to the label.
+              :class:`OtherClasses` is the same with weights, 0 for classes that are to get nothing.
             - a tensor ``(K,)``: the same distribution for all, such as class frequencies (Pereyra et al., "Regularizing
               Neural Networks by Penalizing Confident Output Distributions", ICLR workshop 2017).
             - :class:`PerClass`, a matrix whose row the label picks; :class:`PerSample`, rows given by the caller.
@@ -78,8 +115,8 @@ class SoftTarget:
             and the cross-entropy against it has no lower bound: only strategies that say so by their name ask for it.
 
     Raises:
-        InvalidArgument: for a number epsilon outside its range or not a number; for a prior of another kind. A
-            bare 2-D tensor is refused, because a square one could mean either wrapper.
+        InvalidArgument: for a base that is no tensor; a number epsilon outside its range or not a number; a prior of
+            another kind. A bare 2-D tensor is refused, because a square one could mean either wrapper.
     """
 
     base: Tensor
@@ -88,6 +125,7 @@ class SoftTarget:
     signed: bool = False
 
     def __post_init__(self) -> None:
+        check_tensor("base", self.base, BASES)
         if not isinstance(self.epsilon, Tensor):
             object.__setattr__(self, "epsilon", checked_epsilon(self.epsilon, signed=self.signed))
         prior = self.prior
@@ -97,14 +135,16 @@ class SoftTarget:
             if prior.ndim != 1:
                 expected = "shape (K,); wrap a (K, K) matrix in PerClass, (N, K) rows in PerSample"
                 raise InvalidArgument("prior", f"tensor of shape {tuple(prior.shape)}", expected)
-        elif not isinstance(prior, PerClass | PerSample) and prior not in ("uniform", "exclusive"):
-            expected = "None, 'uniform', 'exclusive', a (K,) tensor, PerClass or PerSample"
-            raise InvalidArgument("prior", prior, expected)
+        elif not isinstance(prior, PerClass | PerSample | OtherClasses):
+            expected = "None, 'uniform', 'exclusive', a (K,) tensor, PerClass, PerSample or OtherClasses"
+            if not isinstance(prior, str):
+                raise InvalidArgument("prior", type(prior).__name__, expected)
+            if prior not in ("uniform", "exclusive"):
+                raise InvalidArgument("prior", prior, expected)
         dtype = self.base.dtype
         if dtype is not torch.int64 and not dtype.is_floating_point:
             if dtype is torch.bool or dtype.is_complex:
-                expected = "integer class indices (...,) or a float distribution (..., K)"
-                raise InvalidArgument("base", dtype, expected)
+                raise InvalidArgument("base", dtype, BASES)
             object.__setattr__(self, "base", self.base.long())
 
     @property
@@ -122,7 +162,7 @@ class SoftTarget:
                 base.
             dtype: of the result; by default the widest among float32, the float factors and the logits.
 
-        A label outside [0, K), such as an ignored one, has an all-zero base row.
+        The base row of a label outside [0, K), and of a row that is left out, is all zeros.
         """
         dtype = dtype or self._dtype(logits)
         base = self._dense_base(num_classes, dtype)
@@ -148,13 +188,13 @@ class SoftTarget:
 
             H(q) = epsilon H(r) - epsilon log epsilon + epsilon r_y log(epsilon r_y) - t log t
 
-        Ignored labels (outside [0, K)) get 0, as in the loss with ``reduction="none"``. A signed target has none, nan,
-        unless its epsilon is a number of at least 0.
+        Rows that are left out, and labels outside [0, K), get 0, as in the loss with ``reduction="none"``. A signed
+        target has none, nan, unless its epsilon is a number of at least 0.
         """
         if self.signed and (isinstance(self.epsilon, Tensor) or self.epsilon < 0):
             return math.nan
         if not self.is_index:
-            return torch.special.entr(self.dense(num_classes)).sum(-1)
+            return torch.special.entr(self.dense(num_classes)).sum(-1).masked_fill(self.left_out, 0)
         if isinstance(self.prior, str):
             inclusive = self.prior == "uniform" or num_classes == 1
             others = num_classes if inclusive else num_classes - 1
@@ -166,6 +206,15 @@ class SoftTarget:
         label = self.base.where(inside, 0)
         assert self.prior_tensor is not None
         rows = self.prior_tensor.to(self._dtype(None))
+        if isinstance(self.prior, OtherClasses):
+            own = rows[label]
+            rest = rows.sum() - own
+            some = rest > 0
+            rest = rest.where(some, 1)
+            # of w / rest without the label: log rest - (sum w log w) / rest
+            spread = rest.log() - (torch.xlogy(rows, rows).sum() - torch.xlogy(own, own)) / rest
+            epsilon = torch.as_tensor(self.epsilon, dtype=rows.dtype, device=rows.device)
+            return _mixture_entropy(epsilon, spread, 0.0).where(inside & some, 0)
         if isinstance(self.prior, PerSample):
             rows = rows.reshape(*self.base.shape, num_classes)
             at_labels = rows.gather(-1, label.unsqueeze(-1)).squeeze(-1)
@@ -182,22 +231,28 @@ class SoftTarget:
 
         Raises:
             InvalidArgument: epsilon outside its range, a distribution (base or prior) with a negative or
-                non-finite entry or a row that does not sum to 1 (to 1e-4; 1e-2 in half precision), a label
-                beyond the prior's classes, or shapes that do not fit. Negative labels count as ignored.
+                non-finite entry or a row that does not sum to 1 (to 1e-4; 1e-2 in half precision), weights of other
+                classes of which none is above 0, a label that is negative and not -100, or beyond the prior's classes,
+                or shapes that do not fit. Rows that are left out are not looked at.
         """
         classes = None
         rows = self.prior_tensor
         if rows is not None:
             classes = rows.shape[-1]
-            _check_distribution("prior", rows)
+            _check_distribution("prior", rows / rows.sum() if isinstance(self.prior, OtherClasses) else rows)
             if isinstance(self.prior, PerSample) and rows.numel() // classes != self._num_samples():
                 raise InvalidArgument("prior", tuple(rows.shape), f"{self._num_samples()} rows, one per sample")
+        labelled = self.base[~self.left_out]
         if not self.is_index:
-            _check_distribution("base", self.base)
+            _check_distribution("base", labelled)
             if classes not in (None, self.base.shape[-1]):
                 raise InvalidArgument("base", tuple(self.base.shape), f"{classes} classes, as in the prior")
-        elif classes is not None and self.base.numel() and int(self.base.max()) >= classes:
-            raise InvalidArgument("base", int(self.base.max()), f"labels below {classes}, the classes of the prior")
+        elif labelled.numel():
+            low, high = int(labelled.min()), int(labelled.max())
+            if low < 0:
+                raise InvalidArgument("base", low, f"labels of at least 0, or {IGNORED} for a row to leave out")
+            if classes is not None and high >= classes:
+                raise InvalidArgument("base", high, f"labels below {classes}, the classes of the prior")
         epsilon = self.epsilon
         if isinstance(epsilon, Tensor):
             inside = (epsilon.isfinite() & (epsilon <= 1)) if self.signed else (epsilon >= 0) & (epsilon < 1)
@@ -230,12 +285,19 @@ class SoftTarget:
         return SoftTarget(self.base[rows], epsilon, prior, self.signed)
 
     @property
+    def left_out(self) -> Tensor:
+        """Which rows are left out, ``(...,)``: the label is -100, or the distribution is filled with it."""
+        return (self.base if self.is_index else self.base[..., 0]) == IGNORED
+
+    @property
     def prior_tensor(self) -> Tensor | None:
         """The tensor inside the prior, if there is one."""
         if isinstance(self.prior, PerClass):
             return self.prior.matrix
         if isinstance(self.prior, PerSample):
             return self.prior.rows
+        if isinstance(self.prior, OtherClasses):
+            return self.prior.weights
         return self.prior if isinstance(self.prior, Tensor) else None
 
     def _inside(self, num_classes: int) -> Tensor:
@@ -253,7 +315,7 @@ class SoftTarget:
 
     def _dense_base(self, num_classes: int, dtype: torch.dtype) -> Tensor:
         if not self.is_index:
-            return self.base.to(dtype)
+            return self.base.to(dtype).masked_fill(self.left_out.unsqueeze(-1), 0)
         # a comparison, not a scatter: it works under vmap and torch.compile and leaves ignored labels at zero
         classes = torch.arange(num_classes, device=self.base.device)
         return (self.base.unsqueeze(-1) == classes).to(dtype)
@@ -268,6 +330,8 @@ class SoftTarget:
                 return matrix[self.base.clamp(0, num_classes - 1)]
             with torch.autocast(base.device.type, enabled=False):  # which would make the product in half precision
                 return base @ matrix
+        if isinstance(self.prior, OtherClasses):
+            return self.prior.rows(base)
         if isinstance(self.prior, Tensor):
             return self.prior.to(base.dtype).expand_as(base)
         if self.prior == "exclusive":
@@ -283,6 +347,12 @@ class SoftTarget:
         return epsilon.reshape(()) if epsilon.numel() == 1 else epsilon.reshape(leading).unsqueeze(-1)
 
 
+def check_tensor(name: str, value: object, expected: str) -> None:
+    """Raise InvalidArgument unless the value is a tensor: a list or an array has none of its methods."""
+    if not isinstance(value, Tensor):
+        raise InvalidArgument(name, type(value).__name__, f"{expected}, a torch.Tensor")
+
+
 def checked_epsilon(value: object, *, signed: bool = False) -> float:
     """A Python number in [0, 1) as a float; where it is signed, any finite one of at most 1.
 
@@ -292,7 +362,8 @@ def checked_epsilon(value: object, *, signed: bool = False) -> float:
     expected = SIGNED_RANGE if signed else EPSILON_RANGE
     if type(value) is not float:
         if isinstance(value, bool) or not isinstance(value, Real):
-            raise InvalidArgument("epsilon", value, expected)
+            shown = type(value).__name__ if hasattr(value, "__len__") and not isinstance(value, str) else value
+            raise InvalidArgument("epsilon", shown, expected)
         value = float(value)
     inside = -math.inf < value <= 1.0 if signed else 0.0 <= value < 1.0
     if not inside:

@@ -13,8 +13,8 @@ from smoothlab import InvalidArgument, Smoother, SoftTarget, soft_cross_entropy
 from smoothlab.commands.compose import compose_config, plain
 from smoothlab.errors import UserMistake
 from smoothlab.runs.build import build
-from smoothlab.smoothing import ClassInfo, Constant, Exclusive, Sord, Uncertainty, Uniform, Vector, excluding
-from smoothlab.targets import PerClass, PerSample
+from smoothlab.smoothing import ClassInfo, Constant, Exclusive, Sord, Uncertainty, Uniform, Vector
+from smoothlab.targets import OtherClasses, PerClass, PerSample
 
 
 def double(values, **options):
@@ -42,6 +42,7 @@ FACTORS = {
     "vector": drawn(5),
     "matrix": PerClass(drawn(5, 5)),
     "rows": PerSample(drawn(6, 5)),
+    "other classes": OtherClasses(drawn(5)),
 }
 
 
@@ -65,17 +66,9 @@ def by_hand(base, epsilon, factor, excluded):
     return torch.stack(made)
 
 
-@pytest.fixture(params=["matrix", "rows"])
-def exclusive_as(request, monkeypatch):
-    """Either form that the exclusive prior takes."""
-    if request.param == "rows":
-        monkeypatch.setattr(excluding, "MATRIX_CLASSES", 0)
-
-
 @pytest.mark.parametrize("excluded", [[0], [1, 3], [0, 1, 2, 3]])
 @pytest.mark.parametrize("factor", FACTORS.values(), ids=FACTORS)
 @pytest.mark.parametrize("base", [LABELS, drawn(6, 5, seed=1)], ids=["labels", "votes"])
-@pytest.mark.usefixtures("exclusive_as")
 def test_excluded_classes_get_nothing_and_the_others_their_share(base, factor, excluded):
     logits = torch.zeros(6, 5, dtype=torch.float64)
     target = Smoother(Constant(0.3), Given(factor), exclude=excluded)(base, logits=logits).validate()
@@ -137,10 +130,7 @@ def test_a_matrix_is_made_once_and_again_where_it_changed():
     assert smoother(LABELS[:3]).prior.matrix[2].tolist() == [0.0, 0.0, 1.0, 0.0]
     prior.factor = PerClass(drawn(4, 4, seed=2))
     assert_close(smoother(LABELS[:3]).prior.matrix[1, 1:].sum(), double(1.0))
-    exclusive = Smoother(Constant(0.3), Exclusive(), exclude=[0])
-    logits = torch.zeros(3, 4)
-    assert exclusive(LABELS[:3], logits=logits).prior is exclusive(LABELS[:3], logits=logits).prior
-    assert copy.deepcopy(exclusive)(LABELS[:3], logits=logits).prior is not None
+    assert copy.deepcopy(smoother)(LABELS[:3]).prior is not None
 
 
 def test_no_smoothing_stays_no_smoothing():
@@ -154,6 +144,7 @@ def test_on_a_device_no_value_is_looked_at(factor):
     move = {
         PerClass: lambda one: PerClass(one.matrix.to("meta")),
         PerSample: lambda one: PerSample(one.rows.to("meta")),
+        OtherClasses: lambda one: OtherClasses(one.weights.to("meta")),
     }
     factor = factor if isinstance(factor, str) else move.get(type(factor), lambda one: one.to("meta"))(factor)
     labels = LABELS.to("meta")
@@ -246,15 +237,56 @@ def test_classes_that_the_data_never_have_get_no_mass_without_being_named():
         assert_close(dense, torch.tensor([[0.0, 0.85, 0.15, 0.0], [0.0, 0.15, 0.85, 0.0]]))
 
 
-def test_exclusive_over_a_vocabulary_is_a_vector_and_the_same_target():
-    classes, labels = 2500, torch.tensor([0, 7, 2499, 7])
+@pytest.mark.parametrize("classes", [2048, 2049])
+def test_exclusive_over_a_vocabulary_holds_a_vector(classes):
+    labels = torch.tensor([0, 7, classes - 1, 7])
     names = [str(k) for k in range(classes)]
     smoother = Smoother(Constant(0.25), Exclusive(), exclude=[0, 3])
     smoother.bind(ClassInfo(names, [1] * classes))
     target = smoother(labels, logits=torch.zeros(4, classes, dtype=torch.float64))
-    assert isinstance(target.prior, torch.Tensor)
+    assert isinstance(target.prior, OtherClasses)
     expected = torch.full((4, classes), 0.25 / (classes - 3), dtype=torch.float64)
     expected[0] = 0.25 / (classes - 2)  # a label that is excluded itself
     expected[:, [0, 3]] = 0.0
     expected[range(4), labels] = 0.75
     assert_close(target.dense(classes), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["labels", "votes"])
+@pytest.mark.parametrize("classes", [5, 128, 129, 2048, 2049])
+def test_a_label_keeps_the_same_share_beside_masked_logits_whatever_the_number_of_classes(classes, form):
+    """Those that are neither excluded nor masked share epsilon alike; where there is none, the label keeps it."""
+    labels = torch.tensor([1, 2, classes - 1, 0, 2])
+    logits = torch.randn(5, classes, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    masked = torch.zeros(5, classes, dtype=torch.bool)
+    masked[1:, 3:] = True
+    masked[2, classes - 1] = masked[2, 3] = False
+    masked[4, [0, 1]] = True
+    logits[masked] = -math.inf
+    one_hot = torch.nn.functional.one_hot(labels, classes).double()
+    smoother = Smoother(Constant(0.2), Exclusive(), exclude=[0])
+    target = smoother(labels if form == "labels" else one_hot, logits=logits).validate()
+    expected = torch.zeros(5, classes, dtype=torch.float64)
+    for row, label in enumerate(labels.tolist()):
+        others = [k for k in range(1, classes) if k != label and not masked[row, k]]
+        expected[row, others] = 0.2 / max(len(others), 1)
+        expected[row, label] = 0.8 if others else 1.0
+    assert_close(target.dense(classes, logits), expected, rtol=0, atol=1e-7)
+    log_p = logits.log_softmax(-1)
+    rows = -(expected * log_p).masked_fill(expected == 0, 0).sum(-1)
+    gradient = (log_p.exp() - expected) / 5
+    for implementation in ("auto", "reference"):
+        leaf = logits.clone().requires_grad_()
+        loss = soft_cross_entropy(leaf, target, implementation=implementation)
+        loss.backward()
+        assert_close(loss, rows.mean(), rtol=1e-6, atol=1e-7)
+        assert_close(leaf.grad, gradient, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("epsilon", [0.3, torch.linspace(0, 0.9, 6, dtype=torch.float64)])
+@pytest.mark.parametrize("weights", [[1.0, 1, 0, 1, 1], [0.1, 2, 3, 0.5, 0], [0.0, 1, 0, 0, 0]])
+def test_entropy_of_a_prior_on_other_classes(weights, epsilon):
+    target = SoftTarget(LABELS, epsilon, OtherClasses(double(weights)))
+    dense = target.dense(5)
+    assert_close(dense.sum(-1), torch.ones(6, dtype=torch.float64))
+    assert_close(target.entropy(5), torch.special.entr(dense).sum(-1))

@@ -23,6 +23,8 @@ class ClassInfo:
         num_samples: training samples, over all ranks; 0 where they are not known. With one label a sample they are the
             sum of the counts.
         tree: of the classes, where the data have one, for those that are not given another.
+        never: names of classes that no sample has.
+        ordered: whether the classes are in their ordinal order, such as grades; None where nobody has said.
         encoder: state of the encoder that makes the features, for those that ask another net; None where not known.
 
     Raises:
@@ -36,6 +38,7 @@ class ClassInfo:
     encoder: Mapping[str, Any] | None = None
     tree: ClassTree | None = None
     never: Sequence[str] = ()
+    ordered: bool | None = None
 
     def __post_init__(self) -> None:
         if len(self.class_counts) != len(self.class_names):
@@ -53,6 +56,21 @@ def tree_of(tree: ClassTree | None, info: ClassInfo) -> ClassTree:
     if tree is None:
         raise InvalidArgument("tree", None, "nested names or a file of them: the data have no tree of their own")
     return tree
+
+
+def check_order(info: ClassInfo) -> None:
+    """Refuse classes that are in no order of theirs; of two classes either order gives the same distances.
+
+    Raises:
+        InvalidArgument: they are told to have none.
+    """
+    if info.ordered is False and len(info.class_names) > 2:
+        shown = ", ".join(info.class_names[:5]) + (", ..." if len(info.class_names) > 5 else "")
+        expected = (
+            "classes in an order: say it as data.labels=ordinal 'data.order=[low, mid, high]' (numbers need no "
+            "data.order), or task.ordered=true where they stand in it"
+        )
+        raise InvalidArgument("classes", shown, expected)
 
 
 @runtime_checkable

@@ -176,10 +176,12 @@ class _World:
         Raises:
             UserMistake: they lack it.
         """
+        from smoothlab.runs.preparing import are_ordered
+
         for need in arm.needs:
-            if need == "tree" and self._data.class_tree is None:
+            if need == "tree" and self._data.class_tree is None and self._task.get("tree") is None:
                 raise UserMistake("the classes have no tree")
-            if need == "order" and not self._data.class_order:
+            if need == "order" and not are_ordered(self._task, self._data):
                 raise UserMistake("the classes have no order")
             if need.startswith("metadata.") and need[9:] not in (self._data.first(2).metadata or {}):
                 raise UserMistake(f"the data have no metadata column {need[9:]!r}")

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.confidence_sketch import ConfidenceSketch
 from smoothlab.losses.focal import power
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.losses.settings import check_number
-from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.weights import accumulator
+from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
     from smoothlab.step import Step
@@ -83,12 +84,12 @@ class AdaFocal(Learner):
         self.kept["edges"] = torch.linspace(0, 1, num_bins + 1, dtype=torch.float64)[1:-1]
         self.validated |= ConfidenceSketch.empty()
 
+    @by_row
     def forward(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         if target.is_index and isinstance(target.epsilon, float) and target.epsilon == 0:
             # one class a row counts, so that only its bin is looked for
-            check_shapes(logits, target, None, None)
-            label = target.base.clamp(0, logits.shape[-1] - 1).unsqueeze(-1)
+            label = target.base.unsqueeze(-1)
             log_p = torch.log_softmax(logits.to(accumulator(logits.dtype)), -1).gather(-1, label).squeeze(-1)
             return -self._weight(log_p.exp(), log_p) * log_p
         q, p, log_p = probabilities(logits, target)
@@ -101,6 +102,7 @@ class AdaFocal(Learner):
 
     def validate(self, logits: Tensor, labels: Tensor) -> None:
         """Add confidences and hits; the label of votes ``(N, K)`` is the most voted class."""
+        check_tensor("labels", labels, "class indices (...) or votes (..., K)")
         if labels.is_floating_point():
             labels = labels.argmax(-1)
         ConfidenceSketch(self.validated).add(logits, labels)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.settings import check_number
-from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.weights import accumulator
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class BiTempered:
             5e-4 at t2 = 4 and 5e-6 at 1.2.
 
     The gradient is the published one, which takes l as exact, ``g - p^t2 sum(g) / sum(p^t2)`` with ``g = (p - q)
-    p^(t2 - t1)``; it is made with the loss, and cannot be differentiated again. Where t2 < 1 l is found by Newton's
+    p^(t2 - t1)``, and so are those of higher order; a target that is trained, such as one with the prior ``Learnable``,
+    has one as well. Where t2 < 1 l is found by Newton's
     method; the published bisection is left at 1/32 of its interval by 5 steps.
 
     A class whose logit is -inf takes no part, and gets no smoothing mass; a masked label has the loss inf. As
@@ -49,7 +50,8 @@ class BiTempered:
     softmax or the plain one; the order of the classes is the same.
 
     Raises:
-        InvalidArgument: for a temperature or number of iterations out of range.
+        InvalidArgument: for a temperature or number of iterations out of range; in a step, for a signed target with an
+            epsilon below 0, which has no power.
 
     Source: Amid, Warmuth, Anil and Koren, "Robust Bi-Tempered Logistic Loss Based on Bregman Divergences", NeurIPS
     2019.
@@ -59,6 +61,8 @@ class BiTempered:
     t2: float = 1.2
     iterations: int = 5
 
+    needs_distributions: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_number("t1", self.t1, at_least=0, at_most=2)
         if self.t1 >= 2:
@@ -67,31 +71,86 @@ class BiTempered:
         if isinstance(self.iterations, bool) or not isinstance(self.iterations, int) or self.iterations < 1:
             raise InvalidArgument("iterations", self.iterations, "an integer of at least 1")
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
-        check_shapes(logits, target, None, None)
         z = logits.to(accumulator(logits.dtype))
-        masked = z == -math.inf
-        z = z.masked_fill(masked, 0)
-        with torch.no_grad():
-            q = target.dense(z.shape[-1], logits, dtype=z.dtype)
-            log_p = tempered_log_softmax(z, masked, self.t2, self.iterations)
-            rows = self._rows(q, log_p).masked_fill(((q > 0) & masked).any(-1), math.inf)
-            gradient = self._gradient(q, log_p).masked_fill(masked, 0)
-        return rows + (gradient * (z - z.detach())).sum(-1)  # adds 0, and the gradient
+        q = target.dense(z.shape[-1], logits, dtype=z.dtype)
+        return _Rows.apply(z, q, self)[0]
 
-    def _rows(self, q: Tensor, log_p: Tensor) -> Tensor:
+    def rows(self, q: Tensor, log_p: Tensor) -> Tensor:
+        """The loss of each row ``(...)`` from targets and tempered log-probabilities ``(..., K)``."""
         t1 = self.t1
-        near = (tempered_log((q + 1e-10).log(), t1) - tempered_log(log_p, t1)).masked_fill(q == 0, 0)
-        return (q * near - (q ** (2 - t1) - (log_p * (2 - t1)).exp()) / (2 - t1)).sum(-1)
+        return (q * self.near(q, log_p) - (q ** (2 - t1) - (log_p * (2 - t1)).exp()) / (2 - t1)).sum(-1)
 
-    def _gradient(self, q: Tensor, log_p: Tensor) -> Tensor:
-        p, share = log_p.exp(), (log_p * self.t2).exp()
-        if self.t2 == self.t1:
-            g = p - q
-        else:  # t2 < t1 has no finite slope where p is 0; nor has p a slope there
-            g = ((p - q) * (log_p * (self.t2 - self.t1)).exp()).masked_fill((p == 0) & (self.t2 < self.t1), 0)
-        return g - share * g.sum(-1, keepdim=True) / share.sum(-1, keepdim=True)
+    def near(self, q: Tensor, log_p: Tensor) -> Tensor:
+        """``log_t1 q - log_t1 p`` ``(..., K)``, 0 where q is: the gradient of the rows by the target, too."""
+        none = q == 0
+        log_q = (q.masked_fill(none, 1) + 1e-10).log()
+        return (tempered_log(log_q, self.t1) - tempered_log(log_p.masked_fill(none, 0), self.t1)).masked_fill(none, 0)
+
+    def gradient(self, q: Tensor, log_p: Tensor) -> Tensor:
+        """The published gradient of the rows by the logits, ``(..., K)``."""
+        none = log_p == -math.inf  # no slope where p is 0; of a number in its place, whose slope is a number
+        log_p = log_p.masked_fill(none, 0)
+        p = log_p.exp().masked_fill(none, 0)
+        g = p - q
+        if self.t2 != self.t1:
+            g = (g * (log_p * (self.t2 - self.t1)).exp()).masked_fill(none, 0)
+        return normalised(g, log_p, none, self.t2)
+
+
+class _Rows(torch.autograd.Function):
+    """The losses ``(...)`` of logits ``(..., K)`` and targets, and the tempered log-probabilities beside them.
+
+    Both have the derivatives that take the normaliser l as exact, however many iterations found it. They are made of
+    the log-probabilities, which are an output: where they are differentiated in turn, the same holds again.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(z: Tensor, q: Tensor, loss: BiTempered) -> tuple[Tensor, Tensor]:
+        masked = z == -math.inf
+        log_p = tempered_log_softmax(z.masked_fill(masked, 0), masked, loss.t2, loss.iterations)
+        return loss.rows(q, log_p).masked_fill(((q > 0) & masked).any(-1), math.inf), log_p
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, BiTempered], output: tuple[Tensor, Tensor]) -> None:
+        _, q, ctx.loss = inputs
+        ctx.save_for_backward(q, output[1])
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
+        (q, log_p), (of_rows, of_log_p) = ctx.saved_tensors, above
+        total: Tensor | None = None
+        of_target: Tensor | None = None
+        if of_rows is not None:
+            if ctx.needs_input_grad[1]:
+                of_target = of_rows.unsqueeze(-1) * ctx.loss.near(q, log_p)
+            total = of_rows.unsqueeze(-1) * ctx.loss.gradient(q, log_p)
+        if of_log_p is not None:
+            t, none = ctx.loss.t2, log_p == -math.inf
+            finite = log_p.masked_fill(none, 0)
+            g = (of_log_p * ((t - 1) * finite).exp()).masked_fill(none, 0)
+            g = normalised(g, finite, none, t)
+            total = g if total is None else total + g
+        return total, of_target, None
+
+
+def normalised(g: Tensor, log_p: Tensor, none: Tensor, t: float) -> Tensor:
+    """``g - p^t sum(g) / sum(p^t)``: what g, by logits less the normaliser l, is by logits alone.
+
+    Args:
+        g: ``(..., K)``.
+        log_p: ``(..., K)``, 0 where there is no probability.
+        none: ``(..., K)``, where there is none.
+        t: the softmax's temperature.
+    """
+    share = (log_p * t).exp().masked_fill(none, 0)
+    total = share.sum(-1, keepdim=True)
+    return g - share * g.sum(-1, keepdim=True) / total.where(total > 0, 1)
 
 
 def tempered_log(log_x: Tensor, t: float) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.weights import accumulator
 from smoothlab.soft_labels import SoftLabels
-from smoothlab.targets import checked_epsilon
+from smoothlab.targets import check_tensor, checked_epsilon
 
 if TYPE_CHECKING:
     BinaryPrior = Literal["uniform", "exclusive"] | Tensor
@@ -41,6 +41,7 @@ def smoothed_binary_labels(labels: Tensor, epsilon: float | Tensor, prior: Binar
     Raises:
         InvalidArgument: for a number epsilon outside [0, 1), a tensor of another shape, another prior.
     """
+    check_tensor("labels", labels, "shape (..., K)")
     labels = labels.to(accumulator(labels.dtype))
     if isinstance(epsilon, Tensor):
         if epsilon.numel() != 1 and epsilon.shape != labels.shape[:-1]:
@@ -53,11 +54,12 @@ def smoothed_binary_labels(labels: Tensor, epsilon: float | Tensor, prior: Binar
         if prior.shape != labels.shape[-1:]:
             raise InvalidArgument("prior", f"tensor of shape {tuple(prior.shape)}", f"shape {tuple(labels.shape[-1:])}")
         return (1 - epsilon) * labels + epsilon * prior
-    if prior == "uniform":
+    if isinstance(prior, str) and prior == "uniform":
         return (1 - epsilon) * labels + epsilon / 2
-    if prior == "exclusive":
+    if isinstance(prior, str) and prior == "exclusive":
         return (1 - 2 * epsilon) * labels + epsilon
-    raise InvalidArgument("prior", prior, "'uniform', 'exclusive' or a (K,) tensor")
+    shown = prior if isinstance(prior, str) else type(prior).__name__
+    raise InvalidArgument("prior", shown, "'uniform', 'exclusive' or a (K,) tensor")
 
 
 def soft_binary_cross_entropy(
@@ -102,6 +104,9 @@ def soft_binary_cross_entropy(
         raise InvalidArgument("over_classes", over_classes, "'mean' or 'sum'")
     if reduction not in ("mean", "sum", "none"):
         raise InvalidArgument("reduction", reduction, "'mean', 'sum' or 'none'")
+    check_tensor("logits", logits, "a float tensor of shape (..., K)")
+    if not logits.is_floating_point() or not logits.ndim:
+        raise InvalidArgument("logits", f"{logits.dtype} tensor of shape {tuple(logits.shape)}", "floats (..., K)")
     leading = logits.shape[:-1]
     smoothed = isinstance(labels, SoftLabels)
     if isinstance(labels, SoftLabels):
@@ -138,5 +143,6 @@ def soft_binary_cross_entropy(
 
 
 def _check_shape(name: str, tensor: Tensor, shape: torch.Size) -> None:
+    check_tensor(name, tensor, f"shape {tuple(shape)}")
     if tensor.shape != shape:
         raise InvalidArgument(name, f"tensor of shape {tuple(tensor.shape)}", f"shape {tuple(shape)}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from smoothlab.targets import check_tensor
+
 # Cells by the leading bits of 1 - confidence as a float32: 2^8 cells an octave, so that a cell is narrower than a 256th
 # of its distance to 1; confidences nearer to 1 than 2^-24, where float32 ends, share one.
 BITS, OCTAVES = 8, 24
@@ -30,6 +32,8 @@ class ConfidenceSketch:
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Add samples: logits ``(..., K)``, labels ``(...)``; not those with nan, or whose label is outside [0, K)."""
+        check_tensor("logits", logits, "a float tensor of shape (..., K)")
+        check_tensor("labels", labels, "class indices (...)")
         num_classes = logits.shape[-1]
         logits, labels = logits.reshape(-1, num_classes), labels.reshape(-1)
         log_p = torch.log_softmax(logits.to(torch.promote_types(logits.dtype, torch.float32)), -1)

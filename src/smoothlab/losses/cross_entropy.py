@@ -39,15 +39,14 @@ def soft_cross_entropy(
         logits: ``(..., K)``, of any float type; classes are the last dimension.
         target: base ``(...,)`` or ``(..., K)``, with its epsilon and prior.
         class_weight: ``(K,)``, weights >= 0, or None.
-        sample_weight: ``(...,)``, weights >= 0, or None. A row of weight 0 is ignored; this is how rows with
-            a vote base are ignored.
+        sample_weight: ``(...,)``, weights >= 0, or None. A row of weight 0 is ignored.
         class_weight_mode: ``"sample"``: a row's loss is weighed by its label's weight (for votes by the
             expected one, ``sum_k base_k w_k``), which leaves the target as it is. ``"torch"``: as
             torch.nn.functional.cross_entropy does it, ``-sum_k w_k q_k log p_k``, whose minimum is not at q;
             its mean divides by the sum of the labels' weights for index bases, and by the number of rows for
             vote bases.
         ignore_index: rows with this label contribute no loss, no gradient and no count, whatever their
-            logits.
+            logits. So do rows of a distribution base that are filled with -100.
         reduction: ``"mean"`` divides the sum by the sum of the kept rows' weights (their number, without
             weights). With nothing kept, as in an empty batch, it is 0.0, where torch's is nan. ``"none"``
             gives ``(...,)``, with 0 for ignored rows.
@@ -59,7 +58,7 @@ def soft_cross_entropy(
 
     Raises:
         InvalidArgument: an unknown option, or shapes that do not fit.
-        IndexError: a label outside [0, K) that is not ignored, on the CPU; on CUDA it is a device-side assertion.
+        LabelOutOfRange: a label outside [0, K) that is not ignored, on the CPU; on CUDA it is a device-side assertion.
         RuntimeError: in a second backward, or with create_graph=True, where the gradient was made in the forward pass.
 
     Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, for smoothed labels;

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.losses.settings import check_number
 
@@ -44,6 +45,7 @@ class Focal:
     def __post_init__(self) -> None:
         check_number("gamma", self.gamma, at_least=0)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, _, log_p = probabilities(logits, target)
@@ -87,6 +89,7 @@ class SampleDependentFocal:
         check_number("threshold", self.threshold, at_least=0, at_most=1)
         check_number("upper", self.upper, at_least=self.threshold, at_most=1)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, p, log_p = probabilities(logits, target)
@@ -122,12 +125,13 @@ class DualFocal:
     def __post_init__(self) -> None:
         check_number("gamma", self.gamma, at_least=0)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, p, log_p = probabilities(logits, target)
         if target.is_index and isinstance(target.epsilon, float) and target.epsilon == 0:
             # one class a row counts, so one maximum takes the place of sorting the row
-            label = target.base.clamp(0, p.shape[-1] - 1).unsqueeze(-1)
+            label = target.base.unsqueeze(-1)
             below = p.masked_fill(p >= p.gather(-1, label), 0).max(-1, keepdim=True).values
         else:
             below = next_below(p)

@@ -14,8 +14,8 @@ from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import ClassTree
 from smoothlab.classes.tree_file import tree_from
 from smoothlab.errors import InvalidArgument
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.settings import check_number
-from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.weights import accumulator
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ class HierarchicalCrossEntropy:
         total = sum(weight * len(level.parents) for weight, level in zip(weights, self.levels, strict=True))
         self.weights = [weight / total if self.normalized else weight for weight in weights]
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
-        check_shapes(logits, target, None, None)
         if not self.levels:
             expected = "the classes in the order of the logits, or bind with those of the data"
             raise InvalidArgument("classes", None, expected)

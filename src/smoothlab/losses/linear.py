@@ -62,7 +62,7 @@ def linear_soft_cross_entropy(
 
     Raises:
         InvalidArgument: an unknown option, or shapes or types that do not fit, such as a prior of another K.
-        IndexError: a label outside [0, K) that is not ignored, on the CPU; on CUDA it is a device-side assertion.
+        LabelOutOfRange: a label outside [0, K) that is not ignored, on the CPU; on CUDA it is a device-side assertion.
         RuntimeError: in a second backward, or with create_graph=True.
 
     Source: Hsu et al., "Liger Kernel: Efficient Triton Kernels for LLM Training", arXiv 2410.10989, 2024, for chunks of
@@ -109,8 +109,8 @@ def linear_soft_cross_entropy(
 
 def _without_ignored(hidden: Tensor, target: SoftTarget, sample_weight: Tensor | None, ignore_index: int) -> Tensor:
     """Zeros for ignored rows: a nan there would reach weight's gradient, as 0 * nan."""
-    if target.is_index:
-        hidden = hidden.masked_fill((target.base == ignore_index).unsqueeze(-1), 0)
+    ignored = target.base == ignore_index if target.is_index else target.left_out
+    hidden = hidden.masked_fill(ignored.unsqueeze(-1), 0)
     if sample_weight is not None:
         hidden = hidden.masked_fill((sample_weight == 0).unsqueeze(-1), 0)
     return hidden

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from smoothlab.losses.chunked import ONCE, careful_rows, chunked_rows, rows_in_place, weigh
 from smoothlab.losses.weights import accumulator
-from smoothlab.targets import PerClass
+from smoothlab.targets import OtherClasses, PerClass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,4 +227,6 @@ def _in_type(target: SoftTarget, dtype: torch.dtype) -> SoftTarget:
         return replace(target, prior=target.prior.to(dtype))
     if isinstance(target.prior, PerClass):
         return replace(target, prior=PerClass(target.prior.matrix.to(dtype)))
+    if isinstance(target.prior, OtherClasses):
+        return replace(target, prior=OtherClasses(target.prior.weights.to(dtype)))
     return target

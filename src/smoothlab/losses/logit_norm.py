@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.reference import reference_rows
 from smoothlab.losses.settings import check_number
-from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.weights import accumulator
+from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +33,7 @@ def normalized_logits(logits: Tensor, temperature: float) -> Tensor:
     original it is 1e7 / temperature at z = 0, where a net whose last layer begins with zeros stands. A class whose
     logit is -inf takes no part in the length, and stays masked.
     """
+    check_tensor("logits", logits, "a float tensor of shape (..., K)")
     z = logits.to(accumulator(logits.dtype))
     masked = z == -math.inf
     present = z.masked_fill(masked, 0)
@@ -60,7 +62,7 @@ class LogitNorm:
     def __post_init__(self) -> None:
         check_number("temperature", self.temperature, above=0)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
-        check_shapes(logits, target, None, None)
         return reference_rows(normalized_logits(logits, self.temperature), target, None, None)

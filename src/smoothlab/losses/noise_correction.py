@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.losses.transition import Noise, transition_of
 
@@ -50,6 +51,7 @@ class ForwardCorrection:
         """Check the number of classes."""
         self.transition.check(len(info.class_names), invertible=False)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, _, log_p = probabilities(logits, target)
@@ -96,6 +98,7 @@ class BackwardCorrection:
             self.transition.check(num_classes, invertible=True)
             self._checked.add(num_classes)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, _, log_p = probabilities(logits, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.losses.settings import check_number
 
@@ -38,6 +39,7 @@ class Poly1:
     def __post_init__(self) -> None:
         check_number("coefficient", self.coefficient, at_least=-1)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, p, log_p = probabilities(logits, target)

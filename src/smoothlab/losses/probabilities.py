@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.weights import accumulator
 
 if TYPE_CHECKING:
@@ -27,13 +26,8 @@ class Probabilities(NamedTuple):
 def probabilities(logits: Tensor, target: SoftTarget) -> Probabilities:
     """Target and model's probabilities of logits ``(..., K)``.
 
-    A class whose logit is -inf gets no smoothing mass. Rows whose label is outside [0, K), such as ignored ones,
-    have no label; the caller leaves them out.
-
-    Raises:
-        InvalidArgument: where target and logits do not fit each other.
+    A class whose logit is -inf gets no smoothing mass. Target and logits fit each other, labels are in [0, K).
     """
-    check_shapes(logits, target, None, None)
     z = logits.to(accumulator(logits.dtype))
     q = target.dense(z.shape[-1], z, dtype=z.dtype)
     log_p = torch.log_softmax(z, -1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.targets import PerClass, PerSample, SoftTarget
+from smoothlab.targets import OtherClasses, PerClass, PerSample, SoftTarget, check_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def check_shapes(logits: Tensor, target: SoftTarget, class_weight: Tensor | None, sample_weight: Tensor | None) -> None:
     """Raise InvalidArgument where a factor of the target, or a weight, does not fit logits ``(..., K)``."""
     check_kind(target)
+    check_tensor("logits", logits, "a float tensor of shape (..., K)")
     shape = logits.shape
     if not logits.is_floating_point() or not shape or shape[-1] == 0:
         raise InvalidArgument("logits", described(logits), "a float tensor of shape (..., K)")
@@ -24,6 +25,10 @@ def check_shapes(logits: Tensor, target: SoftTarget, class_weight: Tensor | None
 
 def check_linear(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     """Raise InvalidArgument where ``hidden (..., D)``, ``weight (K, D)`` and ``bias (K,)`` do not fit each other."""
+    check_tensor("hidden", hidden, "a float tensor of shape (..., D)")
+    check_tensor("weight", weight, "a float tensor of shape (K, D)")
+    if bias is not None:
+        check_tensor("bias", bias, "None or a float tensor of shape (K,)")
     if not hidden.is_floating_point() or not hidden.ndim:
         raise InvalidArgument("hidden", described(hidden), "a float tensor of shape (..., D)")
     size = hidden.shape[-1]
@@ -57,12 +62,19 @@ def check_factors(
     elif isinstance(prior, PerClass):
         if prior.matrix.shape[0] != num_classes:
             raise InvalidArgument("target.prior.matrix", described(prior.matrix), f"({num_classes}, {num_classes})")
+    elif isinstance(prior, OtherClasses):
+        if len(prior.weights) != num_classes:
+            raise InvalidArgument("target.prior.weights", described(prior.weights), f"shape ({num_classes},)")
     elif isinstance(prior, Tensor) and len(prior) != num_classes:
         raise InvalidArgument("target.prior", described(prior), f"shape ({num_classes},)")
-    if class_weight is not None and class_weight.shape != (num_classes,):
-        raise InvalidArgument("class_weight", described(class_weight), f"shape ({num_classes},)")
-    if sample_weight is not None and sample_weight.shape != leading:
-        raise InvalidArgument("sample_weight", described(sample_weight), f"shape {tuple(leading)}")
+    for name, weight, fitting in (
+        ("class_weight", class_weight, (num_classes,)),
+        ("sample_weight", sample_weight, tuple(leading)),
+    ):
+        if weight is not None:
+            check_tensor(name, weight, f"None or shape {fitting}")
+            if weight.shape != fitting:
+                raise InvalidArgument(name, described(weight), f"shape {fitting}")
 
 
 def described(tensor: Tensor) -> str:

@@ -8,13 +8,14 @@ small table.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from smoothlab.losses.weights import accumulator
-from smoothlab.targets import PerSample, SoftTarget
+from smoothlab.targets import OtherClasses, PerSample, SoftTarget
 
 TABLE_CLASSES = 128
 TABLE_ELEMENTS = 1 << 18  # of logits; beyond, chunks win, and their sums are better than one long dot product
@@ -38,7 +39,9 @@ def table_sum(logits: Tensor, target: SoftTarget, scale: float) -> Tensor | None
     if isinstance(target.epsilon, Tensor) or isinstance(target.prior, PerSample):
         return None
     dtype = accumulator(logits.dtype)
-    if isinstance(target.prior, str):
+    if isinstance(target.prior, OtherClasses):
+        table = replace(target, base=_one_hots(num_classes, dtype)).dense(num_classes, dtype=dtype).mul_(-scale)
+    elif isinstance(target.prior, str):
         table = _named_table(target.prior, target.epsilon, num_classes, -scale, dtype)
     else:
         prior = target.prior_tensor  # (K,) for all labels, or (K, K), a row for each

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.losses.settings import check_number
 
@@ -31,16 +32,20 @@ class SymmetricCrossEntropy:
     loss inf.
 
     Raises:
-        InvalidArgument: for a floor that is not above 0.
+        InvalidArgument: for a floor that is not above 0; in a step, for a signed target with an epsilon below 0, which
+            has no logarithm.
 
     Source: Chhabra et al., "Label Smoothing++", BMVC 2024.
     """
 
     floor: float = 1e-6
 
+    needs_distributions: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         check_number("floor", self.floor, above=0)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, p, log_p = probabilities(logits, target)

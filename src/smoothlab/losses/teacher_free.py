@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.losses.settings import check_number
 
@@ -61,6 +62,7 @@ class VirtualTeacher:
         _check(self.share, self.temperature, self.multiplier, self.average)
         check_number("correct_probability", self.correct_probability, at_least=0, at_most=1)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
         q, _, log_p = probabilities(logits, target)
@@ -118,6 +120,7 @@ class SelfDistillation:
         if isinstance(net, nn.Module):
             net.requires_grad_(False).eval()
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The loss of each row, ``(...)`` in float32 or wider, from logits ``(..., K)`` and the step's features."""
         q, _, log_p = probabilities(logits, target)

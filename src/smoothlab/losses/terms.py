@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
-from smoothlab.targets import PerClass, PerSample
+from smoothlab.targets import OtherClasses, PerClass, PerSample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,6 +57,9 @@ def terms_of(target: SoftTarget, num_classes: int, dtype: torch.dtype, step: int
         other = epsilon / (num_classes - 1)
         keep = keep - other
         spread = _Ones(other, dtype, step, scale)
+    elif isinstance(prior, OtherClasses) and target.is_index:
+        keep, other = _other_shares(prior.weights.to(dtype), target.base, epsilon)
+        spread = _Vector(other, prior.weights.to(dtype), step, scale)
     else:
         spread = _Rows(epsilon, _prior_rows(target, dtype, step), step, scale)
     of_base = scale if spread is None else 1.0
@@ -164,9 +167,22 @@ def _converted(rows: Tensor, dtype: torch.dtype, step: int) -> Callable[[int], T
     return lambda index: chunks[index].to(dtype)
 
 
+def _other_shares(weights: Tensor, labels: Tensor, epsilon: Coefficient) -> tuple[Tensor, Tensor]:
+    """Coefficients ``(N, 1)`` of the label and of the weights ``(K,)``, which all classes but the label are to have."""
+    own = weights[labels].unsqueeze(1)
+    rest = weights.sum() - own
+    some = rest > 0
+    leaving = epsilon * some.to(weights.dtype)  # with no other class, the label keeps the mass
+    other = leaving / rest.where(some, 1)
+    return 1 - leaving - other * own, other
+
+
 def _prior_rows(target: SoftTarget, dtype: torch.dtype, step: int) -> Callable[[int], Tensor]:
     if isinstance(target.prior, PerSample):
         return _converted(target.prior.rows, dtype, step)
+    if isinstance(target.prior, OtherClasses):
+        prior, votes = target.prior, _converted(target.base, dtype, step)
+        return lambda index: prior.rows(votes(index))
     assert isinstance(target.prior, PerClass)
     matrix = target.prior.matrix.to(dtype)
     if target.is_index:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch._C import _are_functorch_transforms_active
 
+from smoothlab.errors import LabelOutOfRange
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -25,22 +27,24 @@ def keep_rows(
     """The target with its ignored labels replaced by 0, and which rows are kept; None for all of them.
 
     Args:
-        target: of any leading shape. Only index bases have ignored labels.
+        target: of any leading shape. A row of a distribution base is ignored where it is filled with -100; such a base
+            stays as it is.
         num_classes: K.
-        ignore_index: the label that marks an ignored row.
-        look: whether to look at the labels' values: then those outside [0, K) raise IndexError, and a batch
+        ignore_index: the label that marks an ignored row of an index base.
+        look: whether to look at the labels' values: then those outside [0, K) raise LabelOutOfRange, and a batch
             without ignored rows is found out. Not where that would make a device wait, or break a trace.
     """
     labels = target.base
     if not target.is_index:
-        return target, None
+        left_out = target.left_out
+        return target, None if look and not bool(left_out.any()) else ~left_out
     if look and not 0 <= ignore_index < num_classes and _all_inside(labels, num_classes):
         return target, None
     kept = labels != ignore_index
     labels = labels.where(kept, 0)
     if look and not _all_inside(labels, num_classes):
         outside = labels[(labels < 0) | (labels >= num_classes)]
-        raise IndexError(f"label {outside[0].item()} is out of range for {num_classes} classes")
+        raise LabelOutOfRange("target.base", int(outside[0]), num_classes)
     if labels.is_cuda and not _are_functorch_transforms_active():  # vmap has no rule for it
         torch._assert_async(((labels >= 0) & (labels < num_classes)).all())
     return replace(target, base=labels), kept

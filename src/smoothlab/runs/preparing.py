@@ -14,6 +14,7 @@ from pytorch_lightning import Callback, seed_everything
 from smoothlab.classes import ClassInfo, NeedsClasses
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.learner import learners_in
+from smoothlab.losses.loss import check_smoother
 from smoothlab.runs.build import build, call
 from smoothlab.runs.calibrating import Afterwards, check_groups, make_afterwards
 from smoothlab.runs.devices import check_compile, check_devices, count_ranks, make_trainer
@@ -65,6 +66,9 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     check_seed(config["seed"])
     check_threads(config["threads"])
     smoother = build(config["smoothing"], "smoothing", allowed=allowed)
+    if config["loss"]:
+        loss = resolve_target(config["loss"]["_target_"], allowed, key="loss._target_")
+        call(check_smoother, "smoothing", loss, smoother)
     epochs = config["trainer"].get("max_epochs")
     if epochs == -1:
         _check_without_end({"smoothing": smoother}, config, allowed)
@@ -145,7 +149,13 @@ def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -
     parts["mixing"] = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
     counts = {"num_rows": data.num_rows, "num_samples": data.num_samples}
     info = ClassInfo(
-        classes, data.class_counts, **counts, encoder=data.encoder.state(), tree=data.class_tree, never=data.never
+        classes,
+        data.class_counts,
+        **counts,
+        encoder=data.encoder.state(),
+        tree=data.class_tree,
+        never=data.never,
+        ordered=are_ordered(config["task"], data),
     )
     several = isinstance(parts["smoothing"], MultilabelSmoother)  # labels a sample: losses see questions about each
     named = {"loss": parts["loss"]} | {f"penalty.{name}": one for name, one in parts["penalty"].items()}
@@ -153,6 +163,12 @@ def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -
         if isinstance(part, NeedsClasses):
             call(part.bind, key, answers_of(info) if several and key in named else info)
     return parts
+
+
+def are_ordered(task: Mapping[str, Any], data: Any) -> bool:
+    """Whether the classes are in their ordinal order: as the task says, or else the data."""
+    told = task.get("ordered")
+    return bool(data.class_order if told is None else told)
 
 
 def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import check_order
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.ranges import check_matrix, checked_count
 from smoothlab.smoothing.table import Table
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 class ClassDistance(ABC):
     """A prior whose row for label y is a distribution around y on the axis of classes 0, 1, ..., K - 1.
 
-    K comes from the constructor, from the data that the smoother is bound to, or from the logits of a step.
+    K comes from the constructor, from the data that the smoother is bound to, or from the logits of a step. The order
+    of the logits has to be that of the classes: data that say that theirs have none are refused, where K is above 2.
 
     Args:
         num_classes: K, or None where one of the others is there.
 
     Raises:
-        InvalidArgument: for K below 1, on binding for another K than the data's, and in a step that does not show K.
+        InvalidArgument: for K below 1; on binding, for another K than the data's, or classes without an order; in a
+            step that does not show K.
     """
 
     def __init__(self, num_classes: int | None = None) -> None:
@@ -39,7 +42,8 @@ class ClassDistance(ABC):
         """The rows ``(K, K)`` in float64, each summing to 1."""
 
     def bind(self, info: ClassInfo) -> None:
-        """Learn the number of classes."""
+        """Learn the number of classes, and that they are in an order."""
+        check_order(info)
         classes = len(info.class_names)
         if self.num_classes not in (None, classes):
             raise InvalidArgument("num_classes", self.num_classes, f"{classes}, as the data have")

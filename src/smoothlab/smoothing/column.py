@@ -116,7 +116,8 @@ def column_of(step: Step, name: str) -> Tensor:
     """
     if name not in step.metadata:
         there = ", ".join(sorted(step.metadata)) or "none in this data"
-        raise InvalidArgument("column", name, f"a metadata column ({there})")
+        more = "data.metadata names columns of a table, data.labels=votes gives agreement, mixed samples have none"
+        raise InvalidArgument("column", name, f"a metadata column ({there}); {more}")
     values = step.metadata[name]
     wide = values.dtype in (torch.float64, torch.int64, torch.int32)
     return values.to(step.labels.device, torch.float64 if wide else torch.float32)

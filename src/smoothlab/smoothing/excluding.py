@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,23 +10,21 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.table import Table
-from smoothlab.targets import PerClass, PerSample
+from smoothlab.targets import OtherClasses, PerClass, PerSample
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
     from smoothlab.step import Step
     from smoothlab.targets import Prior
 
-MATRIX_CLASSES = 2048  # up to here the exclusive prior becomes a matrix, 16 MiB at most
-
 
 class ExcludedClasses:
     """Takes the mass of some classes out of a prior, and gives it to the others in proportion.
 
     What becomes of a prior: uniform is ``1/m`` on the m classes that are left, a vector; exclusive is ``1/(m - 1)`` on
-    those that are left and not the label, a matrix, or for more than 2048 classes, which is the same, ``1/m`` with the
-    strength times ``m/(m - 1)``; vectors, matrices and rows stay what they are, divided by what is left of them. Where
-    nothing is left, the label keeps the mass.
+    those that are left and not the label (:class:`~smoothlab.targets.OtherClasses`), so that the label keeps
+    ``1 - epsilon`` however many classes logits mask beside; vectors, matrices and rows stay what they are, divided by
+    what is left of them. Where nothing is left, the label keeps the mass.
 
     A label that is itself excluded is smoothed over the others; those who mean padding ignore such rows in the loss.
 
@@ -75,15 +73,16 @@ class ExcludedClasses:
             shape = labels.shape[:-1] if labels.is_floating_point() else labels.shape
             return _where(epsilon, some.reshape(shape), rows.dtype), PerSample(rows)
         if isinstance(prior, PerClass):
-            matrix = prior.matrix
-            return epsilon, self._of_matrix(matrix, lambda: matrix, step)
+            return epsilon, self._of_matrix(prior.matrix, step)
+        if isinstance(prior, OtherClasses):
+            return epsilon, OtherClasses(
+                prior.weights * self._left_of(len(prior.weights), step).to(prior.weights.dtype)
+            )
         classes = step.num_classes or (len(self._names) if self._names else None)
         if classes is None:
             raise InvalidArgument("exclude", self.classes, "logits, votes, or Smoother.bind, since K is not known")
         left = self._left_of(classes, step)
-        if prior == "exclusive":
-            return self._exclusive(epsilon, left, step)
-        return epsilon, left / left.sum()
+        return epsilon, OtherClasses(left) if prior == "exclusive" else left / left.sum()
 
     def _rows(self, rows: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         """Distributions ``(..., K)`` without the classes, and ``(...)`` whether anything was left of them."""
@@ -93,29 +92,16 @@ class ExcludedClasses:
         some = sums > 0
         return torch.where(some, rows / sums.where(some, 1), (left / left.sum()).to(rows.dtype)), some.squeeze(-1)
 
-    def _of_matrix(self, key: Tensor, matrix_of: Callable[[], Tensor], step: Step) -> PerClass:
-        """A matrix without the classes; made again only where ``key`` is another tensor, or was changed in place."""
-        if self._matrix is not None and self._matrix[0] is key and self._matrix[1] == _version(key):
+    def _of_matrix(self, matrix: Tensor, step: Step) -> PerClass:
+        """A matrix without the classes; made again only where it is another tensor, or was changed in place."""
+        if self._matrix is not None and self._matrix[0] is matrix and self._matrix[1] == _version(matrix):
             return self._matrix[2]
-        rows, some = self._rows(matrix_of(), step)
+        rows, some = self._rows(matrix, step)
         own = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
         made = PerClass(torch.where(some.unsqueeze(-1), rows, own))
-        if not key.requires_grad and not key.is_inference():
-            self._matrix = (key, _version(key), made)
+        if not matrix.requires_grad and not matrix.is_inference():
+            self._matrix = (matrix, _version(matrix), made)
         return made
-
-    def _exclusive(self, epsilon: float | Tensor, left: Tensor, step: Step) -> tuple[float | Tensor, Prior]:
-        classes, labels = len(left), step.labels
-        if classes <= MATRIX_CLASSES:
-            return epsilon, self._of_matrix(left, lambda: left.repeat(classes, 1).fill_diagonal_(0.0), step)
-        if labels.is_floating_point():  # votes times that matrix, without it
-            shares = labels.to(left.dtype) / (left.sum() - left).clamp_min(1.0)
-            rows = shares.sum(-1, keepdim=True) - shares
-            return self(epsilon, PerSample(rows), step)
-        # What a label of those that are left would get of their mean is put back on it: the same as rows (N, K).
-        inside = (labels >= 0) & (labels < classes)
-        share = left[labels.where(inside, 0)] / (left.sum() - 1).clamp_min(1.0)
-        return epsilon * (1 + share), left / left.sum()
 
     def _left_of(self, classes: int, step: Step) -> Tensor:
         if self._left is None or len(self._left.values) != classes:

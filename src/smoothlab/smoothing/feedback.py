@@ -13,6 +13,7 @@ from smoothlab.smoothing.by_class import epsilon_of_labels
 from smoothlab.smoothing.distribution import check_classes
 from smoothlab.smoothing.ranges import checked_choice, checked_strength, clamp_strength
 from smoothlab.smoothing.table import Table
+from smoothlab.targets import IGNORED, check_tensor
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -117,6 +118,8 @@ class Feedback(Learner):
             self.kept = self.allocate(num_classes)
 
     def _count(self, logits: Tensor, labels: Tensor) -> None:
+        check_tensor("logits", logits, "a float tensor of shape (..., K)")
+        check_tensor("labels", labels, "class indices (...) or votes (..., K)")
         num_classes = logits.shape[-1]
         if not self._sums:
             self._allocate(num_classes)
@@ -135,5 +138,10 @@ class Feedback(Learner):
 
 
 def plain_labels(labels: Tensor) -> Tensor:
-    """Class indices ``(...,)``: those that came, or the mode of votes ``(..., K)``; of equal ones the first."""
-    return labels.argmax(-1) if labels.is_floating_point() else labels
+    """Class indices ``(...,)``: those that came, or the mode of votes ``(..., K)``; of equal ones the first.
+
+    Votes that are filled with -100, as those of rows that are left out, have the label -100.
+    """
+    if not labels.is_floating_point():
+        return labels
+    return labels.argmax(-1).masked_fill(labels[..., 0] == IGNORED, IGNORED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -48,6 +48,8 @@ class Flow:
 
     No publication: the soft labels of Bertinetto et al., "Making Better Mistakes", CVPR 2020, for closed sets.
     """
+
+    of_label_sets: ClassVar[bool] = True
 
     def __init__(self, tree: Hierarchy | ClassTree | dict | list | str | Path | None, beta: float) -> None:
         self.tree = tree

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+from smoothlab.targets import check_tensor
+
 LOG_BETAS = tuple(number / 4 for number in range(-4, 5))
 SUMS = ("slope", "curvature", "squares")
 FARTHEST = -1e4  # so far below the largest logit, a class has probability 0 at every one of these betas
@@ -35,6 +37,8 @@ def inverse_temperature_sums(logits: Tensor, labels: Tensor) -> dict[str, Tensor
         slope, curvature and squares (of a sample's slope), each one number a beta; count, the samples that
         took part: neither those with a label outside [0, K) nor those whose label's logit is -inf.
     """
+    check_tensor("logits", logits, "a float tensor of shape (..., K)")
+    check_tensor("labels", labels, "class indices (...) or votes (..., K)")
     classes = logits.shape[-1]
     with torch.autocast(logits.device.type, enabled=False):
         wide = torch.promote_types(logits.dtype, torch.float32)
@@ -64,7 +68,7 @@ def _at_label(logits: Tensor, labels: Tensor) -> Tensor:
     """The label's logit ``(N,)``, for votes the expected one; not finite where there is none."""
     if labels.is_floating_point():
         votes = labels.reshape(logits.shape).to(logits.dtype)
-        return torch.where(votes > 0, votes * logits, 0.0).sum(-1)
+        return torch.where(votes > 0, votes * logits, 0.0).sum(-1).masked_fill(votes[:, 0] < 0, math.nan)
     labels = labels.reshape(-1)
     inside = (labels >= 0) & (labels < logits.shape[-1])
     return logits.gather(-1, labels.where(inside, 0).long().unsqueeze(-1)).squeeze(-1).where(inside, math.nan)

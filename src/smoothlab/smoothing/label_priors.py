@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +27,8 @@ class Half:
     of a label; the convention of Keras' BinaryCrossentropy and timm's smooth_dense.
     """
 
+    of_label_sets: ClassVar[bool] = True
+
     def __call__(self, step: Step) -> float:
         """One half."""
         return 0.5
@@ -41,6 +43,8 @@ class Flip:
 
     Source: the convention of mmpretrain (which takes each share above 0 for 1).
     """
+
+    of_label_sets: ClassVar[bool] = True
 
     def __call__(self, step: Step) -> Tensor:
         """The opposite of each label, ``(N, K)``."""
@@ -70,6 +74,8 @@ class Prevalence:
 
     No publication: the class-frequency prior of Pereyra et al., ICLR workshop 2017, label by label.
     """
+
+    of_label_sets: ClassVar[bool] = True
 
     def __init__(
         self,

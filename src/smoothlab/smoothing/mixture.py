@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from smoothlab.classes.info import bind_part
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.excluding import MATRIX_CLASSES
 from smoothlab.smoothing.ranges import checked_number
-from smoothlab.targets import PerClass, PerSample
+from smoothlab.targets import OtherClasses, PerClass, PerSample
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -22,11 +21,15 @@ if TYPE_CHECKING:
     from smoothlab.targets import Prior as PriorFactor
 
 
+MATRIX_CLASSES = 2048  # up to here an exclusive prior among them makes a matrix, 16 MiB at most
+
+
 class Mixture(nn.Module):
     """The weighted mean of several priors: ``pi = sum_i w_i pi_i``, with weights that sum to 1.
 
     Vectors make a vector, with a matrix among them a matrix, with rows of samples among them rows ``(N, K)``; the
-    exclusive prior counts as a matrix, beyond 2048 classes as rows. A module, so that priors that learn are found.
+    exclusive prior (or one of other classes) counts as a matrix, beyond 2048 classes as rows. A module, so that priors
+    that learn are found.
 
     Args:
         priors: one or more, by name.
@@ -75,7 +78,7 @@ class Mixture(nn.Module):
             return factors[0]
         classes = self._num_classes(step, factors)
         by_label = [factor for factor in factors if isinstance(factor, PerClass)]
-        exclusive = any(isinstance(factor, str) and factor == "exclusive" for factor in factors)
+        exclusive = any(_is_exclusive(factor) for factor in factors)
         if any(isinstance(factor, PerSample) for factor in factors) or (exclusive and classes > MATRIX_CLASSES):
             return PerSample(self._rows(parts, step, classes))
         if by_label or exclusive:
@@ -86,6 +89,8 @@ class Mixture(nn.Module):
         for factor in factors:
             if isinstance(factor, Tensor):
                 return factor.shape[-1]
+            if isinstance(factor, OtherClasses):
+                return len(factor.weights)
             if isinstance(factor, PerClass | PerSample):
                 return (factor.matrix if isinstance(factor, PerClass) else factor.rows).shape[-1]
         classes = step.num_classes or self._classes
@@ -105,7 +110,7 @@ class Mixture(nn.Module):
 
     def _matrix(self, parts: list[tuple[float, PriorFactor]], step: Step, classes: int) -> PerClass:
         """The sum of all, ``(K, K)``; made again only where a tensor is another one, or was changed in place."""
-        keys = [one.matrix if isinstance(one, PerClass) else one for _, one in parts if not isinstance(one, str)]
+        keys = [_tensor_of(one) for _, one in parts]
         tensors = [key for key in keys if isinstance(key, Tensor)]
         still = not any(tensor.requires_grad or tensor.is_inference() for tensor in tensors)
         form = (classes, step.dtype, step.labels.device, *(tensor._version for tensor in tensors if still))
@@ -116,8 +121,8 @@ class Mixture(nn.Module):
         for weight, one in parts:
             if isinstance(one, PerClass):
                 total = total + weight * one.matrix
-            elif isinstance(one, str) and one == "exclusive":
-                total = total + weight * _exclusive(torch.eye(classes, dtype=total.dtype, device=total.device))
+            elif _is_exclusive(one):
+                total = total + weight * _exclusive(torch.eye(classes, dtype=total.dtype, device=total.device), one)
         made = PerClass(total)
         if still:
             self._last = (tensors, form, made)
@@ -137,11 +142,11 @@ class Mixture(nn.Module):
                     with torch.autocast(votes.device.type, enabled=False):
                         rows = votes.to(one.matrix.dtype) @ one.matrix
                 total = total + weight * rows
-            elif isinstance(one, str) and one == "exclusive":
+            elif _is_exclusive(one):
                 base = votes
                 if base is None:
                     base = (labels.unsqueeze(-1) == torch.arange(classes, device=labels.device)).to(total.dtype)
-                total = total + weight * _exclusive(base)
+                total = total + weight * _exclusive(base, one)
         return total
 
     def extra_repr(self) -> str:
@@ -150,6 +155,20 @@ class Mixture(nn.Module):
         return ", ".join([*shown, f"weights={self.weights}"])
 
 
-def _exclusive(base: Tensor) -> Tensor:
-    """All classes but the label alike, for one-hot labels or votes ``(..., K)``; with one class it keeps the mass."""
+def _is_exclusive(factor: PriorFactor) -> bool:
+    return isinstance(factor, OtherClasses) or (isinstance(factor, str) and factor == "exclusive")
+
+
+def _tensor_of(factor: PriorFactor) -> Tensor | None:
+    if isinstance(factor, PerClass):
+        return factor.matrix
+    if isinstance(factor, OtherClasses):
+        return factor.weights
+    return factor if isinstance(factor, Tensor) else None
+
+
+def _exclusive(base: Tensor, prior: PriorFactor) -> Tensor:
+    """All classes but the label, for one-hot labels or votes ``(..., K)``; with one class it keeps the mass."""
+    if isinstance(prior, OtherClasses):
+        return prior.rows(base)
     return (1 - base) / (base.shape[-1] - 1) if base.shape[-1] > 1 else base

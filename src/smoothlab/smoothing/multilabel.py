@@ -23,6 +23,7 @@ from smoothlab.smoothing.vector import Vector
 from smoothlab.smoothing.zipf import Zipf
 from smoothlab.soft_labels import ANSWERS, SoftLabels, question_labels, question_logits
 from smoothlab.step import Step
+from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -124,6 +125,8 @@ class MultilabelSmoother(nn.Module):
             metadata: columns beside features and labels, by name, each ``(N,)``.
             features: what the net took, for those that ask another net.
         """
+        if logits is not None:
+            check_tensor("logits", logits, "None or a float tensor of shape (..., K)")
         detached = None if logits is None else logits.detach()
         return self.target(Step(labels, detached, progress, rows, metadata or {}, features))
 

@@ -27,7 +27,8 @@ class Negative:
     model, not for calibration. From a random start it diverges; hence the warm-up, the original's first stage. Such
     targets have no entropy, so that ``train/kl`` is not logged.
 
-    Any prior does; the original's is uniform.
+    Any prior does; the original's is uniform. Losses that take powers or logarithms of the target
+    (``BiTempered``, ``SymmetricCrossEntropy``) cannot take a rate below 0, and say so.
 
     Args:
         rate: r, a finite number of at most 1; published: 0.8 to -8.
@@ -48,6 +49,11 @@ class Negative:
     smoothed_weight: float = 1.0
 
     signed = True  # the smoother lets its epsilon through
+
+    @property
+    def keeps_distributions(self) -> bool:
+        """Whether every entry of its targets is at least 0, so that losses that need distributions take them."""
+        return self.rate >= 0
 
     @property
     def follows_progress(self) -> bool:

@@ -56,7 +56,9 @@ class Neighbours:
             raise InvalidArgument("num_classes", None, "K, where neither logits nor the data's classes show it")
         sequence = step.metadata.get(SEQUENCE) if labels.ndim == 1 else None
         if sequence is None and labels.ndim < (3 if votes else 2):
-            raise InvalidArgument("labels", tuple(labels.shape), "sequences (N, T), since neighbours are those in time")
+            raise InvalidArgument(
+                "labels", tuple(labels.shape), "sequences (N, T), as of task=translation: neighbours are those in time"
+            )
         if votes:
             return PerSample(self._of_votes(labels.to(step.dtype)))
         return PerSample(self._of_labels(labels, classes, step.dtype, sequence))

@@ -105,6 +105,7 @@ class Online(Learner):
         votes = step.labels.is_floating_point()
         if votes:
             mass, label = step.labels.reshape(-1, classes).max(1)
+            label = label.where(mass > 0, classes)  # a row that is left out is filled with -100
             weight = mass.to(wide)
         else:
             label = step.labels.reshape(-1)

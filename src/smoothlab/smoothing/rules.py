@@ -51,6 +51,7 @@ class Rules(nn.Module):
         self.rules = [_rule(f"rules[{index}]", rule, categories or {}) for index, rule in enumerate(rules)]
         self.default = _strength("default", default)
         self.signed = any(getattr(one, "signed", False) for one in self.strengths)
+        self.keeps_distributions = all(getattr(one, "keeps_distributions", True) for one in self.strengths)
         # registered, so that those with a state are moved, saved and taught
         self.modules_in_rules = nn.ModuleList(one for one in self.strengths if isinstance(one, nn.Module))
 

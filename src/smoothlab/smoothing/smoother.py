@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from smoothlab.classes.info import ClassInfo, bind_part
+from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
 from smoothlab.smoothing.excluding import ExcludedClasses
 from smoothlab.step import Step
-from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget, check_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,10 +32,17 @@ class Smoother(nn.Module):
         prior: gives the place of the mass, such as ``Uniform()``.
         exclude: classes that get no mass of whatever prior, by name or number, such as ``["pad"]``, beside those that
             the data it is bound to never have; see :class:`~smoothlab.smoothing.excluding.ExcludedClasses`.
+
+    Raises:
+        InvalidArgument: for a prior of several labels a sample, such as ``Prevalence``.
     """
 
     def __init__(self, strength: Strength, prior: Prior, exclude: Sequence[int | str] = ()) -> None:
         super().__init__()
+        for part in (prior, *getattr(prior, "priors", {}).values()):
+            if getattr(part, "of_label_sets", False):
+                expected = "a prior over the classes: this one is of several labels a sample, smoothing=multilabel"
+                raise InvalidArgument("prior", type(part).__name__, expected)
         self.strength = strength
         self.prior = prior
         self._exclude = exclude
@@ -62,6 +70,8 @@ class Smoother(nn.Module):
             metadata: columns beside features and label, by name, each ``(...,)``, for those that look at them.
             features: what the model took, for those that ask another net about it.
         """
+        if logits is not None:
+            check_tensor("logits", logits, "None or a float tensor of shape (..., K)")
         seen = None if logits is None else logits.detach()
         return self.target(Step(labels, seen, progress, rows, metadata or {}, features))
 
@@ -86,6 +96,11 @@ class Smoother(nn.Module):
         bind_part("prior", self.prior, info)
         self.excluded = ExcludedClasses([*self._exclude, *info.never])
         self.excluded.bind(info)
+
+    @property
+    def keeps_distributions(self) -> bool:
+        """Whether every entry of its targets is at least 0; not so with negative smoothing."""
+        return getattr(self.strength, "keeps_distributions", True)
 
     def extra_repr(self) -> str:
         """Strength and prior; those that are modules torch shows by itself."""

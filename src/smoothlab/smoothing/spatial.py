@@ -61,7 +61,7 @@ class Spatial:
         if classes is None:
             raise InvalidArgument("num_classes", None, "K, where neither logits nor the data's classes show it")
         if labels.ndim < (3 if votes else 2):
-            raise InvalidArgument("labels", tuple(labels.shape), "images (N, H, W) or (N, H, W, D)")
+            raise InvalidArgument("labels", tuple(labels.shape), "labels of pixels (N, H, W) or (N, H, W, D)")
         dtype = step.dtype
         own = labels.to(dtype) if votes else (labels.unsqueeze(-1) == _numbers(classes, labels)).to(dtype)
         rows = self._around(own)

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Strength(Protocol):
-    """What a smoother asks of a strength: one method."""
+    """What a smoother asks of a strength: one method.
+
+    One that may give numbers below 0 says so: ``signed = True``, and ``keeps_distributions = False``.
+    """
 
     def __call__(self, step: Step) -> float | Tensor:
         """The epsilon of this step: a number in [0, 1), or a tensor with one value per sample."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, number_of, taking_part, weight_at
 from smoothlab.losses.settings import check_number
 
@@ -64,6 +65,7 @@ class ACLS:
         if self.origin not in ("zero", "lowest"):
             raise InvalidArgument("origin", self.origin, "'zero' or 'lowest'")
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, check_every, class_zeros, means
 from smoothlab.losses.penalties.penalty import number_of, taking_part
 from smoothlab.losses.settings import check_number
+from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -112,6 +114,7 @@ class AugmentedLagrangian(Learner):
         self.kept["validations"] = zeros.new_zeros(())
         self.validated |= {name: zeros.clone() for name in ("derivative", "constraint", "count")}
 
+    @by_row
     def forward(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         h, masked = self._constraints(logits)
@@ -132,6 +135,7 @@ class AugmentedLagrangian(Learner):
 
     def validate(self, logits: Tensor, labels: Tensor) -> None:
         """Add constraints and derivatives of logits ``(..., K)``; the labels are not looked at."""
+        check_tensor("logits", logits, "a float tensor of shape (..., K)")
         self._make_room(logits.shape[-1], logits.device)
         h, masked = self._constraints(logits)
         derivative = FUNCTIONS[self.function](h, *self._factors(h))[1]

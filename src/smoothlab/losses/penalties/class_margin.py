@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from smoothlab.learner import Learner
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, check_every, class_zeros, means
 from smoothlab.losses.penalties.penalty import number_of, taking_part
 from smoothlab.losses.settings import check_number
+from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -84,6 +86,7 @@ class ClassMargin(Learner):
         self.kept["validations"] = zeros.new_zeros(())
         self.validated |= {name: zeros.clone() for name in ("scores", "count")}
 
+    @by_row
     def forward(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         terms, masked = self._terms(logits)
@@ -99,6 +102,7 @@ class ClassMargin(Learner):
 
     def validate(self, logits: Tensor, labels: Tensor) -> None:
         """Add the terms of logits ``(..., K)``; the labels are not looked at."""
+        check_tensor("logits", logits, "a float tensor of shape (..., K)")
         self._make_room(logits.shape[-1], logits.device)
         terms, masked = self._terms(logits)
         add_to_classes(self.validated, masked, scores=terms)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, taking_part, weight_at
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class ConfidencePenalty:
     def __post_init__(self) -> None:
         check_weight("weight", self.weight)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)

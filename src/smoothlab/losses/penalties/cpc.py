@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, taking_part, weight_at
-from smoothlab.losses.shapes import check_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +41,8 @@ class CPC:
     classes left the second term is 0, where the published code divides by 0; with one both are. The sum over j and k
     includes j = k, as published: that is ``log(2) / 2 / (K - 2)``, which no gradient sees.
 
-    The time is that of N K^2 pairs, the memory that of N K: pairs are made in parts, and made again for the gradient.
+    The time is that of N K^2 pairs, the memory that of N K: pairs are made in parts, and made again for the gradient
+    and for the second derivative. There is no third: it is refused with a RuntimeError.
 
     Raises:
         InvalidArgument: for a weight that is negative, infinite or no number.
@@ -58,9 +58,9 @@ class CPC:
         check_weight("label_weight", self.label_weight)
         check_weight("other_weight", self.other_weight)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)`` in float32 or wider, from logits ``(..., K)``."""
-        check_shapes(logits, target, None, None)
         z, masked = taking_part(logits)
         q = target.dense(z.shape[-1], z, dtype=z.dtype).masked_fill(masked, 0)
         left = z.masked_fill(masked, 0)
@@ -68,7 +68,7 @@ class CPC:
         below = pair_sums(z, masked)  # sum_k s(z_j - z_k), so for each j what it costs to lie low
         above = below + (others + 1).unsqueeze(-1) * left - left.sum(-1, keepdim=True)  # sum_k s(z_k - z_j)
         above = above.masked_fill(masked, 0)
-        mass = q.sum(-1)  # 1, but 0 for an ignored or masked label
+        mass = q.sum(-1)  # 1, but 0 for a masked label
         of_label = (q * below).sum(-1) - math.log(2) * mass
         of_others = mass * below.sum(-1) - (q * (below + above)).sum(-1) + math.log(2) * mass
         of_label = of_label / others.clamp_min(1)
@@ -85,7 +85,7 @@ def pair_sums(z: Tensor, masked: Tensor) -> Tensor:
 
 
 class _PairSums(torch.autograd.Function):
-    """Over all pairs of a row, a block of them at a time."""
+    """Over all pairs of a row, a block of them at a time: sums ``(N, K)`` of logits ``(N, K)``."""
 
     @staticmethod
     def forward(ctx: Any, z: Tensor) -> Tensor:
@@ -97,16 +97,47 @@ class _PairSums(torch.autograd.Function):
         return sums
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, *above: Tensor) -> Tensor:
         (z,) = ctx.saved_tensors
+        return _PairGradient.apply(z, above[0])
+
+
+class _PairGradient(torch.autograd.Function):
+    """The gradient of the sums' inner product with ``above`` ``(N, K)``, and its own derivatives.
+
+    With w_jm = sigmoid(z_m - z_j) it is ``sum_j above_j w_jm - above_m sum_k w_mk``. Its inner product with c is
+    ``sum_jm (c_m - c_j) above_j w_jm``, and since w' is symmetric in j and m, what c has of z_m is
+    ``sum_j (c_m - c_j) (above_j + above_m) w'_jm``, and of above_j ``sum_m (c_m - c_j) w_jm``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, above: Tensor) -> Tensor:
+        ctx.save_for_backward(z, above)
         total = torch.zeros_like(z)
-        for rows, columns in _blocks(z):
-            wins = (z[rows].unsqueeze(1) - z[rows, columns].unsqueeze(2)).sigmoid_()
-            share = gradient[rows, columns]
+        for rows, columns, wins in _wins(z):
+            share = above[rows, columns]
             total[rows, columns] -= share * wins.sum(-1)
             total[rows] += wins.mul_(share.unsqueeze(2)).sum(1)
         return total
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, Tensor]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("CPC has first and second derivatives; for a third one create_graph=True cannot be used")
+        (z, above), c = ctx.saved_tensors, outer[0]
+        of_z, of_above = torch.zeros_like(z), torch.zeros_like(z)
+        for rows, columns, wins in _wins(z):
+            apart = c[rows].unsqueeze(1) - c[rows, columns].unsqueeze(2)  # (n, j, m)
+            of_above[rows, columns] += (apart * wins).sum(-1)
+            both = above[rows].unsqueeze(1) + above[rows, columns].unsqueeze(2)
+            of_z[rows] += apart.mul_(both).mul_(wins.mul_(1 - wins)).sum(1)
+        return of_z, of_above
+
+
+def _wins(z: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """A block of pairs at a time: rows, their classes j, and ``sigmoid(z_m - z_j)`` ``(n, j, m)`` for all classes m."""
+    for rows, columns in _blocks(z):
+        yield rows, columns, (z[rows].unsqueeze(1) - z[rows, columns].unsqueeze(2)).sigmoid_()
 
 
 def _blocks(z: Tensor) -> Iterator[tuple[slice, slice]]:

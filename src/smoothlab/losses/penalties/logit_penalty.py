@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, taking_part, weight_at
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class LogitPenalty:
     def __post_init__(self) -> None:
         check_weight("weight", self.weight)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, number_of, taking_part, weight_at
 from smoothlab.losses.settings import check_number
 
@@ -47,6 +48,7 @@ class MarginPenalty:
         check_weight("weight", self.weight)
         check_number("margin", self.margin, at_least=0)
 
+    @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:
         """The penalty of each row, ``(...)``, from logits ``(..., K)``; the target is not looked at."""
         z, masked = taking_part(logits)

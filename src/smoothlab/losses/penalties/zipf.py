@@ -9,6 +9,7 @@ import torch
 
 from smoothlab.classes.ranks import integrated_zipf_weights, zipf_weights
 from smoothlab.errors import InvalidArgument
+from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, number_of, taking_part, weight_at
 from smoothlab.losses.settings import check_number
 
@@ -60,6 +61,7 @@ class ZipfPenalty:
         if self.distribution not in ("rank", "integral", "constant"):
             raise InvalidArgument("distribution", self.distribution, "'rank', 'integral' or 'constant'")
 
+    @by_row
     def __call__(
         self, logits: Tensor, target: SoftTarget, step: Step | None = None, scores: Tensor | None = None
     ) -> Tensor:
@@ -70,7 +72,7 @@ class ZipfPenalty:
         """
         z, masked = taking_part(logits)
         label = (target.base if target.is_index else target.base.argmax(-1)).unsqueeze(-1)
-        absent = masked.scatter(-1, label.clamp(0, z.shape[-1] - 1), True)
+        absent = masked.scatter(-1, label, True)
         q = self._shares(z.detach() if scores is None else scores, masked).to(z.dtype).masked_fill(absent, 0)
         sums = q.sum(-1, keepdim=True)
         q = q / sums.where(sums > 0, 1)
