@@ -17,7 +17,7 @@ from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.processes import WarmServer
 from smoothlab.runs.atomic import write_json
 from smoothlab.runs.directory import DONE, FAILED, RUNNING, RunDirectory, now
-from smoothlab.runs.stopping import stopped_by_sigterm
+from smoothlab.runs.stopping import stopped_by_signals
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, key_of, prefixes
 from smoothlab.sweeps.pool import Job, JobPool
@@ -84,7 +84,7 @@ def run_sweep(
     with RunDirectory(folder).held():
         _write(ledger)
         try:
-            with stopped_by_sigterm():
+            with stopped_by_signals():
                 if left and through is not None:
                     through([(job, ledger.run(entry)) for job, entry in left])
                 elif left:
