@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,28 @@ def test_a_signal_in_a_block_that_holds_it_raises_at_its_end_and_leaves_word_whe
     with pytest.raises(Terminated):
         block()
     assert FirstEnd(tmp_path / ".end").read() == RankEnd(1, signal=signal.SIGTERM)
+
+
+def test_a_rank_that_is_stopped_since_another_was_killed_says_so(tmp_path: Path):
+    def work() -> None:
+        with FirstEnd(tmp_path / ".end").alive(2):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    first_end = FirstEnd(tmp_path / ".end")
+    with first_end.alive(1), first_end.alive(0):
+        assert first_end.lost() is None
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start()
+        child.join()
+        assert first_end.lost() == 2
+        with stopped_by_signals(first_end), pytest.raises(Terminated):
+            os.kill(os.getpid(), signal.SIGTERM)
+    end = first_end.read()
+    assert end is not None
+    assert (end.rank, end.signal) == (2, None)
+    assert "rank 2: gone" in end.error
+    first_end.clear()
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_comes_up_after_a_signal_is_an_interruption_and_nothing_disturbs_its_writing():

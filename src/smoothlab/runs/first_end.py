@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import shutil
 import signal as signals
 import traceback
 import uuid
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -75,6 +77,28 @@ class FirstEnd:
         """Forget an earlier start of the run; before its ranks are there."""
         for path in self._place.parent.glob(f"{self._place.name}*"):
             shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def alive(self, rank: int) -> Iterator[None]:
+        """Show the others in this block that a rank is there; what is left of a rank that was killed shows that too."""
+        file = self._place.with_name(f"{self._place.name}.alive.{rank}")
+        new = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+        with open(new, "wb") as lock:  # the lock goes with the process
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            new.rename(file)
+            yield
+            file.unlink(missing_ok=True)
+
+    def lost(self) -> int | None:
+        """The first rank that is gone without having left this block; None where there is none."""
+        for file in sorted(self._place.parent.glob(f"{self._place.name}.alive.*")):
+            rank = file.name.removeprefix(f"{self._place.name}.alive.")
+            with contextlib.suppress(OSError), open(file, "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if rank.isdecimal():
+                    return int(rank)
+        return None
 
     def claim(self, end: RankEnd) -> RankEnd:
         """Leave word, unless another rank was first; returns the end of the first."""

@@ -41,7 +41,9 @@ class Stop:
         assert self.number is not None
         end = RankEnd(self.rank, signal=int(self.number))
         if self.first_end is not None:
-            self.first_end.claim(end)  # before any connection of this process closes
+            lost = self.first_end.lost()  # torchrun ends the others by SIGTERM where one was killed
+            killed = RankEnd(lost or 0, error=f"rank {lost}: gone without a word (killed, or out of memory)")
+            self.first_end.claim(end if lost is None else killed)  # before any connection of this process closes
         raise end.as_interruption()
 
     @contextlib.contextmanager

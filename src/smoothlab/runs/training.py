@@ -112,7 +112,7 @@ def follow(prepared: Prepared, run: RunDirectory | None = None) -> Path:
                 with stop.held():  # until it is known where to leave word
                     start = meet(trainer, None)
                     stop.first_end = FirstEnd(RunDirectory(start.directory).first_end)
-                with contextlib.suppress(TrialPruned):  # rank 0 says so
+                with stop.first_end.alive(stop.rank), contextlib.suppress(TrialPruned):  # rank 0 says so
                     _fit(trainer, prepared, start)
                     leave(trainer)
         except BaseException as error:
