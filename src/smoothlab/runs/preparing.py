@@ -18,6 +18,7 @@ from smoothlab.runs.build import build, call
 from smoothlab.runs.calibrating import Afterwards, check_groups, make_afterwards
 from smoothlab.runs.devices import check_compile, check_devices, count_ranks, make_trainer
 from smoothlab.runs.identity import run_identity
+from smoothlab.runs.kinds import check_task, check_task_class
 from smoothlab.runs.loggers import check_loggers
 from smoothlab.runs.progress import following_progress
 from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint, resolve_target
@@ -56,6 +57,7 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     """
     _check_parts(config)
     allowed = (*ALLOWED, *add_code(config["code"]))
+    check_task_class(config, allowed)
     check_targets(config, allowed)
     check_seed(config["seed"])
     check_threads(config["threads"])
@@ -174,6 +176,7 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
         encoder_state=data.encoder.state(),
         **told,
     )
+    check_task(task, config["task"]["_target_"])
     if len(classes) <= MOST_COUNTED:
         task.class_counts = [int(count) for count in data.class_counts]
     return task
