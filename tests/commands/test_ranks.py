@@ -126,6 +126,24 @@ def test_two_ranks_leave_the_run_directory_of_one_process(cli):
     assert f"{of_two['metrics']['test']['nll']:.4f}" in out
 
 
+def test_a_scheduling_by_epoch_is_what_a_constant_says_alone_and_on_ranks(cli):
+    scheduler = "{_target_:pytorch_lightning.callbacks.GradientAccumulationScheduler,scheduling:{0:2}}"
+    words = {
+        "constant": ["trainer.accumulate_grad_batches=2"],
+        "scheduled": [f"+callbacks.gradual={scheduler}"],
+        "ranks": [f"+callbacks.gradual={scheduler}", *TWO],
+    }
+    rows = {}
+    for name, more in words.items():
+        assert cli("train", *RUN, "data.batch_size=16", f"output_root={name}", *more)[0] == 0
+        (run,) = (path.parent for path in Path(name).glob("*/*/status.json"))
+        rows[name] = pd.read_csv(run / "metrics.csv")
+        if name != "constant":
+            assert cli("evaluate", f"run={run}")[0] == 0
+    pd.testing.assert_frame_equal(rows["constant"], rows["scheduled"])
+    pd.testing.assert_frame_equal(rows["constant"], rows["ranks"], rtol=1e-9, atol=1e-10)
+
+
 @pytest.mark.parametrize(("what", "reason"), [("SIGKILL", "rank 1: killed by SIGKILL"), ("raise", "rank of trouble")])
 def test_a_rank_that_ends_badly_ends_the_run(cli, what, reason):
     Path("do").write_text(f"fit 1 {what} 0")

@@ -20,6 +20,7 @@ from smoothlab.runs.devices import check_compile, check_devices, count_ranks, ma
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.kinds import check_task, check_task_class
 from smoothlab.runs.loggers import check_loggers
+from smoothlab.runs.packages import check_callbacks, check_packages
 from smoothlab.runs.progress import following_progress
 from smoothlab.runs.targets import ALLOWED, add_code, check_targets, code_fingerprint, resolve_target
 from smoothlab.runs.threads import check_threads
@@ -59,6 +60,7 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     allowed = (*ALLOWED, *add_code(config["code"]))
     check_task_class(config, allowed)
     check_targets(config, allowed)
+    check_packages(config, allowed)
     check_seed(config["seed"])
     check_threads(config["threads"])
     smoother = build(config["smoothing"], "smoothing", allowed=allowed)
@@ -81,7 +83,9 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     with quiet_lightning(), determinism_kept():
         trainer = make_trainer(config, allowed, logger=False, enable_checkpointing=False)
     check_devices(config, trainer)
-    return allowed, list(build(config["callbacks"], "callbacks", allowed=allowed).values())
+    callbacks = list(build(config["callbacks"], "callbacks", allowed=allowed).values())
+    check_callbacks(callbacks, trainer)
+    return allowed, callbacks
 
 
 def prepare(config: dict[str, Any]) -> Prepared:

@@ -208,10 +208,10 @@ class Fingerprints:
     def identity(self, values: dict[str, Any]) -> str:
         """The identity of a run, by its config and the content of its data and own code."""
         from smoothlab.runs.build import build, call
-        from smoothlab.runs.identity import run_identity
+        from smoothlab.runs.identity import in_order, run_identity
         from smoothlab.runs.targets import ALLOWED, add_code, code_fingerprint
 
-        key = json.dumps([values["data"], values["code"]], sort_keys=True)
+        key = json.dumps(in_order([values["data"], values["code"]]))
         if key not in self._of:
             try:
                 data = build(values["data"], "data", allowed=(*ALLOWED, *add_code(values["code"])))
