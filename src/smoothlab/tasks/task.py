@@ -27,7 +27,8 @@ from smoothlab.soft_labels import SoftLabels
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
 from smoothlab.tasks.clipping import clip
-from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
+from smoothlab.tasks.diverged import diverged
+from smoothlab.tasks.loss_meter import LossMeter
 
 TINY = 1e-20  # a sum of weights that counts as none
 WEIGHT = "sample_weight"  # the metadata column of a row's weight in training
@@ -186,7 +187,7 @@ class Task(LightningModule):
         # Weights have the mean 1 over the training rows, so that an epoch's sums over its samples are weighted means.
         bad_step = self.train_loss.add(loss, count, entropy, target.epsilon, self.global_step, penalties)
         if bad_step is not None:
-            raise TrainingDiverged(bad_step, self.likely_cause())
+            raise diverged(self, bad_step)
         size = count if weight is None else weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
         self._gathered = self._gathered + size
         return sum(penalties.values(), loss) / self._divisor(size)
@@ -195,7 +196,7 @@ class Task(LightningModule):
         """The loss of a rank to which no sample of a step falls: 0, with a gradient of zeros for every parameter."""
         bad_step = self.train_loss.add_nothing(self.device, self.global_step)
         if bad_step is not None:
-            raise TrainingDiverged(bad_step, self.likely_cause())
+            raise diverged(self, bad_step)
         if isinstance(self.trainer.strategy, FSDPStrategy):  # its parameters are whole within a forward pass alone
             return self.net(batch.features).sum() * 0.0
         return torch.stack([(one * 0.0).sum().float() for one in self.parameters() if one.requires_grad]).sum()
@@ -251,9 +252,9 @@ class Task(LightningModule):
         """Close the epoch: refuse a loss that is no number, then write the epoch's row."""
         bad_step = self.train_loss.read()
         if bad_step is not None:
-            raise TrainingDiverged(bad_step, self.likely_cause())
+            raise diverged(self, bad_step)
         if not self._validated and not all(bool(one.isfinite().all()) for one in self.net.parameters()):
-            raise TrainingDiverged(self.global_step, self.likely_cause())
+            raise diverged(self, self.global_step, "the weights")
         row = self.train_loss.summary() | self._validated
         if self.loss is not None:
             row.pop("train/kl", None)  # the entropy of the targets is the floor of the cross-entropy alone
@@ -268,21 +269,6 @@ class Task(LightningModule):
                 row |= {f"{place}/{name}": value for name, value in learner.record().items()}
         for logger in self.trainer.loggers:
             logger.log_metrics(row, step=self.global_step)
-
-    def likely_cause(self) -> str:
-        """Why the loss may have stopped being a number, in one line."""
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        if str(self.trainer.precision).startswith("16"):
-            return "16-bit floats overflow beyond 65504; try trainer.precision=bf16-mixed or 32-true"
-        if not all(bool(parameter.isfinite().all()) for parameter in self.net.parameters()):
-            return (
-                f"the weights are no longer finite; the learning rate optimizer.lr={rate:g} is probably too high "
-                "(try a tenth of it, or trainer.gradient_clip_val=1)"
-            )
-        return (
-            f"the weights are finite, so the logits overflowed or the net divides by zero (optimizer.lr={rate:g}); "
-            "debug=anomaly finds the operation"
-        )
 
     # Evaluation: always against the labels as they are ----------------------------------------------------------------
 
@@ -304,9 +290,9 @@ class Task(LightningModule):
         try:
             self.count(metrics, logits, batch.labels)
         except InvalidArgument as error:
-            if self.trainer.state.fn != "fit":
+            if self.trainer.state.fn != "fit" or not bool((logits.isnan() | (logits == torch.inf)).any()):
                 raise
-            raise TrainingDiverged(self.global_step, self.likely_cause()) from error
+            raise diverged(self, self.global_step, "the logits of validation") from error
         return logits
 
     def _learning(self) -> list[Learner]:
