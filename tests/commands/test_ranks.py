@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +22,15 @@ from smoothlab.processes.ranks import free_port, rank_environment
 ROWS = ["data=synthetic_retail", "data.rows=97", "data.val_rows=37", "data.test_rows=21", "data.eval_batch_size=8"]
 RUN = [*ROWS, "smoothing=online", "trainer.precision=64-true", "trainer.max_epochs=4", "logger=csv", "progress=none"]
 TWO = ["trainer=ddp_cpu", "trainer.devices=2", "data.batch_size=8"]
-# A net that does to its process, or to the command's, what the file `do` says, once, in the third epoch.
+# A net that does to its process, or to the command's, what the file `do` says, once: when a rank is set up, in the
+# sanity check, in the third epoch (training, validation, saving of a checkpoint), or in the scoring after the training.
 NET = """
 import os
 import signal
 import time
 from pathlib import Path
 
+import torch
 from smoothlab.nets import MLP
 
 
@@ -35,18 +38,35 @@ class Net(MLP):
     steps = 0
 
     def forward(self, features):
-        self.steps += self.training and len(features) > 2
-        do = Path("do")
-        if self.steps > 15 and do.exists():
-            rank, what, pid = do.read_text().split()
-            if os.environ.get("RANK", "0") == rank:
-                do.unlink()
-                if what == "raise":
-                    raise ZeroDivisionError("rank of trouble")
-                os.kill(int(pid) or os.getpid(), getattr(signal, what))
-                time.sleep(0.5)
+        together = torch.distributed.is_initialized()
+        if len(features) > 2 and self.training:
+            self.steps += 1
+            if self.steps > 15:
+                self.act("fit")
+        elif len(features) > 2:
+            self.act("scoring" if not together else "validation" if self.steps > 15 else "sanity")
+        elif "RANK" in os.environ and not together:  # the rows on which a net is tried
+            self.act("set-up")
         return super().forward(features)
+
+    def state_dict(self, *args, **kwargs):
+        if self.steps > 15:
+            self.act("saving")
+        return super().state_dict(*args, **kwargs)
+
+    def act(self, phase):
+        do = Path("do")
+        if not do.exists():
+            return
+        wanted, rank, what, pid = do.read_text().split()
+        if phase == wanted and os.environ.get("RANK", "0") == rank:
+            do.unlink()
+            if what == "raise":
+                raise ZeroDivisionError("rank of trouble")
+            os.kill(int(pid) or os.getpid(), getattr(signal, what))
+            time.sleep(0.5)
 """
+OWN_NET = ["code=net_for_test.py", "net._target_=net_for_test.Net"]
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +126,28 @@ def test_two_ranks_leave_the_run_directory_of_one_process(cli):
     assert f"{of_two['metrics']['test']['nll']:.4f}" in out
 
 
+def test_a_scheduling_by_epoch_is_what_a_constant_says_alone_and_on_ranks(cli):
+    scheduler = "{_target_:pytorch_lightning.callbacks.GradientAccumulationScheduler,scheduling:{0:2}}"
+    words = {
+        "constant": ["trainer.accumulate_grad_batches=2"],
+        "scheduled": [f"+callbacks.gradual={scheduler}"],
+        "ranks": [f"+callbacks.gradual={scheduler}", *TWO],
+    }
+    rows = {}
+    for name, more in words.items():
+        assert cli("train", *RUN, "data.batch_size=16", f"output_root={name}", *more)[0] == 0
+        (run,) = (path.parent for path in Path(name).glob("*/*/status.json"))
+        rows[name] = pd.read_csv(run / "metrics.csv")
+        if name != "constant":
+            assert cli("evaluate", f"run={run}")[0] == 0
+    pd.testing.assert_frame_equal(rows["constant"], rows["scheduled"])
+    pd.testing.assert_frame_equal(rows["constant"], rows["ranks"], rtol=1e-9, atol=1e-10)
+
+
 @pytest.mark.parametrize(("what", "reason"), [("SIGKILL", "rank 1: killed by SIGKILL"), ("raise", "rank of trouble")])
 def test_a_rank_that_ends_badly_ends_the_run(cli, what, reason):
-    Path("do").write_text(f"1 {what} 0")
-    words = [*RUN, *TWO, "code=net_for_test.py", "net._target_=net_for_test.Net", "trainer.max_epochs=100000"]
+    Path("do").write_text(f"fit 1 {what} 0")
+    words = [*RUN, *TWO, *OWN_NET, "trainer.max_epochs=100000"]
     assert cli("train", *words)[0] == 1
     run = the_run()
     assert status_of(run)["state"] == "failed"
@@ -123,8 +161,8 @@ def test_a_rank_that_ends_badly_ends_the_run(cli, what, reason):
 
 @pytest.mark.parametrize(("what", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_stopped_run_says_so_and_goes_on_where_it_was(cli, what, code):
-    words = [*RUN, *TWO, "code=net_for_test.py", "net._target_=net_for_test.Net"]
-    Path("do").write_text(f"0 {what} {os.getpid()}")
+    words = [*RUN, *TWO, *OWN_NET]
+    Path("do").write_text(f"fit 0 {what} {os.getpid()}")
     assert cli("train", *words)[0] == code
     run = the_run()
     assert status_of(run)["state"] == "interrupted"
@@ -139,18 +177,28 @@ def test_a_stopped_run_says_so_and_goes_on_where_it_was(cli, what, code):
     assert len(mine["smoothlab"]["random_of_ranks"]) == 1
 
 
-def test_a_rank_that_is_sent_sigterm_itself_interrupts_the_run(cli):
-    Path("do").write_text("1 SIGTERM 0")
-    words = [*RUN, *TWO, "code=net_for_test.py", "net._target_=net_for_test.Net", "trainer.max_epochs=100000"]
-    assert cli("train", *words)[0] == 143
+@pytest.mark.parametrize(
+    ("phase", "rank", "what", "code"),
+    [
+        ("set-up", 1, "SIGTERM", 143),
+        ("fit", 1, "SIGTERM", 143),
+        ("validation", 1, "SIGINT", 130),
+        ("saving", 0, "SIGTERM", 143),
+        ("scoring", 0, "SIGTERM", 143),
+    ],
+)
+def test_a_rank_that_is_stopped_itself_interrupts_the_run(cli, phase, rank, what, code):
+    Path("do").write_text(f"{phase} {rank} {what} 0")
+    assert cli("train", *RUN, *TWO, *OWN_NET)[0] == code
     assert status_of(the_run())["state"] == "interrupted"
     assert "error" not in status_of(the_run())
+    assert not [path.name for path in the_run().rglob(".*") if path.name not in (".hydra", ".lock")]
     assert nobody_holds(the_run())
 
 
 def test_sigterm_stops_a_run_on_one_device_too(cli):
-    words = [*RUN, "data.batch_size=16", "code=net_for_test.py", "net._target_=net_for_test.Net"]
-    Path("do").write_text(f"0 SIGTERM {os.getpid()}")
+    words = [*RUN, "data.batch_size=16", *OWN_NET]
+    Path("do").write_text(f"fit 0 SIGTERM {os.getpid()}")
     before = signal.getsignal(signal.SIGTERM)
     assert cli("train", *words)[0] == 143
     assert status_of(the_run())["state"] == "interrupted"
@@ -175,6 +223,46 @@ def test_ranks_that_torchrun_has_started_are_found_and_only_the_first_writes(ser
     assert sorted(path.name for path in Path.cwd().iterdir()) == ["net_for_test.py", "outputs"]
     assert len(pd.read_csv(run / "metrics.csv")) == 4
     assert len(list(run.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "rank", "what", "codes"),
+    [
+        ("sanity", 1, "SIGTERM", [143, 143]),
+        ("fit", 1, "SIGTERM", [143, 143]),
+        ("fit", 0, "SIGINT", [130, 130]),
+        ("validation", 0, "SIGTERM", [143, 143]),
+        ("saving", 1, "SIGINT", [130, 130]),
+        ("scoring", 0, "SIGTERM", [143, 0]),
+        ("fit", 1, "raise", [1, 1]),
+        ("fit", 1, "SIGKILL", [1, None]),
+    ],
+)
+def test_ranks_without_a_parent_that_tells_them_end_alike(server, monkeypatch, phase, rank, what, codes):
+    monkeypatch.setattr("sys.path", [one for one in sys.path if not (Path(one) / "net_for_test.py").exists()])
+    Path("do").write_text(f"{phase} {rank} {what} 0")
+    told = rank_environment(2) | {"MASTER_PORT": str(free_port())}
+    words = ["train", *RUN, *TWO, *OWN_NET, "trainer.num_sanity_val_steps=2"]
+    children = [
+        server.launch(one_of_torchrun, (words,), env={**told, "RANK": str(one), "LOCAL_RANK": str(one)})
+        for one in range(2)
+    ]
+    endings = [child.wait(60) for child in children]
+    assert [ending and ending.code for ending in endings] == codes
+    status, text = status_of(the_run()), (the_run() / "run.log").read_text()
+    assert status["state"] == ("failed" if 1 in codes else "interrupted")
+    assert ("error" in status) == (1 in codes)
+    if what == "raise":
+        assert status["error"] == "rank 1: ZeroDivisionError: rank of trouble"
+        assert "net_for_test.py" in text  # the trace of the other rank
+
+
+def test_sigterm_to_every_process_at_once_interrupts_the_run(cli, server):
+    """As a cluster sends it: to the server of the processes too, which must not take the ranks along."""
+    os.kill(server.pid, signal.SIGTERM)
+    Path("do").write_text(f"fit 1 SIGTERM {os.getpid()}")
+    assert cli("train", *RUN, *TWO, *OWN_NET)[0] == 143
+    assert status_of(the_run())["state"] == "interrupted"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from smoothlab.runs.scoring import score
 
 
 class Task:
+    kind = "classification"
     num_bins = 15
 
 

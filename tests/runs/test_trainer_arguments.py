@@ -74,6 +74,8 @@ REFUSED = {
     "+trainer.limit_test_batches=1": "trainer.limit_test_batches: test is scored whole",
     "+trainer.limit_predict_batches=0.5": "trainer.limit_predict_batches: it would score parts",
     "trainer.accumulate_grad_batches=0": "trainer.accumulate_grad_batches = 0: expected an integer of at least 1",
+    "trainer.accumulate_grad_batches=2 "
+    f"{LIGHTNING}GradientAccumulationScheduler +callbacks.more.scheduling={{0:2}}": "accumulate_grad_batches",
     "hydra.sweep.subdir=abc": "hydra.sweep.subdir: a run's folder is named by what it changes",
     "hydra.launcher.n_jobs=2": "hydra.launcher.n_jobs: is for a sweep; add -m",
 }

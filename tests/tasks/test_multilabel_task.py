@@ -272,6 +272,7 @@ def test_a_metric_that_is_not_defined_is_left_out_of_the_results():
     from smoothlab.runs.scoring import score
 
     class Perfect:
+        kind = "classification"
         num_bins = 15
 
         def more_metrics(self):

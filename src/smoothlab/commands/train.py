@@ -65,14 +65,15 @@ def train(overrides: Sequence[str] = ()) -> Run:
     values = plain(config)
 
     from smoothlab.processes.ranks import found_ranks
-    from smoothlab.runs.directory import RunDirectory
+    from smoothlab.runs.directory import INTERRUPTED, RunDirectory
     from smoothlab.runs.preparing import prepare
-    from smoothlab.runs.ranks import server_for, train_on_devices
+    from smoothlab.runs.ranks import leave_status, server_for, train_on_devices
     from smoothlab.runs.run import Run
+    from smoothlab.runs.stopping import stopped_by_signals
     from smoothlab.runs.training import follow
     from smoothlab.runs.writable import check_folder
 
-    with server_for(values) as server:
+    with stopped_by_signals(), server_for(values) as server:
         prepared = prepare(values)
         found = found_ranks(os.environ)
         if found is not None and found.rank > 0:  # rank 0 makes the directory, and says which
@@ -90,6 +91,8 @@ def train(overrides: Sequence[str] = ()) -> Run:
         try:
             run_job(config, lambda _: train_on_devices(prepared, directory, resume=resume, server=server))
         except KeyboardInterrupt:
+            if not directory.read_status():  # before the training began
+                leave_status(directory, prepared.identity, INTERRUPTED)
             print("continue it with resume=auto and the same options", file=sys.stderr)
             raise
     return Run(directory.path)

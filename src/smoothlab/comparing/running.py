@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.processes import WarmServer
 from smoothlab.runs.directory import DONE
-from smoothlab.runs.stopping import stopped_by_sigterm
+from smoothlab.runs.stopping import stopped_by_signals
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.pool import Job, JobPool
 
@@ -42,7 +42,7 @@ def run_all(
     for run in left:
         devices.check(plan.values[run.identity])
     failed: dict[PlannedRun, str] = {}
-    with stopped_by_sigterm(), Meter(len(left)) as meter, JobPool(devices=devices, server=server) as pool:
+    with stopped_by_signals(), Meter(len(left)) as meter, JobPool(devices=devices, server=server) as pool:
         planned: dict[Job, PlannedRun] = {}
 
         def submit(run: PlannedRun) -> None:

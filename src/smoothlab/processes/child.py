@@ -28,6 +28,18 @@ class Ending:
         return self.code == 0
 
     @property
+    def stopped(self) -> int | None:
+        """The signal by which it was asked to end, SIGTERM or SIGINT, whether or not it handled it; None for others."""
+        asked = {130: signals.SIGINT, 143: signals.SIGTERM}
+        number = asked.get(self.code or 0) if self.signal is None else self.signal
+        return number if number in asked.values() else None
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a signal ended it that nobody ends a process in order with."""
+        return self.signal is not None and self.stopped is None
+
+    @property
     def reason(self) -> str:
         """One line: the last line of the trace, the signal's name, or the exit code."""
         if self.signal is not None:

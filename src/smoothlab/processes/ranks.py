@@ -72,6 +72,7 @@ def run_ranks(
     logs: Path,
     env: Mapping[str, str | None] | None = None,
     threads: int | None = None,
+    on_bad: Callable[[int, Ending], object] | None = None,
 ) -> None:
     """Call ``target(*args)`` in so many processes of one training, each with the environment that torchrun would set.
 
@@ -87,6 +88,7 @@ def run_ranks(
         logs: folder of the logs, which must exist.
         env: variables to set beside torchrun's, or with None to remove.
         threads: CPU threads of torch in each.
+        on_bad: called with the number of the first rank that ended badly and its ending, before the others are ended.
 
     Raises:
         RankFailed: a rank ended badly; none is left.
@@ -103,15 +105,18 @@ def run_ranks(
                 server.launch(target, tuple(args), env={**told, **numbered, **(env or {})}, log=log, threads=threads)
             )
         first = _first_bad(server, children)
+        if first is not None and on_bad is not None:
+            on_bad(first, _ending_of(children[first]))
     except BaseException:
         _end(children, patience=GRACE)
         raise
     finally:
         place.close()
     if first is not None:
-        _end(children, patience=GRACE)
-        ending = children[first].poll()
-        assert ending is not None
+        ours = _end(children, patience=GRACE)
+        killed = [rank for rank, child in enumerate(children) if rank not in ours and _ending_of(child).crashed]
+        first = min(killed, default=first)  # an error of the connection is but the echo of a process that is gone
+        ending = _ending_of(children[first])
         path = logs / f"rank{first}.log"
         raise RankFailed(first, ending, path.read_text(errors="replace")[-8192:] if path.is_file() else "")
 
@@ -151,21 +156,29 @@ def _first_bad(server: WarmServer, children: list[Child]) -> int | None:
     while running:
         server.wait_any([children[rank] for rank in sorted(running)])
         ended = [rank for rank in sorted(running) if children[rank].poll() is not None]
-        bad = [rank for rank in ended if not children[rank].poll().good]  # type: ignore[union-attr]
+        bad = [rank for rank in ended if not _ending_of(children[rank]).good]
         if bad:
-            # killed or raised something of its own; an error of the connection may be but the sibling's echo
-            return min(bad, key=lambda rank: (children[rank].poll().signal is None, rank))  # type: ignore[union-attr]
+            return min(bad, key=lambda rank: (_ending_of(children[rank]).signal is None, rank))
         running -= set(ended)
     return None
 
 
-def _end(children: list[Child], *, patience: float) -> None:
-    """SIGTERM to all that run, SIGKILL to those that still do after ``patience`` seconds."""
+def _ending_of(child: Child) -> Ending:
+    ending = child.poll()
+    assert ending is not None
+    return ending
+
+
+def _end(children: list[Child], *, patience: float) -> set[int]:
+    """SIGTERM to all that run, SIGKILL to those that still do after ``patience`` seconds; returns the latter."""
     for child in children:
         child.signal(signals.SIGTERM)
     until = time.monotonic() + patience
-    for child in children:
-        child.wait(max(0.0, until - time.monotonic()))
-        child.signal(signals.SIGKILL)
+    killed = set()
+    for rank, child in enumerate(children):
+        if child.wait(max(0.0, until - time.monotonic())) is None:
+            killed.add(rank)
+            child.signal(signals.SIGKILL)
     for child in children:
         child.wait()
+    return killed

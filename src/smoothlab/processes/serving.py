@@ -65,7 +65,9 @@ class _Server:
         os.set_blocking(self._wake, False)
         os.set_blocking(self._waker, False)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's matter
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # So is SIGTERM, which a cluster sends to all processes at once: those made here could not write how they end.
+        # It is blocked, not ignored, so that a new process which is sent one before it is settled gets it then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker)
 

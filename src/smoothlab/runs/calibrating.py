@@ -140,7 +140,7 @@ def make_afterwards(config: Mapping[str, Any], task: Any, allowed: tuple[str, ..
 def _calibrator(node: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Calibrator | None:
     if not node:
         return None
-    kind = getattr(task, "kind", "classification")
+    kind = task.kind
     if kind == "translation":
         raise UserMistake("calibrator: there is none for translation; take calibrator=none (docs/calibration.md)")
     found = resolve_target(node.get("_target_", ""), allowed, key="calibrator._target_")
@@ -192,9 +192,8 @@ def _mixture(smoother: Any, classes: int, prior: Any) -> dict[str, Any]:
 def _decision(node: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Decision | None:
     if not node:
         return None
-    kind = getattr(task, "kind", "classification")
-    if kind != "classification":
-        raise UserMistake(f"decision: is for one label a sample, the task is {kind}; take decision=none")
+    if task.kind != "classification":
+        raise UserMistake(f"decision: is for one label a sample, the task is {task.kind}; take decision=none")
     known = getattr(task, "costs", None)
     if node.get("costs") is None and known is not None:
         node = {**node, "costs": [list(map(float, row)) for row in known]}

@@ -40,6 +40,7 @@ class RunDirectory:
         self.status = self.path / "status.json"
         self.log = self.path / "run.log"
         self.lock = self.path / ".lock"
+        self.first_end = self.path / ".first_end"  # of several ranks, while one has ended badly
 
     def read_status(self) -> dict[str, Any]:
         """The content of status.json, empty where there is none; a ``running`` whose process died is interrupted."""

@@ -29,8 +29,17 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
     kept = {
         key: value for key, value in config.items() if key not in NOT_IDENTITY and (value or key not in COUNTS_IF_SET)
     }
-    text = json.dumps([FORMAT, kept, data_fingerprint + contents_of(kept)], sort_keys=True)
+    text = json.dumps([FORMAT, in_order(kept), data_fingerprint + contents_of(kept)])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def in_order(value: Any) -> Any:
+    """Plain values with each mapping's keys in order, numbers before text: ``json`` sorts keys of one type only."""
+    if isinstance(value, dict):
+        number = {key: isinstance(key, int | float) for key in value}
+        keys = sorted(value, key=lambda key: (not number[key], key if number[key] else 0, str(key)))
+        return {key: in_order(value[key]) for key in keys}
+    return [in_order(item) for item in value] if isinstance(value, list) else value
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

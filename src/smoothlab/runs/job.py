@@ -11,7 +11,7 @@ from smoothlab.runs.directory import FAILED, INTERRUPTED, RunDirectory, StatusFi
 from smoothlab.runs.identity import run_identity
 from smoothlab.runs.preparing import prepare
 from smoothlab.runs.ranks import server_for, train_on_devices
-from smoothlab.runs.stopping import stopped_by_sigterm
+from smoothlab.runs.stopping import stopped_by_signals
 from smoothlab.tracking.console import run_log
 
 log = logging.getLogger("smoothlab")
@@ -32,7 +32,7 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
     """
     run = RunDirectory(Path(directory))
     run.path.mkdir(parents=True, exist_ok=True)
-    with stopped_by_sigterm(), server_for(values) as server:  # while this process is still fit to be forked
+    with stopped_by_signals(), server_for(values) as server:  # while this process is still fit to be forked
         try:
             prepared = prepare(values)
         except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ CHECKS: dict[Callable[..., Any], Callable[..., None]] = {
     make_wandb_logger: check_wandb,
     TensorBoardLogger: check_tensorboard,
 }
+# What a logger is given of its run, where it takes it.
+OF_RUN = ("run_dir", "resume_step", "config", "identity", "name")
 
 
 def check_loggers(config: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
@@ -36,7 +39,11 @@ def check_loggers(config: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
     for name, node in config["logger"].items():
         if not isinstance(node, Mapping) or not node.get("_target_"):
             raise UserMistake(f"logger.{name} = {node!r}: expected a logger with its _target_")
-        check = CHECKS.get(resolve_target(node["_target_"], allowed, key=f"logger.{name}._target_"))
-        if check is not None:
-            options = {key: value for key, value in node.items() if key != "_target_"}
+        function = resolve_target(node["_target_"], allowed, key=f"logger.{name}._target_")
+        options = {str(key): value for key, value in node.items() if key not in ("_target_", "_partial_")}
+        if (check := CHECKS.get(function)) is not None:
             call(check, f"logger.{name}", **options)
+        else:
+            signature = inspect.signature(function)
+            ours = {key: None for key in OF_RUN if key in signature.parameters}
+            call(signature.bind, f"logger.{name}", **{**ours, **options})

@@ -17,6 +17,7 @@ from smoothlab.runs.build import build
 from smoothlab.runs.calibrating import afterwards_of
 from smoothlab.runs.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.runs.directory import existing_run
+from smoothlab.runs.kinds import KINDS
 from smoothlab.runs.scores import TABLES
 from smoothlab.runs.targets import ALLOWED_FROM_RUN, add_code
 from smoothlab.runs.translator import Translator
@@ -156,6 +157,7 @@ def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model | T
         told = ours["config"]["task"]
         options = {name: told[name] for name in ("beam_size", "length_penalty") if name in told}
         return Translator(net, encoder, list(ours["class_names"]), **options)
-    kind = kind if kind in TABLES else "classification"
+    if kind not in TABLES:
+        raise UserMistake(f"the checkpoint's kind of task is {kind!r}: expected one of {', '.join(KINDS)}")
     after = afterwards_of(ours)
     return Model(net, encoder, list(ours["class_names"]), kind, after.calibrator, after.decision)

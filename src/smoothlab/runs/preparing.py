@@ -19,7 +19,9 @@ from smoothlab.runs.build import build, call
 from smoothlab.runs.calibrating import Afterwards, check_groups, make_afterwards
 from smoothlab.runs.devices import check_compile, check_devices, count_ranks, make_trainer
 from smoothlab.runs.identity import run_identity
+from smoothlab.runs.kinds import check_task, check_task_class
 from smoothlab.runs.loggers import check_loggers
+from smoothlab.runs.packages import check_packages
 from smoothlab.runs.progress import following_progress
 from smoothlab.runs.rehearsal import check_callbacks, rehearse
 from smoothlab.runs.scheduling import make_schedule, try_schedule, without_timing
@@ -61,8 +63,10 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     """
     _check_parts(config)
     allowed = (*ALLOWED, *add_code(config["code"]))
+    check_task_class(config, allowed)
     check_trainer_arguments(config["trainer"])
     check_targets({**config, "scheduler": without_timing(config["scheduler"])}, allowed)
+    check_packages(config, allowed)
     check_seed(config["seed"])
     check_threads(config["threads"])
     smoother = build(config["smoothing"], "smoothing", allowed=allowed)
@@ -193,6 +197,7 @@ def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) ->
         encoder_state=data.encoder.state(),
         **told,
     )
+    check_task(task, config["task"]["_target_"])
     if len(classes) <= MOST_COUNTED:
         task.class_counts = [int(count) for count in data.class_counts]
     return task

@@ -14,13 +14,15 @@ from typing import Any
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 
-from smoothlab.errors import RunFailed, Terminated, UserMistake
+from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.processes.child import Ending
 from smoothlab.processes.ranks import RankFailed, found_ranks, run_ranks
 from smoothlab.processes.server import WarmServer
 from smoothlab.runs.atomic import write_json
 from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
+from smoothlab.runs.first_end import FirstEnd, RankEnd
 from smoothlab.runs.preparing import Prepared, prepare
-from smoothlab.runs.stopping import stopped_by_sigterm
+from smoothlab.runs.stopping import stopped_by_signals
 from smoothlab.runs.training import follow, train
 from smoothlab.tracking.console import run_log
 
@@ -62,7 +64,9 @@ def train_on_devices(
         RunFailed: training failed, on whichever rank; status.json says why.
         KeyboardInterrupt: the run was stopped; status.json says interrupted.
     """
+    first_end = FirstEnd(run.first_end)
     if prepared.ranks == 1 or found_ranks(os.environ) is not None:
+        first_end.clear()
         return train(prepared, run, resume=resume)
     if run.is_locked():
         with run.held():  # says who it is
@@ -70,23 +74,31 @@ def train_on_devices(
     with contextlib.ExitStack() as stack:
         own = server or stack.enter_context(WarmServer())
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="smoothlab-ranks-")))
-        sigterm = stack.enter_context(stopped_by_sigterm())
+        first_end.clear()
+        stack.callback(first_end.clear)
+        stop = stack.enter_context(stopped_by_signals(first_end))
         arguments = (prepared.config, str(run.path), resume)
         threads = max(1, torch.get_num_threads() // prepared.ranks)  # in a sweep these are the run's share
+
+        def leave_word(rank: int, ending: Ending) -> None:
+            first_end.claim(_end_of(rank, ending))
+
         try:
-            run_ranks(own, train_rank, arguments, ranks=prepared.ranks, logs=logs, threads=threads)
-        except (KeyboardInterrupt, SystemExit):
-            _leave_status(run, prepared, INTERRUPTED)
-            raise Terminated if sigterm.received else KeyboardInterrupt from None
+            with stop.heard():
+                run_ranks(
+                    own, train_rank, arguments, ranks=prepared.ranks, logs=logs, threads=threads, on_bad=leave_word
+                )
         except RankFailed as failure:
             if failure.ending.code == 2:
                 raise UserMistake(str(failure.ending.trace)) from None
-            if failure.ending.code in (130, 143):  # the rank itself was signalled
-                _leave_status(run, prepared, INTERRUPTED)
-                raise Terminated if failure.ending.code == 143 else KeyboardInterrupt from None
-            raise RunFailed(_leave_failure(run, prepared, failure)) from None
+            seen = _end_of(failure.rank, failure.ending, failure.log)
+            if run.read_status().get("state") != DONE:  # what comes after is no matter of the run
+                raise _left(run, prepared, first_end, seen, crashed=failure.ending.crashed) from None
+        except (KeyboardInterrupt, SystemExit) as error:
+            if run.read_status().get("state") != DONE:
+                raise _left(run, prepared, first_end, RankEnd.of(error, 0, stop.number)) from None
         except OSError as error:  # no room for one more process
-            _leave_status(run, prepared, FAILED, error=str(error))
+            leave_status(run, prepared.identity, FAILED, error=str(error))
             raise RunFailed(f"{error} ({run.path})") from error
     if run.read_status().get("state") == PRUNED:
         return {"objective": {"name": None, "mode": None, "value": None}}
@@ -104,29 +116,55 @@ def train_rank(config: dict[str, Any], directory: str, resume: bool) -> None:
     """
     found = found_ranks(os.environ)
     rank_zero_only.rank = 0 if found is None else found.rank  # type: ignore[attr-defined]  # read at import: the server's
-    prepared = prepare(config)
+    prepared, run = prepare(config), RunDirectory(directory)
     if found is None or found.rank == 0:
-        train(prepared, RunDirectory(directory), resume=resume)
+        train(prepared, run, resume=resume)
     else:
-        follow(prepared)
+        follow(prepared, run)
 
 
-def _leave_status(run: RunDirectory, prepared: Prepared, state: str, **fields: Any) -> None:
-    """Say how the run ended where rank 0 could no longer do so."""
-    status = run.read_status()
-    if status.get("state") == DONE:
-        return
-    with run.held():
-        write_json(run.status, {"identity": prepared.identity, **status, "state": state, "heartbeat": now(), **fields})
+def _end_of(rank: int, ending: Ending, log: str = "") -> RankEnd:
+    """How a rank's process ended, where the rank could not say so itself."""
+    if (number := ending.stopped) is not None:
+        return RankEnd(rank, signal=int(number))
+    return RankEnd(rank, error=f"rank {rank}: {ending.reason}", trace=(ending.trace or log).strip())
 
 
-def _leave_failure(run: RunDirectory, prepared: Prepared, failure: RankFailed) -> str:
-    """Record what a rank failed of, in run.log and status.json; returns it in one line."""
+def _left(
+    run: RunDirectory, prepared: Prepared, first_end: FirstEnd, seen: RankEnd, *, crashed: bool = False
+) -> BaseException:
+    """Say how the run ended, where rank 0 has not; returns what to raise.
+
+    Args:
+        run: the directory.
+        prepared: of the run.
+        first_end: what the ranks have said.
+        seen: what was seen from here.
+        crashed: whether a rank's process could say nothing, and so the others speak of a closed connection.
+    """
+    end = first_end.read() or seen
+    if crashed and end.signal is None:
+        end = seen
+    if end.signal is not None:
+        leave_status(run, prepared.identity, INTERRUPTED)
+        return end.as_interruption()
     told = run.read_status()
-    if failure.rank == 0 and told.get("state") == FAILED:
-        return f"{told.get('error')} ({run.path})"  # rank 0 has said it, with its trace
-    reason = str(failure)
-    with run_log(run.log):
-        log.error("run failed: %s\nrun %s\n%s", reason, run.path, (failure.ending.trace or failure.log).strip())
-    _leave_status(run, prepared, FAILED, error=reason)
-    return f"{reason} ({run.path})"
+    if (told.get("state"), told.get("error")) != (FAILED, end.error):  # else rank 0 has said it, with its trace
+        with run_log(run.log):
+            log.error("run failed: %s\nrun %s\n%s", end.error, run.path, end.trace)
+        leave_status(run, prepared.identity, FAILED, error=end.error)
+    return RunFailed(f"{end.error} ({run.path})")
+
+
+def leave_status(run: RunDirectory, identity: str, state: str, **fields: Any) -> None:
+    """Say how a run ended where what trained could not do so itself.
+
+    Args:
+        run: the directory, which nobody holds.
+        identity: the run's.
+        state: the state of a run that is over.
+        fields: what status.json says beside that.
+    """
+    status = {name: value for name, value in run.read_status().items() if name != "error"}  # of an earlier start
+    with run.held():
+        write_json(run.status, {"identity": identity, **status, "state": state, "heartbeat": now(), **fields})

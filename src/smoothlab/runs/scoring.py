@@ -25,7 +25,7 @@ def score(
     """Run the task over each split in evaluation batches and score what comes out, by its kind.
 
     Args:
-        task: a LightningModule; one without a ``kind`` is a classification.
+        task: whose ``kind`` says how its predictions are scored.
         data: has ``loader(split)``.
         trainer: where to run.
         splits: names of splits.
@@ -45,8 +45,8 @@ def predicted(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> 
 
 def scored(parts: Parts, task: Any, data: Any) -> dict[str, Any]:
     """What the predictions of each split are worth."""
-    kind = SCORES.get(getattr(task, "kind", Scores.kind), Scores)
-    return {split: kind.of(one, task, data, split) for split, one in parts.items()}
+    scores = SCORES[task.kind]
+    return {split: scores.of(one, task, data, split) for split, one in parts.items()}
 
 
 def scored_afterwards(

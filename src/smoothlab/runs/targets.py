@@ -174,7 +174,7 @@ def check_targets(config: Any, allowed: tuple[str, ...], *, at: str = "") -> Non
     Raises:
         UserMistake: a target is refused, has no such argument, or gets a value of a wrong type.
     """
-    for key, node in _nodes(config, at):
+    for key, node in nodes_of(config, at):
         target = node.get("_target_")
         if target is None:
             continue
@@ -182,22 +182,20 @@ def check_targets(config: Any, allowed: tuple[str, ...], *, at: str = "") -> Non
         _check_arguments(function, node, key)
 
 
-def _nodes(config: Any, at: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def nodes_of(config: Any, at: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every mapping of a config with its dotted key, outer ones first."""
     if isinstance(config, Mapping):
         yield at, config
         for name, value in config.items():
-            yield from _nodes(value, f"{at}.{name}" if at else str(name))
+            yield from nodes_of(value, f"{at}.{name}" if at else str(name))
     elif isinstance(config, list):
         for index, value in enumerate(config):
-            yield from _nodes(value, f"{at}[{index}]")
+            yield from nodes_of(value, f"{at}[{index}]")
 
 
 def _check_arguments(function: Callable[..., Any], node: Mapping[str, Any], key: str) -> None:
     signature = inspect.signature(function)
-    try:
-        hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
-    except Exception:  # names that only a type checker sees: types are then left to the callee
-        hints = {}
+    hints = hints_of(function)
     open_ended = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
     for name, value in node.items():
         if name in ("_target_", "_partial_"):
@@ -209,6 +207,14 @@ def _check_arguments(function: Callable[..., Any], node: Mapping[str, Any], key:
         nested = isinstance(value, Mapping) and "_target_" in value
         if name in hints and not nested and not fits(value, hints[name]):
             raise UserMistake(f"{key}.{name} = {value!r}: expected {describe(hints[name])}")
+
+
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of a target's arguments; none where they are names that only a type checker sees."""
+    try:
+        return typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    except Exception:  # types are then left to the callee
+        return {}
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import signal
 import threading
@@ -19,8 +20,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.profilers import Profiler
 
-from smoothlab.errors import RunFailed, Terminated, UserMistake
+from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.learner import learners_in
+from smoothlab.processes.ranks import found_ranks
 from smoothlab.runs.atomic import write_json, write_text
 from smoothlab.runs.build import build
 from smoothlab.runs.checkpoint import (
@@ -32,16 +34,16 @@ from smoothlab.runs.checkpoint import (
 )
 from smoothlab.runs.devices import Start, alone, compile_in_place, leave, make_trainer, meet
 from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
+from smoothlab.runs.first_end import FirstEnd, RankEnd
 from smoothlab.runs.hooks import skip_empty_step_hooks
 from smoothlab.runs.outcome import write_outcome
 from smoothlab.runs.preparing import Prepared, determinism_kept, make_task
 from smoothlab.runs.provenance import peak_memory, provenance
 from smoothlab.runs.scoring import as_validated, details, predicted, scored_afterwards, validated
-from smoothlab.runs.stopping import KeepSigterm, Sigterm, stopped_by_sigterm
+from smoothlab.runs.stopping import keep_handlers, stopped_by_signals
 from smoothlab.runs.threads import cpu_threads
 from smoothlab.runs.trainer_arguments import PROFILERS
 from smoothlab.runs.trial import TrialPruned, TrialReports
-from smoothlab.tasks import TrainingDiverged
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
 from smoothlab.tracking.sink import finish
 
@@ -66,85 +68,103 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
         RunFailed: training failed; status.json says why.
         KeyboardInterrupt: the user stopped the run, or SIGTERM did (:class:`Terminated`); status.json says interrupted.
     """
+    first_end = FirstEnd(run.first_end) if prepared.ranks > 1 else None
     with run.held():
         if run.read_status().get("state") == DONE:
             raise UserMistake(f"{run.path}: this run is finished; a finished run is never overwritten")
-        with run_log(run.log), stopped_by_sigterm() as sigterm, StatusFile(run, prepared.identity) as status:
-            loggers: list[Any] = []
-            failed, state = True, DONE
+        with (
+            run_log(run.log),
+            stopped_by_signals(first_end) as stop,
+            StatusFile(run, prepared.identity) as status,
+        ):
+            state = DONE
             try:
-                threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
-                with determinism_kept(), threads:
-                    torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
-                    results = _train(prepared, run, status, loggers, resume, sigterm)
-                failed = False
-            except (KeyboardInterrupt, SystemExit):
-                raise _interrupted(run, status, sigterm) from None
+                with stop.heard():
+                    results = _train_and_log(prepared, run, status, resume)
             except TrialPruned as pruned:
-                failed, state = False, PRUNED
+                state = PRUNED
                 status.note(reason=str(pruned))
                 log.info("pruned: %s\nrun %s", pruned, run.path)
                 best = run.best_checkpoint
                 results = {"objective": _objective(prepared.callbacks, read_checkpoint(best) if best.is_file() else {})}
-            except Exception as error:
-                if sigterm.received:  # another rank was faster, and this one found it gone
-                    raise _interrupted(run, status, sigterm) from None
-                status.update(state=FAILED, error=_one_line(error))
-                expected = isinstance(error, TrainingDiverged | UserMistake)
-                log.error("run failed: %s\nrun %s", _one_line(error), run.path, exc_info=None if expected else error)
-                raise RunFailed(f"{_one_line(error)} ({run.path})") from error
-            finally:
-                finish(loggers, failed=failed)
+            except BaseException as error:
+                end = stop.end_of(error)
+                if end.signal is not None:
+                    raise _interrupted(run, status, end) from None
+                raise _failed(run, status, end, error) from error
             status.update(state=state)
     return results
 
 
-def follow(prepared: Prepared) -> Path:
+def follow(prepared: Prepared, run: RunDirectory | None = None) -> Path:
     """Train as one of the ranks that write nothing, beside rank 0.
 
     Args:
         prepared: from ``prepare``, of the same config as rank 0's.
+        run: the run's directory where it is known already; else rank 0 says which.
 
     Returns:
-        The run's directory, which rank 0 has told.
+        The run's directory.
 
     Raises:
-        KeyboardInterrupt: the run was stopped.
+        KeyboardInterrupt: the run was stopped, on whichever rank.
         Exception: whatever went wrong; the other ranks' connections end with this process.
     """
-    with run_log(None), stopped_by_sigterm() as sigterm:
+    found = found_ranks(os.environ)
+    first_end = None if run is None else FirstEnd(run.first_end)
+    with run_log(None), stopped_by_signals(first_end, rank=found.rank if found else 0) as stop:
         try:
             threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
-            with determinism_kept(), threads:
+            with stop.heard(), determinism_kept(), threads:
                 torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
-                callbacks = [RunState(prepared.config, prepared.identity), KeepSigterm(sigterm)]
-                trainer = _make_trainer(prepared, callbacks, [])
-                start = meet(trainer, None)
-                with contextlib.suppress(TrialPruned):  # rank 0 says so
+                trainer = _make_trainer(prepared, [RunState(prepared.config, prepared.identity)], [])
+                with stop.held():  # until it is known where to leave word
+                    start = meet(trainer, None)
+                    stop.first_end = FirstEnd(RunDirectory(start.directory).first_end)
+                with stop.first_end.alive(stop.rank), contextlib.suppress(TrialPruned):  # rank 0 says so
                     _fit(trainer, prepared, start)
                     leave(trainer)
-        except (KeyboardInterrupt, SystemExit):
-            raise Terminated if sigterm.received else KeyboardInterrupt from None
-        except Exception:
-            if sigterm.received:
-                raise Terminated from None
+        except BaseException as error:
+            end = stop.end_of(error)
+            if end.signal is not None:
+                raise end.as_interruption() from None
             raise
     return start.directory
 
 
-def _interrupted(run: RunDirectory, status: StatusFile, sigterm: Sigterm) -> KeyboardInterrupt:
+def _interrupted(run: RunDirectory, status: StatusFile, end: RankEnd) -> KeyboardInterrupt:
     status.update(state=INTERRUPTED)
-    log.info("%s\nrun %s", "stopped by SIGTERM" if sigterm.received else "interrupted", run.path)
-    return Terminated() if sigterm.received else KeyboardInterrupt()
+    what = "stopped by SIGTERM" if end.signal == signal.SIGTERM else "interrupted"
+    log.info("%s%s\nrun %s", what, f", on rank {end.rank}" if end.rank else "", run.path)
+    return end.as_interruption()
 
 
-def _one_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+def _failed(run: RunDirectory, status: StatusFile, end: RankEnd, error: BaseException) -> RunFailed:
+    status.update(state=FAILED, error=end.error)
+    log.error("run failed: %s\nrun %s%s", end.error, run.path, f"\n{end.trace}" if end.trace else "")
+    return RunFailed(f"{end.error} ({run.path})")
+
+
+def _train_and_log(prepared: Prepared, run: RunDirectory, status: StatusFile, resume: bool) -> dict[str, Any]:
+    """Train with loggers that are closed whatever happens, and marked as failed where it did not go well."""
+    loggers: list[Any] = []
+    failed = True
+    try:
+        threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
+        with determinism_kept(), threads:
+            torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
+            results = _train(prepared, run, status, loggers, resume)
+        failed = False
+    except TrialPruned:
+        failed = False
+        raise
+    finally:
+        finish(loggers, failed=failed)
+    return results
 
 
 def _train(
-    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool, sigterm: Sigterm
+    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool
 ) -> dict[str, Any]:
     started = time.monotonic()
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
@@ -158,7 +178,6 @@ def _train(
         RunState(prepared.config, prepared.identity),
         EpochProgress(prepared.config["progress"]),
         StatusProgress(status),
-        KeepSigterm(sigterm),
     ]
     trainer = _make_trainer(prepared, callbacks, loggers, profiler=_profiler(prepared, run))
     start = meet(trainer, Start(run.path.resolve(), checkpoint is not None))
@@ -278,7 +297,7 @@ def _make_trainer(
     plugins: list[Any] = [AtomicCheckpointIO()]
     if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
         plugins.append(SLURMEnvironment(auto_requeue=False))  # the exit code asks for it, and resume=auto goes on
-    return make_trainer(
+    trainer = make_trainer(
         prepared.config,
         prepared.allowed,
         logger=loggers or False,
@@ -286,6 +305,8 @@ def _make_trainer(
         plugins=plugins,
         profiler=profiler,
     )
+    keep_handlers(trainer)
+    return trainer
 
 
 class StatusProgress(Callback):

@@ -17,7 +17,7 @@ from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.processes import WarmServer
 from smoothlab.runs.atomic import write_json
 from smoothlab.runs.directory import DONE, FAILED, RUNNING, RunDirectory, now
-from smoothlab.runs.stopping import stopped_by_sigterm
+from smoothlab.runs.stopping import stopped_by_signals
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, key_of, prefixes
 from smoothlab.sweeps.pool import Job, JobPool
@@ -84,7 +84,7 @@ def run_sweep(
     with RunDirectory(folder).held():
         _write(ledger)
         try:
-            with stopped_by_sigterm():
+            with stopped_by_signals():
                 if left and through is not None:
                     through([(job, ledger.run(entry)) for job, entry in left])
                 elif left:
@@ -208,10 +208,10 @@ class Fingerprints:
     def identity(self, values: dict[str, Any]) -> str:
         """The identity of a run, by its config and the content of its data and own code."""
         from smoothlab.runs.build import build, call
-        from smoothlab.runs.identity import run_identity
+        from smoothlab.runs.identity import in_order, run_identity
         from smoothlab.runs.targets import ALLOWED, add_code, code_fingerprint
 
-        key = json.dumps([values["data"], values["code"]], sort_keys=True)
+        key = json.dumps(in_order([values["data"], values["code"]]))
         if key not in self._of:
             try:
                 data = build(values["data"], "data", allowed=(*ALLOWED, *add_code(values["code"])))

@@ -15,15 +15,16 @@ READ_EVERY = 256  # steps between two looks at the device
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss is no longer a finite number.
+    """The training has left the finite numbers.
 
     Args:
-        step: the first optimizer step with such a loss, counted from 0.
+        step: the first optimizer step for which that is known, counted from 0.
         cause: what is likely behind it, in one line.
+        seen: what was no finite number.
     """
 
-    def __init__(self, step: int, cause: str) -> None:
-        super().__init__(f"the loss became non-finite at step {step}: {cause}")
+    def __init__(self, step: int, cause: str, seen: str = "the loss") -> None:
+        super().__init__(f"{seen} became non-finite at step {step}: {cause}")
         self.step = step
         self.cause = cause
 
@@ -40,6 +41,7 @@ class LossMeter:
 
     def __init__(self) -> None:
         self._losses: Tensor | None = None
+        self.seen = "the loss"  # what was not finite, once a bad step is found
         self.reset()
 
     def reset(self) -> None:
@@ -127,6 +129,10 @@ class LossMeter:
         for name, penalty in zip(self._penalties, penalties, strict=True):
             self._penalties[name] += penalty
         bad = (~held.isfinite()).any(0).nonzero()
+        if len(bad):
+            names = ["the loss", *(f"the penalty {name}" for name in self._penalties)]
+            rows = held[:, int(bad[0])].isfinite().logical_not().nonzero().flatten().tolist()
+            self.seen = " and ".join(names[row] for row in rows)
         self._filled = 0
         first = [one for one in of_all_ranks(self._first_step + int(bad[0]) if len(bad) else None) if one is not None]
         return min(first, default=None)

@@ -29,7 +29,8 @@ from smoothlab.soft_labels import SoftLabels
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
 from smoothlab.tasks.clipping import clip
-from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
+from smoothlab.tasks.diverged import diverged
+from smoothlab.tasks.loss_meter import LossMeter
 from smoothlab.tasks.schedule import Schedule, is_plateau
 
 TINY = 1e-20  # a sum of weights that counts as none
@@ -207,7 +208,7 @@ class Task(LightningModule):
         # Weights have the mean 1 over the training rows, so that an epoch's sums over its samples are weighted means.
         bad_step = self.train_loss.add(loss, count, entropy, target.epsilon, self.global_step, penalties)
         if bad_step is not None:
-            raise TrainingDiverged(bad_step, self.likely_cause())
+            raise diverged(self, bad_step)
         size = count if weight is None else weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
         self._gathered = self._gathered + size
         return sum(penalties.values(), loss) / self._divisor(size)
@@ -216,7 +217,7 @@ class Task(LightningModule):
         """The loss of a rank to which no sample of a step falls: 0, with a gradient of zeros for every parameter."""
         bad_step = self.train_loss.add_nothing(self.device, self.global_step)
         if bad_step is not None:
-            raise TrainingDiverged(bad_step, self.likely_cause())
+            raise diverged(self, bad_step)
         if isinstance(self.trainer.strategy, FSDPStrategy):  # its parameters are whole within a forward pass alone
             return self.net(batch.features).sum() * 0.0
         return torch.stack([(one * 0.0).sum().float() for one in self.parameters() if one.requires_grad]).sum()
@@ -277,7 +278,7 @@ class Task(LightningModule):
         validation = self._validation
         validated_now = validation is not None and validation.step == self.global_step
         if not validated_now and not all(bool(weights.isfinite().all()) for weights in self.net.parameters()):
-            raise TrainingDiverged(self.global_step, self.likely_cause())
+            raise diverged(self, self.global_step, "the weights")
         if self._row and not validated_now:
             self._write_row(self._row)
         row = self.train_loss.summary() | self._row
@@ -295,7 +296,7 @@ class Task(LightningModule):
         """Raise TrainingDiverged where a loss since the last look was no number."""
         bad_step = self.train_loss.read()
         if bad_step is not None:
-            raise TrainingDiverged(bad_step, self.likely_cause())
+            raise diverged(self, bad_step)
 
     def _write_row(self, row: dict[str, float]) -> None:
         """Send a row of metrics to the loggers: one a validation and one an epoch, or one for both at the same step."""
@@ -312,21 +313,6 @@ class Task(LightningModule):
         if (self.current_epoch + 1) % schedule.frequency == 0:
             scheduler: Any = self.lr_schedulers()
             scheduler.step(validation.metrics[schedule.monitor])
-
-    def likely_cause(self) -> str:
-        """Why the loss may have stopped being a number, in one line."""
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        if str(self.trainer.precision).startswith("16"):
-            return "16-bit floats overflow beyond 65504; try trainer.precision=bf16-mixed or 32-true"
-        if not all(bool(parameter.isfinite().all()) for parameter in self.net.parameters()):
-            return (
-                f"the weights are no longer finite; the learning rate optimizer.lr={rate:g} is probably too high "
-                "(try a tenth of it, or trainer.gradient_clip_val=1)"
-            )
-        return (
-            f"the weights are finite, so the logits overflowed or the net divides by zero (optimizer.lr={rate:g}); "
-            "debug=anomaly finds the operation"
-        )
 
     # Evaluation: always against the labels as they are ----------------------------------------------------------------
 
@@ -348,9 +334,9 @@ class Task(LightningModule):
         try:
             self.count(metrics, logits, batch.labels)
         except InvalidArgument as error:
-            if self.trainer.state.fn != "fit":
+            if self.trainer.state.fn != "fit" or not bool((logits.isnan() | (logits == torch.inf)).any()):
                 raise
-            raise TrainingDiverged(self.global_step, self.likely_cause()) from error
+            raise diverged(self, self.global_step, "the logits of validation") from error
         return logits
 
     def _learning(self) -> list[Learner]:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from smoothlab.commands.compose import compose_config, compose_jobs, plain
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.runs.directory import RunDirectory
-from smoothlab.runs.stopping import stopped_by_sigterm
+from smoothlab.runs.stopping import stopped_by_signals
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.launcher import Fingerprints, Planned, through_launcher
 from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
@@ -229,7 +229,7 @@ def _run(settings: Settings, study: Study, runner: Runner, folder: Path, *, prun
         write_outcome(study, folder)
 
     try:
-        with stopped_by_sigterm():
+        with stopped_by_signals():
             whole = run_trials(study, runner, pruning=pruning, retry_failed=settings.retry_failed, ended=ended)
     except KeyboardInterrupt:
         _say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
