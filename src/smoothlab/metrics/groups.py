@@ -1,4 +1,9 @@
-"""Ranked confidences with equal ones joined, so that what ranks samples cannot depend on how ties lie."""
+"""Ranked confidences with equal ones joined, so that what ranks samples cannot depend on how ties lie.
+
+Two confidences are a tie where rounding alone tells them apart: where they differ by at most :data:`ROUNDING`. Softmax
+rows that are permutations of each other differ in their last bits, by how the sum was taken; as tested, by less than
+3e-15 at 20,000 classes. The exact and the streaming metrics join ties by the same rule.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smoothlab.ties import first_of_ties
+
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
+
+ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
@@ -17,7 +26,7 @@ class ConfidenceGroups:
     """Groups of samples in rising order of confidence.
 
     Within a group nothing is known of the order, so each sample of it stands for the group's mean. Exact
-    metrics join equal confidences only; streaming ones also join neighbours (see ``sketch``).
+    metrics join ties only; streaming ones also join neighbours (see ``sketch``).
     """
 
     confidence: Array  # (G,) mean confidence of the group
@@ -41,11 +50,11 @@ class ConfidenceGroups:
 
 
 def group(confidence: Array, correct: Array, weights: Array | None = None) -> ConfidenceGroups:
-    """Join samples of equal confidence; ``correct`` may be any outcome in [0, 1]."""
+    """Join ties; ``correct`` may be any outcome in [0, 1]."""
     order = np.argsort(confidence)
     ranked = confidence[order]
     outcome = correct[order] if weights is None else (correct * weights)[order]
-    first = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
+    first = first_of_ties(ranked, ROUNDING)
     if len(first) == len(ranked):
         mass = np.ones(len(ranked)) if weights is None else weights[order]
         return ConfidenceGroups(ranked, mass, outcome, whole(weights))

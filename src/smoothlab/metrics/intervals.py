@@ -10,10 +10,11 @@ import numpy as np
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import bin_index, check_bins, mass_bins, width_bins
 from smoothlab.metrics.calibration_error import expected_error, maximum_error, squared_error
-from smoothlab.metrics.groups import ConfidenceGroups, group
+from smoothlab.metrics.groups import ROUNDING, ConfidenceGroups, group
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.smooth import smooth_error
+from smoothlab.ties import first_of_ties
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +127,8 @@ def _cells(told: Prediction, num_bins: int) -> _Cells:
     order = np.lexsort((told.correct, -told.confidence))
     confidence, correct = told.confidence[order], told.correct[order]
     index = bin_index(confidence, num_bins)
-    starts_group = np.concatenate(([True], confidence[1:] != confidence[:-1]))
+    starts_group = np.zeros(len(order), dtype=np.bool_)
+    starts_group[len(order) - np.append(first_of_ties(confidence[::-1], ROUNDING)[1:], len(order))] = True
     if len(order) > MAX_CELLS:
         # Neighbours in rank become one group, but never across a bin's edge, nor a part of a group of ties.
         rank = np.cumsum(starts_group) * (MAX_CELLS // 2) // int(starts_group.sum() + 1)
