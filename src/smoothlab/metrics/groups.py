@@ -1,8 +1,6 @@
 """Ranked confidences with equal ones joined, so that what ranks samples cannot depend on how ties lie.
 
-Two confidences are a tie where rounding alone tells them apart: where they differ by at most :data:`ROUNDING`. Softmax
-rows that are permutations of each other differ in their last bits, by how the sum was taken; as tested, by less than
-3e-15 at 20,000 classes. The exact and the streaming metrics join ties by the same rule.
+What a tie is says :mod:`smoothlab.ties`; exact and streaming metrics join them by the same rule.
 """
 
 from __future__ import annotations
@@ -13,12 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothlab.ties import first_of_ties
+from smoothlab.ties import ROUNDING, first_of_ties
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
-
-ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)

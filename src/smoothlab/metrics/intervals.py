@@ -10,11 +10,11 @@ import numpy as np
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import bin_index, check_bins, mass_bins, width_bins
 from smoothlab.metrics.calibration_error import expected_error, maximum_error, squared_error
-from smoothlab.metrics.groups import ROUNDING, ConfidenceGroups, group
+from smoothlab.metrics.groups import ConfidenceGroups, group
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.smooth import smooth_error
-from smoothlab.ties import first_of_ties
+from smoothlab.ties import ROUNDING, first_of_ties
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothlab.metrics.groups import ROUNDING, ConfidenceGroups
-from smoothlab.ties import first_of_ties
+from smoothlab.metrics.groups import ConfidenceGroups
+from smoothlab.ties import ROUNDING, first_of_ties
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array

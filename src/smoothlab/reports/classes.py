@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.calibration_error import classwise_errors
 from smoothlab.metrics.correctness import class_counts, f1_from_counts
 from smoothlab.metrics.prediction import Prediction
@@ -66,7 +67,7 @@ def class_table(
 
 
 def _sums(index: Array, values: Array, told: Prediction) -> Array:
-    return np.bincount(index, values, told.num_classes).astype(np.float64)
+    return sums_at(index, values, told.num_classes)
 
 
 def _ratio(above: Array, below: Array) -> Array:
