@@ -18,7 +18,7 @@ from smoothlab.runs.directory import RunDirectory
 from smoothlab.ties import ROUNDING
 
 SETS = ("none", "split", "aps", "raps", "class")
-SMALLEST = 1e-300  # whose logarithm is finite
+SMALLEST = 5e-324  # whose logarithm is finite; a larger floor would make ties of what is above 0
 
 
 @dataclass(frozen=True)
