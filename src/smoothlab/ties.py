@@ -37,6 +37,12 @@ def first_of_ties(rising: NDArray[np.float64], tolerance: float) -> NDArray[np.i
     return np.flatnonzero(apart | np.concatenate(([True], cell[1:] != cell[:-1])))
 
 
+def first_of_falling_ties(falling: NDArray[np.float64], tolerance: float) -> NDArray[np.intp]:
+    """Where the same groups begin among the same numbers in falling order."""
+    length = len(falling)
+    return (length - np.append(first_of_ties(falling[::-1], tolerance)[1:], length))[::-1]
+
+
 def means_of_ties(first: NDArray[np.intp], weights: Any, *columns: Any) -> tuple[NDArray[np.float64], ...]:
     """``(G,)`` summed weights of each group, and the weighted means of ``(N,)`` columns in it."""
     mass = np.add.reduceat(np.asarray(weights, dtype=np.float64), first)

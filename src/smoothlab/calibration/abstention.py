@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.ties import ROUNDING, first_of_ties
+from smoothlab.ties import ROUNDING, first_of_falling_ties
 
 CANDIDATES = 20  # thresholds that are judged, at even shares of the samples
 
@@ -66,7 +66,7 @@ class Abstention:
         order = np.argsort(-confidence, kind="stable")
         ordered, errors = confidence[order], wrong[order].cumsum()
         last = np.zeros(len(ordered), dtype=bool)  # ties are kept together
-        last[len(ordered) - 1 - first_of_ties(ordered[::-1], ROUNDING)] = True
+        last[np.append(first_of_falling_ties(ordered, ROUNDING)[1:], len(ordered)) - 1] = True
         for share in range(CANDIDATES, 0, -1):
             wanted = len(ordered) * share // CANDIDATES - 1
             ends = np.flatnonzero(last[: wanted + 1])

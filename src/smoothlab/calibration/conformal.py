@@ -110,7 +110,7 @@ class ConformalSets(nn.Module):
 
 
 class Split(ConformalSets):
-    """Scores ``1 - p_k``, equal ones by ``-log p_k``: the smallest sets on average, uneven between easy and hard samples.
+    """Scores ``1 - p_k``, equal ones by ``-log p_k``: the smallest sets on average, uneven between samples.
 
     Source: Sadinle, Lei and Wasserman, "Least Ambiguous Set-Valued Classifiers with Bounded Error Levels", JASA 2019.
     """
@@ -199,7 +199,7 @@ def _threshold(scores: Tensor, alpha: float) -> Tensor:
 
 
 def _log_mass_after(falling: Tensor) -> Tensor:
-    """The logarithm of the mass of all classes after each, ``(N, K)`` from falling log-probabilities; -inf of the last."""
+    """Logarithms of the mass of all classes after each, ``(N, K)`` of falling log-probabilities; -inf of the last."""
     below = torch.logcumsumexp(falling.flip(-1), -1).flip(-1)[..., 1:]
     return torch.cat([below, torch.full_like(falling[..., :1], -torch.inf)], -1)
 
