@@ -16,6 +16,8 @@ from smoothlab.metrics.prediction import Prediction
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from smoothlab.metrics.inputs import Array
 
 
@@ -66,7 +68,7 @@ def class_table(
     )
 
 
-def _sums(index: Array, values: Array, told: Prediction) -> Array:
+def _sums(index: NDArray[np.int64], values: Array, told: Prediction) -> Array:
     return sums_at(index, values, told.num_classes)
 
 
