@@ -95,3 +95,43 @@ def test_arguments_outside_their_range_are_refused(make):
 def test_another_number_of_classes_than_fitted_is_refused(drawn):
     with pytest.raises(InvalidArgument, match="3 classes, as fitted"):
         Isotonic().fit(*drawn(50, 3, seed=4))(torch.zeros(1, 4))
+
+
+CURVES = [Isotonic, Histogram, lambda: Histogram(num_bins=3)]
+
+
+@pytest.mark.parametrize("make", CURVES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [3, 7, 16])
+@pytest.mark.parametrize("margin", [0.5, 5.0, 20.0])
+def test_rows_that_rounding_alone_tells_apart_get_the_rate_of_all_of_them(make, dtype, size, margin):
+    labels = torch.arange(size).repeat(20)
+    guess = labels.clone()
+    guess[::5] = (guess[::5] + 1) % size  # a fifth is wrong
+    logits = (margin * torch.nn.functional.one_hot(guess, size)).to(dtype)
+    logits = torch.log_softmax(logits, 1)  # whose rounding differs from row to row
+    found = make().fit(logits, labels)(logits).softmax(1)
+    right = float((guess == labels).double().mean())
+    expected = torch.full_like(found, (1 - right) / (size - 1))
+    expected[torch.arange(len(guess)), guess] = right
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("make", CURVES[:2])
+def test_a_float32_sample_is_read_where_it_was_fitted(make):
+    """Margins of 10 to 30: in float32 every probability from 17 on is 1, in float64 none is."""
+    margin = torch.linspace(10, 30, 200)
+    logits = torch.stack([torch.zeros(200), margin], 1)
+    labels = (margin > 20).long()
+    found = make().fit(logits, labels)(logits).softmax(1)
+    assert float(found[margin < 18, 1].max()) < 0.05
+    assert float(found[margin > 24, 1].min()) > 0.95
+
+
+@pytest.mark.parametrize("make", CURVES)
+def test_the_order_of_samples_changes_no_curve(make, drawn):
+    logits, labels = drawn(300, 4, seed=8)
+    logits = (2 * logits).round() / 2
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
+    first, second = (make().fit(logits[rows], labels[rows])(logits) for rows in (slice(None), order))
+    torch.testing.assert_close(first, second)

@@ -1,6 +1,8 @@
 """Sets hold the label as often as promised, by the finite-sample quantile."""
 
 import io
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -56,10 +58,55 @@ def test_the_quantile_by_hand():
 
 def test_the_scores_by_hand():
     p = torch.tensor([[0.2, 0.5, 0.3]], dtype=torch.float64)
-    torch.testing.assert_close(Split(0.1).scores(p), 1 - p)
-    torch.testing.assert_close(APS(0.1).scores(p), torch.tensor([[1.0, 0.5, 0.8]], dtype=torch.float64))
-    priced = RAPS(0.1, penalty=0.1, free=1).scores(p)
+
+    def score(sets):
+        return sets.scores(p.log())[..., 0]
+
+    torch.testing.assert_close(score(Split(0.1)), 1 - p)
+    torch.testing.assert_close(score(APS(0.1)), torch.tensor([[1.0, 0.5, 0.8]], dtype=torch.float64))
+    priced = score(RAPS(0.1, penalty=0.1, free=1))
     torch.testing.assert_close(priced, torch.tensor([[1.2, 0.5, 0.9]], dtype=torch.float64))
+
+
+def exact_sets(name, powers, labels, new, alpha, by_class):
+    """The sets by definition in fractions, of probabilities that are powers of 2 over their sum.
+
+    What is left of the mass, or of 1, is known to nine digits: that is what equal means.
+    """
+
+    def scores(row):
+        """Of each class the score, and how far a score may be above it to be equal."""
+        parts = [Fraction(2) ** power for power in row]
+        total, order = sum(parts), sorted(range(len(row)), key=lambda k: -row[k])
+        if name == "split":
+            return [(1 - part / total, part / total / 10**9) for part in parts]
+        found, left = [None] * len(row), Fraction(1)
+        for rank, k in enumerate(order):
+            left -= parts[k] / total
+            found[k] = 1 - left + (Fraction(0.05) * max(0, rank + 1 - 2) if name == "raps" else 0), left / 10**9
+        return found
+
+    def quantile(known):
+        rank = math.ceil((len(known) + 1) * (1 - alpha) - 1e-9)
+        return sum(sorted(known)[rank - 1]) if rank <= len(known) else math.inf
+
+    every = [(scores(row)[label], label) for row, label in zip(powers.tolist(), labels.tolist(), strict=True)]
+    most = [quantile([s for s, label in every if label == k or not by_class]) for k in range(powers.shape[1])]
+    rows = [[s <= q for (s, _), q in zip(scores(row), most, strict=True)] for row in new.tolist()]
+    return torch.tensor(rows).scatter(1, new.argmax(1, keepdim=True), True)
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+@pytest.mark.parametrize("scale", [2, 60])
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_over_confident_logits_get_the_sets_that_unrounded_scores_give(drawn, name, scale, by_class):
+    logits, labels = drawn(80, 5, seed=5)
+    powers = (logits * scale).round().long() + torch.randperm(5, generator=torch.Generator().manual_seed(0))
+    logits = powers.double() * math.log(2)
+    found = KINDS[name](0.2, by_class).fit(logits[:60], labels[:60]).sets(logits[60:])
+    assert found.equal(exact_sets(name, powers[:60], labels[:60], powers[60:], 0.2, by_class))
+    if not by_class and name != "aps":
+        assert not bool(found.all(1).any())
 
 
 def test_class_conditional_sets_cover_a_rare_class_that_common_sets_give_up():
@@ -116,3 +163,9 @@ def test_another_alpha_is_refused(alpha):
 def test_sets_before_fit_say_so():
     with pytest.raises(InvalidArgument, match=r"fit\(\) before sets\(\)"):
         Split(0.1).sets(torch.zeros(1, 3))
+
+
+def test_a_state_whose_scores_tied_is_refused():
+    state = Split(0.1).fit(torch.zeros(30, 2), torch.zeros(30, dtype=torch.long)).to_state()
+    with pytest.raises(InvalidArgument, match="format 2"):
+        sets_from_state(state | {"format": 1, "thresholds": torch.zeros(2)})

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -147,3 +148,26 @@ def test_own_code_comes_in_by_a_file(cli, empty_folder):
     assert code == 2
     assert "code=" in err
     assert cli("evaluate", f"run={run}", "code=linear_for_test.py")[0] == 0
+
+
+def test_twenty_classes_of_which_none_is_probable_train_to_results_and_are_evaluated(cli):
+    """A first epoch: no probability reaches 1/15, and no class a second bin."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(200, 3)), columns=["a", "b", "c"]).assign(label=np.arange(200) % 20)
+    table.to_csv("twenty.csv", index=False)
+    few = ("trainer.max_epochs=1", "optimizer.lr=1e-4", "logger=none")
+    code, _, _ = cli("train", "data=table", "data.path=twenty.csv", "data.target=label", "smoothing=none", *few)
+    assert code == 0
+    run = only_run()
+    results = json.loads((run / "results.json").read_text())
+    predicted = pd.read_parquet(run / "predictions" / "test.parquet")
+    probabilities = predicted.filter(like="prob_")
+    assert probabilities.to_numpy().max() < 1 / 15
+    labels = "prob_" + predicted["label"]
+    expected = np.mean([abs(probabilities[name].mean() - (labels == name).mean()) for name in probabilities])
+    assert results["metrics"]["test"]["ece_classwise"] == pytest.approx(expected, abs=1e-9)
+    for name, (low, high) in results["uncertainty"]["test"]["intervals"].items():
+        assert low <= results["metrics"]["test"].get(name, low) <= high, name
+    code, out, _ = cli("evaluate", f"run={run}", "input=twenty.csv")
+    assert code == 0
+    assert "ece_classwise" in out

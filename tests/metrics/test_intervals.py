@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smoothlab import metrics
 from smoothlab.metrics import intervals as boot
@@ -97,3 +99,33 @@ def test_the_same_seed_gives_the_same_interval(predictions):
     pair = predictions(200, 3)
     assert metrics.bootstrap(*pair, from_logits=True) == metrics.bootstrap(*pair, from_logits=True)
     assert metrics.bootstrap(*pair, from_logits=True) != metrics.bootstrap(*pair, from_logits=True, seed=1)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 3, 10, 60]), st.sampled_from([2, 3, 30]), st.floats(0.1, 5.0))
+def test_every_interval_holds_its_own_estimate(seed, n, k, cold):
+    random = np.random.default_rng(seed)
+    logits = np.round(random.normal(size=(n, k)) * 2)
+    labels = (cold * logits + random.gumbel(size=logits.shape)).argmax(1)
+    for name, told in metrics.bootstrap(logits, labels, from_logits=True, metrics=ALL, resamples=40).items():
+        assert told.low <= told.estimate <= told.high, name
+        assert told.estimate == pytest.approx(exact(name, logits, labels), abs=1e-12)
+        assert np.isfinite([told.low, told.high, told.bias]).all()
+
+
+def test_an_infinite_loss_has_an_infinite_interval_and_the_others_theirs():
+    told = metrics.bootstrap([[1.0, 0.0], [0.4, 0.6], [0.3, 0.7]], [1, 1, 0], from_logits=False)
+    assert (told["nll"].low, told["nll"].estimate, told["nll"].high) == (np.inf, np.inf, np.inf)
+    assert all(np.isfinite([one.low, one.high]).all() for name, one in told.items() if name != "nll")
+
+
+@pytest.mark.parametrize("cold", [1.0, 0.5])
+def test_intervals_of_errors_cover_what_the_metric_is_on_average_at_this_size(predictions, cold):
+    names = ("ece", "ece_equal_mass", "rmsce")
+    told = [
+        metrics.bootstrap(*predictions(300, 4, seed=seed, cold=cold), from_logits=True, metrics=names, resamples=200)
+        for seed in range(100)
+    ]
+    for name in names:
+        truth = np.mean([one[name].estimate for one in told])
+        covered = np.mean([one[name].low <= truth <= one[name].high for one in told])
+        assert covered >= 0.88, (name, covered)  # 95% is aimed at; three standard errors are 6.5%

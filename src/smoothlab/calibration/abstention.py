@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.ties import ROUNDING, first_of_falling_ties
 
 CANDIDATES = 20  # thresholds that are judged, at even shares of the samples
 
@@ -64,7 +65,8 @@ class Abstention:
             raise InvalidArgument("confidence", confidence.shape, "as many confidences as answers, at least one")
         order = np.argsort(-confidence, kind="stable")
         ordered, errors = confidence[order], wrong[order].cumsum()
-        last = np.append(ordered[1:] != ordered[:-1], True)  # equal ones are kept together
+        last = np.zeros(len(ordered), dtype=bool)  # ties are kept together
+        last[np.append(first_of_falling_ties(ordered, ROUNDING)[1:], len(ordered)) - 1] = True
         for share in range(CANDIDATES, 0, -1):
             wanted = len(ordered) * share // CANDIDATES - 1
             ends = np.flatnonzero(last[: wanted + 1])

@@ -1,4 +1,8 @@
-"""Calibrators that read each class's probability off a curve, and bring the classes back to a sum of 1."""
+"""Calibrators that read each class's probability off a curve, and bring the classes back to a sum of 1.
+
+Curves are fitted and read in float64, whatever the logits are in, so that a sample is read where it was fitted; and
+probabilities that rounding alone tells apart are fitted as one, so that no curve has a step between them.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,11 @@ from torch import Tensor
 from smoothlab.calibration.calibrator import Calibrator
 from smoothlab.calibration.observed import Observed
 from smoothlab.errors import InvalidArgument
+from smoothlab.ties import first_of_ties, means_of_ties
 
 Array = NDArray[np.float64]
 SMALLEST = 1e-12  # a floor of 0 is this: a row of zeros becomes even, and no log is infinite
+TIE = 1e-6  # log-odds that are no further apart are equal: float32 logits do not tell them apart
 BEYOND = 2.0  # pads curves of different lengths: no probability gets there
 
 
@@ -45,9 +51,9 @@ class ClassCurves(Calibrator):
         """Points and values of one class's curve; as many of each, the points rising.
 
         Args:
-            probabilities: ``(N,)`` of the class.
-            shares: ``(N,)`` 1 where the class is true, else 0; of votes their share.
-            weights: ``(N,)`` positive.
+            probabilities: ``(G,)`` of the class, rising, no two the same up to rounding.
+            shares: ``(G,)`` how often the class is true there, in [0, 1].
+            weights: ``(G,)`` positive.
         """
         raise NotImplementedError
 
@@ -61,15 +67,18 @@ class ClassCurves(Calibrator):
         Raises:
             InvalidArgument: not fitted, or logits of another number of classes.
         """
-        points, values = self._fitted("points", logits), self._fitted("values", logits)
+        wide = logits if logits.device.type == "mps" else logits.double()  # which has no float64
+        points, values = self._fitted("points", wide), self._fitted("values", wide)
         classes = 2 if len(points) == 1 else len(points)
         if logits.shape[-1] != classes:
             raise InvalidArgument("logits", tuple(logits.shape), f"{classes} classes, as fitted")
-        probabilities = torch.softmax(logits, -1)
+        probabilities = torch.softmax(wide, -1)
         if classes == 2:
             second = self.read(probabilities[..., 1:], points, values)
-            return torch.cat([1 - second, second], -1).clamp(min=SMALLEST).log()
-        return self.read(probabilities, points, values).log().masked_fill(logits == -torch.inf, -torch.inf)
+            found = torch.cat([1 - second, second], -1).clamp(min=SMALLEST).log()
+        else:
+            found = self.read(probabilities, points, values).log().masked_fill(logits == -torch.inf, -torch.inf)
+        return found.to(logits.dtype)
 
     def settings(self) -> dict[str, Any]:
         """See :class:`Calibrator`."""
@@ -83,7 +92,7 @@ class ClassCurves(Calibrator):
         probabilities = torch.softmax(observed.logits, 1).numpy()
         shares, weights = observed.targets.numpy(), observed.weights.numpy()
         classes = [1] if observed.num_classes == 2 else range(observed.num_classes)
-        curves = [self.curve(probabilities[:, k], shares[:, k], weights) for k in classes]
+        curves = [self.curve(*joined(probabilities[:, k], shares[:, k], weights)) for k in classes]
         floor = max(observed.floor if self.floor is None else self.floor, SMALLEST)
         longest = max(len(points) for points, _ in curves)
         points, values = np.full((len(curves), longest), BEYOND), np.empty((len(curves), longest))
@@ -92,6 +101,16 @@ class ClassCurves(Calibrator):
             values[row, : len(at)] = np.clip(value, floor, 1.0 - floor)
             values[row, len(at) :] = values[row, len(at) - 1]
         self._learn(points=torch.from_numpy(points), values=torch.from_numpy(values))
+
+
+def joined(probabilities: Array, shares: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """The same samples with ties joined, in rising order: means ``(G,)`` of both, and summed weights."""
+    order = np.argsort(probabilities, kind="stable")
+    p = probabilities[order]
+    # What 1 - p is rounded by is no distance of log-odds either.
+    log_odds = np.log(p + np.finfo(np.float64).tiny) - np.log(1.0 - p + np.finfo(np.float64).eps / TIE)
+    mass, at, share = means_of_ties(first_of_ties(log_odds, TIE), weights[order], p, shares[order])
+    return at, share, mass
 
 
 def passed(probabilities: Tensor, points: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from smoothlab.calibration.observed import Observed
 from smoothlab.errors import InvalidArgument
 
-FORMAT = 1
+FORMAT = 2  # 1 had scores that tie where a probability rounds to 1
 ROUNDING = 1e-9  # scores that differ by less are equal; counts such as 10 * 0.9 are meant as whole
 
 
@@ -22,6 +22,10 @@ class ConformalSets(nn.Module):
     ``1 - alpha`` (on average over both), whatever the model: the quantile is the ``ceil((n + 1) * (1 - alpha))``-th
     smallest score, and with n too small for one every class is in the set. Scores are not randomised: the same sample
     gets the same set, a little larger than a randomised one. A set always holds the most probable class.
+
+    Where a model is over-confident the scores of many classes round to one number, such as 1 - p to 1, and a set that
+    needs one of them would hold every one. So a score comes with the logarithm of what its rounding loses, and equal
+    scores are told apart by that.
 
     Args:
         alpha: the accepted share of sets without the label, in (0, 1).
@@ -35,7 +39,7 @@ class ConformalSets(nn.Module):
     """
 
     kind: ClassVar[str] = ""
-    thresholds: Tensor  # (K,), one score or one a class
+    thresholds: Tensor  # (K, 2), the same score for all or one a class
 
     def __init__(self, alpha: float, class_conditional: bool = False) -> None:
         super().__init__()
@@ -43,10 +47,13 @@ class ConformalSets(nn.Module):
         if not number or not 0 < alpha < 1:
             raise InvalidArgument("alpha", alpha, "a number in (0, 1)")
         self.alpha, self.class_conditional = float(alpha), bool(class_conditional)
-        self.register_buffer("thresholds", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("thresholds", torch.empty(0, 2, dtype=torch.float64))
 
-    def scores(self, probabilities: Tensor) -> Tensor:
-        """How strange each class would be as the label, ``(N, K)``, from ``(N, K)`` probabilities."""
+    def scores(self, log_probabilities: Tensor) -> Tensor:
+        """How strange each class would be as the label, ``(N, K, 2)``, from ``(N, K)`` log-probabilities.
+
+        The score, and the number that tells scores apart which differ by rounding alone; it rises with the score.
+        """
         raise NotImplementedError
 
     def fit(self, logits: Any, labels: Any) -> Self:
@@ -64,12 +71,12 @@ class ConformalSets(nn.Module):
         """
         observed = Observed.of(logits, labels)
         truth = observed.labels if observed.labels.ndim == 1 else observed.labels.argmax(1)
-        scores = self.scores(torch.softmax(observed.logits, 1)).gather(1, truth.unsqueeze(1)).squeeze(1)
+        scores = self.scores(torch.log_softmax(observed.logits, 1))[torch.arange(len(truth)), truth]
         if self.class_conditional:
-            parts = [conformal_quantile(scores[truth == k], self.alpha) for k in range(observed.num_classes)]
+            parts = [_threshold(scores[truth == k], self.alpha) for k in range(observed.num_classes)]
         else:
-            parts = [conformal_quantile(scores, self.alpha)] * observed.num_classes
-        self.thresholds = torch.tensor(parts, dtype=torch.float64)
+            parts = [_threshold(scores, self.alpha)] * observed.num_classes
+        self.thresholds = torch.stack(parts)
         return self
 
     def sets(self, logits: Tensor) -> Tensor:
@@ -81,9 +88,12 @@ class ConformalSets(nn.Module):
         if logits.shape[-1] != len(self.thresholds):
             expected = f"{len(self.thresholds)} classes, as fitted" if len(self.thresholds) else "fit() before sets()"
             raise InvalidArgument("logits", tuple(logits.shape), expected)
-        probabilities = torch.softmax(logits.double(), -1)
-        inside = self.scores(probabilities) <= self.thresholds + ROUNDING
-        return inside.scatter(-1, probabilities.argmax(-1, keepdim=True), True)
+        log_probabilities = torch.log_softmax(logits.double(), -1)
+        score, finer = self.scores(log_probabilities).unbind(-1)
+        most, finest = self.thresholds.unbind(-1)
+        equal = (score - most).abs() <= ROUNDING
+        inside = (score < most) & ~equal | equal & (finer <= finest + ROUNDING)
+        return inside.scatter(-1, log_probabilities.argmax(-1, keepdim=True), True)
 
     def forward(self, logits: Tensor) -> Tensor:
         """The same as ``sets``."""
@@ -100,30 +110,38 @@ class ConformalSets(nn.Module):
 
 
 class Split(ConformalSets):
-    """Scores ``1 - p_k``: the smallest sets on average, uneven between easy and hard samples.
+    """Scores ``1 - p_k``, equal ones by ``-log p_k``: the smallest sets on average, uneven between samples.
 
     Source: Sadinle, Lei and Wasserman, "Least Ambiguous Set-Valued Classifiers with Bounded Error Levels", JASA 2019.
     """
 
     kind = "split"
 
-    def scores(self, probabilities: Tensor) -> Tensor:
+    def scores(self, log_probabilities: Tensor) -> Tensor:
         """See :class:`ConformalSets`."""
-        return 1 - probabilities
+        return torch.stack([-torch.expm1(log_probabilities), -log_probabilities], -1)
 
 
 class APS(ConformalSets):
     """Adaptive sets: the score is the mass of all classes down to this one, the most probable first.
+
+    Equal scores by minus the logarithm of the mass that is left after this class.
 
     Source: Romano, Sesia and Candès, "Classification with Valid and Adaptive Coverage", NeurIPS 2020.
     """
 
     kind = "aps"
 
-    def scores(self, probabilities: Tensor) -> Tensor:
+    def scores(self, log_probabilities: Tensor) -> Tensor:
         """See :class:`ConformalSets`."""
-        ordered = torch.sort(probabilities, dim=-1, descending=True, stable=True)
-        return torch.empty_like(probabilities).scatter(-1, ordered.indices, ordered.values.cumsum(-1))
+        ordered = torch.sort(log_probabilities, dim=-1, descending=True, stable=True)
+        left = _log_mass_after(ordered.values)
+        of_rank = torch.stack([self.prices(left.shape[-1]).to(left) - torch.expm1(left), -left], -1)
+        return torch.empty_like(of_rank).scatter(-2, ordered.indices.unsqueeze(-1).expand_as(of_rank), of_rank)
+
+    def prices(self, num_classes: int) -> Tensor:
+        """What is added to the score of each rank, ``(K,)``, the most probable class first: nothing."""
+        return torch.zeros(num_classes)
 
 
 class RAPS(APS):
@@ -153,11 +171,9 @@ class RAPS(APS):
             raise InvalidArgument("free", free, "an integer >= 0")
         self.penalty, self.free = float(penalty), free
 
-    def scores(self, probabilities: Tensor) -> Tensor:
-        """See :class:`ConformalSets`."""
-        order = torch.sort(probabilities, dim=-1, descending=True, stable=True).indices
-        rank = torch.argsort(order, -1)  # 0 for the most probable
-        return super().scores(probabilities) + self.penalty * (rank + 1 - self.free).clamp(min=0)
+    def prices(self, num_classes: int) -> Tensor:
+        """See :class:`APS`."""
+        return self.penalty * (torch.arange(num_classes) + 1 - self.free).clamp(min=0).double()
 
     def settings(self) -> dict[str, Any]:
         """See :class:`ConformalSets`."""
@@ -171,6 +187,21 @@ def conformal_quantile(scores: Tensor, alpha: float) -> float:
     """The ``ceil((n + 1) * (1 - alpha))``-th smallest of n scores; infinite where there are too few."""
     rank = math.ceil((len(scores) + 1) * (1 - alpha) - ROUNDING)
     return float(scores.sort().values[max(rank, 1) - 1]) if rank <= len(scores) else math.inf
+
+
+def _threshold(scores: Tensor, alpha: float) -> Tensor:
+    """The same of scores ``(n, 2)``, by their second number where the first is the same."""
+    place = conformal_quantile(torch.arange(len(scores), dtype=torch.float64), alpha)
+    if math.isinf(place):
+        return torch.full((2,), math.inf, dtype=torch.float64)
+    by_finer = scores[:, 1].argsort(stable=True)
+    return scores[by_finer][scores[by_finer, 0].argsort(stable=True)][int(place)]
+
+
+def _log_mass_after(falling: Tensor) -> Tensor:
+    """Logarithms of the mass of all classes after each, ``(N, K)`` of falling log-probabilities; -inf of the last."""
+    below = torch.logcumsumexp(falling.flip(-1), -1).flip(-1)[..., 1:]
+    return torch.cat([below, torch.full_like(falling[..., :1], -torch.inf)], -1)
 
 
 def sets_from_state(state: dict[str, Any]) -> ConformalSets:

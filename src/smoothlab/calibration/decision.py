@@ -12,6 +12,7 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.costs import cost_matrix
+from smoothlab.ties import ROUNDING, first_of_ties
 
 Array = NDArray[np.float64]
 FORMAT = 1
@@ -136,8 +137,9 @@ class Threshold(Decision):
         score, positive = p[:, self.positive], truth == self.positive
         if not 0 < positive.sum() < len(positive):
             raise InvalidArgument("labels", "one class alone", "samples of both, to fit a threshold")
-        distinct = np.unique(score)
-        between = np.concatenate([[0.0], (distinct[1:] + distinct[:-1]) / 2, [np.nextafter(1.0, 2.0)]])
+        rising = np.sort(score)
+        first = first_of_ties(rising, ROUNDING)[1:]
+        between = np.concatenate([[0.0], (rising[first] + rising[first - 1]) / 2, [np.nextafter(1.0, 2.0)]])
         rates = _rates(score, positive, between)
         if self.objective == "cost":
             assert self.costs is not None

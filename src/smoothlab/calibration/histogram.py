@@ -9,13 +9,14 @@ from torch import Tensor
 
 from smoothlab.calibration.class_curves import Array, ClassCurves, check_floor, passed
 from smoothlab.errors import InvalidArgument
+from smoothlab.ties import means_of_ties
 
 
 class Histogram(ClassCurves):
     """How often the class was true among the samples of the same bin, class against rest.
 
-    Bins hold about equally many samples; equal probabilities never fall into two, so that there may be fewer bins. The
-    order within a bin is lost.
+    Bins hold about equally many samples; probabilities that are equal up to rounding never fall into two, so that there
+    may be fewer bins. The order within a bin is lost.
 
     Args:
         num_bins: at most so many bins, at least 1.
@@ -40,15 +41,13 @@ class Histogram(ClassCurves):
 
     def curve(self, probabilities: Array, shares: Array, weights: Array) -> tuple[Array, Array]:
         """The lower edges of the bins, the first one 0, and the mean share in each."""
-        distinct, group = np.unique(probabilities, return_inverse=True)
-        weight = np.bincount(group, weights)
-        positive = np.bincount(group, weights * shares)
-        # A group belongs to the bin in which its middle lies on the scale of cumulated weight.
-        middle = (np.cumsum(weight) - weight / 2) / weight.sum()
+        # Ties belong to the bin in which their middle lies on the scale of cumulated weight.
+        middle = (np.cumsum(weights) - weights / 2) / weights.sum()
         number = np.minimum((middle * self.num_bins).astype(int), self.num_bins - 1)
         first = np.flatnonzero(np.diff(number, prepend=-1))
-        edges = np.concatenate([[0.0], (distinct[first[1:] - 1] + distinct[first[1:]]) / 2])
-        return edges, np.add.reduceat(positive, first) / np.add.reduceat(weight, first)
+        edges = np.concatenate([[0.0], (probabilities[first[1:] - 1] + probabilities[first[1:]]) / 2])
+        _, share = means_of_ties(first, weights, shares)
+        return edges, share
 
     def read(self, probabilities: Tensor, points: Tensor, values: Tensor) -> Tensor:
         """See :class:`ClassCurves`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from smoothlab.calibration.calibrator import Calibrator
 from smoothlab.calibration.observed import Observed
 from smoothlab.calibration.temperature import optimal_temperature
 from smoothlab.errors import InvalidArgument
+from smoothlab.ties import ROUNDING, first_of_ties, means_of_ties
 
 ORDERS = (1, 2, 3, 4, 5, 6, 7, 8)
 PLAIN = 0  # no normalisation
@@ -93,14 +95,14 @@ def normalised(logits: Tensor, order: int) -> Tensor:
 def aurc(logits: Tensor, observed: Observed) -> float:
     """The area under the risk-coverage curve by the largest probability, every coverage counted alike.
 
-    Of equal confidences each has the mean error of them all, so that their order does not matter.
+    Of ties each has the mean error of them all, so that their order does not matter.
     """
     top = torch.softmax(logits, 1).max(1)
     error = 1.0 - observed.targets.gather(1, top.indices.unsqueeze(1)).squeeze(1)
-    _, group = torch.unique(-top.values, return_inverse=True)
-    sums = torch.zeros(int(group.max()) + 1, dtype=torch.float64)
-    shared = sums.scatter_add(0, group, observed.weights * error) / sums.scatter_add(0, group, observed.weights)
-    order = torch.argsort(group, stable=True)
-    weights = observed.weights[order]
-    risk = (weights * shared[group[order]]).cumsum(0) / weights.cumsum(0)
-    return float(weights @ risk)
+    order = top.values.argsort().numpy()
+    first = first_of_ties(top.values.numpy()[order], ROUNDING)
+    weights = observed.weights.numpy()[order]
+    _, shared = means_of_ties(first, weights, error.numpy()[order])
+    falling = weights[::-1]
+    risk = np.cumsum(falling * np.repeat(shared, np.diff(np.append(first, len(order))))[::-1]) / np.cumsum(falling)
+    return float(falling @ risk)

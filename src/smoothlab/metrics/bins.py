@@ -1,4 +1,4 @@
-"""Bins of confidence: equal width with a closed last bin, or equal mass with ties shared out."""
+"""Bins of confidence: equal width with a closed last bin, or equal mass with ties shared out or kept whole."""
 
 from __future__ import annotations
 
@@ -61,6 +61,11 @@ def bin_index(confidence: Array, num_bins: int) -> NDArray[np.int64]:
     return np.clip(index, 0, num_bins - 1)
 
 
+def sums_at(index: NDArray[np.int64], mass: Array, size: int) -> Array:
+    """(size,) summed mass at each index, in float64 also where there is none: numpy's bincount of nothing is int64."""
+    return np.bincount(index, mass, size).astype(np.float64, copy=False)
+
+
 def from_sums(sums: Array, lower: Array, upper: Array) -> ReliabilityBins:
     """Bins from (3, B) sums of weight, weighted confidence and weighted correctness."""
     count, confidence, correct = sums
@@ -74,26 +79,33 @@ def width_bins(confidence: Array, correct: Array, weights: Array, num_bins: int)
     """Equal-width bins over [0, 1]."""
     index = bin_index(confidence, num_bins)
     masses = (weights, weights * confidence, weights * correct)
-    sums = np.stack([np.bincount(index, mass, num_bins).astype(np.float64) for mass in masses])
+    sums = np.stack([sums_at(index, mass, num_bins) for mass in masses])
     edges = np.arange(num_bins + 1) / num_bins
     return from_sums(sums, edges[:-1], edges[1:])
+
+
+def _mass_cuts(groups: ConfidenceGroups, num_bins: int) -> Array:
+    """(B + 1,) where bins of equal weight begin and end on the scale of cumulated weight.
+
+    Whole weights are cut as ``numpy.array_split`` cuts copies: the first bins get one more where the number does not
+    divide, and bins beyond the number of samples stay empty. Other weights are cut at equal shares.
+    """
+    total = groups.total
+    if not groups.integral:
+        return np.linspace(0.0, total, num_bins + 1)
+    smaller, larger = divmod(round(total), num_bins)
+    sizes = np.full(num_bins, float(smaller))
+    sizes[:larger] += 1.0
+    return np.concatenate(([0.0], np.cumsum(sizes)))
 
 
 def mass_bins(groups: ConfidenceGroups, num_bins: int) -> ReliabilityBins:
     """Bins of equal weight over the ranked samples.
 
-    Whole weights are cut as ``numpy.array_split`` cuts copies: the first bins get one more where the number
-    does not divide, and bins beyond the number of samples stay empty. Other weights are cut at equal shares.
-    A group of ties that a cut goes through gives both sides its mean, so the order of ties does not matter.
+    A group of ties that a cut goes through gives both sides its mean, so the order of ties does not matter. Such bins
+    share samples: where bins must be independent, take :func:`whole_tie_bins`.
     """
-    total = groups.total
-    if groups.integral:
-        smaller, larger = divmod(round(total), num_bins)
-        sizes = np.full(num_bins, float(smaller))
-        sizes[:larger] += 1.0
-        cuts = np.concatenate(([0.0], np.cumsum(sizes)))
-    else:
-        cuts = np.linspace(0.0, total, num_bins + 1)
+    cuts = _mass_cuts(groups, num_bins)
     reached = np.concatenate(([0.0], np.cumsum(groups.weight)))
     cuts[-1] = reached[-1]
     confident = np.concatenate(([0.0], np.cumsum(groups.weight * groups.confidence)))
@@ -107,13 +119,30 @@ def mass_bins(groups: ConfidenceGroups, num_bins: int) -> ReliabilityBins:
     return from_sums(sums, lower, upper)
 
 
-def bins_of(confidence: Array, correct: Array, weights: Array, num_bins: int, scheme: Scheme) -> ReliabilityBins:
-    """Bins of the named scheme over pairs of confidence and correctness."""
+def whole_tie_bins(groups: ConfidenceGroups, num_bins: int) -> ReliabilityBins:
+    """Bins of about equal weight that share no sample: a group of ties is in the bin in which its middle lies.
+
+    Without ties they are those of :func:`mass_bins`. With them a bin may hold more than its share, and others none.
+    """
+    middle = np.cumsum(groups.weight) - groups.weight / 2.0
+    index = np.searchsorted(_mass_cuts(groups, num_bins)[1:-1], middle, side="right")
+    masses = (groups.weight, groups.weight * groups.confidence, groups.correct)
+    sums = np.stack([sums_at(index, mass, num_bins) for mass in masses])
+    last = len(index) - 1
+    lower = groups.confidence[np.clip(np.searchsorted(index, np.arange(num_bins)), 0, last)]
+    upper = groups.confidence[np.clip(np.searchsorted(index, np.arange(num_bins), side="right") - 1, 0, last)]
+    return from_sums(sums, lower, upper)
+
+
+def bins_of(
+    confidence: Array, correct: Array, weights: Array, num_bins: int, scheme: Scheme, *, whole_ties: bool = False
+) -> ReliabilityBins:
+    """Bins of the named scheme over pairs of confidence and correctness; by mass with ties shared out, or whole."""
     check_bins(num_bins)
     if scheme == "width":
         return width_bins(confidence, correct, weights, num_bins)
     if scheme == "mass":
-        return mass_bins(group(confidence, correct, weights), num_bins)
+        return (whole_tie_bins if whole_ties else mass_bins)(group(confidence, correct, weights), num_bins)
     raise InvalidArgument("scheme", scheme, '"width" or "mass"')
 
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothlab.metrics.bins import ReliabilityBins, Scheme, bin_index, bins_of, check_bins, reliability_bins
+from smoothlab.metrics.bins import (
+    ReliabilityBins,
+    Scheme,
+    bin_index,
+    bins_of,
+    check_bins,
+    reliability_bins,
+    sums_at,
+)
 from smoothlab.metrics.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -29,7 +37,10 @@ def squared_error(bins: ReliabilityBins) -> float:
 
 
 def debiased_squared_error(bins: ReliabilityBins) -> float:
-    """Squared error less what chance adds to it; a bin with one sample has no variance and counts nothing."""
+    """Squared error less what chance adds to it; a bin with one sample has no variance and counts nothing.
+
+    The bins must share no sample: what chance adds is taken off for each as if it were alone.
+    """
     several = bins.count > 1
     accuracy = bins.accuracy[several]
     chance = accuracy * (1.0 - accuracy) / (bins.count[several] - 1.0)
@@ -193,28 +204,25 @@ def rmsce_debiased(
     """Root-mean-square calibration error less the part that chance adds, in [0, 1].
 
     sqrt(max(0, sum_b n_b / N * [(accuracy_b - confidence_b)^2 - accuracy_b (1 - accuracy_b) / (n_b - 1)])).
-    Arguments as in :func:`ece`. Bins with a single sample count nothing.
+    Arguments as in :func:`ece`. Bins with a single sample count nothing. Bins of equal mass keep ties whole, since
+    what chance adds is known of independent bins only: a group of ties is in the bin in which its middle lies.
+
+    Others: verified_calibration's bins are those here where nothing ties; where ties lie across a cut, it takes all
+    samples up to the confidence at the cut.
 
     Source: Kumar et al., NeurIPS 2019 (verified_calibration), there with bins of equal mass, the default
     here too.
     """
-    bins = reliability_bins(
-        values,
-        labels,
-        from_logits=from_logits,
-        sample_weight=sample_weight,
-        mask=mask,
-        num_bins=num_bins,
-        scheme=scheme,
-    )
+    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+    bins = bins_of(told.confidence, told.correct, told.weights, num_bins, scheme, whole_ties=True)
     return float(np.sqrt(max(0.0, debiased_squared_error(bins))))
 
 
 def classwise_bins(told: Prediction, num_bins: int, scheme: Scheme = "width") -> list[ReliabilityBins]:
-    """One-against-the-rest bins of each class: its probability against whether it is the label."""
+    """One-against-the-rest bins of each class: its probability against whether it is the label; ties stay whole."""
     probabilities, outcomes = told.probabilities.T.contiguous().numpy(), told.outcomes.T.contiguous().numpy()
     return [
-        bins_of(probability, outcome, told.weights, num_bins, scheme)
+        bins_of(probability, outcome, told.weights, num_bins, scheme, whole_ties=True)
         for probability, outcome in zip(probabilities, outcomes, strict=True)
     ]
 
@@ -231,11 +239,11 @@ def classwise_errors(told: Prediction, num_bins: int) -> Array:
     row, column = np.divmod(entries, told.num_classes)
     listed = probability.ravel()[entries]
     place = column * num_bins + bin_index(listed, num_bins)
-    gaps = np.bincount(place, weights[row] * listed, size).reshape(-1, num_bins)
+    gaps = sums_at(place, weights[row] * listed, size).reshape(-1, num_bins)
     gaps[:, 0] += weights @ probability - gaps.sum(1)
     labels = told.labels.numpy()
     own = bin_index(probability[np.arange(len(labels)), labels], num_bins)
-    gaps -= np.bincount(labels * num_bins + own, weights, size).reshape(-1, num_bins)
+    gaps -= sums_at(labels * num_bins + own, weights, size).reshape(-1, num_bins)
     return np.asarray(np.abs(gaps).sum(1) / weights.sum())
 
 
@@ -275,9 +283,14 @@ def rmsce_classwise_debiased(
 ) -> float:
     """Debiased root-mean-square error over classes: sqrt(max(0, mean_k of class k's debiased squared error)).
 
-    Arguments as in :func:`rmsce_debiased`.
+    Arguments as in :func:`rmsce_debiased`. A class's debiased square may be negative, and then takes off from the mean
+    what chance adds to the others.
 
-    Source: Kumar et al., NeurIPS 2019 (the "marginal" mode of verified_calibration).
+    Others: the "marginal" mode of verified_calibration (0.1.4) sets each class's negative square to 0 before the mean:
+    the same where no class has one, more elsewhere. On 500 rows of a calibrated model with three classes: 0.032
+    against 0.022 here, 0.009 against 0.
+
+    Source: Kumar et al., NeurIPS 2019.
     """
     told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
     errors = [debiased_squared_error(bins) for bins in classwise_bins(told, num_bins, scheme)]

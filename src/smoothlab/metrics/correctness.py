@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def class_counts(told: Prediction) -> tuple[Array, Array, Array]:
     """(K,) each: weight of right predictions, of predictions, of labels."""
     predicted, labels, size = told.predicted.numpy(), told.labels.numpy(), told.num_classes
     hits, named, labelled = (
-        np.bincount(index, mass, size).astype(np.float64)
+        sums_at(index, mass, size)
         for index, mass in (
             (labels, told.weights * told.correct),
             (predicted, told.weights),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.bins import Scheme, reliability_bins
+from smoothlab.metrics.bins import Scheme, reliability_bins, sums_at
 from smoothlab.metrics.prediction import Prediction
 
 
@@ -72,6 +72,6 @@ def confidence_gap_per_class(
     if by not in ("predicted", "label"):
         raise InvalidArgument("by", by, '"predicted" or "label"')
     classes = (told.predicted if by == "predicted" else told.labels).numpy()
-    gaps = np.bincount(classes, told.weights * (told.confidence - told.correct), told.num_classes)
-    count = np.bincount(classes, told.weights, told.num_classes)
+    gaps = sums_at(classes, told.weights * (told.confidence - told.correct), told.num_classes)
+    count = sums_at(classes, told.weights, told.num_classes)
     return torch.from_numpy(np.where(count > 0, gaps / np.where(count > 0, count, 1.0), np.nan))

@@ -1,4 +1,7 @@
-"""Ranked confidences with equal ones joined, so that what ranks samples cannot depend on how ties lie."""
+"""Ranked confidences with equal ones joined, so that what ranks samples cannot depend on how ties lie.
+
+What a tie is says :mod:`smoothlab.ties`; exact and streaming metrics join them by the same rule.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from smoothlab.ties import ROUNDING, first_of_ties
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -17,7 +22,7 @@ class ConfidenceGroups:
     """Groups of samples in rising order of confidence.
 
     Within a group nothing is known of the order, so each sample of it stands for the group's mean. Exact
-    metrics join equal confidences only; streaming ones also join neighbours (see ``sketch``).
+    metrics join ties only; streaming ones also join neighbours (see ``sketch``).
     """
 
     confidence: Array  # (G,) mean confidence of the group
@@ -41,11 +46,11 @@ class ConfidenceGroups:
 
 
 def group(confidence: Array, correct: Array, weights: Array | None = None) -> ConfidenceGroups:
-    """Join samples of equal confidence; ``correct`` may be any outcome in [0, 1]."""
+    """Join ties; ``correct`` may be any outcome in [0, 1]."""
     order = np.argsort(confidence)
     ranked = confidence[order]
     outcome = correct[order] if weights is None else (correct * weights)[order]
-    first = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
+    first = first_of_ties(ranked, ROUNDING)
     if len(first) == len(ranked):
         mass = np.ones(len(ranked)) if weights is None else weights[order]
         return ConfidenceGroups(ranked, mass, outcome, whole(weights))

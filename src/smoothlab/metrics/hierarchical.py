@@ -208,12 +208,13 @@ def multilabel_hierarchical_metrics(
         mask: ``(..., K)`` or ``(...)`` bools, False where a label is unknown: it takes no part, and closes nothing.
 
     Raises:
-        InvalidArgument: NaN, another number of labels than the tree's, labels outside [0, 1].
+        InvalidArgument: NaN, another number of labels than the tree's, labels outside [0, 1], nothing counted.
 
     Source: Kiritchenko, Matwin, Nock and Famili, "Learning and Evaluation in the Presence of Class Hierarchies:
     Application to Text Categorization", Canadian AI 2006; the share of violations is our own.
     """
     sums = LabelSetSums(hierarchy)
-    return sums.metrics(
-        sums.of(read_cells(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask))
-    )
+    cells = read_cells(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+    if not cells.counted.any():
+        raise InvalidArgument("values", "no counted label", "at least one")
+    return sums.metrics(sums.of(cells))

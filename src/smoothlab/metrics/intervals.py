@@ -14,6 +14,7 @@ from smoothlab.metrics.groups import ConfidenceGroups, group
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.smooth import smooth_error
+from smoothlab.ties import ROUNDING, first_of_falling_ties
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,9 +79,11 @@ def bootstrap(
     one vector of counts, and of all resamples from one matrix. Beyond 2,048 samples the counts are those of
     cells: neighbours in rank, right or wrong, whose confidences differ by next to nothing.
 
-    Means (nll, brier, accuracy, confidence_gap) and aurc get percentile intervals. A calibration error is
-    biased upwards, and its resamples twice: it gets the pivotal interval [2 e - q_high, 2 e - q_low], cut off
-    at 0, which takes the bias out to first order; ``Interval.bias`` says how large it is.
+    All get the percentile interval. That of a calibration error is moved by the bias of its resamples: chance makes an
+    error larger, and resamples have it twice, so their quantiles less ``bias``, cut off at 0 and 1. It is thus an
+    interval of what the metric is on average over test sets of this size, and holds the estimate; a part of both is
+    chance, which :func:`ece_bias` tells apart. It is no interval of the error of endless data, which lies lower.
+    Where the estimate is infinite, so is the interval.
 
     Args:
         values: ``(..., K)`` probabilities or logits.
@@ -114,19 +117,31 @@ def bootstrap(
     tail = 100.0 * (1.0 - level) / 2.0
     result = {}
     for name in metrics:
-        low, high = np.percentile(drawn[name], (tail, 100.0 - tail))
-        if name in ERRORS:
-            low, high = max(0.0, 2 * exact[name] - high), max(0.0, 2 * exact[name] - low)
-        bias = float(drawn[name].mean()) - exact[name]
-        result[name] = Interval(exact[name], float(low), float(high), bias)
+        result[name] = percentile_interval(exact[name], drawn[name], tail, moved=name in ERRORS)
     return result
+
+
+def percentile_interval(estimate: float, drawn: Array, tail: float, *, moved: bool = False) -> Interval:
+    """Between the ``tail`` and ``100 - tail`` percentiles of (R,) resampled values, ``moved`` by their bias.
+
+    The interval holds the estimate.
+    """
+    if not np.isfinite(estimate):
+        return Interval(estimate, estimate, estimate, 0.0)
+    bias = float(drawn.mean()) - estimate
+    low, high = np.percentile(drawn, (tail, 100.0 - tail))
+    if moved:
+        low, high = max(0.0, low - bias), min(1.0, high - bias)
+    # Where nearly all resamples are the same their mean, or rounding, may lie outside of them.
+    return Interval(estimate, min(float(low), estimate), max(float(high), estimate), bias)
 
 
 def _cells(told: Prediction, num_bins: int) -> _Cells:
     order = np.lexsort((told.correct, -told.confidence))
     confidence, correct = told.confidence[order], told.correct[order]
     index = bin_index(confidence, num_bins)
-    starts_group = np.concatenate(([True], confidence[1:] != confidence[:-1]))
+    starts_group = np.zeros(len(order), dtype=np.bool_)
+    starts_group[first_of_falling_ties(confidence, ROUNDING)] = True
     if len(order) > MAX_CELLS:
         # Neighbours in rank become one group, but never across a bin's edge, nor a part of a group of ties.
         rank = np.cumsum(starts_group) * (MAX_CELLS // 2) // int(starts_group.sum() + 1)
@@ -146,7 +161,8 @@ def _cells(told: Prediction, num_bins: int) -> _Cells:
         spread = ordered - np.repeat(mean, size.astype(np.int64))
         return mean, np.add.reduceat(spread**2, cells) / size
 
-    (nll, nll_variance), (brier, brier_variance) = moments(told.nll), moments(told.brier)
+    finite = np.where(np.isfinite(told.nll), told.nll, 0.0)  # an infinite mean has an infinite interval
+    (nll, nll_variance), (brier, brier_variance) = moments(finite), moments(told.brier)
     mean_confidence = np.add.reduceat(told.confidence[order], groups) / sizes
     return _Cells(
         size=size,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import check_bins
 from smoothlab.metrics.multilabel import labelwise_ece, read_cells
 from smoothlab.metrics.ranking import average_precision
@@ -28,9 +29,14 @@ def labelwise_metrics(
     ``known`` and ``present`` (weights of samples), ``nll``, ``ece`` (equal-width bins, of the positive outcome),
     ``confidence_gap`` (mean probability less the share of positives) and ``average_precision``. Arguments as of
     :func:`multilabel_metrics`.
+
+    Raises:
+        InvalidArgument: as of :func:`multilabel_metrics`, nothing counted included.
     """
     check_bins(num_bins)
     cells = read_cells(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+    if not cells.counted.any():
+        raise InvalidArgument("values", "no counted label", "at least one")
     known = cells.weight.sum(0)
 
     def mean(per_cell: Array) -> Array:

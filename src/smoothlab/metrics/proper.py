@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from smoothlab.metrics.bins import bin_index, check_bins
+from smoothlab.metrics.bins import bin_index, check_bins, sums_at
 from smoothlab.metrics.inputs import read
 from smoothlab.metrics.prediction import Prediction
 
@@ -83,7 +83,7 @@ def brier_parts(
     for forecast, outcome in zip(told.probabilities.T.numpy(), told.targets.T.numpy(), strict=True):
         index = bin_index(forecast, num_bins)
         mass, forecasts, outcomes = (
-            np.bincount(index, share * part, num_bins) for part in (np.ones_like(share), forecast, outcome)
+            sums_at(index, share * part, num_bins) for part in (np.ones_like(share), forecast, outcome)
         )
         filled = mass > 0
         mass, forecasts, outcomes = mass[filled], forecasts[filled], outcomes[filled]

@@ -30,10 +30,11 @@ def sample_sums(cells: Cells) -> Array:
     known, present = counted.sum(1), there.sum(1)
     pairs = present * (known - present)
     wrong = (above - hits).masked_fill(~there, 0).sum(1)
+    precision = hits.double() / above.clamp_min(1)
     parts = (
-        torch.where(pairs > 0, wrong / pairs.clamp_min(1), 0.0),
+        torch.where(pairs > 0, wrong.double() / pairs.clamp_min(1), 0.0),  # of whole numbers torch's would be float32
         above.masked_fill(~there, 0).amax(1),
-        torch.where(pairs > 0, (hits / above.clamp_min(1)).masked_fill(~there, 0).sum(1) / present.clamp_min(1), 1.0),
+        torch.where(pairs > 0, precision.masked_fill(~there, 0).sum(1) / present.clamp_min(1), 1.0),
     )
     weight = cells.row_weight()
     return np.array([weight.sum(), *(weight @ part.double().numpy() for part in parts)])

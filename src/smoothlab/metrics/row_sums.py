@@ -2,8 +2,8 @@
 
 Rows are taken in blocks that stay in the cache. With many classes the work is done in the input's precision
 (float32 at least): the probability of all other classes is summed apart from the largest, so that 1 -
-confidence keeps its digits where a float32 confidence would round to 1. With few classes everything is
-float64, which costs nothing there.
+confidence keeps its digits where a float32 confidence would round to 1, and in float64, so that rows that are
+permutations of each other stay ties. With few classes everything is float64, which costs nothing there.
 """
 
 from __future__ import annotations
@@ -79,27 +79,46 @@ def _is_cpu(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def _probabilities(values: Tensor, from_logits: bool, dtype: torch.dtype) -> Tensor:
-    """(n, K) probabilities in ``dtype``, safe to write into."""
+def _argmax(rows: Tensor) -> Tensor:
+    """(n,) the first of the largest entries."""
+    # numpy's argmax over contiguous rows is vectorised, torch's is not.
+    return torch.from_numpy(rows.contiguous().numpy().argmax(1)) if _is_cpu(rows) else rows.argmax(1)
+
+
+def _shares(values: Tensor, from_logits: bool, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """(n, K) probabilities in ``dtype`` up to a factor a row, safe to write into; and (n,) the most probable class."""
     if not from_logits:
-        return values.to(dtype, copy=True).contiguous()
-    if values.shape[1] >= MANY_CLASSES or not _is_cpu(values):
-        return torch.softmax(values, 1, dtype=dtype)
-    # torch's softmax over a short last dimension is 5 times slower than over the first one.
-    return torch.softmax(values.t().to(dtype, memory_format=torch.contiguous_format), 0).t().contiguous()
+        p = values.to(dtype, copy=True).contiguous()
+    elif values.shape[1] >= MANY_CLASSES or not _is_cpu(values):
+        scores = values.to(dtype)
+        predicted = _argmax(scores)
+        return (scores - scores.gather(1, predicted[:, None])).exp_().contiguous(), predicted
+    else:  # torch's softmax over a short last dimension is 5 times slower than over the first one
+        p = torch.softmax(values.t().to(dtype, memory_format=torch.contiguous_format), 0).t().contiguous()
+    return p, _argmax(p)
+
+
+def _totals(p: Tensor) -> Tensor:
+    """(n,) sums of rows in float64 (float32 on MPS, which has no other)."""
+    if _is_cpu(p):
+        return torch.from_numpy(p.numpy().sum(1, dtype=np.float64))  # vectorised, where torch's is not
+    return p.sum(1, dtype=p.dtype if p.device.type == "mps" else torch.float64)
 
 
 def _reduce(values: Tensor, weights: Tensor | None, from_logits: bool, dtype: torch.dtype, edge: float) -> _Block:
-    p = _probabilities(values, from_logits, dtype)
+    p, predicted = _shares(values, from_logits, dtype)
     if not from_logits:
         lowest = float(p.min())
-    # numpy's argmax over contiguous rows is vectorised, torch's is not.
     cpu = _is_cpu(p)
-    predicted = torch.from_numpy(p.numpy().argmax(1)) if cpu else p.argmax(1)
     top = p.gather(1, predicted[:, None])[:, 0]
     p.scatter_(1, predicted[:, None], 0.0)
-    tail = p.sum(1)
-    if not from_logits:
+    tail = _totals(p)
+    top = top.to(tail.dtype)
+    if from_logits:
+        total = top + tail
+        top, tail = top / total, tail / total
+        p /= total.to(p.dtype).unsqueeze(1)
+    else:
         check_probabilities(lowest, float((top + tail - 1.0).abs().max()), values.dtype)
     flat = p.view(-1)
     above = torch.from_numpy(np.flatnonzero(flat.numpy() >= edge)) if cpu else (flat >= edge).nonzero()[:, 0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothlab.metrics.bins import ReliabilityBins, bin_index, from_sums, mass_bins
+from smoothlab.metrics.bins import ReliabilityBins, bin_index, from_sums, mass_bins, sums_at
 from smoothlab.metrics.calibration_error import expected_error, maximum_error
 from smoothlab.metrics.correctness import f1_from_counts
 from smoothlab.metrics.groups import ConfidenceGroups, whole
@@ -74,9 +74,9 @@ class RunningSums:
         self.totals[6] += not whole(batch.weights)
         self._add_by(self.bins, bin_index(reduced.confidence, self.num_bins), columns)
         if self.num_classes:
-            self.classes[0] += np.bincount(labels, columns[2], self.num_classes)
-            self.classes[1] += np.bincount(reduced.predicted, weights, self.num_classes)
-            self.classes[2] += np.bincount(labels, weights, self.num_classes)
+            self.classes[0] += sums_at(labels, columns[2], self.num_classes)
+            self.classes[1] += sums_at(reduced.predicted, weights, self.num_classes)
+            self.classes[2] += sums_at(labels, weights, self.num_classes)
             self._add_classwise(reduced, labels, weights)
         new = np.stack((weights, reduced.confidence, columns[2]))
         self.totals[5] = append(self.table, int(self.totals[5]), new)
@@ -84,7 +84,7 @@ class RunningSums:
     @staticmethod
     def _add_by(sums: Array, index: NDArray[np.int64], columns: Array) -> None:
         for i, column in enumerate(columns):
-            sums[:, i] += np.bincount(index, column, len(sums))
+            sums[:, i] += sums_at(index, column, len(sums))
 
     def _add_classwise(self, reduced: RowSums, labels: NDArray[np.int64], weights: Array) -> None:
         """Add each class's probabilities to its bins.
@@ -97,17 +97,17 @@ class RunningSums:
         size = self.num_classes * self.num_bins
         place = classes * self.num_bins + bin_index(probability, self.num_bins)
         shape = (self.num_classes, self.num_bins)
-        count = np.bincount(place, mass, size).reshape(shape)
-        summed = np.bincount(place, mass * probability, size).reshape(shape)
+        count = sums_at(place, mass, size).reshape(shape)
+        summed = sums_at(place, mass * probability, size).reshape(shape)
         # An entry exactly at the edge may have been listed in lower precision: whatever bin it went to, it is
         # counted.
-        total = reduced.class_mass + np.bincount(reduced.predicted, weights * reduced.confidence, self.num_classes)
+        total = reduced.class_mass + sums_at(reduced.predicted, weights * reduced.confidence, self.num_classes)
         count[:, 0] += weights.sum() - count.sum(1)
         summed[:, 0] += total - summed.sum(1)
         self.classwise[0] += count
         self.classwise[1] += summed
         own = labels * self.num_bins + bin_index(reduced.label_probability, self.num_bins)
-        self.classwise[2] += np.bincount(own, weights, size).reshape(shape)
+        self.classwise[2] += sums_at(own, weights, size).reshape(shape)
 
     def groups(self) -> ConfidenceGroups:
         """Samples, or atoms of neighbours, ranked by confidence."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smoothlab.metrics.groups import ConfidenceGroups
+from smoothlab.ties import ROUNDING, first_of_ties
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -58,12 +59,12 @@ def _compress(table: Array) -> int:
 
 
 def ranked(table: Array, integral: bool) -> ConfidenceGroups:
-    """Groups of the used columns (weight > 0) in rising order of confidence, equal confidences joined."""
+    """Groups of the used columns (weight > 0) in rising order of confidence, ties joined."""
     if table[0].min() <= 0.0:
         table = table[:, table[0] > 0.0]
     order = np.argsort(table[1])
     weight, confidence, correct = (column[order] for column in table)
-    first = np.flatnonzero(np.concatenate(([True], confidence[1:] != confidence[:-1])))
+    first = first_of_ties(confidence, ROUNDING)
     if len(first) < len(weight):
         weight, correct = np.add.reduceat(weight, first), np.add.reduceat(correct, first)
         confidence = confidence[first]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothlab.metrics.bins import bin_index, check_bins, width_bins
+from smoothlab.metrics.bins import bin_index, check_bins, sums_at, width_bins
 from smoothlab.metrics.calibration_error import expected_error
 from smoothlab.metrics.prediction import Prediction
 
@@ -67,7 +67,7 @@ def calibrated_eces(confidence: Array, num_bins: int, draws: int, seed: int) -> 
     random = np.random.default_rng(seed)
     index = bin_index(confidence, num_bins)
     if len(confidence) > DRAW_ALL:
-        variance = np.bincount(index, confidence * (1.0 - confidence), num_bins)
+        variance = sums_at(index, confidence * (1.0 - confidence), num_bins)
         gaps = random.standard_normal((draws, num_bins)) * np.sqrt(variance)
     else:
         member = np.zeros((len(confidence), num_bins))

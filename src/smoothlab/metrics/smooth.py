@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.groups import ConfidenceGroups, group
 from smoothlab.metrics.prediction import Prediction
 
@@ -75,7 +76,7 @@ def _cosines(confidence: Array, residual: Array) -> Array:
             t * (t + 1.0) * (t - 1.0) / 6.0,
         )
     ):
-        values += np.bincount(left + offset, residual * share, GRID + 3)
+        values += sums_at(left + offset, residual * share, GRID + 3)
     values[2] += values[0]
     values[-3] += values[-1]
     inner = values[1:-1]
@@ -155,9 +156,10 @@ def smece(
         mask: ``(...)`` bools, False where a position does not count.
         width: a fixed kernel width instead of the fixed point.
 
-    Others: relplot (the authors') finds the width to 1/1024 and integrates on a mesh of 200 points, whose
-    kernel is off by half a step and whose sum is divided by 200, not 199: mostly within 1% of this value, 6%
-    off where confidences crowd at 1.
+    Others: relplot (the authors', 1.0.3) finds the width to 1/1024 and integrates on a mesh of 200 points, whose
+    kernel is off by half a step and whose sum is divided by 200, not 199. Of 162 simulated sets (100 to 5,000
+    samples, 4 classes) it was within 4% of this value where logits have a deviation of 4 or less, and up to 24%
+    above where confidences crowd at 1 (logits of deviation 8 and more); 2% in the median.
 
     Source: Błasiok and Nakkiran, ICLR 2024.
     """

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.bins import bin_index, check_bins, from_sums, mass_bins
+from smoothlab.metrics.bins import bin_index, check_bins, from_sums, mass_bins, sums_at
 from smoothlab.metrics.calibration_error import expected_error, maximum_error
 from smoothlab.metrics.correctness import f1_from_counts
 from smoothlab.metrics.groups import whole
@@ -92,7 +92,7 @@ class MultilabelMetrics(Metric):
         place = np.nonzero(counted)[1] * self.num_bins + bin_index(probability, self.num_bins)
         size = self.num_labels * self.num_bins
         masses = (weight, weight * probability, weight * outcome)
-        added = np.stack([np.bincount(place, mass, size) for mass in masses], 1)
+        added = np.stack([sums_at(place, mass, size) for mass in masses], 1)
         self.bins += torch.from_numpy(added.reshape(self.num_labels, self.num_bins, 3))
         new = np.stack((weight, probability, weight * outcome))
         self.filled[0] = append(self.table.numpy(), int(self.filled[0]), new)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.multilabel import mean_or_nan, read_cells
 from smoothlab.metrics.ranking import RANKING_NAMES, sample_sums
 from smoothlab.metrics.streaming import gather_from_cpu
@@ -69,7 +70,7 @@ class RankingMetrics(Metric):
         step = ((logit + REACH) * (self.steps - 1) / (2 * REACH) + 0.5).astype(np.int64)
         label = np.nonzero(counted)[1]
         place = ((cells.outcome[counted] > 0) * self.num_labels + label) * self.steps + step
-        added = np.bincount(place, cells.weight[counted], self.counts.numel())
+        added = sums_at(place, cells.weight[counted], self.counts.numel())
         self.counts += torch.from_numpy(added.reshape(self.counts.shape))
 
     def compute(self) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.metrics.intervals import percentile_interval
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -93,10 +94,13 @@ class TranslationQuality:
         random, size = np.random.default_rng(seed), len(self.references)
         drawn = np.stack([np.bincount(random.integers(0, size, size), minlength=size) for _ in range(resamples)])
         bleu = [self._bleu_of(totals) for totals in drawn @ self._counts]
-        tails = (50 * (1 - level), 100 - 50 * (1 - level))
+        tail = 50 * (1 - level)
         return {
-            "bleu": np.percentile(bleu, tails).tolist(),
-            "exact_match": np.percentile(drawn @ self.exact / size, tails).tolist(),
+            name: [of.low, of.high]
+            for name, of in (
+                ("bleu", percentile_interval(self._bleu_of(self._counts.sum(0)), np.array(bleu), tail)),
+                ("exact_match", percentile_interval(float(self.exact.mean()), drawn @ self.exact / size, tail)),
+            )
         }
 
     def part(self, index: Sequence[int]) -> TranslationQuality:

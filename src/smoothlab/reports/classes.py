@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.calibration_error import classwise_errors
 from smoothlab.metrics.correctness import class_counts, f1_from_counts
 from smoothlab.metrics.prediction import Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from smoothlab.metrics.inputs import Array
 
@@ -65,8 +68,8 @@ def class_table(
     )
 
 
-def _sums(index: Array, values: Array, told: Prediction) -> Array:
-    return np.bincount(index, values, told.num_classes).astype(np.float64)
+def _sums(index: NDArray[np.int64], values: Array, told: Prediction) -> Array:
+    return sums_at(index, values, told.num_classes)
 
 
 def _ratio(above: Array, below: Array) -> Array:

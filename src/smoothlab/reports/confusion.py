@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.reports.figures import MODEL, _figure, _percent
 
@@ -33,7 +34,7 @@ def confusion_counts(values: Any, labels: Any, *, from_logits: bool, sample_weig
     """
     told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight)
     cells = told.labels.numpy() * told.num_classes + told.predicted.numpy()
-    counts = np.bincount(cells, told.weights, told.num_classes**2).astype(np.float64)
+    counts = sums_at(cells, told.weights, told.num_classes**2)
     return counts.reshape(told.num_classes, -1)
 
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothlab.errors import UserMistake
-from smoothlab.metrics.bins import bin_index, mass_bins, width_bins
+from smoothlab.metrics.bins import bin_index, mass_bins, sums_at, width_bins
 from smoothlab.metrics.calibration_error import expected_error
 from smoothlab.metrics.correctness import class_counts, f1_from_counts
 from smoothlab.metrics.groups import group
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.statistics import resample_counts
+from smoothlab.ties import ROUNDING, first_of_falling_ties, first_of_ties
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,12 +172,13 @@ def judged(told: Prediction, num_bins: int) -> tuple[dict[str, float], dict[str,
         summed = np.bincount(block, influence - influence.mean(), blocks)
         noise[name] = summed / samples * np.sqrt(blocks / max(blocks - 1, 1))
     counts = _counts(blocks)
-    ranked = np.empty(samples, dtype=np.int64)
-    ranked[np.argsort(told.confidence, kind="stable")] = np.arange(samples) * num_bins // samples
-    binned = {"ece": bin_index(told.confidence, num_bins), "ece_equal_mass": ranked}
+    binned = {
+        "ece": (np.arange(samples), bin_index(told.confidence, num_bins), np.ones(samples)),
+        "ece_equal_mass": shares_of_mass_bins(told.confidence, num_bins),
+    }
     gaps = [
-        np.bincount(block * num_bins + index, gap, blocks * num_bins).reshape(blocks, num_bins)
-        for index in binned.values()
+        sums_at(block[sample] * num_bins + index, share * gap[sample], blocks * num_bins).reshape(blocks, num_bins)
+        for sample, index, share in binned.values()
     ]
     resampled = np.abs(counts @ np.concatenate(gaps, axis=1)).reshape(RESAMPLES, len(binned), num_bins).sum(2)
     for name, drawn in zip(binned, resampled.T / samples, strict=True):
@@ -191,14 +193,34 @@ def influence_on_aurc(confidence: Array, correct: Array) -> Array:
     each one after.
     """
     order = np.argsort(-confidence, kind="stable")
+    first = first_of_falling_ties(confidence[order], ROUNDING)
+    sizes = np.diff(np.append(first, len(order)))
     error = 1.0 - correct[order]
     accepted = np.arange(1, len(error) + 1)
-    risk = np.cumsum(error) / accepted
+    # What ties add is known of their mean alone, and each place among them is as likely for each.
+    risk = np.cumsum(np.repeat(np.add.reduceat(error, first) / sizes, sizes)) / accepted
     later_weight = np.cumsum((1.0 / accepted)[::-1])[::-1]
     later_risk = np.cumsum((risk / accepted)[::-1])[::-1]
+    risk, later_weight, later_risk = (
+        np.repeat(np.add.reduceat(part, first) / sizes, sizes) for part in (risk, later_weight, later_risk)
+    )
     influence = np.empty(len(error))
     influence[order] = risk + error * later_weight - later_risk
     return influence
+
+
+def shares_of_mass_bins(confidence: Array, num_bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+    """Which samples are in which bins of equal mass, and by what share: ``(M,)`` each; ties are shared out alike."""
+    order = np.argsort(confidence, kind="stable")
+    first = first_of_ties(confidence[order], ROUNDING)
+    begin = np.repeat(first, np.diff(np.append(first, len(order)))) * (num_bins / len(order))
+    end = np.repeat(np.append(first[1:], len(order)), np.diff(np.append(first, len(order)))) * (num_bins / len(order))
+    lowest = np.minimum(np.floor(begin + 1e-9), num_bins - 1).astype(np.int64)
+    many = np.maximum(np.ceil(end - 1e-9).astype(np.int64) - lowest, 1)
+    sample = np.repeat(np.arange(len(order)), many)
+    index = lowest[sample] + np.arange(len(sample)) - np.repeat(np.cumsum(many) - many, many)
+    within = np.minimum(end[sample], index + 1.0) - np.maximum(begin[sample], index)
+    return order[sample], index, within / (end - begin)[sample]
 
 
 def _influence_on_macro_f1(told: Prediction, f1: Array) -> Array:

@@ -97,7 +97,7 @@ class Scores:
         chance = ece_bias(self.logits, self.labels, from_logits=True, num_bins=self.num_bins)
         return {
             "level": LEVEL,
-            "intervals": {name: [one.low, one.high] for name, one in intervals.items()},
+            "intervals": {name: [one.low, one.high] for name, one in intervals.items() if math.isfinite(one.estimate)},
             "ece_of_a_calibrated_model": {"mean": chance.calibrated, "high": chance.calibrated_high},
         }
 

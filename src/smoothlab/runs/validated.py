@@ -15,9 +15,10 @@ from smoothlab.calibration.abstention import Abstention
 from smoothlab.calibration.conformal import APS, RAPS, ConformalSets, Split
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.runs.directory import RunDirectory
+from smoothlab.ties import ROUNDING
 
 SETS = ("none", "split", "aps", "raps", "class")
-SMALLEST = 1e-300  # whose logarithm is finite
+SMALLEST = 5e-324  # whose logarithm is finite; a larger floor would make ties of what is above 0
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Promises:
         confidence = probabilities[np.arange(len(table)), places]
         made = table.assign(confidence=confidence)
         if self.abstention is not None:
-            made["abstain"] = confidence < self.abstention.threshold
+            made["abstain"] = confidence < self.abstention.threshold - ROUNDING
         if self.sets is not None:
             inside = self.sets.sets(_logits(probabilities)).numpy()
             made["set_size"] = inside.sum(1)
