@@ -1,7 +1,8 @@
-"""Shared fixtures: the folder of test vectors and public data, where this checkout has one."""
+"""Shared fixtures: test vectors, and the folder of public data where this checkout has one."""
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 from pathlib import Path
@@ -24,20 +25,21 @@ settings.register_profile(
 settings.load_profile("smoothlab")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+VECTORS = CHECKOUT / "tests" / "vectors"
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with ``vectors/`` and ``data/``: SMOOTHLAB_SHARED, or ``../shared`` beside the checkout."""
+    """The folder with ``data/``: SMOOTHLAB_SHARED, or ``../shared`` beside the checkout."""
     folder = Path(os.environ.get("SMOOTHLAB_SHARED", CHECKOUT.parent / "shared"))
     if not folder.is_dir():
-        pytest.skip(f"no test vectors: {folder} does not exist and SMOOTHLAB_SHARED is not set")
+        pytest.skip("needs public data: no folder shared/ beside the checkout, and SMOOTHLAB_SHARED is not set")
     return folder
 
 
 @pytest.fixture(scope="session")
-def vectors(shared: Path):
-    """Load ``vectors/<name>.json``, with its strings for inf and nan turned into floats."""
+def vectors():
+    """Load ``tests/vectors/<name>.json``, with its strings for inf and nan turned into floats."""
 
     def numbers(value):
         if isinstance(value, str) and value.lower() in {"inf", "-inf", "nan"}:
@@ -48,10 +50,13 @@ def vectors(shared: Path):
             return {key: numbers(item) for key, item in value.items()}
         return value
 
-    def load(name: str) -> dict:
-        path = shared / "vectors" / f"{name}.json"
-        if not path.is_file():
-            pytest.skip(f"no test vectors: {path} does not exist")
-        return numbers(json.loads(path.read_text()))
+    return lambda name: numbers(json.loads((VECTORS / f"{name}.json").read_text()))
 
-    return load
+
+def pytest_terminal_summary(terminalreporter):
+    """End by saying how many tests were skipped, and why."""
+    reasons = collections.Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+    )
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"skipped {count}: {reason}")

@@ -1,4 +1,4 @@
-"""Parity with the losses of other libraries, as recorded in the shared test vectors.
+"""Parity with the losses of other libraries, as recorded in tests/vectors.
 
 Where an original is wrong, the difference is what is tested. Cases of binary losses are out of scope here, and are
 told apart by their kind.
