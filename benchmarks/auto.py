@@ -30,12 +30,12 @@ from torch import Tensor, nn
 
 from smoothlab import Smoother, soft_cross_entropy
 from smoothlab.smoothing import ClassInfo, Constant, Step, Uniform
-from smoothlab.smoothing.auto import Auto
+from smoothlab.smoothing.strengths.auto import Auto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from smoothlab.smoothing.strengths import Strength
+    from smoothlab.smoothing.strengths.strength import Strength
 
     Runs = dict[str, dict[str, list[float]]]
 

@@ -29,13 +29,13 @@ import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EarlyStopping
 
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.data import TableData
 from smoothlab.data.registry import find_set
 from smoothlab.metrics import classification_metrics
-from smoothlab.runs.build import build
-from smoothlab.runs.preparing import prepare
-from smoothlab.runs.threads import cpu_threads
+from smoothlab.training.preparing import prepare
+from smoothlab.training.threads import cpu_threads
 
 FOLDS = 5
 # Experiments by the work that they make; sets with a split of their own (time, product, the authors') are left out.

@@ -205,8 +205,9 @@ def table(name: str) -> list[str]:
 
 def penultimate(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """What the last linear layer of a run's net sees of the test samples, and their labels."""
-    from smoothlab.runs.model import Model, load
-    from smoothlab.runs.preparing import prepare
+    from smoothlab.models.loading import load
+    from smoothlab.models.model import Model
+    from smoothlab.training.preparing import prepare
 
     data = prepare(yaml.safe_load((path / "config.yaml").read_text())).data
     batch = data.split("test")

@@ -27,12 +27,12 @@ import torch
 from pytorch_lightning import Callback
 from torch.nn import functional as F
 
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.data import Batch, TableData
-from smoothlab.runs.directory import RunDirectory, StatusFile
-from smoothlab.runs.hooks import skip_empty_step_hooks
-from smoothlab.runs.preparing import Prepared, prepare
-from smoothlab.runs.training import StatusProgress, _make_loggers, _make_trainer
+from smoothlab.rundir.directory import RunDirectory, StatusFile
+from smoothlab.training.hooks import skip_empty_step_hooks
+from smoothlab.training.preparing import Prepared, prepare
+from smoothlab.training.train import StatusProgress, _make_loggers, _make_trainer
 
 STEPS = {32: 400, 1024: 100}  # steps an epoch
 

@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from smoothlab.commands.compose import compose_config
+from smoothlab.config.compose import compose_config
 
 # From the cheapest to the dearest. retail and finance are synthetic_segments and synthetic_market; medical/images and
 # agriculture/leaves have no data of their own, and agriculture is a set with five folds.

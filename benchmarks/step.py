@@ -28,11 +28,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from loss import machine
 
 from smoothlab.classes import ClassInfo
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.data import Batch
 from smoothlab.errors import UserMistake
 from smoothlab.nets import MLP
-from smoothlab.runs.build import build
 from smoothlab.tasks import ClassificationTask
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ WARM = [
     "-c",
     """
 import sys, time, contextlib, io
-import smoothlab.runs.job, smoothlab.sweeps.launcher, sklearn.datasets, wandb, matplotlib.backends.backend_agg
+import smoothlab.training.job, smoothlab.sweeps.launcher, sklearn.datasets, wandb, matplotlib.backends.backend_agg
 from smoothlab import processes
 from smoothlab.commands import main
 if not any(word == "hydra/launcher=basic" for word in sys.argv):
@@ -45,7 +45,7 @@ sys.exit(code)
 LIGHTNING = """
 import sys, yaml
 import pytorch_lightning as pl
-from smoothlab.runs.preparing import prepare
+from smoothlab.training.preparing import prepare
 values = yaml.safe_load(open(sys.argv[1]))
 values["seed"] = int(sys.argv[2])
 ready = prepare(values)

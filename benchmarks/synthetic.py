@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.nets import MLP
-from smoothlab.runs.build import build
 
 RESULTS = Path(__file__).resolve().parent / "results"
 ROWS = (1_000_000, 10_000_000, 100_000_000)

@@ -29,11 +29,11 @@ import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.metrics import classification_metrics, multilabel_metrics
-from smoothlab.runs.build import build
-from smoothlab.runs.preparing import prepare
-from smoothlab.runs.training import RunDirectory, train
+from smoothlab.training.preparing import prepare
+from smoothlab.training.train import RunDirectory, train
 
 HERE = Path(__file__).resolve().parent
 FOLDS = range(5)

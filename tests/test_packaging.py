@@ -47,7 +47,7 @@ def test_the_wheel_holds_what_the_report_is_made_of(wheel):
 REGISTERED = """
 import sys
 from hydra.core.plugins import Plugins
-from smoothlab.commands.compose import PLUGINS, register_plugins
+from smoothlab.config.compose import PLUGINS, register_plugins
 register_plugins()
 heavy = {"torch", "pytorch_lightning", "optuna", "pandas"} & set(sys.modules)
 assert not heavy, heavy

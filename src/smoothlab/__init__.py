@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from smoothlab.commands.train import train
     from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
     from smoothlab.losses import linear_soft_cross_entropy, soft_cross_entropy
-    from smoothlab.runs.model import load
-    from smoothlab.runs.run import Run
+    from smoothlab.models.loading import load
+    from smoothlab.models.run import Run
     from smoothlab.smoothing import Smoother
     from smoothlab.targets import SoftTarget
 
@@ -35,13 +35,13 @@ __all__ = [
 
 _HOME = {
     "InvalidArgument": "smoothlab.errors",
-    "Run": "smoothlab.runs.run",
+    "Run": "smoothlab.models.run",
     "RunFailed": "smoothlab.errors",
     "Smoother": "smoothlab.smoothing",
     "SoftTarget": "smoothlab.targets",
     "UserMistake": "smoothlab.errors",
     "linear_soft_cross_entropy": "smoothlab.losses",
-    "load": "smoothlab.runs.model",
+    "load": "smoothlab.models.model",
     "soft_cross_entropy": "smoothlab.losses",
     "train": "smoothlab.commands.train",
 }

@@ -10,7 +10,7 @@ import torch
 from drawn_images import LEAVES, LESIONS, arrays, write_folders
 from run_directories import only_run
 
-from smoothlab.runs.checkpoint import read_checkpoint
+from smoothlab.models.checkpoint import read_checkpoint
 
 SMALL = ("data=images", "net=convnet", "net.widths=[8,8]", "logger=csv", "data.batch_size=8", "trainer.max_epochs=3")
 AUGMENTED = ("data/augment=any_side_up", "scheduler=cosine", "optimizer.lr=0.01")
@@ -18,7 +18,7 @@ AUGMENTED = ("data/augment=any_side_up", "scheduler=cosine", "optimizer.lr=0.01"
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("smoothlab.runs.outcome.save_figure", lambda *_: None)
+    monkeypatch.setattr("smoothlab.scoring.outcome.save_figure", lambda *_: None)
 
 
 @pytest.fixture

@@ -233,7 +233,7 @@ def test_outputs_that_cannot_be_written_are_found_before_the_work(cli, run, monk
     def never(*args, **kwargs):
         raise AssertionError("the work was begun")
 
-    monkeypatch.setattr("smoothlab.runs.model.load", never)
+    monkeypatch.setattr("smoothlab.models.loading.load", never)
     Path("folder.csv").mkdir()
     for name, message in {
         "nowhere/out.csv": "the folder 'nowhere' does not exist",

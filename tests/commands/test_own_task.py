@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from smoothlab.errors import UserMistake
-from smoothlab.runs.model import model_from
+from smoothlab.models.model import model_from
 
 ROWS = ["data=synthetic_retail", "data.rows=60", "data.val_rows=30", "data.test_rows=20"]
 WORDS = [*ROWS, "trainer.max_epochs=1", "smoothing=standard", "logger=none", "progress=none", "figures=false"]

@@ -19,7 +19,7 @@ RUN += ("logger=csv", "progress=none", "scheduler=cosine", "trainer.max_epochs=3
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("smoothlab.runs.outcome.save_figure", lambda *_: None)
+    monkeypatch.setattr("smoothlab.scoring.outcome.save_figure", lambda *_: None)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from untrained_runs import write_run
 
 from smoothlab.data import TableEncoder
-from smoothlab.runs import predicting
+from smoothlab.models import predicting
 
 NAMES = ["calm", "warm", "hot"]
 LINEAR = {"_target_": "smoothlab.nets.Linear"}
@@ -26,7 +26,7 @@ def run(weather, tmp_path) -> Path:
     """A run whose probabilities are the truth: labels are drawn from them."""
     encoder = TableEncoder.fit(weather, {"place": "categorical"})
     path = write_run(tmp_path / "run", encoder, LINEAR, NAMES, spread=16.0)
-    from smoothlab.runs.model import load
+    from smoothlab.models.loading import load
 
     table = load(path).predict(weather)
     draw = np.random.default_rng(1)

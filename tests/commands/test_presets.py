@@ -8,7 +8,7 @@ import yaml
 from drawn_images import LEAVES, LESIONS, write_folders
 from omegaconf import OmegaConf
 
-from smoothlab.commands.compose import compose_config
+from smoothlab.config.compose import compose_config
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 EXPERIMENTS = sorted(str(path.relative_to(CONF / "experiment"))[:-5] for path in CONF.glob("experiment/**/*.yaml"))
@@ -22,7 +22,7 @@ def offline(tmp_path, monkeypatch, request):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("SMOOTHLAB_DATA_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("SMOOTHLAB_DATA_MIRROR", raising=False)
-    monkeypatch.setattr("smoothlab.runs.outcome.save_figure", lambda *_: None)
+    monkeypatch.setattr("smoothlab.scoring.outcome.save_figure", lambda *_: None)
 
 
 @pytest.fixture

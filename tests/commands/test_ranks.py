@@ -78,7 +78,7 @@ def server() -> Iterator[WarmServer]:
 @pytest.fixture(autouse=True)
 def one_server(server: WarmServer, monkeypatch: pytest.MonkeyPatch, empty_folder: Path) -> None:
     """Each command would start one of its own: seconds."""
-    monkeypatch.setattr("smoothlab.runs.ranks.WarmServer", lambda: contextlib.nullcontext(server))
+    monkeypatch.setattr("smoothlab.training.ranks.WarmServer", lambda: contextlib.nullcontext(server))
     (empty_folder / "net_for_test.py").write_text(NET)
 
 

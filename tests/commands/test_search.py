@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from smoothlab.runs.directory import RunDirectory
+from smoothlab.rundir.directory import RunDirectory
 
 SMALL = ["data=synthetic_medical", "data.rows=60", "data.val_rows=30", "data.test_rows=30", "logger=none"]
 SHORT = [*SMALL, "trainer.max_epochs=2", "callbacks=none", "progress=none"]
@@ -192,9 +192,9 @@ def test_a_search_that_is_stopped_leaves_no_process_and_goes_on_where_it_was(cli
 
 
 def test_a_pruned_run_of_several_ranks_ends_on_all_of_them(tmp_path):
-    from smoothlab.commands.compose import compose_config, plain
-    from smoothlab.runs.job import run_job
-    from smoothlab.runs.trial import TrialFiles
+    from smoothlab.config.compose import compose_config, plain
+    from smoothlab.training.job import run_job
+    from smoothlab.training.trial import TrialFiles
 
     run = RunDirectory(tmp_path / "run")
     files = TrialFiles(run.path)
@@ -277,7 +277,7 @@ def test_other_launchers_run_the_trials_in_batches_and_leave_the_same_directorie
 def test_each_preset_gives_its_lists_to_the_sweep(preset, keys):
     from omegaconf import OmegaConf
 
-    from smoothlab.commands.compose import compose_config
+    from smoothlab.config.compose import compose_config
     from smoothlab.sweeps.search.space import Space
     from smoothlab.sweeps.search.sweeper import Composing, check_space
 

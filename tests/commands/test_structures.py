@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from smoothlab.classes import ClassInfo
-from smoothlab.commands.compose import compose_config, plain
 from smoothlab.comparing.arm import Arm
 from smoothlab.comparing.planning import _World
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.errors import InvalidArgument, UserMistake
-from smoothlab.runs.build import build
-from smoothlab.runs.preparing import prepare
 from smoothlab.smoothing import Constant, Mixture, Ordinal, Smoother, Sord, Uniform
+from smoothlab.training.preparing import prepare
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 TREE = "tree = None: expected nested names or a file of them"

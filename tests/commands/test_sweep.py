@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import smoothlab
-from smoothlab.runs.checkpoint import read_checkpoint
+from smoothlab.models.checkpoint import read_checkpoint
 
 LONG = 180.0  # seconds that a loaded machine may take
 SUPPORT = Path(__file__).resolve().parent.parent / "support"
@@ -262,7 +262,7 @@ def test_a_sweep_json_that_cannot_be_written_leaves_the_old_one(cli, monkeypatch
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("smoothlab.runs.atomic.os.replace", full)
+        patch.setattr("smoothlab.rundir.atomic.os.replace", full)
         code, _, err = cli(*words, "seed=0,1")
     assert code == 2
     assert "sweep.json: cannot be written (No space left on device)" in err
@@ -275,7 +275,7 @@ def before_dirs(ledger: bytes) -> set[str]:
 
 
 def test_a_sweep_that_runs_already_is_refused(cli):
-    from smoothlab.runs.directory import RunDirectory
+    from smoothlab.rundir.directory import RunDirectory
 
     assert cli(*TINY, "trainer.max_epochs=1", "seed=0,1")[0] == 0
     with RunDirectory(the_sweep()).held():

@@ -44,7 +44,9 @@ class Probe(pytorch_lightning.Callback):
 
 @pytest.fixture(autouse=True)
 def own_code(empty_folder: Path, lasting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smoothlab.runs.ranks.WarmServer", lasting)  # of the run alone: one of its own takes seconds
+    monkeypatch.setattr(
+        "smoothlab.training.ranks.WarmServer", lasting
+    )  # of the run alone: one of its own takes seconds
     (empty_folder / "probe.py").write_text(PROBE)
     for name in ("CONFIG", "DATA", "CACHE"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(empty_folder / "of_wandb" / name.lower()))

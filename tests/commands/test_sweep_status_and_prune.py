@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from smoothlab.runs.directory import RunDirectory
+from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.ledger import Ledger
 
 OBJECTIVES = {"seed=0": 0.5, "seed=1": 0.3, "seed=2": 0.4, "seed=3": None, "seed=4": None}

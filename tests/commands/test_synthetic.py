@@ -9,9 +9,9 @@ import torch
 from run_directories import only_run
 
 import smoothlab
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.metrics.truth import NAMES
-from smoothlab.runs.build import build
 
 SMALL = ("data.rows=600", "data.val_rows=200", "data.test_rows=300", "trainer.max_epochs=3", "logger=csv")
 PRESETS = ("medical/synthetic_votes", "retail/synthetic_segments", "retail", "finance", "finance/synthetic_market")
@@ -20,7 +20,7 @@ PRESETS += ("agriculture/synthetic_grades",)
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr("smoothlab.runs.outcome.save_figure", lambda *_: None)
+    monkeypatch.setattr("smoothlab.scoring.outcome.save_figure", lambda *_: None)
 
 
 @pytest.mark.parametrize("domain", ["medical", "retail", "finance", "agriculture"])

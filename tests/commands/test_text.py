@@ -16,7 +16,7 @@ SMALL = (*OWN, "net.width=8", "data.batch_size=8", "trainer.max_epochs=2", "logg
 @pytest.fixture(autouse=True)
 def news(empty_folder, monkeypatch) -> pd.DataFrame:
     """60 headlines in news.csv; no figures, for speed."""
-    monkeypatch.setattr("smoothlab.runs.outcome.save_figure", lambda *_: None)
+    monkeypatch.setattr("smoothlab.scoring.outcome.save_figure", lambda *_: None)
     words = ["profit rose", "sales grew"], ["loss widened", "sales fell, again"]
     titles = [f"{words[row % 2][row % 3 % 2]} in quarter {row}" for row in range(60)]
     frame = pd.DataFrame(

@@ -24,7 +24,7 @@ SMALL = (
 @pytest.fixture(autouse=True)
 def sentences(empty_folder, monkeypatch):
     """200 numbers read aloud in train.en and train.de; no figures, for speed."""
-    monkeypatch.setattr("smoothlab.runs.outcome.save_figure", lambda *_: None)
+    monkeypatch.setattr("smoothlab.scoring.outcome.save_figure", lambda *_: None)
     random = np.random.default_rng(0)
     numbers = [random.integers(0, 10, random.integers(1, 6)) for _ in range(200)]
     source = [" ".join(map(str, one)) for one in numbers]

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import smoothlab
-from smoothlab.runs.evaluating import evaluate
 from smoothlab.tasks import ClassificationTask
+from smoothlab.training.evaluating import evaluate
 
 RUN = ("logger=csv", "progress=none", "figures=false", "trainer.max_epochs=4", "optimizer.lr=0.02", "net.dropout=0.2")
 EVEN, ODD = "data.batch_size=32", "data.batch_size=30"  # 12 and 13 batches an epoch

@@ -17,7 +17,7 @@ from smoothlab.data.table.kinds import understand
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.export import exporting, load
 from smoothlab.export.exporting import export
-from smoothlab.runs.model import load as load_run
+from smoothlab.models.loading import load as load_run
 
 pytest.importorskip("onnxscript", reason="the extra export is not installed")
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")

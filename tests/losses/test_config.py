@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from smoothlab.classes import ClassInfo, NeedsClasses
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.data.batch import Batch
 from smoothlab.errors import UserMistake
 from smoothlab.nets import MLP
-from smoothlab.runs.build import build
 from smoothlab.tasks import ClassificationTask
 
 CHECKOUT = Path(__file__).resolve().parents[2]

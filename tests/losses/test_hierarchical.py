@@ -12,8 +12,8 @@ from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, SoftTarget, soft_cross_entropy
 from smoothlab.classes import ClassInfo, ClassTree
+from smoothlab.config.build import build
 from smoothlab.losses import HierarchicalCrossEntropy
-from smoothlab.runs.build import build
 from smoothlab.smoothing import Smoother, Tree
 
 EXACT = {"rtol": 1e-8, "atol": 1e-12}

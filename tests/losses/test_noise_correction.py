@@ -12,8 +12,8 @@ from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, SoftTarget, soft_cross_entropy
 from smoothlab.classes import ClassInfo
+from smoothlab.config.build import build
 from smoothlab.losses import BackwardCorrection, ForwardCorrection
-from smoothlab.runs.build import build
 
 KINDS = {"Forward": ForwardCorrection, "Backward": BackwardCorrection}
 CORRECTIONS = pytest.mark.parametrize("kind", [ForwardCorrection, BackwardCorrection])

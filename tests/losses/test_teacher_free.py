@@ -11,8 +11,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, SoftTarget, soft_cross_entropy
+from smoothlab.config.build import build
 from smoothlab.losses import SelfDistillation, VirtualTeacher
-from smoothlab.runs.build import build
 from smoothlab.step import Step
 
 EXACT = {"rtol": 1e-8, "atol": 1e-12}

@@ -18,7 +18,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "nets.md"
 def example(tmp_path, monkeypatch):
     """Write the files of a section; returns the words of its command."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("smoothlab.runs.outcome.save_figure", lambda *_: None)
+    monkeypatch.setattr("smoothlab.scoring.outcome.save_figure", lambda *_: None)
     write_folders(tmp_path / "leaves", LEAVES, 10, side=32)
 
     def make(section):

@@ -13,11 +13,11 @@ import torch
 from ranks import on_ranks
 
 from smoothlab import InvalidArgument, Smoother, SoftTarget, soft_cross_entropy
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.errors import UserMistake
-from smoothlab.runs.build import build
-from smoothlab.runs.preparing import check_config
 from smoothlab.smoothing import Auto, ClassInfo, Constant, Step, Uniform
+from smoothlab.training.preparing import check_config
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INFO = ClassInfo(["cat", "dog", "elk"], [50, 30, 20])

@@ -9,10 +9,10 @@ import torch
 from smoothing_options import MULTILABEL, NEEDED, SHAPES, TOLD
 
 from smoothlab import Smoother
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.errors import UserMistake
-from smoothlab.runs.build import build
-from smoothlab.runs.teacher import without_teachers
+from smoothlab.models.teacher import without_teachers
 from smoothlab.smoothing import ClassInfo
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "smoothing"

@@ -10,9 +10,9 @@ import torch
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother, SoftTarget, soft_cross_entropy
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.errors import UserMistake
-from smoothlab.runs.build import build
 from smoothlab.smoothing import ClassInfo, Constant, Exclusive, Sord, Uncertainty, Uniform, Vector
 from smoothlab.targets import OtherClasses, PerClass, PerSample
 

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from smoothlab.smoothing.inverse_temperature import LOG_BETAS, SUMS, inverse_temperature, inverse_temperature_sums
+from smoothlab.smoothing.strengths.inverse_temperature import (
+    LOG_BETAS,
+    SUMS,
+    inverse_temperature,
+    inverse_temperature_sums,
+)
 
 
 def estimate(logits, labels, batch=10**9):

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import smoothlab
 from smoothlab import InvalidArgument, Smoother, SoftTarget
 from smoothlab.losses import SymmetricCrossEntropy
-from smoothlab.runs.checkpoint import read_checkpoint
+from smoothlab.models.checkpoint import read_checkpoint
 from smoothlab.smoothing import ClassInfo, Constant, Learnable
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-7}  # the original holds its constants in single precision

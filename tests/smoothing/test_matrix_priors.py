@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother, SoftTarget, soft_cross_entropy
 from smoothlab.smoothing import ClassInfo, Constant, Learnable, Online, Ordinal, Similarity, Sord, Step, Tree
-from smoothlab.smoothing.ordinal import FAMILIES
+from smoothlab.smoothing.priors.ordinal import FAMILIES
 
 ALMOST_ONE = math.nextafter(1.0, 0.0)  # the originals take the prior alone as the target
 

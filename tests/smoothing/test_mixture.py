@@ -9,9 +9,9 @@ import torch
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.learner import Learner
-from smoothlab.runs.build import build
 from smoothlab.smoothing import ClassInfo, Constant, Exclusive, Mixture, Sord, Step, Uniform, Vector, mixture
 from smoothlab.targets import PerClass, PerSample
 

@@ -13,9 +13,9 @@ from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother
 from smoothlab.classes import ClassTree, Hierarchy
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.losses import smoothed_binary_labels, soft_binary_cross_entropy
-from smoothlab.runs.build import build
 from smoothlab.smoothing import (
     Accuracy,
     ByClass,

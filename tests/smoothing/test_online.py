@@ -151,7 +151,7 @@ def test_the_cut_into_batches_and_into_pieces_makes_no_difference(monkeypatch):
     logits, labels = draw(0, count=64)
     whole, parts = bound(4), bound(4)
     whole(labels, logits=logits)
-    monkeypatch.setattr("smoothlab.smoothing.online.PIECE", 12)
+    monkeypatch.setattr("smoothlab.smoothing.priors.online.PIECE", 12)
     for z, y in zip(logits.split(10), labels.split(10), strict=True):
         target = parts(y, logits=z)
         assert_close(target.dense(4), F.one_hot(y, 4).double())  # no step sees what the epoch has taught so far

@@ -277,7 +277,7 @@ def test_a_run_computes_the_same_in_files_as_in_memory_and_leaves_no_files(tmp_p
         folders.extend(Path(path).glob("*.float32"))
         remove(path, **options)
 
-    monkeypatch.setattr("smoothlab.runs.training.shutil.rmtree", note)
+    monkeypatch.setattr("smoothlab.training.train.shutil.rmtree", note)
     runs = [smoothlab.train([*SHORT, f"smoothing.prior.memory_limit={limit}"]) for limit in (IN_MEMORY, IN_FILES)]
     assert len(folders) == 2
     assert not any(folder.exists() for folder in folders)

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, Smoother, soft_cross_entropy
 from smoothlab.smoothing import Step, Uncertainty, Uniform
-from smoothlab.smoothing.uncertainty import CHUNK, MEASURES, uncertainty
+from smoothlab.smoothing.strengths.uncertainty import CHUNK, MEASURES, uncertainty
 
 INF = math.inf
 

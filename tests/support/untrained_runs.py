@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import yaml
 
+from smoothlab.config.build import build
 from smoothlab.data import encoder_from_state
-from smoothlab.runs.build import build
-from smoothlab.runs.checkpoint import FORMAT, KEY
+from smoothlab.models.checkpoint import FORMAT, KEY
 
 
 def write_run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from smoothlab.runs.directory import RunDirectory
+from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.launcher import Planned, job_words, through_launcher
 
 JOB = Planned(("seed=1", "hydra/launcher=basic", "hydra.verbose=true"), OmegaConf.create(), {})

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from smoothlab.processes import Child, Ending
-from smoothlab.runs.directory import RunDirectory
+from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.pool import JobPool
 

@@ -9,12 +9,12 @@ import torch
 from smoothing_options import MULTILABEL, SHAPES, TOLD
 
 from smoothlab.classes import ClassInfo
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.data import Batch
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.models.teacher import without_teachers
 from smoothlab.nets import MLP
-from smoothlab.runs.build import build
-from smoothlab.runs.teacher import without_teachers
 from smoothlab.tasks import ClassificationTask, MultilabelTask
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "smoothing"

@@ -206,7 +206,7 @@ def test_a_run_of_own_data_from_training_to_prediction(own_data):
         torch.sigmoid(model.logits(pd.DataFrame(values.numpy(), columns=list("abcde"))))[:, 3].numpy(), abs=1e-6
     )
 
-    from smoothlab.runs.evaluating import evaluate
+    from smoothlab.training.evaluating import evaluate
 
     assert evaluate(run.path, code="clothes_for_test.py") == results["metrics"]
 
@@ -269,7 +269,7 @@ def test_a_tree_of_classes_adds_its_metrics_to_a_classification(own_data):
 def test_a_metric_that_is_not_defined_is_left_out_of_the_results():
     from smoothlab.classes import Hierarchy
     from smoothlab.metrics import HierarchicalMetrics
-    from smoothlab.runs.scoring import score
+    from smoothlab.scoring.splits import score
 
     class Perfect:
         kind = "classification"

@@ -16,14 +16,14 @@ from wandb_file import read_run
 
 import smoothlab
 from smoothlab.commands import main
+from smoothlab.config.allowed import ALLOWED
+from smoothlab.config.build import build
 from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
-from smoothlab.runs.build import build
-from smoothlab.runs.loggers import check_loggers
-from smoothlab.runs.targets import ALLOWED
 from smoothlab.tracking import wandb_media, wandb_server
 from smoothlab.tracking.sink import finish
 from smoothlab.tracking.wandb import RunId, group_of, make_wandb_logger
 from smoothlab.tracking.wandb_server import choose_mode
+from smoothlab.training.loggers import check_loggers
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from smoothlab.commands.compose import compose_config, no_sweep, plain, quoted
 from smoothlab.comparing.arm import Settings, read_arms, take
 from smoothlab.comparing.condition import read_condition
 from smoothlab.comparing.plan import signature, units
+from smoothlab.config.compose import compose_config, no_sweep, plain, quoted
 from smoothlab.errors import UserMistake
 
 OWN = (
@@ -52,7 +52,8 @@ def run(words: Sequence[str]) -> int:
         arms = {name: arm for name, arm in arms.items() if name in kept}
     check(settings)
     folder = Path(settings["output_root"]) / "comparisons" / re.sub(r"[^\w.=+-]+", "_", settings["name"])
-    from smoothlab.comparing.comparison import Question, answer
+    from smoothlab.comparing.comparison import answer
+    from smoothlab.comparing.question import Question
 
     composer = Composer([one for one in overrides if key_of(one).split(".")[0] not in OWN], settings, config)
     units_of = units(settings["seed"], settings["seeds"], settings["folds"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
+from smoothlab.commands.hydra_questions import ask_hydra
+
 
 def complete(words: list[str], commands: list[str]) -> int:
     """Answer the shell's question in COMP_LINE, or print the script that makes the shell ask.
 
     Hydra would take the command's name for an override, so it is taken out of the line first.
     """
-    from smoothlab.commands.main import ask_hydra
-
     line = os.environ.get("COMP_LINE", "")
     if not any(word.startswith("query=") for word in words):
         return ask_hydra("train", words)

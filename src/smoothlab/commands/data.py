@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoothlab.commands.compose import all_groups, compose_config, no_sweep, plain, quoted
+from smoothlab.config.compose import all_groups, compose_config, no_sweep, plain, quoted
 from smoothlab.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -119,10 +119,10 @@ def describe_data(words: list[str]) -> None:
     _check_target(config.data)
     values = plain(config)
 
+    from smoothlab.config.allowed import ALLOWED, add_code
+    from smoothlab.config.build import build, call
     from smoothlab.data import ParallelData, TableData, describe
     from smoothlab.data.parallel import describe_pairs
-    from smoothlab.runs.build import build, call
-    from smoothlab.runs.targets import ALLOWED, add_code
 
     allowed = (*ALLOWED, *add_code(values["code"]))
     data = build(values["data"], "data", allowed=allowed)

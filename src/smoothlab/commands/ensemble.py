@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from smoothlab.commands.compose import compose_config, no_sweep, plain
+from smoothlab.config.compose import compose_config, no_sweep, plain
 from smoothlab.errors import UserMistake
 
 
@@ -16,9 +16,8 @@ def run(words: Sequence[str]) -> int:
     values = plain(compose_config("ensemble", no_sweep("ensemble", words)))
 
     from smoothlab.commands.predict import check_text
-    from smoothlab.runs.ensemble import make_ensemble
-    from smoothlab.runs.model import ENSEMBLE
-    from smoothlab.runs.writable import check_folder
+    from smoothlab.models.ensemble import ENSEMBLE, make_ensemble
+    from smoothlab.rundir.writable import check_folder
     from smoothlab.tracking.console import results_table
 
     runs = values["runs"]

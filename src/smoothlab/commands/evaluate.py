@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from smoothlab.commands.compose import compose_config, no_sweep, plain
 from smoothlab.commands.predict import check_text
+from smoothlab.config.compose import compose_config, no_sweep, plain
 from smoothlab.errors import UserMistake
 
 
@@ -16,10 +16,10 @@ def run(words: Sequence[str]) -> int:
     """The command: prints the metrics, and writes them where ``output`` says."""
     values = plain(compose_config("evaluate", no_sweep("evaluate", words)))
 
-    from smoothlab.runs.atomic import write_json
-    from smoothlab.runs.evaluating import evaluate
-    from smoothlab.runs.writable import check_output
+    from smoothlab.rundir.atomic import write_json
+    from smoothlab.rundir.writable import check_output
     from smoothlab.tracking.console import results_table, run_log
+    from smoothlab.training.evaluating import evaluate
 
     for key in ("run", "checkpoint", *(key for key in ("output", "input") if values[key] is not None)):
         check_text(key, values[key])
@@ -41,8 +41,8 @@ def run(words: Sequence[str]) -> int:
 
 def _new_rows(values: dict[str, Any], output: Path | None) -> int:
     """Score a new file, and say how far it is from the training rows."""
-    from smoothlab.runs.atomic import write_json
-    from smoothlab.runs.new_rows import evaluate_file
+    from smoothlab.models.new_rows import evaluate_file
+    from smoothlab.rundir.atomic import write_json
     from smoothlab.tracking.console import drift_table, new_rows_table, run_log
 
     with run_log(None):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from smoothlab.commands.compose import compose_config, no_sweep, plain
+from smoothlab.config.compose import compose_config, no_sweep, plain
 from smoothlab.errors import RunFailed, UserMistake
 
 
@@ -16,7 +16,7 @@ def run(words: Sequence[str]) -> int:
 
     from smoothlab.commands.predict import check_text
     from smoothlab.export.exporting import SUFFIXES, TOLERANCE, export
-    from smoothlab.runs.writable import check_folder, check_output
+    from smoothlab.rundir.writable import check_folder, check_output
 
     for key in ("run", "output", "checkpoint"):
         check_text(key, values[key])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 def overview(commands: Mapping[str, str]) -> str:
     """Commands, config groups with their options, and where to read on."""
-    from smoothlab.commands.compose import all_groups
+    from smoothlab.config.compose import all_groups
 
     options = all_groups()
     wide = max(map(len, [*options, *commands]))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoothlab.commands.compose import compose_config, no_sweep, plain
 from smoothlab.commands.predict import check_text
+from smoothlab.config.compose import compose_config, no_sweep, plain
 from smoothlab.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run(words: Sequence[str]) -> int:
     from smoothlab.inspection.tables import show
     from smoothlab.reports.inspection import figures
     from smoothlab.reports.label_inspection import label_figures
-    from smoothlab.runs.inspecting import inspect_config, inspect_run
+    from smoothlab.training.inspecting import inspect_config, inspect_run
 
     found = inspect_config(values) if path is None else inspect_run(path, checkpoint=checkpoint, code=values["code"])
     console = Console(highlight=False)
@@ -71,7 +71,7 @@ def check_folder_of_output(folder: Path) -> Path:
     Raises:
         UserMistake: one of these.
     """
-    from smoothlab.runs.writable import check_folder
+    from smoothlab.rundir.writable import check_folder
 
     if folder.exists() and not folder.is_dir():
         raise UserMistake(f"output = {str(folder)!r}: is a file; expected a folder")
@@ -84,7 +84,7 @@ def check_folder_of_output(folder: Path) -> Path:
 
 def write(folder: Path, numbers: dict[str, Any], drawn: dict[str, Figure]) -> None:
     """Put figures and numbers into a folder, each file whole or not at all; the numbers come last."""
-    from smoothlab.runs.atomic import write_atomically, write_json
+    from smoothlab.rundir.atomic import write_atomically, write_json
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from smoothlab.commands.hydra_questions import ask_hydra
 from smoothlab.errors import Terminated, UserMistake
 
 # name: what it does
@@ -70,28 +71,3 @@ def _dispatch(words: list[str]) -> int:
     if name not in WITHOUT_CONFIG and HYDRA_OPTIONS & {word.split("=")[0] for word in rest}:
         return ask_hydra(name, rest)
     return importlib.import_module(f"smoothlab.commands.{name}").run(rest)
-
-
-def ask_hydra(name: str, words: list[str]) -> int:
-    """Let Hydra answer ``--help``, ``--cfg``, ``--info`` and shell completion for the config of a command."""
-    import hydra
-
-    from smoothlab.commands.compose import check_overrides, translate_config_dir
-
-    words = translate_config_dir(words)
-    overrides = [word for word in words if not word.startswith("-") and "=" in word]
-    if not {"-sc", "--shell-completion"} & {word.split("=")[0] for word in words}:
-        check_overrides(name, overrides)
-    before = sys.argv
-    sys.argv = [f"smoothlab {name}", *words]
-    try:
-        hydra.main(config_path="pkg://smoothlab.conf", config_name=name, version_base="1.3")(_never)()
-    except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else DONE
-    finally:
-        sys.argv = before
-    return DONE
-
-
-def _never(config: object) -> None:
-    raise AssertionError("Hydra was only asked a question")

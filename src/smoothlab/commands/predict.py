@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from smoothlab.commands.compose import compose_config, no_sweep, plain
+from smoothlab.config.compose import compose_config, no_sweep, plain
 from smoothlab.errors import UserMistake
 
 TABLES = (".csv", ".parquet")
@@ -16,10 +16,10 @@ def run(words: Sequence[str]) -> int:
     """The command: everything that can be wrong is checked before the model reads a row."""
     values = plain(compose_config("predict", no_sweep("predict", words)))
 
-    from smoothlab.runs.model import load
-    from smoothlab.runs.predicting import LINES, predict_file
-    from smoothlab.runs.validated import Promises
-    from smoothlab.runs.writable import check_output
+    from smoothlab.models.loading import load
+    from smoothlab.models.predicting import LINES, predict_file
+    from smoothlab.models.validated import Promises
+    from smoothlab.rundir.writable import check_output
 
     for key in ("run", "input", "output", "checkpoint"):
         check_text(key, values[key])

@@ -35,7 +35,7 @@ def run(words: Sequence[str]) -> int:
 
 def status(words: Sequence[str]) -> int:
     """Print the table of a sweep."""
-    from smoothlab.runs.directory import DONE
+    from smoothlab.rundir.directory import DONE
     from smoothlab.sweeps.ledger import Ledger
     from smoothlab.sweeps.table import as_json, as_text, rows
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from smoothlab.commands.compose import (
+from smoothlab.config.compose import (
     compose_config,
     compose_jobs,
     directory_of,
@@ -26,7 +26,7 @@ from smoothlab.commands.compose import (
 from smoothlab.errors import RunFailed, UserMistake
 
 if TYPE_CHECKING:
-    from smoothlab.runs.run import Run
+    from smoothlab.models.run import Run
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
@@ -64,14 +64,14 @@ def train(overrides: Sequence[str] = ()) -> Run:
     refuse_preset(config, overrides)
     values = plain(config)
 
+    from smoothlab.models.run import Run
     from smoothlab.processes.ranks import found_ranks
-    from smoothlab.runs.directory import INTERRUPTED, RunDirectory
-    from smoothlab.runs.preparing import prepare
-    from smoothlab.runs.ranks import leave_status, server_for, train_on_devices
-    from smoothlab.runs.run import Run
-    from smoothlab.runs.stopping import stopped_by_signals
-    from smoothlab.runs.training import follow
-    from smoothlab.runs.writable import check_folder
+    from smoothlab.rundir.directory import INTERRUPTED, RunDirectory
+    from smoothlab.rundir.writable import check_folder
+    from smoothlab.training.preparing import prepare
+    from smoothlab.training.ranks import leave_status, server_for, train_on_devices
+    from smoothlab.training.stopping import stopped_by_signals
+    from smoothlab.training.train import follow
 
     with stopped_by_signals(), server_for(values) as server:
         prepared = prepare(values)
@@ -136,9 +136,9 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
     Raises:
         UserMistake: the run to continue is not there, is finished, or has another config.
     """
-    from smoothlab.runs.directory import DONE, RunDirectory, existing_run
-    from smoothlab.runs.identity import differences
-    from smoothlab.runs.run import Run
+    from smoothlab.models.run import Run
+    from smoothlab.rundir.directory import DONE, RunDirectory, existing_run
+    from smoothlab.rundir.identity import differences
 
     wanted = values["resume"]
     fresh = directory_of(config, "hydra.run.dir")
@@ -165,7 +165,7 @@ def check_resumable(run: Any) -> None:
     Raises:
         UserMistake: a living process holds the directory, or its last checkpoint cannot be read.
     """
-    from smoothlab.runs.checkpoint import read_checkpoint
+    from smoothlab.models.checkpoint import read_checkpoint
 
     with run.held():
         if run.last_checkpoint.is_file():
@@ -174,7 +174,7 @@ def check_resumable(run: Any) -> None:
 
 def newest_unfinished(folder: Path, identity: str) -> Any:
     """The newest run directory in ``folder`` of this identity that is neither done nor held by a living process."""
-    from smoothlab.runs.directory import DONE, PRUNED, RUNNING, RunDirectory
+    from smoothlab.rundir.directory import DONE, PRUNED, RUNNING, RunDirectory
 
     candidates = []
     for status_file in folder.glob("*/status.json"):
@@ -231,11 +231,11 @@ def _own_sweep(overrides: Sequence[str], base: DictConfig, **how: Any) -> int:
     configs = compose_jobs("train", jobs)
     values = [plain(config) for config in configs]
 
-    from smoothlab.runs.directory import DONE
-    from smoothlab.runs.loggers import check_loggers
-    from smoothlab.runs.preparing import check_config
+    from smoothlab.rundir.directory import DONE
     from smoothlab.sweeps.launcher import Planned, run_sweep
     from smoothlab.sweeps.table import rows
+    from smoothlab.training.loggers import check_loggers
+    from smoothlab.training.preparing import check_config
 
     for one in values:
         if one["resume"] not in ("none", "auto", None):
@@ -284,7 +284,7 @@ def sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
 
 def check_folder_of(folder: Path) -> None:
     """Refuse a sweep's directory in which nothing can be written."""
-    from smoothlab.runs.writable import check_folder
+    from smoothlab.rundir.writable import check_folder
 
     check_folder(folder, key="output_root")
 
@@ -306,9 +306,9 @@ def _sweep_job(config: DictConfig) -> float | None:
     """One job of another launcher of Hydra's, in whatever process it chose; returns the objective."""
     from hydra.core.hydra_config import HydraConfig
 
-    from smoothlab.runs import job
-    from smoothlab.runs.directory import RunDirectory
-    from smoothlab.runs.run import Run
+    from smoothlab.models.run import Run
+    from smoothlab.rundir.directory import RunDirectory
+    from smoothlab.training import job
 
     place = RunDirectory(HydraConfig.get().runtime.output_dir)
     job.run_job(plain(config), str(place.path), resume=place.last_checkpoint.is_file())

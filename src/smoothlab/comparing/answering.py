@@ -7,68 +7,23 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoothlab.comparing.choosing import Tried, choose
+from smoothlab.comparing.answer import Answer, Chosen
+from smoothlab.comparing.choosing import choose
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.comparing.planning import Level
 from smoothlab.errors import UserMistake
-from smoothlab.runs.atomic import write_json
+from smoothlab.rundir.atomic import write_json
 
 if TYPE_CHECKING:
-    from smoothlab.comparing.comparison import Question
-    from smoothlab.reports.comparison import Comparison
-    from smoothlab.reports.records import Records
+    from smoothlab.comparing.question import Question
 
 FORMAT = 1
 FILE = "comparison.json"
 PAGE = "report"  # the folder of the page
 CODE = ("comparing", "reports", "statistics", "calibration", "metrics")  # what makes an answer of results
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The runs that stand for the arms at one level.
-
-    Args:
-        level: which.
-        by_arm: the point of each arm's grid.
-        tried: all its points.
-        arms: the arm of each run directory, those made from predictions among them.
-    """
-
-    level: Level
-    by_arm: dict[str, Tried]
-    tried: dict[str, list[Tried]]
-    arms: dict[str, str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {
-            "level": self.level.name,
-            "arms": self.arms,
-            "chosen": {name: dict(one.settings) for name, one in self.by_arm.items()},
-            "tried": {name: [one.to_json() for one in points] for name, points in self.tried.items()},
-        }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of a level.
-
-    Args:
-        chosen: the runs.
-        records: what they left.
-        compared: the numbers.
-        page: its report.
-    """
-
-    chosen: Chosen
-    records: Records
-    compared: Comparison
-    page: Path
 
 
 def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping[PlannedRun, str]) -> None:

@@ -5,61 +5,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from smoothlab.comparing.arm import Arm
-from smoothlab.comparing.condition import SLICES, Condition
+from smoothlab.comparing.answering import write_answer
+from smoothlab.comparing.condition import SLICES
 from smoothlab.comparing.plan import Places, Plan, PlannedRun, is_done
-from smoothlab.comparing.planning import NO_CONDITION, Level, Resolve, make_plan
+from smoothlab.comparing.planning import Resolve, make_plan
+from smoothlab.comparing.question import Question
 from smoothlab.errors import UserMistake
-from smoothlab.runs.directory import RunDirectory
+from smoothlab.rundir.directory import RunDirectory
 
 SHOWN = 5  # failed runs that are named in full
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked.
-
-    Args:
-        folder: of the comparisons of an experiment; the run directories stand in ``runs`` below it.
-        arms: by name, the baseline first.
-        units: seed and fold of each run of an arm.
-        grid: most settings of an arm.
-        required: arms that must fit the data, beside the baseline.
-        n_jobs: runs at a time, or ``auto``.
-        level: of the intervals.
-        title: of the page.
-        signature: of the command and of the files that it reads.
-        condition: what is varied beside the arms, or measured of them; None: nothing.
-    """
-
-    folder: Path
-    arms: Mapping[str, Arm]
-    units: Sequence[tuple[int, int | None]]
-    grid: int
-    required: Sequence[str]
-    n_jobs: int | str
-    level: float
-    title: str
-    signature: str
-    condition: Condition | None = None
-
-    @property
-    def levels(self) -> Sequence[Level]:
-        """Of the condition; a single one without."""
-        return self.condition.levels if self.condition else NO_CONDITION
-
-    @property
-    def answers(self) -> Path:
-        """The folder of comparison.json and the page; that of a condition is its own."""
-        return self.folder / self.condition.name if self.condition else self.folder
-
-    @property
-    def baseline(self) -> str:
-        """The arm that the others are compared with."""
-        return next(iter(self.arms))
 
 
 def answer(question: Question, resolve: Resolve) -> int:
@@ -81,8 +37,6 @@ def answer(question: Question, resolve: Resolve) -> int:
         plan, failed = _run(question, resolve, places, file)
     else:
         _say(f"{len(plan.runs)} runs, all of them done before, in {places.folder}")
-    from smoothlab.comparing.answering import write_answer
-
     write_answer(question, plan, places, failed)
     _name(failed, places)
     return 1 if failed else 0
@@ -93,7 +47,7 @@ def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tu
 
     with WarmServer() as server:  # it imports while the arms are composed and tried
         from smoothlab.comparing.running import run_all
-        from smoothlab.runs.writable import check_folder
+        from smoothlab.rundir.writable import check_folder
 
         plan = make_plan(
             question.arms,

@@ -13,8 +13,8 @@ from typing import Any
 from smoothlab.comparing.arm import ENSEMBLE, Arm
 from smoothlab.comparing.plan import Places, PlannedRun, is_done
 from smoothlab.errors import UserMistake
-from smoothlab.runs.atomic import write_atomically, write_json
-from smoothlab.runs.directory import DONE, RunDirectory, now
+from smoothlab.rundir.atomic import write_atomically, write_json
+from smoothlab.rundir.directory import DONE, RunDirectory, now
 
 FEWEST = 3  # seeds of the baseline that an ensemble is made from: of two, each would be the other alone
 SPLITS = ("val", "test")
@@ -66,7 +66,7 @@ def _make(
     import torch
 
     from smoothlab.metrics import classification_metrics
-    from smoothlab.runs.scores import defined, probability_table
+    from smoothlab.scoring.scores import defined, probability_table
 
     tables = {split: [_predictions(one, split) for one in members] for split in SPLITS}
     names = [name.removeprefix("prob_") for name in tables["test"][0].columns if name.startswith("prob_")]

@@ -30,9 +30,10 @@ def latency_table(records: Sequence[RunRecord]) -> pd.DataFrame:
     import pandas as pd
     import torch
 
-    from smoothlab.runs.build import build, call
-    from smoothlab.runs.model import Model, load
-    from smoothlab.runs.targets import ALLOWED, add_code
+    from smoothlab.config.allowed import ALLOWED, add_code
+    from smoothlab.config.build import build, call
+    from smoothlab.models.loading import load
+    from smoothlab.models.model import Model
 
     first: dict[str, RunRecord] = {}
     for record in records:

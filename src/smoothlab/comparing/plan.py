@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from smoothlab.comparing.arm import Settings, told
-from smoothlab.runs.atomic import write_json
-from smoothlab.runs.directory import DONE, RunDirectory
+from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.directory import DONE, RunDirectory
 
 HEX = 8  # digits of the identity in a directory's name
 FORMAT = 1

@@ -149,8 +149,8 @@ class _World:
     """The data of a level, read once for every arm that leaves them as they are."""
 
     def __init__(self, values: Values) -> None:
-        from smoothlab.runs.build import build, call
-        from smoothlab.runs.targets import ALLOWED, add_code, code_fingerprint
+        from smoothlab.config.allowed import ALLOWED, add_code, code_fingerprint
+        from smoothlab.config.build import build, call
 
         self._config, self._task = values["data"], values["task"]
         self._data = build(self._config, "data", allowed=(*ALLOWED, *add_code(values["code"])))
@@ -176,7 +176,7 @@ class _World:
         Raises:
             UserMistake: they lack it.
         """
-        from smoothlab.runs.preparing import are_ordered
+        from smoothlab.training.preparing import are_ordered
 
         for need in arm.needs:
             if need == "tree" and self._data.class_tree is None and self._task.get("tree") is None:
@@ -192,7 +192,7 @@ class _World:
         Raises:
             UserMistake: it does not.
         """
-        from smoothlab.runs.preparing import check_fit, prepare
+        from smoothlab.training.preparing import check_fit, prepare
 
         if values["data"] == self._config:
             check_fit(values, self._data)
@@ -204,7 +204,7 @@ class _World:
 
         The content of the data is that of the first seed: what follows the seed is in the config.
         """
-        from smoothlab.runs.identity import run_identity
+        from smoothlab.rundir.identity import run_identity
         from smoothlab.sweeps.launcher import Fingerprints
 
         data = {key: value for key, value in values["data"].items() if key not in FOLLOWS}

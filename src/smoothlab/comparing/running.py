@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.processes import WarmServer
-from smoothlab.runs.directory import DONE
-from smoothlab.runs.stopping import stopped_by_signals
+from smoothlab.rundir.directory import DONE
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.pool import Job, JobPool
+from smoothlab.training.stopping import stopped_by_signals
 
 LINE_SECONDS = 5.0  # at most one line of progress in this time, but for failures
 

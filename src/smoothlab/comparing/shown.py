@@ -15,8 +15,8 @@ from smoothlab.comparing.condition import COST, LATENCY, SLICES
 if TYPE_CHECKING:
     import pandas as pd
 
-    from smoothlab.comparing.answering import Answer
-    from smoothlab.comparing.comparison import Question
+    from smoothlab.comparing.answer import Answer
+    from smoothlab.comparing.question import Question
     from smoothlab.reports.comparison import Comparison
 
 METRICS = ("nll", "accuracy", "ece", "aurc")
@@ -103,7 +103,7 @@ def _slices(answers: Sequence[Answer]) -> pd.DataFrame:
     """Mean metrics of each arm by slice of the test data."""
     import pandas as pd
 
-    from smoothlab.runs.slices import label_of
+    from smoothlab.scoring.slices import label_of
 
     rows = []
     for answer in answers:

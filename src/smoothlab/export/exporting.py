@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from smoothlab.config.allowed import add_code
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.export import onnx_file, torch_file
 from smoothlab.export.graph import WholeModel
-from smoothlab.export.inputs import Arrays, Inputs, inputs_of, told
+from smoothlab.export.inputs import Arrays, Inputs, told
+from smoothlab.export.inputs_of_encoder import inputs_of
 from smoothlab.export.loading import FORMAT
-from smoothlab.runs.atomic import write_atomically, write_json
-from smoothlab.runs.checkpoint import KEY, read_checkpoint
-from smoothlab.runs.directory import RunDirectory
-from smoothlab.runs.model import Model, checkpoint_path, model_from
-from smoothlab.runs.provenance import provenance
-from smoothlab.runs.targets import add_code
+from smoothlab.models.checkpoint import KEY, read_checkpoint
+from smoothlab.models.model import Model, checkpoint_path, model_from
+from smoothlab.rundir.atomic import write_atomically, write_json
+from smoothlab.rundir.directory import RunDirectory
+from smoothlab.rundir.provenance import provenance
 from smoothlab.tracking.csv import read_rows
 
 Format = Literal["onnx", "torch"]

@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
-from smoothlab.errors import UserMistake
-
 Arrays = dict[str, np.ndarray]
 
 
@@ -41,33 +39,6 @@ class Inputs(Protocol):
 
     def dynamic(self) -> dict[str, tuple[int, ...]]:
         """Which dimensions of each input may have any size."""
-
-
-def inputs_of(encoder: Any) -> Inputs:
-    """The inputs that fit an encoder of raw rows.
-
-    Raises:
-        UserMistake: of a kind whose models are not exported.
-    """
-    from smoothlab.data.synthetic.encoder import SyntheticEncoder
-    from smoothlab.data.table import TableEncoder
-    from smoothlab.data.text import TextEncoder
-    from smoothlab.export.images import ImageInputs
-    from smoothlab.export.synthetic import SyntheticInputs
-    from smoothlab.export.table import TableInputs
-    from smoothlab.export.texts import TextInputs
-
-    if isinstance(encoder, TableEncoder):
-        return TableInputs(encoder)
-    if isinstance(encoder, SyntheticEncoder):
-        return SyntheticInputs(encoder)
-    if isinstance(encoder, TextEncoder):
-        return TextInputs(encoder)
-    if hasattr(encoder, "pixels"):  # its module needs Pillow
-        return ImageInputs(encoder)
-    raise UserMistake(
-        f"run: its data are encoded by {type(encoder).__name__}; models of tables, images and texts are exported"
-    )
 
 
 def told(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from smoothlab.calibration.decision import decision_from_state
 from smoothlab.data.encoder import encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.export import onnx_file, torch_file
-from smoothlab.export.inputs import inputs_of
+from smoothlab.export.inputs_of_encoder import inputs_of
 
 FORMAT = 1
 SUFFIXES = (onnx_file.SUFFIX, torch_file.SUFFIX)
@@ -62,7 +62,7 @@ class Exported:
         Raises:
             UserMistake: a column is missing, or a cell is one that its column cannot hold.
         """
-        from smoothlab.runs.scores import TABLES
+        from smoothlab.scoring.scores import TABLES
 
         logits = torch.from_numpy(self.logits(frame, batch_size=batch_size, where=where))
         table = TABLES[self.metadata["kind"]](logits, self.class_names, self.decision)

@@ -1,6 +1,6 @@
 """What a smoothing strategy does to the targets, found by asking it, without training."""
 
-from smoothlab.inspection.findings import Inspection
+from smoothlab.inspection.inspection import Inspection
 from smoothlab.inspection.label_sets import LabelInspection
 from smoothlab.inspection.probe import Probe
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from smoothlab.inspection.words import percent
 
 if TYPE_CHECKING:
-    from smoothlab.inspection.findings import Inspection
+    from smoothlab.inspection.findings import Findings
 
 STRONG = 0.5
 MOST_NAMES = 5
 
 
-def cautions(found: Inspection) -> list[str]:
+def cautions(found: Findings) -> list[str]:
     """One line each; empty where all is well."""
     return [text for check in (_lead, _negative, _strong, _empty, _stopped) for text in check(found)]
 
 
-def _lead(found: Inspection) -> list[str]:
+def _lead(found: Findings) -> list[str]:
     names = [
         found.class_names[k] for one in found.moments for k in one.classes[one.loses_lead & ~(one.epsilon < 0)].tolist()
     ]
@@ -31,7 +31,7 @@ def _lead(found: Inspection) -> list[str]:
     return [f"the label loses its lead: another class gets as much or more, for {losers}.{two}"]
 
 
-def _negative(found: Inspection) -> list[str]:
+def _negative(found: Findings) -> list[str]:
     if min(found.epsilon.low) >= 0:
         return []
     return [
@@ -40,19 +40,19 @@ def _negative(found: Inspection) -> list[str]:
     ]
 
 
-def _strong(found: Inspection) -> list[str]:
+def _strong(found: Findings) -> list[str]:
     highest = max(found.epsilon.high)
     if highest <= STRONG:
         return []
     return [f"epsilon reaches {highest:.3g}: above {STRONG:g}, more mass is moved than stays."]
 
 
-def _empty(found: Inspection) -> list[str]:
+def _empty(found: Findings) -> list[str]:
     empty = [name for name, count in zip(found.class_names, found.class_counts, strict=True) if count == 0]
     return [f"no training row of {_some(empty)}: what depends on counts or rows does not see it."] if empty else []
 
 
-def _stopped(found: Inspection) -> list[str]:
+def _stopped(found: Findings) -> list[str]:
     epochs, earliest = found.plan.epochs, found.plan.earliest_stop
     if found.history is not None or epochs is None or earliest is None or found.epsilon.is_flat:
         return []

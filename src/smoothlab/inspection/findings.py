@@ -1,19 +1,17 @@
-"""All that an inspection finds: numbers first, words and warnings made from them."""
+"""All that an inspection finds, in numbers."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from smoothlab.classes.tree import ClassTree
 from smoothlab.inspection.epsilon import EpsilonCurve, over_confidence, over_progress
-from smoothlab.inspection.parts import LearnedPart, described, learned_parts, trees
+from smoothlab.inspection.parts import LearnedPart, learned_parts, trees
 from smoothlab.inspection.probe import Probe
 from smoothlab.inspection.soft_targets import SoftTargets
 from smoothlab.smoothing import Smoother
@@ -63,8 +61,8 @@ class RunHistory:
 
 
 @dataclass(frozen=True, eq=False)
-class Inspection:
-    """What a smoother does to the targets of a data set, without training.
+class Findings:
+    """What a smoother does to the targets of a data set, found without training: the numbers.
 
     Args:
         smoother: bound to the classes; asked in evaluation mode.
@@ -141,83 +139,3 @@ class Inspection:
     def trees(self) -> dict[str, ClassTree]:
         """Class trees in use, by the key of their part."""
         return trees(self.named_parts)
-
-    @cached_property
-    def sentences(self) -> list[str]:
-        """What the strategy does, in words."""
-        from smoothlab.inspection.words import sentences
-
-        return sentences(self)
-
-    @cached_property
-    def warnings(self) -> list[str]:
-        """What its user may not have meant."""
-        from smoothlab.inspection.cautions import cautions
-
-        return cautions(self)
-
-    def json(self) -> dict[str, Any]:
-        """All numbers as plain values; what has no finite value is null."""
-        shown = self.targets
-        history = self.history
-        return {
-            "format": 1,
-            "strategy": {key: described(part) for key, part in self.named_parts.items()},
-            "summary": self.sentences,
-            "warnings": self.warnings,
-            "training_rows": self.probe.num_rows,
-            "rows_asked": len(self.probe.classes),
-            "epochs": self.plan.epochs,
-            "epsilon_over_progress": _curve(self.epsilon, "progress"),
-            "epsilon_over_confidence": {n: _curve(one, "confidence") for n, one in self.by_confidence.items()} or None,
-            "over_training": [
-                {"progress": one.progress} | {name: _plain(one.mean(value)) for name, value in _columns(one).items()}
-                for one in self.moments
-            ],
-            "soft_targets": self._table(shown),
-            "soft_targets_before_training": self._table(history.start) if history else None,
-            "trees": {key: str(tree) for key, tree in self.trees.items()},
-            "learners": [one.json() for one in self.learned],
-            "run": None
-            if history is None
-            else {
-                "path": history.path,
-                "checkpoint": history.checkpoint,
-                "epoch": history.epoch,
-                "by_epoch": {name: [_plain(one) for one in column] for name, column in history.columns.items()},
-            },
-        }
-
-    def _table(self, targets: SoftTargets) -> dict[str, Any]:
-        columns = {name: value.tolist() for name, value in _columns(targets).items()}
-        classes = [
-            {"name": self.class_names[k], "rows": self.class_counts[k]}
-            | {name: _plain(values[place]) for name, values in columns.items()}
-            for place, k in enumerate(targets.classes.tolist())
-        ]
-        small = targets.matrix.numel() <= MATRIX_CELLS
-        return {
-            "progress": targets.progress,
-            "classes": classes,
-            "class_names": list(self.class_names),
-            "matrix": targets.matrix.tolist() if small else None,
-        }
-
-
-def _columns(targets: SoftTargets) -> dict[str, Tensor]:
-    return {
-        "epsilon": targets.epsilon,
-        "label_keeps": targets.keeps,
-        "best_confidence": targets.confidence,
-        "smallest_logit_gap": targets.smallest_gap,
-        "largest_logit_gap": targets.largest_gap,
-        "loss_floor": targets.entropy,
-    }
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _curve(curve: EpsilonCurve, x: str) -> dict[str, list[float]]:
-    return {x: curve.x, "mean": curve.mean, "min": curve.low, "max": curve.high}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from smoothlab.classes.tree import ClassTree
-    from smoothlab.inspection.findings import Inspection
+    from smoothlab.inspection.inspection import Inspection
     from smoothlab.inspection.soft_targets import SoftTargets
 
 MOST_CLASSES = 20

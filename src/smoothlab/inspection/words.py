@@ -9,10 +9,10 @@ from smoothlab.inspection.probe import USUAL
 
 if TYPE_CHECKING:
     from smoothlab.inspection.epsilon import EpsilonCurve
-    from smoothlab.inspection.findings import Inspection
+    from smoothlab.inspection.findings import Findings
 
 
-def sentences(found: Inspection) -> list[str]:
+def sentences(found: Findings) -> list[str]:
     """The targets, how the strength moves, what it learns, and what stands beside it."""
     return [_targets(found), *_strength(found), *_learning(found), *_beside(found)]
 
@@ -41,7 +41,7 @@ def number(value: float, form: str = ".2f") -> str:
     return "inf" if math.isinf(value) else f"{value:{form}}"
 
 
-def _targets(found: Inspection) -> str:
+def _targets(found: Findings) -> str:
     shown = found.targets
     if float(shown.epsilon.abs().max()) == 0:
         return f"No smoothing{_state(found)}: the target is the label itself."
@@ -65,13 +65,13 @@ def _targets(found: Inspection) -> str:
     return text + f"of the rest the nearest class gets {percent(shown.mean(top))} on average, among {size - 1:,}."
 
 
-def _state(found: Inspection) -> str:
+def _state(found: Findings) -> str:
     if not found.learned:
         return ""
     return ", with what was learned" if found.history is not None else " at the start, before anything is learned"
 
 
-def _strength(found: Inspection) -> list[str]:
+def _strength(found: Findings) -> list[str]:
     curve, said = found.epsilon, []
     if not curve.is_flat:
         highest, lowest = max(curve.mean), min(curve.mean)
@@ -110,13 +110,13 @@ def _wrong(right: EpsilonCurve, wrong: EpsilonCurve) -> str:
     return f" (a model that is wrong: {wrong.mean[0]:.3g} and {wrong.mean[-1]:.3g})"
 
 
-def _learning(found: Inspection) -> list[str]:
+def _learning(found: Findings) -> list[str]:
     past = found.history is not None
     verb = "was moved by" if past else "starts here and is moved by"
     return [f"{one.key} learns: it {verb} {one.moved_by}." for one in found.learned]
 
 
-def _beside(found: Inspection) -> list[str]:
+def _beside(found: Findings) -> list[str]:
     from smoothlab.inspection.parts import described
 
     said = []

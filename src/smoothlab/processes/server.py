@@ -24,7 +24,7 @@ from smoothlab.processes.entry import Request
 
 # What a training imports sooner or later. Modules only: nothing here may start a thread, a tensor or CUDA.
 PRELOAD = (
-    *("torch", "pytorch_lightning", "torchmetrics", "smoothlab.runs.job"),
+    *("torch", "pytorch_lightning", "torchmetrics", "smoothlab.training.job"),
     *("sklearn.datasets", "sklearn.model_selection", "omegaconf", "fsspec.implementations.chained"),
     *("matplotlib.backends.backend_agg", "PIL.PngImagePlugin", "pyarrow.pandas_compat", "scipy.stats", "wandb"),
     "wandb.sdk.launch",  # of each wandb.init; its models look at every frame of the stack: seconds in a rank

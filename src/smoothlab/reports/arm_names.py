@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from smoothlab.runs.identity import NOT_IDENTITY
+from smoothlab.rundir.identity import NOT_IDENTITY
 
 # What tells repetitions of one arm from each other.
 REPETITION = frozenset({"seed", "data.split_seed", "data.shuffle_seed", "data.row_seed", "data.fold"})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from smoothlab.inspection.epsilon import EpsilonCurve
-    from smoothlab.inspection.findings import Inspection
+    from smoothlab.inspection.inspection import Inspection
     from smoothlab.inspection.soft_targets import SoftTargets
 
 MOST_NUMBERS = 10  # classes up to which each cell says its value

@@ -15,8 +15,8 @@ import yaml
 
 from smoothlab.errors import UserMistake
 from smoothlab.reports.arm_names import arm_names
-from smoothlab.runs.directory import DONE, RunDirectory
-from smoothlab.runs.identity import flat
+from smoothlab.rundir.directory import DONE, RunDirectory
+from smoothlab.rundir.identity import flat
 
 if TYPE_CHECKING:
     import pandas as pd

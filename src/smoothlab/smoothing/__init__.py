@@ -2,38 +2,38 @@
 
 from smoothlab.classes.info import ClassInfo
 from smoothlab.classes.tree import ClassTree
-from smoothlab.smoothing.accuracy import Accuracy
-from smoothlab.smoothing.auto import Auto
-from smoothlab.smoothing.by_class import ByClass
-from smoothlab.smoothing.class_distance import ClassDistance
-from smoothlab.smoothing.class_frequency import ClassFrequency
-from smoothlab.smoothing.column import Column, ColumnTable
-from smoothlab.smoothing.controller import Controller
-from smoothlab.smoothing.embeddings import Embeddings
-from smoothlab.smoothing.flow import Flow
-from smoothlab.smoothing.label_priors import Flip, Half, Prevalence
-from smoothlab.smoothing.learnable import Learnable
-from smoothlab.smoothing.mixture import Mixture
 from smoothlab.smoothing.multilabel import MultilabelSmoother
-from smoothlab.smoothing.negative import Negative
-from smoothlab.smoothing.neighbours import Neighbours
-from smoothlab.smoothing.online import Online
-from smoothlab.smoothing.ordinal import Ordinal
-from smoothlab.smoothing.priors import Exclusive, Uniform
-from smoothlab.smoothing.rules import Rules
-from smoothlab.smoothing.schedules import Cosine, Exponential, Linear, Schedule, Stepwise
-from smoothlab.smoothing.self_distilled import SelfDistilled
-from smoothlab.smoothing.similarity import Similarity
+from smoothlab.smoothing.priors.class_distance import ClassDistance
+from smoothlab.smoothing.priors.class_frequency import ClassFrequency
+from smoothlab.smoothing.priors.embeddings import Embeddings
+from smoothlab.smoothing.priors.flow import Flow
+from smoothlab.smoothing.priors.label_priors import Flip, Half, Prevalence
+from smoothlab.smoothing.priors.learnable import Learnable
+from smoothlab.smoothing.priors.mixture import Mixture
+from smoothlab.smoothing.priors.neighbours import Neighbours
+from smoothlab.smoothing.priors.online import Online
+from smoothlab.smoothing.priors.ordinal import Ordinal
+from smoothlab.smoothing.priors.prior import Exclusive, Uniform
+from smoothlab.smoothing.priors.self_distilled import SelfDistilled
+from smoothlab.smoothing.priors.similarity import Similarity
+from smoothlab.smoothing.priors.sord import Sord
+from smoothlab.smoothing.priors.spatial import Spatial
+from smoothlab.smoothing.priors.tree import Tree
+from smoothlab.smoothing.priors.vector import Vector
+from smoothlab.smoothing.priors.zipf import Zipf
+from smoothlab.smoothing.priors.zipf_of_predictions import ZipfOfPredictions
 from smoothlab.smoothing.smoother import Smoother
-from smoothlab.smoothing.sord import Sord
-from smoothlab.smoothing.spatial import Spatial
-from smoothlab.smoothing.strengths import Constant
+from smoothlab.smoothing.strengths.accuracy import Accuracy
+from smoothlab.smoothing.strengths.auto import Auto
+from smoothlab.smoothing.strengths.by_class import ByClass
+from smoothlab.smoothing.strengths.column import Column, ColumnTable
+from smoothlab.smoothing.strengths.controller import Controller
+from smoothlab.smoothing.strengths.negative import Negative
+from smoothlab.smoothing.strengths.rules import Rules
+from smoothlab.smoothing.strengths.schedules import Cosine, Exponential, Linear, Schedule, Stepwise
+from smoothlab.smoothing.strengths.strength import Constant
+from smoothlab.smoothing.strengths.uncertainty import Uncertainty
 from smoothlab.smoothing.teacher import Teacher, TeacherConfidence
-from smoothlab.smoothing.tree import Tree
-from smoothlab.smoothing.uncertainty import Uncertainty
-from smoothlab.smoothing.vector import Vector
-from smoothlab.smoothing.zipf import Zipf
-from smoothlab.smoothing.zipf_of_predictions import ZipfOfPredictions
 from smoothlab.step import Step
 
 __all__ = [

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.table import Table
+from smoothlab.smoothing.priors.table import Table
 from smoothlab.targets import OtherClasses, PerClass, PerSample
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from smoothlab.classes.info import ClassInfo, bind_part
 from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
-from smoothlab.smoothing.by_class import ByClass
-from smoothlab.smoothing.class_frequency import ClassFrequency
+from smoothlab.smoothing.priors.class_frequency import ClassFrequency
+from smoothlab.smoothing.priors.vector import Vector
+from smoothlab.smoothing.priors.zipf import Zipf
 from smoothlab.smoothing.ranges import checked_choice
-from smoothlab.smoothing.schedules import Schedule
-from smoothlab.smoothing.strengths import Constant
-from smoothlab.smoothing.vector import Vector
-from smoothlab.smoothing.zipf import Zipf
+from smoothlab.smoothing.strengths.by_class import ByClass
+from smoothlab.smoothing.strengths.schedules import Schedule
+from smoothlab.smoothing.strengths.strength import Constant
 from smoothlab.soft_labels import ANSWERS, SoftLabels, question_labels, question_logits
 from smoothlab.step import Step
 from smoothlab.targets import check_tensor
@@ -28,7 +28,7 @@ from smoothlab.targets import check_tensor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from smoothlab.smoothing.strengths import Strength
+    from smoothlab.smoothing.strengths.strength import Strength
 
 OF_ONE_LABEL = (ClassFrequency, Vector, Zipf)  # distributions over the classes, which the labels of a sample are not
 

@@ -17,8 +17,8 @@ from smoothlab.targets import SoftTarget, check_tensor
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from smoothlab.smoothing.priors import Prior
-    from smoothlab.smoothing.strengths import Strength
+    from smoothlab.smoothing.priors.prior import Prior
+    from smoothlab.smoothing.strengths.strength import Strength
 
 
 class Smoother(nn.Module):

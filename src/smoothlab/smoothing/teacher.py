@@ -33,7 +33,7 @@ class Teacher:
 
     Args:
         net: maps features to logits ``(N, K)`` of the same classes, such as that of a run,
-            ``smoothlab.runs.teacher.teacher_net(path)``.
+            ``smoothlab.models.teacher.teacher_net(path)``.
         temperature: above 0; above 1 it softens the teacher.
         exclusive: whether the label's own class gets nothing.
 

@@ -15,14 +15,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.processes import WarmServer
-from smoothlab.runs.atomic import write_json
-from smoothlab.runs.directory import DONE, FAILED, RUNNING, RunDirectory, now
-from smoothlab.runs.stopping import stopped_by_signals
+from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.directory import DONE, FAILED, RUNNING, RunDirectory, now
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, key_of, prefixes
 from smoothlab.sweeps.pool import Job, JobPool
 from smoothlab.sweeps.space import check_space, estimate
 from smoothlab.sweeps.table import Row, as_text, rows
+from smoothlab.training.stopping import stopped_by_signals
 
 LARGE = 10  # runs from which on the disk is thought of before the first one is there
 
@@ -132,7 +132,7 @@ def launch(
     Raises:
         UserMistake: as of ``run_sweep``.
     """
-    from smoothlab.commands.compose import plain
+    from smoothlab.config.compose import plain
 
     planned = []
     for overrides in job_overrides:
@@ -174,7 +174,7 @@ def _one_line(error: Exception) -> str:
 
 def job_words(overrides: Sequence[str], directory: Path) -> list[str]:
     """A job's overrides for a launcher of Hydra's, which has those of Hydra's node already, with its directory."""
-    from smoothlab.commands.compose import quoted
+    from smoothlab.config.compose import quoted
 
     kept = [one for one in overrides if key_of(one).split(".")[0] != "hydra"]
     return [*kept, f"hydra.sweep.dir={quoted(directory.parent)}", f"hydra.sweep.subdir={quoted(directory.name)}"]
@@ -207,9 +207,9 @@ class Fingerprints:
 
     def identity(self, values: dict[str, Any]) -> str:
         """The identity of a run, by its config and the content of its data and own code."""
-        from smoothlab.runs.build import build, call
-        from smoothlab.runs.identity import in_order, run_identity
-        from smoothlab.runs.targets import ALLOWED, add_code, code_fingerprint
+        from smoothlab.config.allowed import ALLOWED, add_code, code_fingerprint
+        from smoothlab.config.build import build, call
+        from smoothlab.rundir.identity import in_order, run_identity
 
         key = json.dumps(in_order([values["data"], values["code"]]))
         if key not in self._of:
@@ -266,7 +266,7 @@ def _write(ledger: Ledger) -> None:
 
 def _weight_bytes(values: dict[str, Any]) -> int | None:
     """Bytes of a run's net; None where it cannot be made, of which the run itself tells."""
-    from smoothlab.runs.preparing import prepare
+    from smoothlab.training.preparing import prepare
 
     try:
         task = prepare(values).task

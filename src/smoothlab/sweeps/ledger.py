@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 
 from smoothlab.errors import UserMistake
-from smoothlab.runs.atomic import write_json
-from smoothlab.runs.directory import RunDirectory, now
-from smoothlab.runs.identity import NOT_IDENTITY, differences, flat
+from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.directory import RunDirectory, now
+from smoothlab.rundir.identity import NOT_IDENTITY, differences, flat
 
 FORMAT = 1
 FILE = "sweep.json"

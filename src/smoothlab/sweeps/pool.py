@@ -22,8 +22,8 @@ from typing import Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.processes import Child, Ending, WarmServer
-from smoothlab.runs.atomic import write_json
-from smoothlab.runs.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
+from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
 from smoothlab.sweeps.devices import Devices
 
 WAITING, STARTED = "waiting", "started"
@@ -123,7 +123,7 @@ class Job:
 
 def _run(values: dict[str, Any], directory: str, resume: bool) -> None:
     """In the new process, which has it imported; the owner's need not."""
-    from smoothlab.runs.job import run_job
+    from smoothlab.training.job import run_job
 
     run_job(values, directory, resume=resume)
 

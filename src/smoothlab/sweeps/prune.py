@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothlab.errors import UserMistake
-from smoothlab.runs.directory import DONE, RunDirectory
+from smoothlab.rundir.directory import DONE, RunDirectory
 from smoothlab.sweeps.ledger import Ledger
 from smoothlab.sweeps.table import Row, rows
 

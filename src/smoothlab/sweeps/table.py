@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from smoothlab.errors import UserMistake
-from smoothlab.runs.directory import DONE
+from smoothlab.rundir.directory import DONE
 from smoothlab.sweeps.ledger import Entry, Ledger, identifying
 
 NOT_STARTED = "not started"

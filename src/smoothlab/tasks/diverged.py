@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,6 @@ from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
 from smoothlab.tasks.loss_meter import TrainingDiverged
 
-if TYPE_CHECKING:
-    from smoothlab.tasks.task import Task
-
 ROWS = 32  # of the logits of ordinary size that the parts are tried on
 HUGE = 1e12  # a gradient of a row's loss, of which a float32 optimizer cannot square a sum
 TINY_SETTING, HUGE_SETTING = 1e-9, 1e9  # beyond these a setting is named though nothing else speaks against it
@@ -28,7 +25,7 @@ DEPTH = 3  # of parts within parts
 NO_PARTS = ("builtins", "torch", "numpy", "pandas")  # packages whose objects have no settings of the config
 
 
-def diverged(task: Task, step: int, seen: str = "") -> TrainingDiverged:
+def diverged(task: Any, step: int, seen: str = "") -> TrainingDiverged:
     """The error that says what is seen and what is likely behind it.
 
     Args:
@@ -41,7 +38,7 @@ def diverged(task: Task, step: int, seen: str = "") -> TrainingDiverged:
     return TrainingDiverged(step, likely_cause(task, first=step == 0), seen or task.train_loss.seen)
 
 
-def likely_cause(task: Task, *, first: bool = False) -> str:
+def likely_cause(task: Any, *, first: bool = False) -> str:
     """Why loss, penalties or logits may have stopped being numbers, in one line.
 
     The parts are tried on logits of ordinary size, since by now those of the net say nothing: one step with a loss that
@@ -75,7 +72,7 @@ def _seen(net: nn.Module, *, finite: bool, first: bool) -> str:
     return f"the weights are finite, up to {largest:.3g}"
 
 
-def _main_cause(task: Task, reach: list[str], *, finite: bool, first: bool, decay: str | None) -> str:
+def _main_cause(task: Any, reach: list[str], *, finite: bool, first: bool, decay: str | None) -> str:
     extreme = next((one for one in reach if not one.startswith(("optimizer.", "trainer."))), None)
     if decay is not None:
         main = decay
@@ -96,7 +93,7 @@ def _main_cause(task: Task, reach: list[str], *, finite: bool, first: bool, deca
     return main + (f" (in reach too: {', '.join(others)})" if others else "")
 
 
-def bad_parts(task: Task) -> Iterator[tuple[str, str]]:
+def bad_parts(task: Any) -> Iterator[tuple[str, str]]:
     """The parts of a task that do not bear logits of ordinary size: the part's config key, and what comes of it.
 
     Nothing is drawn from the process's generators, and nothing learns. What learns is not tried, since what it has
@@ -114,7 +111,7 @@ def bad_parts(task: Task) -> Iterator[tuple[str, str]]:
         task.train(training)
 
 
-def _tried(task: Task) -> Iterator[tuple[str, str]]:
+def _tried(task: Any) -> Iterator[tuple[str, str]]:
     generator = torch.Generator().manual_seed(0)
     classes, several = len(task.class_names), task.kind == "multilabel"
     logits = torch.randn(ROWS, classes, generator=generator).to(task.device).requires_grad_()

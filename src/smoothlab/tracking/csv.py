@@ -11,7 +11,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from smoothlab.runs.atomic import write_text
+from smoothlab.rundir.atomic import write_text
 
 FIRST = ("epoch", "step")  # the columns that every row has
 

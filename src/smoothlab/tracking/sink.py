@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from smoothlab.runs.atomic import write_atomically
+from smoothlab.rundir.atomic import write_atomically
 
 
 def save_figure(figure: Any, name: str, folder: Path, loggers: Iterable[Any] = (), *, samples: bool = False) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 from pytorch_lightning.loggers import WandbLogger
 
 from smoothlab.errors import InvalidArgument, UserMistake
-from smoothlab.runs.provenance import code_diff, code_state
+from smoothlab.rundir.provenance import code_diff, code_state
 from smoothlab.tracking import wandb_media as media
 from smoothlab.tracking.wandb_server import (
     Mode,

@@ -7,10 +7,10 @@ import pytest
 
 pytest.importorskip("tokenizers", reason="the extra [translation] is not installed")
 
-from smoothlab.commands.compose import compose_config, plain
 from smoothlab.commands.main import main
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.data import ParallelData, SyntheticTranslation
-from smoothlab.runs.build import build
 
 
 def data_of(*words):

@@ -4,9 +4,9 @@ import pytest
 
 pytest.importorskip("tokenizers", reason="the extra [text] is not installed")
 
-from smoothlab.commands.compose import compose_config, plain
+from smoothlab.config.build import build
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.data.text import product_tags
-from smoothlab.runs.build import build
 
 
 @pytest.fixture(autouse=True)

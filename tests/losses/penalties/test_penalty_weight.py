@@ -9,10 +9,10 @@ import torch
 from torch.testing import assert_close
 
 from smoothlab import InvalidArgument, SoftTarget
+from smoothlab.config.build import build
 from smoothlab.learner import Learner
 from smoothlab.losses import penalties
 from smoothlab.losses.penalties import ACLS, MaxSup
-from smoothlab.runs.build import build
 from smoothlab.smoothing import Constant, Linear
 from smoothlab.step import Step
 

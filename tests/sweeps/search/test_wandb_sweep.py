@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from smoothlab.commands.compose import compose_config, plain, split_options
 from smoothlab.commands.main import COMMANDS
-from smoothlab.runs.preparing import check_config
+from smoothlab.config.compose import compose_config, plain, split_options
+from smoothlab.training.preparing import check_config
 
 FILE = Path(__file__).parents[3] / "scripts" / "wandb_sweep.yaml"
 

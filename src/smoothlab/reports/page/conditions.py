@@ -10,7 +10,7 @@ import pandas as pd
 
 from smoothlab.reports.arm_names import REPETITION, arm_names
 from smoothlab.reports.page.charts.conditions import condition_curve
-from smoothlab.runs.identity import NOT_IDENTITY
+from smoothlab.rundir.identity import NOT_IDENTITY
 
 if TYPE_CHECKING:
     from smoothlab.reports.comparison import Comparison

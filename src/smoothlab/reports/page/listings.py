@@ -14,7 +14,7 @@ from smoothlab.reports.arm_names import REPETITION
 from smoothlab.reports.page.charts.differences import judged
 from smoothlab.reports.page.tables import Cell, Column, Row, Table, measured, rows_of, told
 from smoothlab.reports.page.wording import BETTER, MEANS, interval, metric_name, number, probability
-from smoothlab.runs.identity import NOT_IDENTITY
+from smoothlab.rundir.identity import NOT_IDENTITY
 
 if TYPE_CHECKING:
     from smoothlab.reports.comparison import Arm, Comparison

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from smoothlab.errors import UserMistake
-from smoothlab.runs.directory import DONE, INTERRUPTED, RUNNING, RunDirectory
+from smoothlab.rundir.directory import DONE, INTERRUPTED, RUNNING, RunDirectory
 from smoothlab.sweeps.launcher import Planned, Through
 from smoothlab.sweeps.ledger import Entry, Ledger
 from smoothlab.sweeps.search import loop

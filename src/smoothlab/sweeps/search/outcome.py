@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from smoothlab.runs.atomic import write_json, write_text
+from smoothlab.rundir.atomic import write_json, write_text
 from smoothlab.sweeps.search.study import DONE, Study, Trial
 
 FORMAT = 1

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from smoothlab.errors import UserMistake
-from smoothlab.runs.directory import DONE, FAILED, PRUNED, RunDirectory
-from smoothlab.runs.trial import TrialFiles
+from smoothlab.rundir.directory import DONE, FAILED, PRUNED, RunDirectory
 from smoothlab.sweeps.launcher import Planned, keep_hydra
 from smoothlab.sweeps.ledger import Entry, Ledger
 from smoothlab.sweeps.pool import Job, JobPool
@@ -14,6 +13,7 @@ from smoothlab.sweeps.search import loop
 from smoothlab.sweeps.search.loop import Ended
 from smoothlab.sweeps.search.study import Objective, Trial
 from smoothlab.sweeps.search.values import objective_values
+from smoothlab.training.trial import TrialFiles
 
 
 class PoolRunner:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from smoothlab.commands.compose import compose_config, compose_jobs, plain
+from smoothlab.config.compose import compose_config, compose_jobs, plain
 from smoothlab.errors import RunFailed, UserMistake
-from smoothlab.runs.directory import RunDirectory
-from smoothlab.runs.stopping import stopped_by_signals
+from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.launcher import Fingerprints, Planned, through_launcher
 from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
@@ -30,6 +29,7 @@ from smoothlab.sweeps.search.settings import Settings, find_objectives
 from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.storage import open_storage
 from smoothlab.sweeps.search.study import DONE, FAILED, Objective, Study
+from smoothlab.training.stopping import stopped_by_signals
 
 if TYPE_CHECKING:
     from smoothlab.processes import WarmServer
@@ -104,8 +104,8 @@ def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
     Raises:
         UserMistake: a key that the config does not have, an option that does not compose, an end out of range.
     """
-    from smoothlab.runs.loggers import check_loggers
-    from smoothlab.runs.preparing import check_config
+    from smoothlab.training.loggers import check_loggers
+    from smoothlab.training.preparing import check_config
 
     corners = [space.overrides(values) for values in space.corners()]
     found = composing.several(corners)
@@ -124,7 +124,7 @@ def _objectives(settings: Settings, values: dict[str, Any]) -> list[Objective]:
     """What is searched for; the data are read only where the task must say what metrics it has."""
     monitored: Mapping[str, str] = {}
     if settings.objectives:
-        from smoothlab.runs.preparing import prepare
+        from smoothlab.training.preparing import prepare
 
         monitored = prepare(values).task.monitored
     return find_objectives(settings.objectives, monitored, values["callbacks"])

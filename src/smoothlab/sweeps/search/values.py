@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from smoothlab.runs.directory import RunDirectory
+from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.search.study import Objective
 
 

@@ -1,0 +1,30 @@
+"""What Hydra answers itself about a command's config, without a run."""
+
+from __future__ import annotations
+
+import sys
+
+
+def ask_hydra(name: str, words: list[str]) -> int:
+    """Let Hydra answer ``--help``, ``--cfg``, ``--info`` and shell completion for the config of a command."""
+    import hydra
+
+    from smoothlab.config.compose import check_overrides, translate_config_dir
+
+    words = translate_config_dir(words)
+    overrides = [word for word in words if not word.startswith("-") and "=" in word]
+    if not {"-sc", "--shell-completion"} & {word.split("=")[0] for word in words}:
+        check_overrides(name, overrides)
+    before = sys.argv
+    sys.argv = [f"smoothlab {name}", *words]
+    try:
+        hydra.main(config_path="pkg://smoothlab.conf", config_name=name, version_base="1.3")(_never)()
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else 0
+    finally:
+        sys.argv = before
+    return 0
+
+
+def _never(config: object) -> None:
+    raise AssertionError("Hydra was only asked a question")

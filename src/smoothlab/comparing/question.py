@@ -1,0 +1,55 @@
+"""What a comparison is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smoothlab.comparing.arm import Arm
+from smoothlab.comparing.condition import Condition
+from smoothlab.comparing.planning import NO_CONDITION, Level
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Args:
+        folder: of the comparisons of an experiment; the run directories stand in ``runs`` below it.
+        arms: by name, the baseline first.
+        units: seed and fold of each run of an arm.
+        grid: most settings of an arm.
+        required: arms that must fit the data, beside the baseline.
+        n_jobs: runs at a time, or ``auto``.
+        level: of the intervals.
+        title: of the page.
+        signature: of the command and of the files that it reads.
+        condition: what is varied beside the arms, or measured of them; None: nothing.
+    """
+
+    folder: Path
+    arms: Mapping[str, Arm]
+    units: Sequence[tuple[int, int | None]]
+    grid: int
+    required: Sequence[str]
+    n_jobs: int | str
+    level: float
+    title: str
+    signature: str
+    condition: Condition | None = None
+
+    @property
+    def levels(self) -> Sequence[Level]:
+        """Of the condition; a single one without."""
+        return self.condition.levels if self.condition else NO_CONDITION
+
+    @property
+    def answers(self) -> Path:
+        """The folder of comparison.json and the page; that of a condition is its own."""
+        return self.folder / self.condition.name if self.condition else self.folder
+
+    @property
+    def baseline(self) -> str:
+        """The arm that the others are compared with."""
+        return next(iter(self.arms))

@@ -1,0 +1,1 @@
+"""From the command line to checked settings and the objects that they describe."""

@@ -1,0 +1,1 @@
+"""What a run left: checkpoints, the model of raw rows, ensembles, predictions."""

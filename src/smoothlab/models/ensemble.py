@@ -1,0 +1,210 @@
+"""Several runs as one model: the mean of their probabilities."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from smoothlab.errors import UserMistake
+from smoothlab.models.model import load_run
+from smoothlab.rundir.atomic import write_atomically, write_json
+from smoothlab.rundir.directory import existing_run
+from smoothlab.rundir.provenance import provenance
+from smoothlab.scoring.scores import TABLES, MultilabelScores, Scores
+
+ENSEMBLE = "ensemble.json"  # what makes a folder an ensemble
+FORMAT = 1
+SPLITS = ("val", "test")
+NUM_BINS = 15
+SMALLEST = 1e-300  # whose logarithm is finite
+
+
+class Ensemble:
+    """The mean of the probabilities of several models, in the place of a :class:`smoothlab.models.model.Model`.
+
+    Each model makes features of the raw rows by its own encoder, and applies its own calibrator.
+
+    Args:
+        models: at least two, of the same classes and kind.
+
+    Raises:
+        UserMistake: fewer, or of different classes or kinds.
+
+    Source: Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertainty Estimation using Deep
+    Ensembles", NeurIPS 2017.
+    """
+
+    def __init__(self, models: Sequence[Any]) -> None:
+        if len(models) < 2:
+            raise UserMistake("runs: expected at least two runs")
+        first = models[0]
+        if any(one.kind not in TABLES for one in models):
+            raise UserMistake("runs: models of translation have no ensemble")
+        for number, one in enumerate(models[1:], 2):
+            if one.kind != first.kind or list(one.class_names) != list(first.class_names):
+                raise UserMistake(
+                    f"runs: run {number} has other classes than the first: {_shown(one.class_names)}; "
+                    f"the first: {_shown(first.class_names)}"
+                )
+            if type(one.encoder) is not type(first.encoder):
+                raise UserMistake(f"runs: run {number} is of another kind of data than the first")
+        self.models = list(models)
+        self.kind: str = first.kind
+        self.class_names: list[str] = list(first.class_names)
+        self.encoder = _Widest(models)
+        self.notes: list[str] = []
+
+    def logits(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> Tensor:
+        """Logarithms of the mean probabilities ``(rows, classes)``; of several labels a sample their log odds."""
+        parts = [one.logits(frame, batch_size=batch_size, where=where) for one in self.models]
+        return _logits(sum(_probabilities(one, self.kind) for one in parts) / len(parts), self.kind)
+
+    def predict(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> pd.DataFrame:
+        """As of :meth:`smoothlab.models.model.Model.predict`; the predicted class is the most probable one."""
+        table = TABLES[self.kind](self.logits(frame, batch_size=batch_size, where=where), self.class_names)
+        table.index = frame.index
+        return table
+
+
+class _Widest:
+    """How raw rows of all models are read from a file: as those of the first, with the columns of all."""
+
+    def __init__(self, models: Sequence[Any]) -> None:
+        self._encoders = [one.encoder for one in models]
+        self._first = self._encoders[0]
+        needed = [{one.column for one in getattr(encoder, "columns", ())} for encoder in self._encoders]
+        self._same = all(one == needed[0] for one in needed)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "read_parts" and not self._same:  # it would leave out the columns of the others
+            raise AttributeError(name)
+        return getattr(self._first, name)
+
+
+def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[str, float]]:
+    """Write a folder that ``predict`` and ``load`` take as a run, with the metrics of the mean on val and test.
+
+    Args:
+        runs: run directories.
+        output: the folder.
+
+    Returns:
+        Metrics by split; a split whose rows are not the same in all runs is left out, of which ``notes`` in
+        ensemble.json tell.
+
+    Raises:
+        UserMistake: fewer than two runs, of different classes, or one that cannot be loaded.
+    """
+    paths = [existing_run(path, key="runs").path.resolve() for path in runs]
+    if len(set(paths)) < len(paths):
+        raise UserMistake("runs: one of them is there twice")
+    ensemble = Ensemble([load_run(path) for path in paths])
+    metrics: dict[str, dict[str, float]] = {}
+    uncertainty: dict[str, Any] = {}
+    notes: list[str] = []
+    written: dict[str, pd.DataFrame] = {}
+    for split in SPLITS:
+        tables = [_predictions(path, split) for path in paths]
+        reason = _differ(tables)
+        if reason:
+            notes.append(f"{split}: no metrics of the ensemble, {reason}")
+            continue
+        scores = _scores([one for one in tables if one is not None], ensemble)
+        metrics[split], uncertainty[split] = scores.metrics, scores.uncertainty()
+        written[split] = pd.concat(
+            [scores.truth(ensemble.class_names), TABLES[ensemble.kind](scores.logits, ensemble.class_names)], axis=1
+        )
+        written[split].insert(0, "row", scores.rows.numpy())
+    (output / "predictions").mkdir(parents=True, exist_ok=True)
+    for split, table in written.items():
+        write_atomically(output / "predictions" / f"{split}.parquet", table.to_parquet)
+    told = {
+        "format": FORMAT,
+        "kind": ensemble.kind,
+        "class_names": ensemble.class_names,
+        "runs": [os.path.relpath(path, output.resolve()) for path in paths],
+        "metrics": metrics,
+        "uncertainty": uncertainty,
+        "notes": notes,
+        **provenance(),
+    }
+    write_json(output / ENSEMBLE, told)
+    return metrics
+
+
+def load_ensemble(path: Path, *, code: str | None = None) -> Ensemble:
+    """The ensemble in a folder.
+
+    Raises:
+        UserMistake: its file is damaged or another version's, or one of its runs is not there.
+    """
+    try:
+        told = json.loads((path / ENSEMBLE).read_text(encoding="utf-8"))
+        runs = [str(one) for one in told["runs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserMistake(f"{path / ENSEMBLE}: not readable as an ensemble") from None
+    if told.get("format") != FORMAT:
+        raise UserMistake(f"{path / ENSEMBLE}: format {told.get('format')!r}; this version reads format {FORMAT}")
+    found = Ensemble([load_run(path / one, code=code) for one in runs])
+    if found.class_names != told["class_names"]:
+        raise UserMistake(f"{path / ENSEMBLE}: its runs have other classes now: {_shown(found.class_names)}")
+    return found
+
+
+def _predictions(run: Path, split: str) -> pd.DataFrame | None:
+    file = run / "predictions" / f"{split}.parquet"
+    return pd.read_parquet(file).sort_values("row", ignore_index=True) if file.is_file() else None
+
+
+def _differ(tables: Sequence[pd.DataFrame | None]) -> str:
+    """Why the rows of the runs cannot be joined; empty where they can."""
+    there = [one for one in tables if one is not None]
+    if len(there) < len(tables):
+        return f"{len(tables) - len(there)} runs have no predictions of it"
+    first = there[0]
+    truth = [name for name in first if name == "label" or name.startswith("label_")]
+    for one in there[1:]:
+        same = len(one) == len(first) and set(truth) <= set(one) and (one["row"] == first["row"]).all()
+        if not same or not one[truth].equals(first[truth]):
+            return "its rows or labels are not the same in all runs (data.split_seed decides which)"
+    return ""
+
+
+def _scores(tables: Sequence[pd.DataFrame], ensemble: Ensemble) -> Scores:
+    """Of the mean of what the runs said."""
+    from types import SimpleNamespace
+
+    names, several = ensemble.class_names, ensemble.kind == "multilabel"
+    mean = np.mean([one[[f"prob_{name}" for name in names]].to_numpy(dtype=np.float64) for one in tables], axis=0)
+    first = tables[0]
+    if several:
+        truth = first[[f"label_{name}" for name in names]].to_numpy(dtype=np.float32)
+        labels = torch.from_numpy(np.nan_to_num(truth, nan=-1.0))
+    else:
+        labels = torch.from_numpy(pd.Index(names).get_indexer(first["label"].astype(str)).astype(np.int64))
+    rows = torch.from_numpy(first["row"].to_numpy(dtype=np.int64).copy())
+    part = {"logits": _logits(torch.from_numpy(mean), ensemble.kind), "labels": labels, "rows": rows}
+    scored = MultilabelScores if several else Scores
+    return scored.of([part], SimpleNamespace(num_bins=NUM_BINS), None, "ensemble")
+
+
+def _probabilities(logits: Tensor, kind: str) -> Tensor:
+    logits = logits.double()
+    return torch.sigmoid(logits) if kind == "multilabel" else torch.softmax(logits, -1)
+
+
+def _logits(probabilities: Any, kind: str) -> Tensor:
+    p: Tensor = probabilities.clamp(SMALLEST)
+    return p.log() - (1 - p).clamp(SMALLEST).log() if kind == "multilabel" else p.log()
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")

@@ -1,0 +1,138 @@
+"""The model that a run left: raw rows in, probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from smoothlab.calibration.decision import Decision
+from smoothlab.config.allowed import ALLOWED_FROM_RUN, add_code
+from smoothlab.config.build import build
+from smoothlab.data import Encoder, encoder_from_state
+from smoothlab.errors import UserMistake
+from smoothlab.models.checkpoint import KEY, load_weights, read_checkpoint
+from smoothlab.models.kinds import KINDS
+from smoothlab.models.translator import Translator
+from smoothlab.rundir.directory import existing_run
+from smoothlab.scoring.calibrating import afterwards_of
+from smoothlab.scoring.scores import TABLES
+
+
+class Model:
+    """A trained net with the encoder of its raw columns.
+
+    Args:
+        net: maps encoded features to logits.
+        encoder: maps raw rows to encoded features.
+        class_names: names in the order of the logits.
+        kind: of its task, ``"classification"`` or ``"multilabel"``: what the logits mean.
+        calibrator: maps logits to calibrated ones, or None.
+        decision: chooses the predicted class, or None: the most probable one.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        encoder: Encoder,
+        class_names: list[str],
+        kind: str = "classification",
+        calibrator: nn.Module | None = None,
+        decision: Decision | None = None,
+    ) -> None:
+        self.net = net.eval()
+        self.encoder = encoder
+        self.class_names = class_names
+        self.kind = kind
+        self.calibrator = None if calibrator is None else calibrator.eval()
+        self.decision = decision
+        self.notes: list[str] = []  # of the last prediction
+
+    def logits(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> Tensor:
+        """Logits ``(rows, classes)`` on the CPU, calibrated where there is a calibrator.
+
+        Raises:
+            UserMistake: a column is missing or a cell is not a finite number.
+        """
+        return torch.cat([self.logits_of(part) for part in self._parts(frame, batch_size, where)])
+
+    def logits_of(self, features: Tensor) -> Tensor:
+        """Logits ``(rows, classes)`` of encoded features, calibrated where there is a calibrator."""
+        dtype = next((one.dtype for one in self.net.parameters()), torch.float32)
+        with torch.inference_mode():
+            logits: Tensor = self.net(_as(dtype, features))
+            return logits if self.calibrator is None else self.calibrator(logits)
+
+    def _parts(self, frame: pd.DataFrame, batch_size: int, where: str) -> Iterable[Tensor]:
+        """Features of some rows after the other; what is large as floats is encoded so too."""
+        if hasattr(self.encoder, "encode_parts"):
+            return self.encoder.encode_parts(frame, batch_size, where=where)
+        return self.encoder.encode(frame, where=where).split(batch_size)
+
+    def predict(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> pd.DataFrame:
+        """What is predicted and the probability of each class, a row for each row of ``frame``, with its index.
+
+        The columns are ``prediction`` and ``prob_<class>``; of several labels a sample, ``pred_<label>`` (0 or 1) and
+        ``prob_<label>``.
+
+        Args:
+            frame: raw rows with the columns of training; the label is not needed, other columns are ignored.
+            batch_size: rows that go through the net at once.
+            where: what to call the table in an error.
+        """
+        table = TABLES[self.kind](
+            self.logits(frame, batch_size=batch_size, where=where), self.class_names, self.decision
+        )
+        table.index = frame.index
+        return table
+
+
+def _as(dtype: torch.dtype, features: Tensor) -> Tensor:
+    """Features of the net's kind of numbers; whole numbers, such as token ids, stay what they are."""
+    return features.to(dtype) if features.is_floating_point() else features
+
+
+def load_run(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Model | Translator:
+    """The model of a run directory; see :func:`smoothlab.models.loading.load`."""
+    content = read_checkpoint(checkpoint_path(path, checkpoint))
+    return model_from(content, add_code(code))
+
+
+def checkpoint_path(path: str | Path, checkpoint: str) -> Path:
+    """The checkpoint file of a run that ``best``, ``last`` or a path names."""
+    run = existing_run(path)
+    named = {"best": run.best_checkpoint, "last": run.last_checkpoint}
+    chosen = named.get(checkpoint, Path(checkpoint))
+    if not chosen.is_file():
+        raise UserMistake(f"checkpoint = {checkpoint!r}: {chosen} does not exist; has the run finished an epoch?")
+    return chosen
+
+
+def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model | Translator:
+    """The model in a checkpoint's content."""
+    ours = content[KEY]
+    encoder = encoder_from_state(ours["encoder"])
+    net = build(
+        ours["config"]["net"],
+        "net",
+        allowed=(*ALLOWED_FROM_RUN, *code),
+        num_classes=len(ours["class_names"]),
+        **encoder.net_arguments,
+    )
+    weights = {
+        name.removeprefix("net."): value for name, value in content["state_dict"].items() if name.startswith("net.")
+    }
+    load_weights(net, weights)
+    kind = ours.get("kind", "classification")
+    if kind == Translator.kind:
+        told = ours["config"]["task"]
+        options = {name: told[name] for name in ("beam_size", "length_penalty") if name in told}
+        return Translator(net, encoder, list(ours["class_names"]), **options)
+    if kind not in TABLES:
+        raise UserMistake(f"the checkpoint's kind of task is {kind!r}: expected one of {', '.join(KINDS)}")
+    after = afterwards_of(ours)
+    return Model(net, encoder, list(ours["class_names"]), kind, after.calibrator, after.decision)

@@ -1,0 +1,66 @@
+"""A finished run, to look at from Python."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from smoothlab.errors import UserMistake
+from smoothlab.rundir.directory import existing_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from smoothlab.models.model import Model
+    from smoothlab.models.translator import Translator
+
+
+class Run:
+    """What a run directory holds.
+
+    Args:
+        path: the run directory.
+
+    Raises:
+        UserMistake: there is no run directory at ``path``.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.directory = existing_run(Path(path).resolve())  # stays right when the working directory changes
+        self.path = self.directory.path
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """results.json: final metrics by split, objective, seed, versions, seconds."""
+        if not self.directory.results.is_file():
+            raise UserMistake(f"{self.path}: no results.json; the run is {self.status.get('state', 'unknown')}")
+        return json.loads(self.directory.results.read_text(encoding="utf-8"))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved config."""
+        return yaml.safe_load(self.directory.config.read_text(encoding="utf-8"))
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """status.json: state, host, process, heartbeat."""
+        return self.directory.read_status()
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """metrics.csv: a row an epoch."""
+        import pandas as pd
+
+        return pd.read_csv(self.directory.metrics)
+
+    def model(self, checkpoint: str = "best") -> Model | Translator:
+        """The trained model; see ``smoothlab.load``."""
+        from smoothlab.models.model import load_run
+
+        return load_run(self.path, checkpoint=checkpoint)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.status.get('state', 'unknown')})"

@@ -1,0 +1,165 @@
+"""The run directory: where each file stands, who holds it, and what state the run is in."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from smoothlab.errors import UserMistake
+from smoothlab.rundir.atomic import write_json
+
+RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
+PRUNED = "pruned"  # given up by a search; over, but without results
+HEARTBEAT_SECONDS = 15.0
+LOOKS, LOOK_SECONDS = 20, 0.01  # how often, and after which pauses, a lock is asked for
+
+
+class RunDirectory:
+    """Paths and state of one run; making the object touches nothing on the disk."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.checkpoints = self.path / "checkpoints"
+        self.best_checkpoint = self.checkpoints / "best.ckpt"
+        self.last_checkpoint = self.checkpoints / "last.ckpt"
+        self.metrics = self.path / "metrics.csv"
+        self.results = self.path / "results.json"
+        self.predictions = self.path / "predictions"
+        self.figures = self.path / "figures"
+        self.tables = self.path / "tables"
+        self.status = self.path / "status.json"
+        self.log = self.path / "run.log"
+        self.lock = self.path / ".lock"
+        self.first_end = self.path / ".first_end"  # of several ranks, while one has ended badly
+
+    def read_status(self) -> dict[str, Any]:
+        """The content of status.json, empty where there is none; a ``running`` whose process died is interrupted."""
+        try:
+            status = json.loads(self.status.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, json.JSONDecodeError) as error:
+            raise UserMistake(f"{self.status}: not readable as JSON ({error})") from None
+        if not isinstance(status, dict):
+            raise UserMistake(f"{self.status}: expected a JSON object")
+        if status.get("state") == RUNNING and not self.is_locked():
+            status["state"] = INTERRUPTED
+        return status
+
+    def is_locked(self) -> bool:
+        """Whether a living process holds the directory."""
+        try:
+            with open(self.lock, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the directory, which must exist, for this process alone; the lock goes with the process.
+
+        Raises:
+            UserMistake: another living process holds it.
+        """
+        with open(self.lock, "a+", encoding="utf-8") as file:
+            if not _locked(file):
+                file.seek(0)
+                raise UserMistake(f"{self.path}: in use by {file.read().strip() or 'another process'}") from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+
+def _locked(file: IO[str]) -> bool:
+    """Lock a file, unless a process holds it; one that only looks whether it is held does so for an instant."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+        else:
+            return True
+    return False
+
+
+class StatusFile:
+    """Keep status.json true while a run goes on.
+
+    Args:
+        run: the run's directory, held by this process.
+        identity: the run's identity, for ``resume=auto``.
+    """
+
+    def __init__(self, run: RunDirectory, identity: str) -> None:
+        self._run = run
+        self._fields: dict[str, Any] = {
+            "state": RUNNING,
+            "identity": identity,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": now(),
+            "heartbeat": now(),
+        }
+        self._guard = threading.Lock()
+        self._stop = threading.Event()
+
+    def __enter__(self) -> StatusFile:
+        self.update()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def note(self, **fields: Any) -> None:
+        """Set fields (``epoch``, ``step``, ...) for the next time that the file is written."""
+        with self._guard:
+            self._fields.update(fields)
+
+    def update(self, **fields: Any) -> None:
+        """Set fields (``state``, ``error``, ...) and write the file whole."""
+        with self._guard:
+            self._fields.update(fields, heartbeat=now())
+            write_json(self._run.status, self._fields, sync=False)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            with contextlib.suppress(OSError):  # a disk that is full for a while: the next beat may be written
+                self.update()
+
+
+def now() -> str:
+    """The time in UTC, to the second, in ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def existing_run(path: str | Path, *, key: str = "run") -> RunDirectory:
+    """The run directory at ``path``.
+
+    Raises:
+        UserMistake: nothing there, or not a run directory.
+    """
+    run = RunDirectory(path)
+    if not run.path.is_dir():
+        raise UserMistake(
+            f"{key} = {str(path)!r}: no such directory; expected a run directory such as outputs/medical/..."
+        )
+    if not run.config.is_file():
+        raise UserMistake(f"{key} = {str(path)!r}: not a run directory, it has no config.yaml")
+    return run

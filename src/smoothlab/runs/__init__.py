@@ -1,1 +1,0 @@
-"""Run directories: their files, their state, their identity, and the model that one holds."""

@@ -1,0 +1,1 @@
+"""What the predictions of a split are worth, and how they are drawn and written."""

@@ -1,0 +1,117 @@
+"""The figures of a finished run, by the names of their files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from smoothlab.inspection import Inspection, Probe
+from smoothlab.inspection.epsilon import EpsilonCurve
+from smoothlab.reports import figures
+from smoothlab.reports.confusion import confusion_matrix
+from smoothlab.reports.inspection import soft_target_map, used_epsilon
+from smoothlab.reports.sequences import confidence_against_bleu
+from smoothlab.scoring.scores import Scores
+from smoothlab.scoring.slices import NAMES as OF_SLICES
+from smoothlab.scoring.slices import label_of
+from smoothlab.scoring.translation_scores import TranslationScores
+from smoothlab.smoothing import Smoother
+
+MOST_CLASSES = 64  # of the map of soft targets; with more, `smoothlab inspect run=...` draws the largest
+log = logging.getLogger("smoothlab")
+
+
+def of_scores(
+    scores: Mapping[str, Scores | TranslationScores], class_names: Sequence[str], *, title: str
+) -> dict[str, Any]:
+    """What the predictions of each split show.
+
+    Args:
+        scores: by split.
+        class_names: in the order of the logits.
+        title: heads each figure, followed by the split.
+    """
+    drawn: dict[str, Any] = {}
+    for split, one in scores.items():
+        options: dict[str, Any] = {"from_logits": True, "title": f"{title}, {split}"}
+        logits, labels = one.decisions()
+        drawn[f"reliability_{split}"] = figures.reliability_diagram(logits, labels, num_bins=one.num_bins, **options)
+        if split != "test":
+            continue
+        drawn["confidence_test"] = figures.confidence_histogram(logits, labels, **options)
+        drawn["risk_coverage_test"] = figures.risk_coverage_curve(logits, labels, **options)
+        if isinstance(one, Scores) and one.kind == "classification":
+            options["class_names"] = list(class_names)
+            drawn["classwise_test"] = figures.classwise_reliability(one.logits, one.labels, **options)
+            drawn["confusion_test"] = confusion_matrix(one.logits, one.labels, **options)
+        if isinstance(one, TranslationScores):
+            told = one.sentences
+            drawn["sequences_test"] = confidence_against_bleu(
+                told["confidence"].to_numpy(), told["bleu"].to_numpy(), title=options["title"]
+            )
+        if len(one.slices) > 1:
+            drawn["slices_test"] = _by_slice(one, options["title"])
+    return drawn
+
+
+def of_calibration(
+    before: Mapping[str, Scores | TranslationScores], after: Mapping[str, Scores | TranslationScores], *, title: str
+) -> dict[str, Any]:
+    """Reliability without and with the calibrator, of the splits that were scored without it too."""
+    drawn: dict[str, Any] = {}
+    for split, raw in before.items():
+        logits, labels = raw.decisions()
+        options: dict[str, Any] = {"from_logits": True, "num_bins": raw.num_bins, "title": f"{title}, {split}"}
+        drawn[f"calibration_{split}"] = figures.before_and_after(logits, after[split].decisions()[0], labels, **options)
+    return drawn
+
+
+def of_history(epochs: Sequence[int], history: Mapping[str, Sequence[float]], *, title: str) -> dict[str, Any]:
+    """How validation went; nothing of a single epoch."""
+    if len(epochs) < 2:
+        return {}
+    return {"epochs_val": figures.calibration_over_epochs(epochs, history, title=f"{title}, val")}
+
+
+def of_smoothing(task: Any, data: Any, used: EpsilonCurve | None, best_epoch: int, *, title: str) -> dict[str, Any]:
+    """The soft targets of each class as the best checkpoint has them, and epsilon by epoch where it changed.
+
+    A figure that fails is left out with a line in the log: the run itself is done.
+
+    Args:
+        task: with the weights of the best checkpoint.
+        data: set up.
+        used: epsilon by epoch, if it is known.
+        best_epoch: of the checkpoint.
+        title: heads each figure.
+    """
+    drawn: dict[str, Any] = {}
+    try:
+        smoother = task.smoother
+        classes = len(task.class_names)
+        smooths = used is not None and any(abs(one) > 0 for one in used.high)
+        if smooths and isinstance(smoother, Smoother) and classes <= MOST_CLASSES and data.label_kind != "tokens":
+            probe = Probe.of(_rows(data), classes, mixed=task.mixing is not None)
+            found = Inspection(smoother, probe, task.class_names, data.class_counts)
+            drawn["soft_targets"] = soft_target_map(found)
+        if used is not None and len(used.x) > 1 and (used.has_spread or not used.is_flat):
+            drawn["epsilon"] = used_epsilon(used, best_epoch, title=f"{title}, epsilon")
+    except Exception as error:  # no figure is worth a run
+        log.warning("figures of the smoothing are left out: %s", str(error).strip().split("\n")[0])
+    return drawn
+
+
+def _rows(data: Any) -> Any:
+    """Training samples to ask the smoother about."""
+    from smoothlab.inspection.probe import MOST_ROWS
+
+    return data.split("train") if hasattr(data, "split") else data.first(MOST_ROWS)
+
+
+def _by_slice(one: Scores | TranslationScores, title: str) -> Any:
+    told = {name: [part.get(name, float("nan")) for part in one.slices] for name in OF_SLICES}
+    places = [label_of(part) for part in one.slices]
+    return figures.metrics_by_slice(
+        places, told, [part["rows"] for part in one.slices], column=one.sliced_by, title=title
+    )

@@ -1,0 +1,79 @@
+"""Score a task on its data: after training and by `smoothlab evaluate`, in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytorch_lightning import Trainer
+
+from smoothlab.scoring.calibrating import Afterwards
+from smoothlab.scoring.scores import MultilabelScores, Scores
+from smoothlab.scoring.translation_scores import TranslationScores
+
+SCORES: dict[str, type[Any]] = {one.kind: one for one in (Scores, MultilabelScores, TranslationScores)}
+
+Parts = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def score(
+    task: Any, data: Any, trainer: Trainer, splits: Sequence[str], afterwards: Afterwards | None = None
+) -> dict[str, Any]:
+    """Run the task over each split in evaluation batches and score what comes out, by its kind.
+
+    Args:
+        task: whose ``kind`` says how its predictions are scored.
+        data: has ``loader(split)``.
+        trainer: where to run.
+        splits: names of splits.
+        afterwards: whose calibrator the logits go through, or None.
+    """
+    parts = predicted(task, data, trainer, splits)
+    if afterwards is not None:
+        parts = {split: afterwards.calibrated(one) for split, one in parts.items()}
+    return scored(parts, task, data)
+
+
+def predicted(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> Parts:
+    """What ``predict_step`` gives of each split, batch by batch."""
+    parts: dict[str, Any] = {split: trainer.predict(task, dataloaders=data.loader(split)) or () for split in splits}
+    return parts
+
+
+def scored(parts: Parts, task: Any, data: Any) -> dict[str, Any]:
+    """What the predictions of each split are worth."""
+    scores = SCORES[task.kind]
+    return {split: scores.of(one, task, data, split) for split, one in parts.items()}
+
+
+def scored_afterwards(
+    afterwards: Afterwards, parts: Parts, task: Any, data: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fit what comes after the net to validation, and score each split through it.
+
+    Returns:
+        The scores by split, and what results.json says of it beside them: ``calibrator``, ``before_calibration`` (the
+        metrics without it) and ``decision``, those that there are. With a calibrator the second has the raw scores as
+        ``before``, for a figure.
+    """
+    scores, told = scored(parts, task, data), {}
+    if afterwards.calibrator is not None:
+        before = scores
+        afterwards.fit_calibrator(before["val"].logits, before["val"].labels)
+        scores = scored({split: afterwards.calibrated(one) for split, one in parts.items()}, task, data)
+        told["before_calibration"] = {split: one.metrics for split, one in before.items()}
+        told["calibrator"] = afterwards.told()["calibrator"]
+        told["before"] = before
+    if afterwards.decision is not None:
+        afterwards.fit_decision(scores["val"].logits, scores["val"].labels)
+        points = {split: afterwards.operating_point(one.logits, one.labels) for split, one in scores.items()}
+        told["decision"] = afterwards.told()["decision"] | points
+    return scores, told
+
+
+def details(scores: Mapping[str, Any], task: Any) -> dict[str, Any]:
+    """What results.json says beside the metrics of whole splits: ``by_label`` and ``slices``, where there are any."""
+    labels = {split: one.by_label(task.class_names) for split, one in scores.items()}
+    slices = {split: list(one.slices) for split, one in scores.items() if one.slices}
+    told: dict[str, Any] = {"by_label": labels} if any(labels.values()) else {}
+    return told | ({"slices": {"column": task.slices, **slices}} if slices else {})

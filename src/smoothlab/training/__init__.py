@@ -1,0 +1,1 @@
+"""From prepared objects to a finished run directory."""

@@ -1,0 +1,175 @@
+"""Where a run computes: its Trainer, on one device or on the ranks of several."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.environments import LightningEnvironment
+from pytorch_lightning import Trainer
+from pytorch_lightning.accelerators import CPUAccelerator
+from torch import nn
+
+from smoothlab.config.build import build
+from smoothlab.errors import UserMistake
+from smoothlab.processes.ranks import found_ranks
+from smoothlab.rundir.directory import RunDirectory
+from smoothlab.tracking.console import quiet_lightning
+
+FORKING = ("spawn", "fork", "notebook")
+NO_GPU = "No supported gpu backend found"  # Lightning's words
+
+
+def make_trainer(config: Mapping[str, Any], allowed: tuple[str, ...], **more: Any) -> Trainer:
+    """The Trainer of a config's ``trainer`` group.
+
+    Args:
+        config: the resolved config of a run.
+        allowed: prefixes that targets may begin with.
+        more: arguments beside the config's.
+
+    Raises:
+        UserMistake: a strategy whose ranks do not train right, or what Lightning refuses.
+    """
+    node = config["trainer"]
+    strategy = node.get("strategy", "auto")
+    if isinstance(strategy, str) and strategy.endswith(FORKING):
+        raise UserMistake(
+            f"trainer.strategy = {strategy!r}: its ranks share the memory of metrics and count twice; take ddp, whose "
+            "ranks smoothlab starts itself"
+        )
+    try:
+        made: Trainer = build(node, "trainer", allowed=allowed, **more)
+    except UserMistake as mistake:
+        if NO_GPU not in str(mistake):
+            raise
+        named = f"trainer.accelerator = {node.get('accelerator')!r}"
+        raise UserMistake(f"{named}: no GPU is found here; take trainer=cpu, or ddp_cpu for several ranks") from None
+    return made
+
+
+def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
+    """Refuse devices that nothing starts.
+
+    Raises:
+        UserMistake: in one line.
+    """
+    _check_cpu(config["trainer"], trainer)
+    found = found_ranks(os.environ)
+    wanted = wanted_ranks(trainer)
+    if found is not None and found.ranks != wanted:
+        raise UserMistake(
+            f"trainer.devices = {config['trainer'].get('devices')!r}, trainer.num_nodes = {trainer.num_nodes}: "
+            f"{wanted} ranks, but {found.starter} has started {found.ranks}; give trainer.devices for a "
+            "node and trainer.num_nodes, and a strategy for several (trainer=ddp)"
+        )
+    if found is None and trainer.num_nodes > 1:
+        raise UserMistake(
+            f"trainer.num_nodes = {trainer.num_nodes}: start the command on each node by torchrun or srun (scripts/)"
+        )
+
+
+def _check_cpu(node: Mapping[str, Any], trainer: Trainer) -> None:
+    """Refuse what a CPU does not do, and Lightning replaces without a word."""
+    if not isinstance(trainer.accelerator, CPUAccelerator):
+        return
+    if str(node.get("precision")) in ("16", "16-mixed"):
+        raise UserMistake(
+            f"trainer.precision = {node['precision']!r}: a CPU does not mix in 16-bit floats; take bf16-mixed"
+        )
+    if node.get("sync_batchnorm"):
+        raise UserMistake("trainer.sync_batchnorm = true: batch statistics are summed over GPUs alone; take false")
+
+
+def wanted_ranks(trainer: Trainer) -> int:
+    """The ranks of a config; ``trainer.world_size`` is what a cluster's environment says."""
+    return int(trainer.num_devices * trainer.num_nodes)
+
+
+def count_ranks(config: Mapping[str, Any], allowed: tuple[str, ...]) -> int:
+    """The processes that train."""
+    node = config["trainer"]
+    if node.get("devices") == 1 and node.get("num_nodes", 1) == 1:
+        return 1
+    with quiet_lightning():
+        return wanted_ranks(make_trainer(config, allowed, logger=False))
+
+
+def check_compile(config: Mapping[str, Any], task: Any) -> None:
+    """Refuse ``compile`` where it would change nothing.
+
+    Raises:
+        UserMistake: the task does not call its net as a whole.
+    """
+    if config.get("compile") and task.kind == "translation":
+        raise UserMistake("compile = true: a net that translates is called in parts; take false")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the ranks of a run have to agree on before they train.
+
+    Args:
+        directory: of the run.
+        resumed: whether they go on from its last checkpoint.
+    """
+
+    directory: Path
+    resumed: bool
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return RunDirectory(self.directory).checkpoints
+
+    @property
+    def last(self) -> Path | None:
+        """The checkpoint to go on from."""
+        return RunDirectory(self.directory).last_checkpoint if self.resumed else None
+
+    @property
+    def state(self) -> Path:
+        """Folder of what learners have that is too large for a checkpoint."""
+        return self.directory / "state"
+
+
+def meet(trainer: Trainer, start: Start | None) -> Start:
+    """Wait for all ranks, and hear from rank 0 where the run is.
+
+    Args:
+        trainer: of the run.
+        start: what rank 0 says; None on the others.
+    """
+    if trainer.world_size > 1:
+        trainer.strategy.setup_environment()
+        told = trainer.strategy.broadcast(None if start is None else (str(start.directory), start.resumed))
+        assert told is not None
+        return Start(Path(told[0]), told[1])
+    assert start is not None
+    return start
+
+
+def leave(trainer: Trainer) -> None:
+    """Part from the other ranks: what follows, rank 0 does alone."""
+    if trainer.world_size > 1 and torch.distributed.is_initialized():
+        trainer.strategy.barrier()
+        torch.distributed.destroy_process_group()
+
+
+def alone(config: Mapping[str, Any], allowed: tuple[str, ...]) -> Trainer:
+    """A Trainer for rank 0, when it has left the others: each sample of a split passes through it once, in order."""
+    node = {**config["trainer"], "devices": 1, "num_nodes": 1, "strategy": "auto"}
+    environment = LightningEnvironment()  # not what the ranks' starter says
+    return make_trainer(
+        {"trainer": node}, allowed, logger=False, enable_checkpointing=False, plugins=[environment], callbacks=[]
+    )
+
+
+def compile_in_place(module: nn.Module, wanted: bool) -> None:
+    """Compile a net in such a way that its weights keep their names in checkpoints; ``torch.compile(net)`` does not."""
+    if wanted:
+        module.compile()

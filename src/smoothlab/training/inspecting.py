@@ -1,0 +1,146 @@
+"""Look at a strategy without training: that of a config, or the one that a run used and learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import EarlyStopping
+
+from smoothlab.config.allowed import ALLOWED_FROM_RUN, TEACHER, add_code
+from smoothlab.config.build import build, call
+from smoothlab.data import encoder_from_state
+from smoothlab.data.batch import Batch
+from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.inspection import Inspection, LabelInspection, Probe
+from smoothlab.inspection.findings import Plan, RunHistory
+from smoothlab.inspection.probe import MOST_ROWS
+from smoothlab.inspection.soft_targets import SoftTargets
+from smoothlab.models.checkpoint import KEY, load_weights, read_checkpoint
+from smoothlab.models.model import checkpoint_path
+from smoothlab.rundir.directory import RunDirectory, existing_run
+from smoothlab.smoothing import MultilabelSmoother, Neighbours
+from smoothlab.training.preparing import check_config, make_parts
+
+MISFIT = "smoothing does not fit the data"
+
+
+def inspect_config(config: dict[str, Any]) -> Inspection | LabelInspection:
+    """What the strategy of a config of ``train`` would do to its data.
+
+    Args:
+        config: the resolved config.
+
+    Raises:
+        UserMistake: something in the config or the data is wrong, or the strategy does not fit the data.
+    """
+    allowed, callbacks = check_config(config)
+    data = build(config["data"], "data", allowed=allowed)
+    call(data.setup, "data")
+    torch.manual_seed(config["seed"])  # a part may draw its start
+    parts = make_parts(config, data, allowed)
+    return _looked_at(parts, data, _plan(config, callbacks))
+
+
+def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Inspection | LabelInspection:
+    """What the strategy of a run did, and what it has learned.
+
+    Args:
+        path: a run directory.
+        checkpoint: ``best``, ``last``, or the path of a checkpoint file.
+        code: the Python file or folder that the run was trained with, if it was.
+
+    Raises:
+        UserMistake: the run or its checkpoint cannot be used, or its data changed their classes.
+    """
+    run = existing_run(path)
+    file = checkpoint_path(path, checkpoint)
+    content = read_checkpoint(file)
+    ours = content[KEY]
+    config, allowed = ours["config"], (*ALLOWED_FROM_RUN, TEACHER, *add_code(code))
+    data = build(config["data"], "data", allowed=allowed)
+    data.encoder = encoder_from_state(ours["encoder"])
+    call(data.setup, "data")
+    if data.class_names != ours["class_names"]:
+        raise UserMistake(
+            f"{path}: its data now has the classes {data.class_names}, the run knows {ours['class_names']}"
+        )
+    plan = _plan(config, [])
+    torch.manual_seed(config["seed"])
+    begun, parts = make_parts(config, data, allowed), make_parts(config, data, allowed)
+    try:
+        load_weights(parts["smoothing"], _below(content["state_dict"], "smoother."))
+    except InvalidArgument as error:
+        raise UserMistake(f"{file}: its smoothing does not fit the config ({error})") from None
+    found = _looked_at(parts, data, plan)
+    if isinstance(found, LabelInspection):
+        return replace(found, run=f"{path}, epoch {int(content.get('epoch', 0))}")
+    start = SoftTargets.of(begun["smoothing"].eval(), found.probe, found.shown_at)
+    history = RunHistory(str(path), str(file), int(content.get("epoch", 0)), start, _smoothing_columns(run))
+    return replace(found, history=history)
+
+
+def _looked_at(parts: Mapping[str, Any], data: Any, plan: Plan) -> Inspection | LabelInspection:
+    """An inspection that has asked the strategy everything once, so that a misfit is found here."""
+    mixing, loss = parts["mixing"] or None, parts["loss"] or None
+    beside = {"loss": loss} | {f"penalty.{name}": one for name, one in parts["penalty"].items()} | {"mixing": mixing}
+    known = (data.class_names, data.class_counts, plan, {key: part for key, part in beside.items() if part is not None})
+    found: Inspection | LabelInspection
+    if isinstance(parts["smoothing"], MultilabelSmoother):
+        found = LabelInspection.of(parts["smoothing"], _rows(data), *known)
+    else:
+        options = {
+            "mixed": mixing is not None,
+            "whole_sequences": _looks_around(getattr(parts["smoothing"], "prior", None)),
+        }
+        probe = Probe.of(_rows(data), len(data.class_names), **options)
+        found = Inspection(parts["smoothing"], probe, *known)
+    try:
+        _ask(found)
+    except InvalidArgument as error:
+        raise UserMistake(f"{MISFIT}: {error}") from None
+    return found
+
+
+def _looks_around(prior: Any) -> bool:
+    """Whether a token's target depends on the tokens around it."""
+    return isinstance(prior, Neighbours) or any(map(_looks_around, getattr(prior, "priors", {}).values()))
+
+
+def _rows(data: Any) -> Batch:
+    """The training samples; the first ones of data that are not in memory."""
+    return data.split("train") if hasattr(data, "split") else data.first(MOST_ROWS)
+
+
+def _ask(found: Inspection | LabelInspection) -> Any:
+    if isinstance(found, LabelInspection):
+        return found.over_training, found.flow
+    return found.targets, found.moments, found.by_confidence
+
+
+def _plan(config: Mapping[str, Any], callbacks: Sequence[Callback]) -> Plan:
+    epochs = config["trainer"].get("max_epochs") or -1
+    every = config["trainer"].get("check_val_every_n_epoch") or 1
+    stops = [(one.patience + 1) * every for one in callbacks if isinstance(one, EarlyStopping)]
+    return Plan(epochs if epochs > 0 else None, min(stops, default=None))
+
+
+def _below(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _smoothing_columns(run: RunDirectory) -> dict[str, list[float]]:
+    """The columns of metrics.csv about smoothing; empty for a run without one."""
+    try:
+        table = pd.read_csv(run.metrics)
+    except (OSError, ValueError):
+        return {}
+    names = {name.removeprefix("smoothing/"): name for name in table.columns if name.startswith("smoothing/")}
+    if "epoch" not in table or not names:
+        return {}
+    return {"epoch": table["epoch"].tolist()} | {short: table[name].tolist() for short, name in names.items()}

@@ -1,0 +1,360 @@
+"""One training, from prepared objects to a finished run directory. Knows nothing of Hydra."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.profilers import Profiler
+
+from smoothlab.config.build import build
+from smoothlab.config.trainer_arguments import PROFILERS
+from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.learner import learners_in
+from smoothlab.models.checkpoint import (
+    AtomicCheckpointIO,
+    RunState,
+    add_to_checkpoint,
+    as_validated,
+    load_weights,
+    read_checkpoint,
+    validated,
+)
+from smoothlab.processes.ranks import found_ranks
+from smoothlab.rundir.atomic import write_json, write_text
+from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
+from smoothlab.rundir.provenance import peak_memory, provenance
+from smoothlab.scoring.outcome import write_outcome
+from smoothlab.scoring.splits import details, predicted, scored_afterwards
+from smoothlab.tracking.console import EpochProgress, results_table, run_log
+from smoothlab.tracking.sink import finish
+from smoothlab.training.devices import Start, alone, compile_in_place, leave, make_trainer, meet
+from smoothlab.training.first_end import FirstEnd, RankEnd
+from smoothlab.training.hooks import skip_empty_step_hooks
+from smoothlab.training.preparing import Prepared, determinism_kept, make_task
+from smoothlab.training.stopping import keep_handlers, stopped_by_signals
+from smoothlab.training.threads import cpu_threads
+from smoothlab.training.trial import TrialPruned, TrialReports
+
+log = logging.getLogger("smoothlab")
+
+
+def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dict[str, Any]:
+    """Train, score and leave a finished run directory.
+
+    Args:
+        prepared: from ``prepare``.
+        run: the directory, which must exist.
+        resume: continue from its last checkpoint, if it has one.
+
+    Of several ranks this is rank 0, which writes, and :func:`follow` the others.
+
+    Returns:
+        The content of results.json; of a trial that its search gave up, which has none, the objective so far.
+
+    Raises:
+        UserMistake: another process holds the directory, or the run in it is finished.
+        RunFailed: training failed; status.json says why.
+        KeyboardInterrupt: the user stopped the run, or SIGTERM did (:class:`Terminated`); status.json says interrupted.
+    """
+    first_end = FirstEnd(run.first_end) if prepared.ranks > 1 else None
+    with run.held():
+        if run.read_status().get("state") == DONE:
+            raise UserMistake(f"{run.path}: this run is finished; a finished run is never overwritten")
+        with (
+            run_log(run.log),
+            stopped_by_signals(first_end) as stop,
+            StatusFile(run, prepared.identity) as status,
+        ):
+            state = DONE
+            try:
+                with stop.heard():
+                    results = _train_and_log(prepared, run, status, resume)
+            except TrialPruned as pruned:
+                state = PRUNED
+                status.note(reason=str(pruned))
+                log.info("pruned: %s\nrun %s", pruned, run.path)
+                best = run.best_checkpoint
+                results = {"objective": _objective(prepared.callbacks, read_checkpoint(best) if best.is_file() else {})}
+            except BaseException as error:
+                end = stop.end_of(error)
+                if end.signal is not None:
+                    raise _interrupted(run, status, end) from None
+                raise _failed(run, status, end, error) from error
+            status.update(state=state)
+    return results
+
+
+def follow(prepared: Prepared, run: RunDirectory | None = None) -> Path:
+    """Train as one of the ranks that write nothing, beside rank 0.
+
+    Args:
+        prepared: from ``prepare``, of the same config as rank 0's.
+        run: the run's directory where it is known already; else rank 0 says which.
+
+    Returns:
+        The run's directory.
+
+    Raises:
+        KeyboardInterrupt: the run was stopped, on whichever rank.
+        Exception: whatever went wrong; the other ranks' connections end with this process.
+    """
+    found = found_ranks(os.environ)
+    first_end = None if run is None else FirstEnd(run.first_end)
+    with run_log(None), stopped_by_signals(first_end, rank=found.rank if found else 0) as stop:
+        try:
+            threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
+            with stop.heard(), determinism_kept(), threads:
+                torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
+                trainer = _make_trainer(prepared, [RunState(prepared.config, prepared.identity)], [])
+                with stop.held():  # until it is known where to leave word
+                    start = meet(trainer, None)
+                    stop.first_end = FirstEnd(RunDirectory(start.directory).first_end)
+                with stop.first_end.alive(stop.rank), contextlib.suppress(TrialPruned):  # rank 0 says so
+                    _fit(trainer, prepared, start)
+                    leave(trainer)
+        except BaseException as error:
+            end = stop.end_of(error)
+            if end.signal is not None:
+                raise end.as_interruption() from None
+            raise
+    return start.directory
+
+
+def _interrupted(run: RunDirectory, status: StatusFile, end: RankEnd) -> KeyboardInterrupt:
+    status.update(state=INTERRUPTED)
+    what = "stopped by SIGTERM" if end.signal == signal.SIGTERM else "interrupted"
+    log.info("%s%s\nrun %s", what, f", on rank {end.rank}" if end.rank else "", run.path)
+    return end.as_interruption()
+
+
+def _failed(run: RunDirectory, status: StatusFile, end: RankEnd, error: BaseException) -> RunFailed:
+    status.update(state=FAILED, error=end.error)
+    log.error("run failed: %s\nrun %s%s", end.error, run.path, f"\n{end.trace}" if end.trace else "")
+    return RunFailed(f"{end.error} ({run.path})")
+
+
+def _train_and_log(prepared: Prepared, run: RunDirectory, status: StatusFile, resume: bool) -> dict[str, Any]:
+    """Train with loggers that are closed whatever happens, and marked as failed where it did not go well."""
+    loggers: list[Any] = []
+    failed = True
+    try:
+        threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
+        with determinism_kept(), threads:
+            torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
+            results = _train(prepared, run, status, loggers, resume)
+        failed = False
+    except TrialPruned:
+        failed = False
+        raise
+    finally:
+        finish(loggers, failed=failed)
+    return results
+
+
+def _train(
+    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool
+) -> dict[str, Any]:
+    started = time.monotonic()
+    checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
+    step = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
+    write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
+    log.info("run %s%s", run.path, f", resumed at step {step}" if checkpoint else "")
+    for note in [] if checkpoint else getattr(prepared.data, "notes", []):
+        log.info("data: %s", note)
+    _make_loggers(prepared, run, loggers, step)
+    callbacks = [
+        RunState(prepared.config, prepared.identity),
+        EpochProgress(prepared.config["progress"]),
+        StatusProgress(status),
+    ]
+    trainer = _make_trainer(prepared, callbacks, loggers, profiler=_profiler(prepared, run))
+    start = meet(trainer, Start(run.path.resolve(), checkpoint is not None))
+    fit_started = time.monotonic()
+    _fit(trainer, prepared, start)
+    fit_seconds = time.monotonic() - fit_started
+    leave(trainer)
+
+    best = run.best_checkpoint if run.best_checkpoint.is_file() else run.last_checkpoint
+    weights = read_checkpoint(best)
+    if prepared.ranks == 1:
+        task, scorer = prepared.task, trainer
+        task.load_state_dict(weights["state_dict"])
+    else:  # anew: what FSDP leaves behind is no whole net
+        task = make_task(prepared.config, prepared.data, prepared.allowed)
+        scorer = alone(prepared.config, prepared.allowed)
+        load_weights(task, weights["state_dict"])
+    parts = predicted(task, prepared.data, scorer, ("val", "test"))
+    scores, afterwards = scored_afterwards(prepared.afterwards, parts, task, prepared.data)
+    if state := prepared.afterwards.to_state():
+        add_to_checkpoint(best, weights, **state)
+    before = afterwards.pop("before", None)
+    as_validated((before or scores)["val"].metrics, weights)
+    about = {key: prepared.config[key] for key in ("name", "seed")}
+    about |= {"identity": prepared.identity, "epoch": int(weights["epoch"])}
+    draw = bool(prepared.config.get("figures", True))
+    write_outcome(
+        scores,
+        run,
+        task,
+        prepared.data,
+        loggers,
+        about=about,
+        draw=draw,
+        before=before,
+        decision=prepared.afterwards.decision,
+    )
+    results = {
+        "format": 1,
+        "name": prepared.config["name"],
+        "identity": prepared.identity,
+        "seed": prepared.config["seed"],
+        "objective": _objective(prepared.callbacks, weights),
+        "metrics": {split: one.metrics for split, one in scores.items()},
+        "metrics_are": {split: one.precision for split, one in scores.items()},
+        "uncertainty": {split: one.uncertainty() for split, one in scores.items()},
+        **details(scores, task),
+        **afterwards,
+        "checkpoint": f"{best.parent.name}/{best.name}",
+        "best_epoch": int(weights["epoch"]),
+        "epochs": trainer.current_epoch,
+        "steps": trainer.global_step,
+        "seconds": {"fit": round(fit_seconds, 3), "total": round(time.monotonic() - started, 3)},
+        "peak_memory_mib": round(peak_memory() / 2**20, 1),
+        **provenance(),
+    }
+    write_json(run.results, results)
+    shutil.rmtree(start.state, ignore_errors=True)
+    log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
+    for line in _said(results):
+        log.info("%s", line)
+    log.info(
+        "best epoch %d of %d, fit %.1f s\nrun %s",
+        weights["epoch"],
+        trainer.current_epoch,
+        fit_seconds,
+        run.path,
+    )
+    return results
+
+
+def _said(results: dict[str, Any]) -> Iterator[str]:
+    """A line each on calibrator and decision, where there are any."""
+    if (calibrator := results.get("calibrator")) is not None:
+        before, after = results["before_calibration"]["test"], results["metrics"]["test"]
+        shown = ", ".join(f"{name} {before[name]:.4f} -> {after[name]:.4f}" for name in ("nll", "ece") if name in after)
+        yield f"calibrator {calibrator['kind']}: test {shown}"
+    if (decision := results.get("decision")) is not None:
+        point = {name: value for name, value in decision["test"].items() if isinstance(value, float)}
+        yield f"decision {decision['kind']}: test " + ", ".join(f"{name} {value:.3f}" for name, value in point.items())
+
+
+def _make_loggers(prepared: Prepared, run: RunDirectory, loggers: list[Any], resume_step: int) -> None:
+    """Fill ``loggers`` one by one, so that those which started are closed when the next one fails."""
+    for name, node in prepared.config["logger"].items():
+        logger = build(
+            node,
+            f"logger.{name}",
+            allowed=prepared.allowed,
+            run_dir=run.path,
+            resume_step=resume_step,
+            config=prepared.config,
+            identity=prepared.identity,
+            name=run.path.name,
+        )
+        if logger is not None:
+            loggers.append(logger)
+
+
+def _profiler(prepared: Prepared, run: RunDirectory) -> Profiler | None:
+    """The profiler of ``trainer.profiler``, which writes into the run directory: ``fit-profile.txt`` and its like."""
+    node = prepared.config["trainer"].get("profiler")
+    if node is None:
+        return None
+    target = {"_target_": PROFILERS[node]} if isinstance(node, str) else node
+    named = {"filename": "profile", **target, "dirpath": str(run.path)}
+    profiler: Profiler = build(named, "trainer.profiler", allowed=prepared.allowed)
+    return profiler
+
+
+def _make_trainer(
+    prepared: Prepared, callbacks: list[Callback], loggers: list[Any], profiler: Profiler | None = None
+) -> Trainer:
+    callbacks = [*prepared.callbacks, *callbacks]
+    skip_empty_step_hooks(callbacks, prepared.task)
+    compile_in_place(prepared.task.net, prepared.config.get("compile", False))
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
+        plugins.append(SLURMEnvironment(auto_requeue=False))  # the exit code asks for it, and resume=auto goes on
+    trainer = make_trainer(
+        prepared.config,
+        prepared.allowed,
+        logger=loggers or False,
+        callbacks=callbacks,
+        plugins=plugins,
+        profiler=profiler,
+    )
+    keep_handlers(trainer)
+    return trainer
+
+
+class StatusProgress(Callback):
+    """Tell status.json how far the run is, at each epoch's end."""
+
+    def __init__(self, status: StatusFile) -> None:
+        self._status = status
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note epoch and step; the heartbeat writes them."""
+        self._status.note(epoch=trainer.current_epoch, step=trainer.global_step)
+
+
+def _fit(trainer: Trainer, prepared: Prepared, start: Start) -> None:
+    """Train from where rank 0 says.
+
+    Lightning ignores Ctrl-C for good once it saw one, and turns it into SystemExit: put the handler back.
+    """
+    for callback in prepared.callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            callback.dirpath = str(start.checkpoints)
+    for learner in learners_in(prepared.task):
+        learner.keep_in(start.state)
+    if (reports := TrialReports.of(start.directory)) is not None:
+        skip_empty_step_hooks([reports], prepared.task)
+        trainer.callbacks.append(reports)  # type: ignore[attr-defined]
+    if start.resumed and str(prepared.config["trainer"].get("precision")).startswith("64"):
+        prepared.task.double()  # Lightning does so after it has put the checkpoint's weights into float32
+    main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(prepared.task, datamodule=prepared.data, ckpt_path=start.last)
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGINT, handler)
+
+
+def _objective(callbacks: list[Callback], checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Name and best value of what the checkpoint callback monitors; what a search minimises.
+
+    Args:
+        callbacks: of the run.
+        checkpoint: the best one, whose validation has the value in float64, or empty.
+    """
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_score is not None:
+            value = validated(checkpoint).get(callback.monitor, callback.best_model_score)
+            return {"name": callback.monitor, "mode": callback.mode, "value": float(value)}
+    return {"name": None, "mode": None, "value": None}

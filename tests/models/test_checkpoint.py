@@ -1,0 +1,99 @@
+"""Checkpoints are written whole, hold no code, and say clearly why they cannot be read."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from smoothlab.errors import UserMistake
+from smoothlab.models.checkpoint import (
+    KEY,
+    AtomicCheckpointIO,
+    random_state,
+    read_checkpoint,
+    set_random_state,
+)
+
+
+def content(**ours) -> dict:
+    parts = {name: {} for name in ("net", "data", "task", "smoothing", "optimizer")}
+    encoder = {"kind": "table", "columns": [], "mean": [], "deviation": []}
+    whole = {"format": 1, "config": parts, "class_names": [], "encoder": encoder, **ours}
+    return {"state_dict": {"w": torch.arange(3.0)}, "global_step": 5, KEY: whole}
+
+
+def test_what_was_saved_is_read(tmp_path):
+    AtomicCheckpointIO().save_checkpoint(content(class_names=["a"]), tmp_path / "deep" / "x.ckpt")
+    read = read_checkpoint(tmp_path / "deep" / "x.ckpt")
+    assert torch.equal(read["state_dict"]["w"], torch.arange(3.0))
+    assert read[KEY]["class_names"] == ["a"]
+
+
+def test_a_save_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "x.ckpt"
+    AtomicCheckpointIO().save_checkpoint(content(), path)
+    before = path.read_bytes()
+
+    def broken(value, target):
+        Path(target).write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", broken)
+    with pytest.raises(UserMistake, match=r"cannot be written .*the checkpoint before it is whole"):
+        AtomicCheckpointIO().save_checkpoint(content(), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("code ran",))
+
+
+def test_a_checkpoint_that_holds_code_is_refused_and_the_code_does_not_run(tmp_path, capsys):
+    path = tmp_path / "evil.ckpt"
+    torch.save(content(payload=Evil()), path)
+    with pytest.raises(UserMistake, match="refused, it holds Python objects"):
+        read_checkpoint(path)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda path: None, "no such checkpoint"),
+        (lambda path: path.write_bytes(b"not a checkpoint at all"), "not a readable checkpoint"),
+        (lambda path: path.write_bytes(b""), "not a readable checkpoint"),
+        (lambda path: torch.save({"state_dict": {}}, path), "not one of smoothlab"),
+        (lambda path: torch.save([1, 2], path), "not one of smoothlab"),
+        (lambda path: torch.save({"state_dict": {}, KEY: {"format": 99}}, path), "checkpoint format 99"),
+    ],
+)
+def test_other_files_are_named_in_one_line(tmp_path, write, message):
+    path = tmp_path / "x.ckpt"
+    write(path)
+    with pytest.raises(UserMistake, match=message) as mistake:
+        read_checkpoint(path)
+    assert "\n" not in str(mistake.value)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = tmp_path / "x.ckpt"
+    AtomicCheckpointIO().save_checkpoint(content(), path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserMistake, match="not a readable checkpoint"):
+        read_checkpoint(path)
+
+
+def test_random_generators_go_on_where_they_were(tmp_path):
+    def draw():
+        return random.random(), float(np.random.random()), float(torch.rand(1))  # noqa: NPY002
+
+    draw()
+    AtomicCheckpointIO().save_checkpoint(content(random=random_state()), tmp_path / "x.ckpt")
+    expected = draw()
+    draw()
+    set_random_state(read_checkpoint(tmp_path / "x.ckpt")[KEY]["random"])
+    assert draw() == expected

@@ -1,0 +1,93 @@
+"""A run directory is held by one process, and its status is true after that process died."""
+
+import fcntl
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from smoothlab.errors import UserMistake
+from smoothlab.rundir.directory import DONE, RunDirectory, StatusFile, existing_run
+
+HOLDER = """
+import sys, time
+from smoothlab.rundir.directory import RunDirectory, StatusFile
+run = RunDirectory(sys.argv[1])
+with run.held(), StatusFile(run, "abc"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_process_is_refused_and_told_who_holds_it(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        run = RunDirectory(tmp_path)
+        assert run.is_locked()
+        assert run.read_status()["state"] == "running"
+        with pytest.raises(UserMistake, match=f"in use by process {holder.pid} on "), run.held():
+            pass
+    finally:
+        holder.kill()
+        holder.communicate()
+    # SIGKILL left "running" in the file, but nobody holds the directory any more
+    assert json.loads(run.status.read_text())["state"] == "running"
+    assert run.read_status()["state"] == "interrupted"
+    with run.held():
+        assert run.is_locked()
+    assert not run.is_locked()
+
+
+def test_status_file_is_whole_json_at_any_time_and_beats(tmp_path, monkeypatch):
+    monkeypatch.setattr("smoothlab.rundir.directory.HEARTBEAT_SECONDS", 0.001)
+    run = RunDirectory(tmp_path)
+    with StatusFile(run, "abc") as status:
+        seen = set()
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            status.note(step=len(seen))
+            seen.add(json.loads(run.status.read_text()).get("step"))
+        assert len(seen) > 2
+        status.update(state=DONE)
+    content = run.read_status()
+    assert content["state"] == DONE
+    assert {"identity", "host", "pid", "started", "heartbeat"} <= set(content)
+
+
+def test_reading_a_directory_that_is_none_is_a_mistake(tmp_path):
+    with pytest.raises(UserMistake, match="no such directory"):
+        existing_run(tmp_path / "nowhere")
+    with pytest.raises(UserMistake, match=r"not a run directory, it has no config.yaml"):
+        existing_run(tmp_path)
+
+
+def test_who_only_looks_whether_a_directory_is_held_keeps_nobody_out(tmp_path):
+    run = RunDirectory(tmp_path)
+    with run.held():
+        pass
+    looking = open(run.lock, "rb")  # noqa: SIM115 - closed by the timer
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    timer = threading.Timer(0.03, looking.close)
+    timer.start()
+    with run.held():
+        assert run.is_locked()
+    timer.join()
+
+
+def test_a_heartbeat_that_cannot_be_written_is_not_the_last_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("smoothlab.rundir.directory.HEARTBEAT_SECONDS", 0.001)
+    run, beats = RunDirectory(tmp_path), threading.Semaphore(0)
+
+    def full(*_, **__):
+        beats.release()
+        raise OSError(28, "No space left on device")
+
+    with run.held(), StatusFile(run, "abc"), monkeypatch.context() as patch:
+        patch.setattr("smoothlab.rundir.directory.write_json", full)
+        for _ in range(3):
+            assert beats.acquire(timeout=60)

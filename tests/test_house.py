@@ -1,0 +1,105 @@
+"""Who may import whom: each room stands on a floor, imports go down only, and no circle of modules is there."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent.parent / "src"
+# From the lowest floor up. A room imports from the floors below it and from itself; docs/contributing.md draws it.
+FLOORS = (
+    ("errors", "ties"),
+    ("targets", "classes", "statistics", "processes", "rundir"),
+    ("step", "soft_labels"),
+    ("learner",),
+    ("losses", "smoothing", "metrics", "data"),
+    ("calibration", "nets"),
+    ("decoding", "inspection"),
+    ("tasks", "tracking", "reports"),
+    ("config",),
+    ("scoring",),
+    ("models",),
+    ("training",),
+    ("export", "sweeps"),
+    ("comparing",),
+    ("commands",),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def imports_of(path: Path, known: dict[str, Path]) -> set[str]:
+    """Our modules that a file imports anywhere: at its top, within functions, for types."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {name if name in known else node.module for name in names}
+    return found & set(known)
+
+
+def room_of(module: str) -> str:
+    return (*module.split("."), "")[1]
+
+
+KNOWN = modules()
+GRAPH = {module: imports_of(path, KNOWN) for module, path in KNOWN.items()}
+
+
+def test_every_room_has_a_floor():
+    rooms = {room_of(module) for module in KNOWN if module.startswith("smoothlab.")}
+    assert rooms - {"__main__"} == set(FLOOR)
+
+
+def test_no_import_goes_up():
+    upward = [
+        f"{module} -> {imported}"
+        for module, all_imported in GRAPH.items()
+        for imported in all_imported
+        if room_of(module) in FLOOR
+        and room_of(imported) in FLOOR
+        and room_of(module) != room_of(imported)
+        and FLOOR[room_of(imported)] >= FLOOR[room_of(module)]
+    ]
+    assert not upward
+
+
+def circles() -> list[list[str]]:
+    """Sets of modules that import one another, by Tarjan's algorithm."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        index[module] = low[module] = len(index)
+        stack.append(module)
+        for imported in GRAPH[module]:
+            if imported not in index:
+                visit(imported)
+                low[module] = min(low[module], low[imported])
+            elif imported in stack:
+                low[module] = min(low[module], index[imported])
+        if low[module] == index[module]:
+            place = stack.index(module)
+            if len(stack) - place > 1:
+                found.append(sorted(stack[place:]))
+            del stack[place:]
+
+    for module in GRAPH:
+        if module not in index:
+            visit(module)
+    return found
+
+
+def test_no_modules_import_one_another():
+    assert not circles()
