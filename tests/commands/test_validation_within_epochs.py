@@ -22,6 +22,7 @@ CHECKS = [
     *(("trainer.check_val_every_n_epoch=null trainer.val_check_interval=7", size) for size in (EVEN, ODD)),
     ("trainer.check_val_every_n_epoch=2 trainer.val_check_interval=0.4", ODD),
     ("trainer.val_check_interval=3 trainer.accumulate_grad_batches=2", ODD),
+    ("trainer.val_check_interval=1 trainer.accumulate_grad_batches=3", ODD),
     ("+trainer.max_steps=17 trainer.val_check_interval=4", EVEN),
     ("trainer.val_check_interval=1.0", ODD),
 ]

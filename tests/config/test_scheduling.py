@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,26 @@ def test_a_plateau_waits_for_an_epoch_with_a_validation():
         ({"_target_": OF_TORCH + "OneCycleLR", "max_lr": 0.1, "total_steps": 5}, "scheduler.total_steps = 5"),
         ({"_target_": OF_TORCH + "CosineAnnealingWarmRestarts", "T_0": 0}, "scheduler: CosineAnnealingWarmRestarts"),
         ({"_target_": OF_TORCH + "StepLR", "step_size": 2, "last_epoch": 5}, "initial_lr"),
+        ({"_target_": OF_TORCH + "StepLR", "step_size": 0}, "scheduler: StepLR: "),
+        ({"_target_": OF_TORCH + "StepLR", "step_size": -1}, "scheduler.step_size = -1: expected no negative number"),
+        ({"_target_": OF_TORCH + "StepLR", "step_size": 1, "gamma": math.inf}, "the learning rate is inf after step"),
+        ({"_target_": OF_TORCH + "CosineAnnealingLR", "T_max": 0}, "scheduler: CosineAnnealingLR: "),
+        ({"_target_": OF_TORCH + "MultiStepLR", "milestones": ["a", "b"]}, "expected a list of numbers"),
+        (
+            {"_target_": OF_TORCH + "MultiStepLR", "milestones": [-1]},
+            "scheduler.milestones = [-1]: expected no",
+        ),
+        (
+            {
+                "_target_": OF_TORCH + "SequentialLR",
+                "schedulers": [
+                    {"_target_": OF_TORCH + "ConstantLR"},
+                    {"_target_": OF_TORCH + "StepLR", "step_size": 0},
+                ],
+                "milestones": [50],
+            },
+            "scheduler: StepLR: ",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_before_training(node, message):
@@ -243,6 +264,22 @@ def test_a_mistake_is_one_line_before_training(node, message):
         prepared_with(node)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("interval", "frequency"), [("step", 2), ("step", 3), ("step", 5), ("epoch", 2)])
+def test_a_frequency_counts_through_the_whole_run(interval, frequency):
+    node = {"_target_": OF_TORCH + "ExponentialLR", "gamma": 0.5, "interval": interval, "frequency": frequency}
+    size = 1 if interval == "step" else BATCHES
+    rates = [rate for rate, _ in train(prepared_with(node)).steps]
+    assert rates == [RATE * 0.5 ** (step // (size * frequency)) for step in range(EPOCHS * BATCHES)]
+
+
+def test_a_cycle_after_a_warm_up_has_the_steps_that_are_left():
+    cycle = {"_target_": OF_TORCH + "OneCycleLR", "max_lr": 0.4}
+    warm_up = {"_target_": OF_TORCH + "LinearLR", "total_iters": 3}
+    node = {"_target_": OF_TORCH + "SequentialLR", "milestones": [3], "interval": "step"}
+    told = node | {"schedulers": [warm_up, cycle | {"total_steps": EPOCHS * BATCHES - 3}]}
+    assert train(prepared_with(node | {"schedulers": [warm_up, cycle]})).steps == bare_loop(told, True, [])
 
 
 def test_only_a_scheduler_of_the_whole_run_needs_its_end():

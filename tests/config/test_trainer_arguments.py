@@ -47,6 +47,7 @@ WORKING = {
 REFUSED = {
     "trainer.val_check_interval=1000": "`val_check_interval` (1000) must be less than or equal to",
     "trainer.val_check_interval=1.5": "val_check_interval",
+    "trainer.val_check_interval=00:00:00:01": "expected a share of an epoch (0.25) or a number of batches",
     "+trainer.enable_checkpointing=false": "trainer.enable_checkpointing: smoothlab sets it",
     "+trainer.barebones=true": "trainer.barebones: it leaves no checkpoint",
     f"{LIGHTNING}RichProgressBar": "`enable_progress_bar=False` but found `RichProgressBar`",

@@ -10,7 +10,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -248,7 +248,7 @@ def _is_writable(hint: Any) -> bool:
 
 
 def _is_sequence(origin: Any) -> bool:
-    return inspect.isclass(origin) and issubclass(origin, Sequence)
+    return inspect.isclass(origin) and issubclass(origin, Iterable) and not issubclass(origin, Mapping)
 
 
 def describe(hint: Any) -> str:

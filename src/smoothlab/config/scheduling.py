@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from smoothlab.config.allowed import resolve_target
 from smoothlab.config.build import build
 from smoothlab.errors import InvalidArgument, UserMistake
-from smoothlab.tasks.schedule import Schedule
+from smoothlab.tasks.schedule import Schedule, is_plateau
 
 TIMING = ("interval", "frequency", "monitor")  # when a scheduler steps; the names of Lightning's own config of it
 WAYS = ("_target_", "_partial_")
+TRIED = 10  # steps
 
 
 def without_timing(node: Any) -> Any:
@@ -48,6 +50,12 @@ def make_schedule(node: Mapping[str, Any], allowed: tuple[str, ...], key: str = 
         for name, value in without_timing(node).items()
         if name not in WAYS
     }
+    for name, value in arguments.items():
+        if isinstance(value, list) and any(isinstance(item, str) for item in value):
+            raise UserMistake(f"{key}.{name} = {value!r}: expected a list of numbers")
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and not isinstance(number, bool) and number < 0 and name != "last_epoch":
+                raise UserMistake(f"{key}.{name} = {value!r}: expected no negative number")
     timing = {name: node[name] for name in TIMING if node.get(name) is not None}
     try:
         return Schedule(function, arguments, **timing)
@@ -74,18 +82,33 @@ def _takes_optimizer(function: Any) -> bool:
     return is_scheduler or "optimizer" in inspect.signature(function).parameters
 
 
+def _step(scheduler: Any) -> None:
+    if is_plateau(scheduler):
+        scheduler.step(0.0)
+    else:
+        scheduler.step()
+
+
 def try_schedule(optimizer: torch.optim.Optimizer, schedule: Schedule | None) -> None:
-    """Make a scheduler once, for a run of ten steps.
+    """Make a scheduler, and those that it is made of, for a run of ten steps, and take them.
 
     Raises:
         UserMistake: an argument is refused.
     """
     if schedule is None:
         return
+    for inner in schedule.nested:
+        group = {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 1.0}
+        try_schedule(torch.optim.SGD([group], momentum=0.9), inner)
     try:
-        schedule.make(optimizer, 10)
-    except UserMistake:
-        raise
+        scheduler = schedule.make(optimizer, TRIED)
+        steps = 1 if schedule.nested else min(TRIED, getattr(scheduler, "total_steps", None) or TRIED)
+        for step in range(steps):
+            optimizer.step(lambda: 0.0)  # of a constant: nothing moves
+            _step(scheduler)
+            rate = float(optimizer.param_groups[0]["lr"])
+            if not math.isfinite(rate):
+                raise ValueError(f"the learning rate is {rate} after step {step + 1}")
     except InvalidArgument as error:
         raise UserMistake(f"scheduler.{error}") from None
     except Exception as error:  # torch raises what comes: TypeError, ValueError, KeyError, NotImplementedError

@@ -80,6 +80,12 @@ def check_trainer_arguments(trainer: Mapping[str, Any]) -> None:
             and (value == 0 or (value < 0 and "-1" not in expected))
         ):
             raise UserMistake(f"trainer.{name} = {value}: expected {expected}")
+    interval = trainer.get("val_check_interval")
+    if isinstance(interval, str | Mapping):  # Lightning 2.6 takes a time, and its own callbacks then fail
+        raise UserMistake(
+            f"trainer.val_check_interval = {interval!r}: expected a share of an epoch (0.25) or a number of "
+            "batches; by the clock no run repeats another"
+        )
     profiler = trainer.get("profiler")
     if profiler is not None and not isinstance(profiler, Mapping) and profiler not in PROFILERS:
         raise UserMistake(f"trainer.profiler = {profiler!r}: expected one of {', '.join(PROFILERS)}, or null")

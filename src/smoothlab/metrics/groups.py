@@ -61,6 +61,15 @@ def group(confidence: Array, correct: Array, weights: Array | None = None) -> Co
     return ConfidenceGroups(ranked[first], mass, np.add.reduceat(outcome, first), whole(weights))
 
 
+def scaled(weights: Array) -> Array:
+    """Weights that count like copies: whole numbers as they are, others scaled to the mean 1.
+
+    Shares that sum to 1, as of a survey, say nothing of how many samples there are; scaled, they give what depends on
+    that number (debiased errors, the area under the risk-coverage curve) the same value whatever their unit.
+    """
+    return weights if whole(weights) else weights * (len(weights) / weights.sum())
+
+
 def whole(weights: Array | None) -> bool:
     """Whether weights are whole numbers, so that they can be read as numbers of copies."""
     return weights is None or bool((weights == np.floor(weights)).all())

@@ -103,7 +103,8 @@ def read_cells(values: Any, labels: Any, *, from_logits: bool, sample_weight: An
         raise InvalidArgument("labels", worst, "0 or 1, or shares of votes in [0, 1]")
     if from_logits:
         probability = torch.sigmoid(scores)
-        losses = answers * functional.softplus(-scores) + (1 - answers) * functional.softplus(scores)
+        yes, no = functional.softplus(-scores), functional.softplus(scores)
+        losses = torch.where(answers > 0, answers * yes, 0.0) + torch.where(answers < 1, (1 - answers) * no, 0.0)
     else:
         if not bool(((scores >= 0) & (scores <= 1)).all()):
             raise InvalidArgument("values", "beyond [0, 1]", "probabilities; for logits say from_logits=True")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from smoothlab.metrics.groups import scaled
 from smoothlab.metrics.inputs import Batch, check_finite, check_probabilities, read
 from smoothlab.metrics.row_sums import row_sums
 
@@ -37,7 +38,7 @@ class Prediction:
             self.log_probabilities = values.log()
         self.labels = batch.labels.cpu()
         self.votes = None if batch.votes is None else batch.votes.cpu()
-        self.weights: Array = np.ones(len(batch)) if batch.weights is None else batch.weights
+        self.weights: Array = np.ones(len(batch)) if batch.weights is None else scaled(batch.weights)
 
     @classmethod
     def of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array, Batch
     from smoothlab.metrics.row_sums import RowSums
 
-TOTALS = ("weight", "nll", "brier", "confidence", "correct", "filled", "fractional")
+TOTALS = ("weight", "nll", "brier", "confidence", "correct", "filled", "fractional", "rows")
 
 
 class RunningSums:
@@ -72,6 +73,7 @@ class RunningSums:
         self.totals[3] += columns[1].sum()
         self.totals[4] += columns[2].sum()
         self.totals[6] += not whole(batch.weights)
+        self.totals[7] += len(batch)
         self._add_by(self.bins, bin_index(reduced.confidence, self.num_bins), columns)
         if self.num_classes:
             self.classes[0] += sums_at(labels, columns[2], self.num_classes)
@@ -111,7 +113,11 @@ class RunningSums:
 
     def groups(self) -> ConfidenceGroups:
         """Samples, or atoms of neighbours, ranked by confidence."""
-        return ranked(self.table, bool(self.totals[6] == 0))
+        groups = ranked(self.table, bool(self.totals[6] == 0))
+        if groups.integral:
+            return groups
+        scale = self.totals[7] / self.totals[0]  # as ``scaled`` does for the exact metrics
+        return replace(groups, weight=groups.weight * scale, correct=groups.correct * scale)
 
     def reliability_bins(self) -> ReliabilityBins:
         """Equal-width bins of the confidence."""

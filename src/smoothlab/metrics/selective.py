@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import digamma
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.groups import ConfidenceGroups, group
+from smoothlab.metrics.groups import ConfidenceGroups, group, scaled
 from smoothlab.metrics.inputs import vector, weight_vector
 from smoothlab.metrics.prediction import Prediction
 
@@ -57,7 +57,7 @@ class RiskCoverage:
             scores, right, weights = scores[counted], right[counted], weights[counted]
             if not len(scores):
                 raise InvalidArgument("sample_weight", 0.0, "a positive weight somewhere")
-        return cls(group(scores, right, weights))
+        return cls(group(scores, right, None if weights is None else scaled(weights)))
 
     @cached_property
     def start(self) -> Array:

@@ -57,7 +57,7 @@ def likely_cause(task: Any, *, first: bool = False) -> str:
     if half:
         reach.append(f"trainer.precision={task.trainer.precision}")
     if not first:
-        reach += _of_optimizers(task.trainer.optimizers)
+        reach += [_rate(task), *_of_optimizers(task.trainer.optimizers)]
     finite = all(bool(one.isfinite().all()) for one in task.net.parameters())
     seen = _seen(task.net, finite=finite, first=first)
     return f"{seen}; {_main_cause(task, reach, finite=finite, first=first, decay=decay)}"
@@ -84,8 +84,7 @@ def _main_cause(task: Any, reach: list[str], *, finite: bool, first: bool, decay
         main = "so the net gives no numbers, or a loss, penalty or smoothing of these logits does"
         main += "; debug=anomaly finds the operation"
     elif not finite:
-        rate = max(_rates(task.trainer.optimizers), default=math.nan)
-        main = f"the learning rate optimizer.lr={rate:g} is probably too high (try a tenth of it, or "
+        main = f"the learning rate {_rate(task)} is probably too high (try a tenth of it, or "
         main += "trainer.gradient_clip_val=1)"
     else:
         main = "so the logits overflowed or the net divides by zero; debug=anomaly finds the operation"
@@ -201,5 +200,18 @@ def _decay(optimizers: list[Optimizer]) -> str | None:
 
 
 def _of_optimizers(optimizers: list[Optimizer]) -> list[str]:
-    rate, decay = max(_groups(optimizers), default=(0.0, 0.0))
-    return [f"optimizer.lr={rate:g}", *([f"optimizer.weight_decay={decay:g}"] if decay else [])]
+    _, decay = max(_groups(optimizers), default=(0.0, 0.0))
+    return [f"optimizer.weight_decay={decay:g}"] if decay else []
+
+
+def _rate(task: Any) -> str:
+    """The highest learning rate, by the setting that it comes from: the optimizer's, or the scheduler's arguments."""
+    rate = max(_rates(task.trainer.optimizers), default=math.nan)
+    groups = [group for optimizer in task.trainer.optimizers for group in optimizer.param_groups]
+    begun = max((group.get("initial_lr", rate) for group in groups), default=rate)
+    schedule = getattr(task, "schedule", None)
+    if schedule is None or not rate > begun:
+        return f"optimizer.lr={rate:g}"
+    numbers = {name: value for name, value in schedule.arguments.items() if isinstance(value, int | float)}
+    settings = ", ".join(f"scheduler.{name}={value:g}" for name, value in numbers.items())
+    return f"{rate:g} of {getattr(schedule.function, '__name__', 'the scheduler')} ({settings})"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, Literal
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau, SequentialLR
 
 from smoothlab.errors import InvalidArgument
 
@@ -83,7 +84,12 @@ class Schedule:
     @property
     def needs_end(self) -> bool:
         """Whether it, or a schedule among its arguments, needs the length of the run."""
-        return self.takes_length or any(inner.needs_end for inner in _schedules_in(self.arguments.values()))
+        return self.takes_length or any(inner.needs_end for inner in self.nested)
+
+    @cached_property
+    def nested(self) -> list[Schedule]:
+        """The schedules among its arguments."""
+        return _schedules_in(self.arguments.values())
 
     @property
     def by_step(self) -> bool:
@@ -97,7 +103,13 @@ class Schedule:
             optimizer: whose learning rates it changes.
             total_steps: how many steps it will take in the whole run.
         """
-        arguments = {name: _made(value, optimizer, total_steps) for name, value in self.arguments.items()}
+        arguments = dict(self.arguments)
+        if self.function is SequentialLR and isinstance(arguments.get("milestones"), Sequence):
+            ends = [0, *arguments["milestones"], total_steps]  # each takes the steps up to the next one's first
+            lengths = [max(1, end - start) for start, end in itertools.pairwise(ends)]
+            schedulers = zip(arguments["schedulers"], lengths, strict=False)
+            arguments["schedulers"] = [_made(inner, optimizer, length) for inner, length in schedulers]
+        arguments = {name: _made(value, optimizer, total_steps) for name, value in arguments.items()}
         if self.takes_length:
             arguments[LENGTH] = total_steps
         if "optimizer" in inspect.signature(self.function).parameters:

@@ -196,8 +196,8 @@ class Task(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch: net, smoother, loss, penalties, record."""
-        if self._row:  # the validation was within the epoch
-            self._write_row(self._row)
+        if self._row and self._validation is not None and self._validation.step < self.global_step:
+            self._write_row(self._row, self._validation.step)  # the validation was within the epoch
         if not len(batch):
             return self._without_samples(batch)
         target, loss, penalties = self.terms(batch)
@@ -279,8 +279,8 @@ class Task(LightningModule):
         validated_now = validation is not None and validation.step == self.global_step
         if not validated_now and not all(bool(weights.isfinite().all()) for weights in self.net.parameters()):
             raise diverged(self, self.global_step, "the weights")
-        if self._row and not validated_now:
-            self._write_row(self._row)
+        if self._row and validation is not None and not validated_now:
+            self._write_row(self._row, validation.step)
         row = self.train_loss.summary() | self._row
         if self.loss is not None:
             row.pop("train/kl", None)  # the entropy of the targets is the floor of the cross-entropy alone
@@ -290,7 +290,7 @@ class Task(LightningModule):
             for learner in learners:
                 learner.end_epoch()
                 row |= {f"{place}/{name}": value for name, value in learner.record().items()}
-        self._write_row(row)
+        self._write_row(row | self._position(), self.global_step)
 
     def _refuse_bad_steps(self) -> None:
         """Raise TrainingDiverged where a loss since the last look was no number."""
@@ -298,12 +298,14 @@ class Task(LightningModule):
         if bad_step is not None:
             raise diverged(self, bad_step)
 
-    def _write_row(self, row: dict[str, float]) -> None:
+    def _position(self) -> dict[str, float]:
+        return {"lr": self.trainer.optimizers[0].param_groups[0]["lr"], "epoch": self.current_epoch}
+
+    def _write_row(self, row: dict[str, float], step: int) -> None:
         """Send a row of metrics to the loggers: one a validation and one an epoch, or one for both at the same step."""
         self._row = {}
-        row = {**row, "lr": self.trainer.optimizers[0].param_groups[0]["lr"], "epoch": self.current_epoch}
         for logger in self.trainer.loggers:
-            logger.log_metrics(row, step=self.global_step)
+            logger.log_metrics(row, step=step)
 
     def _step_plateau(self) -> None:
         """Show a scheduler that watches a metric the epoch's last validation, if there was one."""
@@ -354,7 +356,7 @@ class Task(LightningModule):
             return
         self._refuse_bad_steps()  # before a checkpoint is written for what was validated
         self._validation = Validation(self.current_epoch, self.global_step, metrics)
-        self._row = metrics
+        self._row = metrics | self._position()
 
     def on_test_epoch_end(self) -> None:
         """Publish ``test/...``."""
@@ -418,7 +420,7 @@ class Task(LightningModule):
         length = getattr(scheduler, "total_steps", None)
         if isinstance(length, int) and length < total_steps:
             raise InvalidArgument("scheduler.total_steps", length, f"at least the {total_steps} steps that it takes")
-        timing = {"interval": "step" if schedule.by_step else "epoch", "frequency": schedule.frequency}
+        timing: dict[str, Any] = {"interval": "step" if schedule.by_step else "epoch"}
         if schedule.watches:
             # Lightning would step it after the epoch's checkpoint, and not at all in the first epoch after a resume.
             timing["reduce_on_plateau"] = False
@@ -434,6 +436,12 @@ class Task(LightningModule):
         return max(1, math.ceil(steps) // schedule.frequency)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step a scheduler, but for one that watches a metric: ``on_train_epoch_end`` steps that."""
-        if not is_plateau(scheduler):
+        """Step a scheduler at every n-th step or epoch; ``on_train_epoch_end`` steps one that watches a metric.
+
+        Lightning counts the batches of an epoch instead, and begins anew with each.
+        """
+        schedule = self.schedule
+        assert schedule is not None
+        done = self.global_step if schedule.by_step else self.current_epoch + 1
+        if not is_plateau(scheduler) and done % schedule.frequency == 0:
             scheduler.step()
