@@ -41,7 +41,7 @@ _HOME = {
     "SoftTarget": "smoothlab.targets",
     "UserMistake": "smoothlab.errors",
     "linear_soft_cross_entropy": "smoothlab.losses",
-    "load": "smoothlab.models.model",
+    "load": "smoothlab.models.loading",
     "soft_cross_entropy": "smoothlab.losses",
     "train": "smoothlab.commands.train",
 }
