@@ -12,7 +12,8 @@ from smoothlab import InvalidArgument, Smoother
 from smoothlab.config.build import build
 from smoothlab.config.compose import compose_config, plain
 from smoothlab.learner import Learner
-from smoothlab.smoothing import ClassInfo, Constant, Exclusive, Mixture, Sord, Step, Uniform, Vector, mixture
+from smoothlab.smoothing import ClassInfo, Constant, Exclusive, Mixture, Sord, Step, Uniform, Vector
+from smoothlab.smoothing.priors import mixture
 from smoothlab.targets import PerClass, PerSample
 
 LABELS = torch.tensor([0, 1, 2, 3, 1])

@@ -96,7 +96,7 @@ def test_k_may_come_from_the_data_and_no_value_is_looked_at():
         (lambda: Spatial(0.0, 3), "sigma = 0.0: expected a number above 0"),
         (lambda: Spatial(1.0, 1), "size = 1: expected an integer of at least 3"),
         (lambda: Spatial(1.0, 4), "size = 4: expected an odd number"),
-        (lambda: rows(torch.tensor([0, 1]), 2), r"labels = \(2,\): expected images"),
+        (lambda: rows(torch.tensor([0, 1]), 2), r"labels = \(2,\): expected labels of pixels"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):

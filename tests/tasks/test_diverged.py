@@ -100,7 +100,7 @@ def test_a_learning_rate_that_is_too_high_is_named_with_what_else_is_in_reach():
 
 def test_a_rate_that_its_schedule_has_lowered_since_is_named_as_it_began():
     schedule = partial(torch.optim.lr_scheduler.LambdaLR, lr_lambda=lambda step: float(step < 20))
-    error = said(optimizer=partial(SGD, lr=1e38), scheduler=lambda optimizer, steps: schedule(optimizer))
+    error = said(optimizer=partial(SGD, lr=1e38), scheduler=schedule)
     assert "optimizer.lr=1e+38" in error.cause
 
 
