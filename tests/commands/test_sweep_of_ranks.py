@@ -13,7 +13,8 @@ from wandb_file import read_run
 import smoothlab
 
 TINY = ["data=synthetic_medical", "data.rows=60", "data.val_rows=30", "data.test_rows=21", "trainer.max_epochs=2"]
-RANKS = ["trainer=ddp_cpu", "progress=none", "hydra.launcher.n_jobs=2"]
+RANKS = ["trainer=ddp_cpu", "progress=none"]
+MANY = ["-m", "hydra.launcher.n_jobs=2"]
 WORDS = [*TINY, *RANKS, "code=probe.py", "+callbacks.probe._target_=probe.Probe"]
 PROBE = '''
 import json
@@ -94,7 +95,7 @@ def check_ranks(path: Path) -> float:
 
 
 def test_six_runs_are_six_directories_and_six_runs_of_wandb_with_the_numbers_of_runs_of_their_own(cli):
-    code, _, err = cli("train", "-m", *WORDS, "smoothing=none,standard,online", "seed=0,1", "logger=wandb")
+    code, _, err = cli("train", *MANY, *WORDS, "smoothing=none,standard,online", "seed=0,1", "logger=wandb")
     assert code == 0, err
     seen = the_runs(6)
     trained = {}
@@ -108,7 +109,8 @@ def test_six_runs_are_six_directories_and_six_runs_of_wandb_with_the_numbers_of_
     }
     assert len(set(trained.values())) == 2  # a seed, a net
 
-    assert cli("train", *WORDS, "smoothing=online", "seed=1", "logger=csv", "output_root=alone")[0] == 0
+    code, _, err = cli("train", *WORDS, "smoothing=online", "seed=1", "logger=csv", "output_root=alone")
+    assert code == 0, err
     (alone,) = (path.parent for path in Path("alone").glob("*/*/status.json"))
     (there,) = (path for path in seen if path.name.startswith("seed=1,smoothing=online"))
     assert (there / "metrics.csv").read_bytes() == (alone / "metrics.csv").read_bytes()
@@ -124,7 +126,7 @@ def test_all_ranks_of_a_trial_train_with_the_values_of_the_trial(cli):
         "smoothing.strength.epsilon=0.1,0.2",
     ]
     words = ["-m", "hydra/sweeper=smoothlab", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler=random", *ranges]
-    code, _, err = cli("train", *WORDS, *words, "logger=wandb")
+    code, _, err = cli("train", *WORDS, *words, "hydra.launcher.n_jobs=2", "logger=wandb")
     assert code == 0, err
     seen = the_runs(3)
     (file,) = Path("outputs").glob("sweeps/*/*/search.json")
