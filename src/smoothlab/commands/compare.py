@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,7 +44,9 @@ def run(words: Sequence[str]) -> int:
     for key in ("resume", "figures"):
         if key_given(overrides, key):
             raise UserMistake(f"{key}: is of single runs; a comparison that is started again goes on by itself")
-    own_arms = {one.lstrip("+").split("=")[0].split(".")[1] for one in overrides if re.match(r"\+*arms\.", one)}
+    own_arms = {
+        override.lstrip("+").split("=")[0].split(".")[1] for override in overrides if re.match(r"\+*arms\.", override)
+    }
     arms = read_arms(settings["arms"])
     arms = take(arms, settings["baseline"], settings["take"], settings["without"] or [])
     if config.hydra.runtime.choices.get("debug") in DEBUG:
@@ -55,7 +58,9 @@ def run(words: Sequence[str]) -> int:
     from smoothlab.comparing.comparison import answer
     from smoothlab.comparing.question import Question
 
-    composer = Composer([one for one in overrides if key_of(one).split(".")[0] not in OWN], settings, config)
+    composer = Composer(
+        [override for override in overrides if key_of(override).split(".")[0] not in OWN], settings, config
+    )
     units_of = units(settings["seed"], settings["seeds"], settings["folds"])
     required = tuple(name for name in arms if name in own_arms or name in (settings["take"] or ()))
     for name in own_arms & set(arms):  # a mistake in them is told before anything heavy is imported
@@ -164,10 +169,10 @@ class Composer:
         import importlib.util
 
         spec = importlib.util.find_spec("smoothlab.conf")
-        found = [Path(one) for one in (spec.submodule_search_locations or []) if spec is not None] if spec else []
-        found += [Path(one.split("file://", 1)[1].rstrip("'] ")) for one in self._words if "file://" in one]
+        found = [Path(place) for place in (spec.submodule_search_locations or []) if spec is not None] if spec else []
+        found += [Path(place.split("file://", 1)[1].rstrip("'] ")) for place in self._words if "file://" in place]
         leaves = _texts([self._settings["data"], self._settings["code"]])
-        return [one for one in (*found, *map(Path, leaves)) if one.exists()]
+        return [place for place in (*found, *map(Path, leaves)) if place.exists()]
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         key = tuple(overrides)
@@ -179,9 +184,9 @@ class Composer:
 def merged(*lists: Sequence[str]) -> list[str]:
     """Overrides, of which a later one of the same key takes the place of an earlier one."""
     by_key: dict[str, str] = {}
-    for one in (override for overrides in lists for override in overrides):
-        by_key.pop(key_of(one), None)
-        by_key[key_of(one)] = one
+    for override in itertools.chain(*lists):
+        by_key.pop(key_of(override), None)
+        by_key[key_of(override)] = override
     return list(by_key.values())
 
 
@@ -193,7 +198,7 @@ def key_of(override: str) -> str:
 
 def key_given(overrides: Sequence[str], key: str) -> bool:
     """Whether the command line gives a key, or one below it."""
-    return any(key_of(one).split(".")[0] == key for one in overrides)
+    return any(key_of(override).split(".")[0] == key for override in overrides)
 
 
 def quoted_arm(word: str) -> str:
@@ -214,14 +219,14 @@ def quoted_arm(word: str) -> str:
             last = ""
         else:
             last += letter
-    items = [one.strip() for one in (*items, last) if one.strip()]
-    unquoted = [one[1:-1] if len(one) > 1 and one[0] == one[-1] and one[0] in "'\"" else one for one in items]
-    return f"++{found[1]}=[{','.join(quoted(one) for one in unquoted)}]"
+    items = [item.strip() for item in (*items, last) if item.strip()]
+    unquoted = [item[1:-1] if len(item) > 1 and item[0] == item[-1] and item[0] in "'\"" else item for item in items]
+    return f"++{found[1]}=[{','.join(quoted(item) for item in unquoted)}]"
 
 
 def _texts(node: Any) -> list[str]:
     if isinstance(node, dict):
         node = list(node.values())
     if isinstance(node, list):
-        return [text for one in node for text in _texts(one)]
+        return [text for value in node for text in _texts(value)]
     return [node] if isinstance(node, str) and 0 < len(node) < 1000 and "\0" not in node else []

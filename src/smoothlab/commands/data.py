@@ -73,15 +73,15 @@ def list_sets(words: list[str]) -> None:
     if words:
         raise UserMistake(f"data list {words[0]}: takes no words")
     table = _table("name", "what", "licence", "size", "here")
-    domains = sorted({one.domain for one in public_sets().values()})
+    domains = sorted({public_set.domain for public_set in public_sets().values()})
     for domain in domains:
         table.add_section()
         table.add_row(domain)
-        for one in public_sets().values():
-            if one.domain == domain:
-                licence = re.split(r" \(|;", one.licence)[0] if one.terms == "open" else one.terms
-                size = "" if one.bundled else _size(one.size)
-                table.add_row(f"  {one.name}", one.shape, licence, size, place_of(one) or "-")
+        for public_set in public_sets().values():
+            if public_set.domain == domain:
+                licence = re.split(r" \(|;", public_set.licence)[0] if public_set.terms == "open" else public_set.terms
+                size = "" if public_set.bundled else _size(public_set.size)
+                table.add_row(f"  {public_set.name}", public_set.shape, licence, size, place_of(public_set) or "-")
     console = _console()
     console.print(table)
     console.print("smoothlab data fetch <name> fetches one; training fetches what it needs", markup=False)
@@ -98,13 +98,13 @@ def fetch_sets(words: list[str]) -> None:
 
     if not words:
         raise UserMistake("data fetch: expected names, or all; smoothlab data list shows them")
-    for one in list(public_sets().values()) if words == ["all"] else [find_set(word) for word in words]:
-        fetched = fetch_set(one)
+    for public_set in list(public_sets().values()) if words == ["all"] else [find_set(word) for word in words]:
+        fetched = fetch_set(public_set)
         folder = next((str(path.parent) for path in fetched.paths.values()), "with scikit-learn")
-        print(f"{one.name}: {fetched.came_from}, {folder}")
-        print(f"  licence: {one.licence}" + ("" if one.terms == "open" else f" [{one.terms}]"))
-        print(f"  cite: {one.citation}")
-        print(f"  note: {one.notes}")
+        print(f"{public_set.name}: {fetched.came_from}, {folder}")
+        print(f"  licence: {public_set.licence}" + ("" if public_set.terms == "open" else f" [{public_set.terms}]"))
+        print(f"  cite: {public_set.citation}")
+        print(f"  note: {public_set.notes}")
 
 
 def describe_data(words: list[str]) -> None:
@@ -208,8 +208,8 @@ def show(found: Description, console: Console) -> None:
     console.print(table)
     _say_rest(console, len(found.columns), "columns")
     table = _table("class", *found.splits)
-    for one in found.classes[:SHOWN]:
-        table.add_row(str(one["name"]), *(f"{one[split]:,}" for split in found.splits))
+    for class_row in found.classes[:SHOWN]:
+        table.add_row(str(class_row["name"]), *(f"{class_row[split]:,}" for split in found.splits))
     console.print(table)
     _say_rest(console, len(found.classes), "classes")
     for note in found.notes:
@@ -225,13 +225,13 @@ def show_pairs(found: PairsDescription, console: Console) -> None:
     source, target = found.vocabularies
     console.print(f"vocabularies: {source:,} source tokens, {target:,} target tokens (the classes)")
     table = _table("split", "pairs", "batches", "source tokens", "mean, longest", "target tokens", "mean, longest")
-    for one in found.splits:
+    for split in found.splits:
         sides = [
             word
             for side in ("source", "target")
-            for word in (f"{one[f'{side} tokens']:,}", f"{one[f'{side} mean']:.1f}, {one[f'{side} longest']}")
+            for word in (f"{split[f'{side} tokens']:,}", f"{split[f'{side} mean']:.1f}, {split[f'{side} longest']}")
         ]
-        table.add_row(one["split"], f"{one['pairs']:,}", f"{one['batches']:,}", *sides)
+        table.add_row(split["split"], f"{split['pairs']:,}", f"{split['batches']:,}", *sides)
     console.print(table)
     for cut in found.examples:
         console.print(" -> ".join(" | ".join(tokens) for tokens in cut))

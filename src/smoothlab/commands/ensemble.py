@@ -21,7 +21,7 @@ def run(words: Sequence[str]) -> int:
     from smoothlab.tracking.console import results_table
 
     runs = values["runs"]
-    if not isinstance(runs, list) or not all(isinstance(one, str) for one in runs):
+    if not isinstance(runs, list) or not all(isinstance(path, str) for path in runs):
         raise UserMistake(f"runs = {runs!r}: expected a list of run directories, such as [outputs/a,outputs/b]")
     check_text("output", values["output"])
     output = Path(values["output"])

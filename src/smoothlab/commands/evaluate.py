@@ -29,7 +29,7 @@ def run(words: Sequence[str]) -> int:
     if values["input"] is not None:
         return _new_rows(values, output)
     splits = values["splits"]
-    if not isinstance(splits, list) or not splits or any(one not in ("train", "val", "test") for one in splits):
+    if not isinstance(splits, list) or not splits or any(split not in ("train", "val", "test") for split in splits):
         raise UserMistake(f"splits = {splits!r}: expected a list of train, val, test")
     with run_log(None):
         metrics = evaluate(values["run"], checkpoint=values["checkpoint"], splits=splits, code=values["code"])
@@ -57,10 +57,10 @@ def _new_rows(values: dict[str, Any], output: Path | None) -> int:
         index, chance = found.label_shift
         print(f"\nlabels: stability index {index:.3f} ({chance:.3f} is exceeded by chance once in a hundred times)")
     if len(found.classes):
-        print(found.classes.to_string(index=False, max_rows=20, float_format=lambda one: f"{one:.3f}"))
+        print(found.classes.to_string(index=False, max_rows=20, float_format=lambda number: f"{number:.3f}"))
     for note in found.notes:
         print(note, file=sys.stderr)
     if output is not None:
-        told = {key: values[key] for key in ("run", "checkpoint", "input")}
-        write_json(output, {**told, **found.to_json()})
+        about = {key: values[key] for key in ("run", "checkpoint", "input")}
+        write_json(output, {**about, **found.to_json()})
     return 0

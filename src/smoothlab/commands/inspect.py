@@ -59,10 +59,10 @@ def refuse_others(overrides: Sequence[str]) -> None:
     Raises:
         UserMistake: an override that would be ignored.
     """
-    for one in overrides:
-        key = one.lstrip("+~").split("=", 1)[0]
+    for override in overrides:
+        key = override.lstrip("+~").split("=", 1)[0]
         if key not in OF_A_RUN and not key.startswith("hydra."):
-            raise UserMistake(f"{one}: run=... is inspected with its own config; beside it: {', '.join(OF_A_RUN)}")
+            raise UserMistake(f"{override}: run=... is inspected with its own config; beside it: {', '.join(OF_A_RUN)}")
 
 
 def check_folder_of_output(folder: Path) -> Path:
@@ -75,9 +75,9 @@ def check_folder_of_output(folder: Path) -> Path:
 
     if folder.exists() and not folder.is_dir():
         raise UserMistake(f"output = {str(folder)!r}: is a file; expected a folder")
-    for one in (folder.resolve(), *folder.resolve().parents):
-        if (one / "status.json").is_file() and (one / "config.yaml").is_file():
-            raise UserMistake(f"output = {str(folder)!r}: lies in the run {one.name}; expected a folder of its own")
+    for parent in (folder.resolve(), *folder.resolve().parents):
+        if (parent / "status.json").is_file() and (parent / "config.yaml").is_file():
+            raise UserMistake(f"output = {str(folder)!r}: lies in the run {parent.name}; expected a folder of its own")
     check_folder(folder, key="output")
     return folder
 

@@ -70,4 +70,4 @@ def _dispatch(words: list[str]) -> int:
         raise UserMistake(f"{name}: no such command{hint}; commands: {', '.join(COMMANDS)}")
     if name not in WITHOUT_CONFIG and HYDRA_OPTIONS & {word.split("=")[0] for word in rest}:
         return ask_hydra(name, rest)
-    return importlib.import_module(f"smoothlab.commands.{name}").run(rest)
+    return int(importlib.import_module(f"smoothlab.commands.{name}").run(rest))

@@ -77,10 +77,10 @@ def _read(words: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
             near = difflib.get_close_matches(name, OPTIONS, n=1)
             hint = f"; nearest: {near[0]}" if near else ""
             raise UserMistake(f"report {name}: no such option{hint}; options: {', '.join(OPTIONS)}")
-        told = value if equals else next(rest, None)
-        if not told:
+        given = value if equals else next(rest, None)
+        if not given:
             raise UserMistake(f"report {name}: expected a value after it")
-        options[name] = told
+        options[name] = given
     if not places:
         raise UserMistake("report: expected directories of runs, such as outputs/medical")
     if (form := options.get("--format", FORMATS[0])) not in FORMATS:
@@ -90,7 +90,7 @@ def _read(words: Sequence[str]) -> tuple[list[Path], dict[str, str]]:
 
 def _beside(records: Records) -> Path:
     """``report/`` in the folder that holds all runs."""
-    common = os.path.commonpath([one.path.resolve().parent for one in records.records])
+    common = os.path.commonpath([record.path.resolve().parent for record in records.records])
     return Path(os.path.relpath(common)) / "report"
 
 
@@ -98,15 +98,15 @@ def _chosen(records: Records, places: Sequence[Path]) -> tuple[Records, int]:
     """Without the runs that a comparison made only to choose settings by, unless they were named; and how many."""
     from smoothlab.reports.records import Records, arms_of
 
-    arms = {folder: arms_of(folder) for folder in {one.path.parent for one in records.records}}
+    arms = {folder: arms_of(folder) for folder in {record.path.parent for record in records.records}}
     named = {place.resolve() for place in places}
     kept = tuple(
-        one
-        for one in records.records
-        if not one.done
-        or not arms[one.path.parent]
-        or one.path.name in arms[one.path.parent]
-        or one.path.resolve() in named
+        record
+        for record in records.records
+        if not record.done
+        or not arms[record.path.parent]
+        or record.path.name in arms[record.path.parent]
+        or record.path.resolve() in named
     )
     return Records(kept, records.problems), len(records.records) - len(kept)
 
@@ -117,10 +117,10 @@ def _check(records: Records, places: Sequence[Path], baseline: str | None) -> No
     Raises:
         UserMistake: no finished run, or no such arm.
     """
-    arms = list(dict.fromkeys(one.arm for one in records.records if one.done))
+    arms = list(dict.fromkeys(record.arm for record in records.records if record.done))
     if not arms:
-        found = [f"{one.path.name}: {one.says}" for one in records.problems]
-        found += [f"{one.path.name}: {one.state}" for one in records.records]
+        found = [f"{record.path.name}: {record.says}" for record in records.problems]
+        found += [f"{record.path.name}: {record.state}" for record in records.records]
         what = f"found {'; '.join(found[:NAMES])}" if found else "expected folders with results.json in them"
         raise UserMistake(f"report {' '.join(map(str, places))}: no finished run; {what}")
     if baseline is not None and baseline not in arms:
@@ -131,15 +131,15 @@ def _check(records: Records, places: Sequence[Path], baseline: str | None) -> No
 
 def _title(records: Records) -> str:
     """The experiments, and the question."""
-    names = Counter(one.name for one in records.records if one.done)
+    names = Counter(record.name for record in records.records if record.done)
     shown = ", ".join(name for name, _ in names.most_common(3))
-    several = len({one.arm for one in records.records if one.done}) > 1
+    several = len({record.arm for record in records.records if record.done}) > 1
     return f"{shown}: does smoothing help?" if several else shown
 
 
 def _left_out(records: Records) -> list[str]:
     """A line for each run that the report leaves out, up to a few."""
-    lines = [f"left out: {one.path}: {one.says}" for one in records.problems]
-    lines += [f"left out: {one.path}: {one.state}" for one in records.records if not one.done]
+    lines = [f"left out: {record.path}: {record.says}" for record in records.problems]
+    lines += [f"left out: {record.path}: {record.state}" for record in records.records if not record.done]
     more = len(lines) - NAMES
     return lines[:NAMES] + ([f"left out: {more} more, named in the report"] if more > 0 else [])

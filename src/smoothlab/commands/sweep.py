@@ -42,9 +42,9 @@ def status(words: Sequence[str]) -> int:
     unknown = [word for word in words if word.startswith("-") and word != "--json"]
     if unknown:
         raise UserMistake(f"{unknown[0]}: no such option; options: --json")
-    told = rows(Ledger.read(_directory([word for word in words if word != "--json"])))
-    print(as_json(told) if "--json" in words else as_text(told))
-    return 0 if all(row.state == DONE for row in told) else 1
+    runs = rows(Ledger.read(_directory([word for word in words if word != "--json"])))
+    print(as_json(runs) if "--json" in words else as_text(runs))
+    return 0 if all(row.state == DONE for row in runs) else 1
 
 
 def prune(words: Sequence[str]) -> int:
@@ -61,7 +61,7 @@ def prune(words: Sequence[str]) -> int:
     if options["dry_run"] not in ("true", "false"):
         raise UserMistake(f"dry_run = {options['dry_run']}: expected true or false")
     folder = _directory([word for word in words if word.split("=", 1)[0] not in OPTIONS])
-    free = tuple(one.strip() for one in options["free"].split(","))
+    free = tuple(name.strip() for name in options["free"].split(","))
     planned = plan(Ledger.read(folder), keep=options["keep"], free=free)
     dry = options["dry_run"] == "true"
     size = shown(planned.size)

@@ -126,7 +126,7 @@ def refuse_preset(config: DictConfig, overrides: Sequence[str]) -> None:
         UserMistake: there is one, and the command line gives none of the values that it lists.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-    if params and not {one.split("=", 1)[0] for one in overrides} & {str(key) for key in params}:
+    if params and not {override.split("=", 1)[0] for override in overrides} & {str(key) for key in params}:
         raise UserMistake(f"sweep={config.hydra.runtime.choices.sweep}: makes a sweep; add -m")
 
 
@@ -185,7 +185,7 @@ def newest_unfinished(folder: Path, identity: str) -> Any:
             continue  # another one's damage is not this run's business
         if status.get("identity") == identity and status.get("state") not in (DONE, PRUNED, RUNNING):
             candidates.append((status.get("started", ""), run.path.name, run))
-    return max(candidates, key=lambda one: one[:2])[2] if candidates else None
+    return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
 def claim(path: Path) -> Path:
@@ -206,7 +206,7 @@ def claim(path: Path) -> Path:
 def sweep(overrides: Sequence[str]) -> int:
     """Every combination of the listed values, each in a process of its own; what is done already is skipped."""
     refuse_without_effect(overrides, many=True)
-    base = compose_config("train", [one for one in overrides if not is_list(one)])
+    base = compose_config("train", [override for override in overrides if not is_list(override)])
     if RANKED & set(os.environ):
         raise UserMistake(
             f"-m: not under torchrun ({', '.join(sorted(RANKED & set(os.environ)))} is set); start it by itself"
@@ -237,13 +237,15 @@ def _own_sweep(overrides: Sequence[str], base: DictConfig, **how: Any) -> int:
     from smoothlab.training.loggers import check_loggers
     from smoothlab.training.preparing import check_config
 
-    for one in values:
-        if one["resume"] not in ("none", "auto", None):
+    for run_values in values:
+        if run_values["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
-        check_loggers(one, check_config(one).parts.allowed)
+        check_loggers(run_values, check_config(run_values).parts.allowed)
     folder = sweep_folder(configs[0], overrides)
     check_folder_of(folder)
-    planned = [Planned(tuple(job), config, one) for job, config, one in zip(jobs, configs, values, strict=True)]
+    planned = [
+        Planned(tuple(job), config, run_values) for job, config, run_values in zip(jobs, configs, values, strict=True)
+    ]
     ledger = run_sweep(planned, folder, **how)
     return 0 if all(row.state == DONE for row in rows(ledger)) else 1
 
@@ -253,13 +255,15 @@ def _launched_sweep(overrides: Sequence[str], base: DictConfig) -> int:
     from smoothlab.sweeps.launcher import through_launcher
 
     folder = f"hydra.sweep.dir={quoted(sweep_folder(base, overrides))}"
-    with hydra_launcher("train", [*(one for one in overrides if not is_list(one)), folder], _sweep_job) as launcher:
+    with hydra_launcher(
+        "train", [*(override for override in overrides if not is_list(override)), folder], _sweep_job
+    ) as launcher:
         return _own_sweep(overrides, base, through=through_launcher(launcher))
 
 
 def with_params(config: DictConfig, overrides: Sequence[str]) -> list[str]:
     """The overrides, after those that ``hydra.sweeper.params`` gives and the command line does not."""
-    given = {one.split("=", 1)[0] for one in overrides}
+    given = {override.split("=", 1)[0] for override in overrides}
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     return [*(f"{key}={value}" for key, value in params.items() if key not in given), *overrides]
 
@@ -277,7 +281,7 @@ def sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     name = OmegaConf.select(config, "hydra.launcher.name") if ours else None  # submitit's names the job
     if name is not None and (not str(name).strip("./ ") or set(str(name)) & set("/\\")):
         raise UserMistake(f"hydra.launcher.name = {name!r}: expected the name of a folder")
-    if name is None and any(one.split("=", 1)[0] == "hydra.sweep.dir" for one in overrides):
+    if name is None and any(override.split("=", 1)[0] == "hydra.sweep.dir" for override in overrides):
         return folder
     return folder / str(name or sweep_hash(with_params(config, overrides)))
 
@@ -293,7 +297,7 @@ def _hydra_sweep(overrides: Sequence[str], base: DictConfig) -> int:
     """Let Hydra's sweeper do it, such as the search."""
     folder = sweep_folder(base, overrides)
     check_folder_of(folder)
-    kept = [one for one in overrides if one.split("=", 1)[0] != "hydra.sweep.dir"]
+    kept = [override for override in overrides if override.split("=", 1)[0] != "hydra.sweep.dir"]
     error = multirun("train", [*kept, f"hydra.sweep.dir={quoted(folder)}"], _sweep_job)
     if isinstance(error, UserMistake):
         raise error
@@ -312,4 +316,5 @@ def _sweep_job(config: DictConfig) -> float | None:
 
     place = RunDirectory(HydraConfig.get().runtime.output_dir)
     job.run_job(plain(config), str(place.path), resume=place.last_checkpoint.is_file())
-    return Run(place.path).results["objective"]["value"]
+    objective: float | None = Run(place.path).results["objective"]["value"]
+    return objective

@@ -196,7 +196,7 @@ def nodes_of(config: Any, at: str = "") -> Iterator[tuple[str, Mapping[str, Any]
 def _check_arguments(function: Callable[..., Any], node: Mapping[str, Any], key: str) -> None:
     signature = inspect.signature(function)
     hints = hints_of(function)
-    open_ended = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
     for name, value in node.items():
         if name in ("_target_", "_partial_"):
             continue

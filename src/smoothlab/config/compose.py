@@ -55,7 +55,7 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise _explain(name, parsed, error) from None
         _refuse_new_top_level_keys(name, parsed)
-    if config.get("code") is not None and not any(one.key_or_group == "code" for one in parsed):
+    if config.get("code") is not None and not any(override.key_or_group == "code" for override in parsed):
         raise UserMistake(
             "code: own code is named on the command line, not in a config file that others may have written"
         )
@@ -318,7 +318,7 @@ def groups(loader: ConfigLoader, parent: str = "", *, name: str = "train", path:
         options = loader.get_group_options(group, results_filter=ObjectType.CONFIG, **where)
         below = groups(loader, group, name=name, path=path)
         if group == PRESETS:
-            options = [*options, *(f"{inner}/{one}"[len(group) + 1 :] for inner in below for one in below[inner])]
+            options = [*options, *(f"{inner}/{option}"[len(group) + 1 :] for inner in below for option in below[inner])]
             below = {}
         if options:
             found[group] = options
@@ -330,12 +330,12 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
     """Find the override behind a failed composition: unknown option, unknown group or key; else Hydra's first line."""
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
-    path = [str(one.input_line) for one in overrides if one.key_or_group == "hydra.searchpath"]
+    path = [str(override.input_line) for override in overrides if override.key_or_group == "hydra.searchpath"]
     known_groups = groups(hydra.config_loader, name=name, path=path)
-    for one in overrides:
-        if one.is_sweep_override():
-            return UserMistake(f"{one.input_line}: a list of values makes a sweep; add -m")
-    choices = [one for one in overrides if one.key_or_group in known_groups]
+    for override in overrides:
+        if override.is_sweep_override():
+            return UserMistake(f"{override.input_line}: a list of values makes a sweep; add -m")
+    choices = [override for override in overrides if override.key_or_group in known_groups]
     for choice in choices:
         key, value = choice.key_or_group, choice.value()
         if value is None and not choice.is_delete():
@@ -348,13 +348,13 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
                     f"options: {', '.join(known_groups[key])}"
                 )
     try:
-        base = compose(name, overrides=[*path, *(str(one.input_line) for one in choices)])
+        base = compose(name, overrides=[*path, *(str(override.input_line) for override in choices)])
     except (HydraException, OmegaConfBaseException):
         base = compose(name)
     keys = _flat(base)
-    for one in overrides:
-        key = one.key_or_group
-        if one in choices or one.is_add() or key.startswith(("hydra.", "hydra/")):
+    for override in overrides:
+        key = override.key_or_group
+        if override in choices or override.is_add() or key.startswith(("hydra.", "hydra/")):
             continue
         if key not in keys:
             return UserMistake(

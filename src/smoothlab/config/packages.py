@@ -40,13 +40,13 @@ def _requirements(function: Any) -> Iterator[RequirementCache]:
     function = inspect.unwrap(function) if callable(function) else function
     if inspect.isfunction(function):
         found = (function.__globals__.get(name) for name in function.__code__.co_names)
-        yield from (one for one in found if isinstance(one, RequirementCache))
+        yield from (part for part in found if isinstance(part, RequirementCache))
 
 
 def _names(asked: Iterable[RequirementCache]) -> str:
     """The packages, each once, with the first version that is asked for."""
     wanted: dict[str, str] = {}
-    for one in asked:
-        requirement = str(one.requirement or one.module)
+    for needed in asked:
+        requirement = str(needed.requirement or needed.module)
         wanted.setdefault(re.split(r"[^\w.-]", requirement)[0], requirement)
     return f"the package {' or '.join(map(repr, wanted.values()))}"

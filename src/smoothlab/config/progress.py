@@ -35,7 +35,7 @@ def _inside(part: Any) -> list[Any]:
         return list(part.values())
     if isinstance(part, list | tuple):
         return list(part)
-    held = [getattr(part, one.name, None) for one in fields(part)] if is_dataclass(part) else []
+    held = [getattr(part, attribute.name, None) for attribute in fields(part)] if is_dataclass(part) else []
     if isinstance(part, nn.Module):
         held += part.children()
     if type(part).__module__.partition(".")[0] not in ("torch", "builtins", "numpy"):

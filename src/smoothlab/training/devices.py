@@ -137,9 +137,9 @@ def meet(trainer: Trainer, start: Start | None) -> Start:
     """
     if trainer.world_size > 1:
         trainer.strategy.setup_environment()
-        told = trainer.strategy.broadcast(None if start is None else (str(start.directory), start.resumed))
-        assert told is not None
-        return Start(Path(told[0]), told[1])
+        agreed = trainer.strategy.broadcast(None if start is None else (str(start.directory), start.resumed))
+        assert agreed is not None
+        return Start(Path(agreed[0]), agreed[1])
     assert start is not None
     return start
 

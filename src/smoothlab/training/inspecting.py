@@ -128,7 +128,7 @@ def _ask(found: Inspection | LabelInspection) -> Any:
 def _plan(config: Mapping[str, Any], callbacks: Sequence[Callback]) -> Plan:
     epochs = config["trainer"].get("max_epochs") or -1
     every = config["trainer"].get("check_val_every_n_epoch") or 1
-    stops = [(one.patience + 1) * every for one in callbacks if isinstance(one, EarlyStopping)]
+    stops = [(callback.patience + 1) * every for callback in callbacks if isinstance(callback, EarlyStopping)]
     return Plan(epochs if epochs > 0 else None, min(stops, default=None))
 
 

@@ -148,8 +148,8 @@ def _left(
     if end.signal is not None:
         leave_status(run, prepared.identity, INTERRUPTED)
         return end.as_interruption()
-    told = run.read_status()
-    if (told.get("state"), told.get("error")) != (FAILED, end.error):  # else rank 0 has said it, with its trace
+    status = run.read_status()
+    if (status.get("state"), status.get("error")) != (FAILED, end.error):  # else rank 0 has said it, with its trace
         with run_log(run.log):
             log.error("run failed: %s\nrun %s\n%s", end.error, run.path, end.trace)
         leave_status(run, prepared.identity, FAILED, error=end.error)

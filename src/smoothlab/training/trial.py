@@ -67,8 +67,8 @@ class TrialFiles:
         found = []
         for line in whole.splitlines():
             try:
-                told = json.loads(line)
-                found.append((int(told["epoch"]), float(told["value"])))
+                entry = json.loads(line)
+                found.append((int(entry["epoch"]), float(entry["value"])))
             except (ValueError, KeyError, TypeError):
                 continue  # a line that a killed process left half-written, and the next one went on from
         return found, offset + len(whole)
@@ -92,8 +92,8 @@ class TrialReports(Callback):
     def of(cls, run: Path) -> TrialReports | None:
         """For a run directory that a search has begun; None for any other."""
         try:
-            told = json.loads(TrialFiles(run).trial.read_text(encoding="utf-8"))
-            return cls(run, str(told["monitor"]))
+            trial = json.loads(TrialFiles(run).trial.read_text(encoding="utf-8"))
+            return cls(run, str(trial["monitor"]))
         except FileNotFoundError:
             return None
 
@@ -113,9 +113,9 @@ class TrialReports(Callback):
         if reason:
             raise TrialPruned(reason)
 
-    def _report(self, told: dict[str, Any]) -> None:
+    def _report(self, entry: dict[str, Any]) -> None:
         with open(self._files.reports, "a", encoding="utf-8") as file:
-            file.write(json.dumps(told) + "\n")
+            file.write(json.dumps(entry) + "\n")
 
     def _reason(self) -> str:
         try:
