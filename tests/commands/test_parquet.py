@@ -34,7 +34,7 @@ def table(empty_folder) -> pd.DataFrame:
 def stream() -> ParquetStream:
     data = ParquetStream(
         "rows.parquet",
-        "label",
+        target="label",
         fractions=[0.64, 0.16, 0.2],
         split_seed=0,
         shuffle_seed=0,

@@ -6,26 +6,38 @@ from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.module import DataModule, Encoder, MemoryData
 from smoothlab.data.parallel import ParallelData, ParallelEncoder, SentencePairs, SyntheticTranslation
 from smoothlab.data.parquet import ParquetStream
+from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Reading, Splits, Training, Weights
 from smoothlab.data.registry import public_set
 from smoothlab.data.sources import breast_cancer, wine_cultivars
-from smoothlab.data.table import TableData, TableEncoder, describe, read_table
+from smoothlab.data.table.describing import describe
+from smoothlab.data.table.encoder import TableEncoder
+from smoothlab.data.table.reading import read_table
+from smoothlab.data.table.table import TableData
 from smoothlab.data.text import TextData, TextEncoder
 
 __all__ = [
     "Batch",
+    "Columns",
     "DataModule",
     "Encoder",
+    "Encoding",
+    "Labels",
+    "Loading",
     "MemoryData",
     "MemoryLoader",
     "ParallelData",
     "ParallelEncoder",
     "ParquetStream",
+    "Reading",
     "SentencePairs",
+    "Splits",
     "SyntheticTranslation",
     "TableData",
     "TableEncoder",
     "TextData",
     "TextEncoder",
+    "Training",
+    "Weights",
     "breast_cancer",
     "describe",
     "encoder_from_state",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smoothlab.data.synthetic.encoder import SyntheticEncoder
-from smoothlab.data.table import TableEncoder
+from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.text import TextEncoder
 from smoothlab.errors import UserMistake
 from smoothlab.export.images import ImageInputs

@@ -89,7 +89,7 @@ class ImageEncoder:
             return pd.DataFrame({self.column: paths}, index=pd.Index([n.as_posix() for n in names], name="file"))
         if source.suffix.lower() in SUFFIXES:
             return pd.DataFrame({self.column: [str(source)]}, index=pd.Index([str(source)], name="file"))
-        from smoothlab.data.table import read_table
+        from smoothlab.data.table.reading import read_table
 
         if not source.is_file():
             raise UserMistake(f"input = {str(source)!r}: no such file or folder")

@@ -92,32 +92,6 @@ class DateColumn:
         self.style = style
         self.parts = parts
 
-    @classmethod
-    def fit(cls, column: str, cells: pd.Series, *, may_be_missing: bool, indicator: bool) -> DateColumn:
-        """Take the format and the statistics of training cells.
-
-        Raises:
-            UserMistake: they are no dates.
-        """
-        style = None
-        if not pd.api.types.is_datetime64_any_dtype(cells):
-            words = text_of(cells.dropna())
-            style = date_format(words) or (DIGITS if parse(words, DIGITS).notna().all() else None)
-            if style is None and len(words):
-                raise UserMistake(f"training data: column {column!r}: no dates of one format, such as 2024-01-31")
-        times = parse(cells, style)
-        numbers = date_parts(times)
-        if not (numbers["hour"] > 0).any():
-            numbers = numbers.drop(columns="hour")
-        parts = {
-            # one indicator says it for all
-            name: NumericColumn.fit(
-                column, numbers[name], may_be_missing=may_be_missing, indicator=indicator and name == "day"
-            )
-            for name in numbers.columns
-        }
-        return cls(column, style, parts)
-
     @property
     def names(self) -> list[str]:
         """Of the features."""
@@ -158,3 +132,18 @@ def date_parts(times: pd.Series) -> pd.DataFrame:
     day = (times - EPOCH) / DAY
     parts = (times.dt.year, times.dt.month, times.dt.day_of_week, np.floor(day), times.dt.hour)
     return pd.DataFrame({name: np.asarray(part, dtype=np.float64) for name, part in zip(PARTS, parts, strict=True)})
+
+
+def date_style(cells: pd.Series, column: str, where: str) -> str | None:
+    """The format of a column that is said to be of dates; None: its type is one of dates, or it has no cell.
+
+    Raises:
+        UserMistake: the cells are no dates of one format.
+    """
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        return None
+    words = text_of(cells.dropna())
+    style = date_format(words) or (DIGITS if parse(words, DIGITS).notna().all() else None)
+    if style is None and len(words):
+        raise UserMistake(f"{where}: column {column!r}: no dates of one format, such as 2024-01-31")
+    return style

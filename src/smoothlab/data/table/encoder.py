@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from smoothlab.data.parts.encoding import Categories, Encoding
 from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import DateColumn
+from smoothlab.data.table.fitting import CategoryFit, ColumnFit, DateFit, NumericFit
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.parts import table_parts
 from smoothlab.data.table.reading import emptied, read_table
 from smoothlab.data.table.summary import summarised
-from smoothlab.data.table.texts import TextColumn, TextEncoding
+from smoothlab.data.table.texts import TextColumn
 from smoothlab.errors import InvalidArgument, UserMistake
 
-Categories = Literal["one_hot", "codes"]
 ColumnEncoder = NumericColumn | CategoricalColumn | DateColumn | TextColumn
 KINDS: dict[str, type[ColumnEncoder]] = {
     "numeric": NumericColumn,
@@ -62,11 +63,7 @@ class TableEncoder:
         kinds: Mapping[str, str] | None = None,
         *,
         may_be_missing: Sequence[str] = (),
-        categories: Categories = "one_hot",
-        rare: int = 1,
-        indicators: bool = True,
-        text_encoding: TextEncoding = "tfidf",
-        text_features: int = 256,
+        encoding: Encoding = Encoding(rare=1),
     ) -> TableEncoder:
         """Take the columns of ``frame`` as features.
 
@@ -74,31 +71,29 @@ class TableEncoder:
             frame: training rows.
             kinds: numeric, boolean, categorical, date or text, by column; one that is not named is numeric.
             may_be_missing: columns of numbers and dates in which empty cells are taken.
-            categories: see the class.
-            rare: categories of fewer rows are one category, "other".
-            indicators: whether a feature says which values of a column are missing.
-            text_encoding: ``tfidf`` or ``hashed``.
-            text_features: features of a text.
+            encoding: what becomes of categories, empty cells and texts.
 
         Raises:
             UserMistake: a cell that its column cannot hold.
         """
-        if rare < 1:
-            raise InvalidArgument("rare", rare, "an integer of at least 1")
-        kinds = kinds or {}
         columns: list[ColumnEncoder] = []
         for name in frame.columns:
-            cells, kind = frame[name], kinds.get(name, "numeric")
-            options = {"may_be_missing": name in may_be_missing, "indicator": indicators}
-            if kind == "categorical":
-                columns.append(CategoricalColumn.fit(name, cells, rare=rare, missing=indicators))
-            elif kind == "date":
-                columns.append(DateColumn.fit(name, cells, **options))
-            elif kind == "text":
-                columns.append(TextColumn.fit(name, cells, encoding=text_encoding, features=text_features))
-            else:
-                columns.append(NumericColumn.fit(name, cells, **options))
-        return cls(columns, categories, summary=summarised(frame, columns))
+            cells, kind = frame[name], (kinds or {}).get(name, "numeric")
+            if kind == "text":
+                width = encoding.text_features
+                columns.append(TextColumn.fit(name, cells, encoding=encoding.text_encoding, features=width))
+                continue
+            options: dict[str, Any] = {"where": "training data", "may_be_missing": name in may_be_missing}
+            fit: ColumnFit = (
+                CategoryFit(name)
+                if kind == "categorical"
+                else DateFit.of(name, cells, **options)
+                if kind == "date"
+                else NumericFit(name, **options)
+            )
+            fit.update(cells)
+            columns.append(fit.finish(indicators=encoding.missing, rare=encoding.rare))
+        return cls(columns, encoding.categories, summary=summarised(frame, columns))
 
     @property
     def names(self) -> list[str]:
