@@ -1,9 +1,9 @@
 """Data modules, encoders of raw rows, and the sets that come with the packages we build on."""
 
 from smoothlab.data.batch import Batch
-from smoothlab.data.encoder import encoder_from_state
+from smoothlab.data.encoder import Encoder, encoder_from_state
 from smoothlab.data.loader import MemoryLoader
-from smoothlab.data.module import DataModule, Encoder, MemoryData
+from smoothlab.data.module import DataModule, MemoryData
 from smoothlab.data.parallel import ParallelData, ParallelEncoder, SentencePairs, SyntheticTranslation
 from smoothlab.data.parquet import ParquetStream
 from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Reading, Splits, Training, Weights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
+from smoothlab.data.encoder import Encoder
 from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.parts.keys import takes_keys
 from smoothlab.data.parts.loading import Loading
@@ -19,20 +20,6 @@ from smoothlab.data.ranks import this_rank
 from smoothlab.errors import UserMistake
 
 SPLITS = ("train", "val", "test")
-
-
-class Encoder(Protocol):
-    """Maps raw rows to the features of a net: a part of the model, stored in its checkpoint."""
-
-    @property
-    def net_arguments(self) -> dict[str, Any]:
-        """What the features say about the net they need, such as ``in_features``; a net takes those that it names."""
-
-    def encode(self, raw: Any, *, where: str = "table") -> Any:
-        """Features of raw rows, as a batch holds them; ``where`` names the source in an error."""
-
-    def state(self) -> dict[str, Any]:
-        """Plain values and tensors, with a ``kind`` that :func:`smoothlab.data.encoder_from_state` knows."""
 
 
 class DataModule(LightningDataModule, ABC):

@@ -12,7 +12,8 @@ import pandas as pd
 import torch
 
 from smoothlab.data.batch import Batch
-from smoothlab.data.module import Encoder, MemoryData
+from smoothlab.data.encoder import Encoder
+from smoothlab.data.module import MemoryData
 from smoothlab.data.parts import Columns, Labels, Loading, Splits, Training, Weights
 from smoothlab.data.parts.columns import Taken, metadata_of, notes_on, roles
 from smoothlab.data.parts.splits import check_rows

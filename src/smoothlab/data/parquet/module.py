@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.types as types
 
 from smoothlab.data.batch import Batch
+from smoothlab.data.loader import StreamLoader
 from smoothlab.data.module import SPLITS, DataModule
 from smoothlab.data.parquet.features import ArrowEncoder, factorized, numbers, series
 from smoothlab.data.parquet.files import ParquetFiles, Reader, RowGroup
 from smoothlab.data.parquet.labels import StreamLabels, stream_labels
 from smoothlab.data.parquet.source import MetadataColumn, RowGroups, RowWeight, cell_weights
 from smoothlab.data.parquet.splitting import Splitter
-from smoothlab.data.parquet.stream import ParquetBatches, ParquetLoader
+from smoothlab.data.parquet.stream import ParquetBatches
 from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Splits, Weights
 from smoothlab.data.parts.columns import Taken, notes_on, roles
 from smoothlab.data.parts.keys import all_named, check_least, named, takes_keys
@@ -138,11 +139,11 @@ class ParquetStream(DataModule):
                 self._first = self.source.finished(self.source.joined(reader, "train", parts))
         return self._first.take(slice(0, count))
 
-    def loader(self, split: str) -> ParquetLoader:
+    def loader(self, split: str) -> StreamLoader:
         """See :class:`DataModule`."""
-        return ParquetLoader(ParquetBatches(self.source, split, self.eval_batch_size, window=1, **this_rank()))
+        return StreamLoader(ParquetBatches(self.source, split, self.eval_batch_size, window=1, **this_rank()))
 
-    def train_dataloader(self) -> ParquetLoader:
+    def train_dataloader(self) -> StreamLoader:
         """Mixed batches; the order depends on ``shuffle_seed``, the epoch, and the number of ranks and workers."""
         batches = ParquetBatches(
             self.source,
@@ -153,7 +154,7 @@ class ParquetStream(DataModule):
             workers=self.workers,
             **this_rank(),
         )
-        return ParquetLoader(batches, self.workers)
+        return StreamLoader(batches, self.workers)
 
     # Setup ------------------------------------------------------------------------------------------------------------
 

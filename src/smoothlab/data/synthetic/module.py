@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from smoothlab.data.batch import Batch
-from smoothlab.data.loader import MemoryLoader
+from smoothlab.data.loader import MemoryLoader, StreamLoader
 from smoothlab.data.module import SPLITS, DataModule, MemoryData
 from smoothlab.data.parts.keys import takes_keys
 from smoothlab.data.parts.loading import Loading
@@ -17,7 +17,7 @@ from smoothlab.data.ranks import this_rank
 from smoothlab.data.synthetic.domain import Domain
 from smoothlab.data.synthetic.labelling import Label, Labelling, Noise
 from smoothlab.data.synthetic.rows import SyntheticRows, without_truth
-from smoothlab.data.synthetic.stream import RowStream, StreamLoader
+from smoothlab.data.synthetic.stream import RowStream
 from smoothlab.data.thinning import check_thinning, thinned
 from smoothlab.errors import InvalidArgument
 

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from smoothlab.data.encoder import Encoder
 from smoothlab.data.parts.encoding import Categories, Encoding
 from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import DateColumn
@@ -18,7 +19,7 @@ from smoothlab.data.table.fitting import CategoryFit, ColumnFit, DateFit, Numeri
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.parts import table_parts
 from smoothlab.data.table.reading import emptied, read_table
-from smoothlab.data.table.summary import summarised
+from smoothlab.data.table.summary import Drift, drifts, summarised
 from smoothlab.data.table.texts import TextColumn
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -31,7 +32,7 @@ KINDS: dict[str, type[ColumnEncoder]] = {
 }
 
 
-class TableEncoder:
+class TableEncoder(Encoder):
     """Read the columns of a table by name and make features of each, by training statistics.
 
     Args:
@@ -41,6 +42,8 @@ class TableEncoder:
         reading: how the files were read that it was fitted to, options of :func:`read_table`.
         summary: of the training rows' columns (:func:`smoothlab.data.table.summary.summarised`); None: not kept.
     """
+
+    kind = "table"
 
     def __init__(
         self,
@@ -111,6 +114,25 @@ class TableEncoder:
         return [len(column.all_words) for column in self.coded]
 
     @property
+    def raw_columns(self) -> list[str]:
+        """See :class:`Encoder`."""
+        return [column.column for column in self.columns]
+
+    @property
+    def word_columns(self) -> list[str]:
+        """See :class:`Encoder`."""
+        return [column.column for column in self.columns if not isinstance(column, NumericColumn)]
+
+    @property
+    def width(self) -> int:
+        """See :class:`Encoder`."""
+        return self.num_features
+
+    def drifts(self, raw: pd.DataFrame, *, where: str) -> list[Drift] | None:
+        """See :class:`Encoder`."""
+        return None if self.summary is None else drifts(self.summary, raw, self.columns, where=where)
+
+    @property
     def net_arguments(self) -> dict[str, Any]:
         """``num_numeric`` and ``cardinalities``, and ``in_features`` where no feature is a code."""
         coded = self.cardinalities
@@ -174,7 +196,7 @@ class TableEncoder:
         try:
             frame = read_table(path, key="input", **{**options, "header": 0, "names": None})
             if options.get("names") is not None or options.get("header", 0) != 0:
-                needed = {one.column for one in self.columns}
+                needed = set(self.raw_columns)
                 if not needed <= set(frame.columns):
                     frame = read_table(path, key="input", **options)
             return emptied(frame, words)
@@ -189,8 +211,7 @@ class TableEncoder:
         """
         options = dict(self.reading)
         missing_words = options.pop("missing_words", ())
-        needed = [one.column for one in self.columns]
-        words = [one.column for one in self.columns if not isinstance(one, NumericColumn)]
+        needed, words = self.raw_columns, self.word_columns
         own = options.get("names") is not None or options.get("header", 0) != 0
         chosen = {**options, "header": 0, "names": None}
         try:
@@ -205,7 +226,7 @@ class TableEncoder:
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
         return {
-            "kind": "table",
+            "kind": self.kind,
             "categories": self.categories,
             "columns": [one.state() for one in self.columns],
             "reading": self.reading,
