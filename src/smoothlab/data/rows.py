@@ -155,7 +155,7 @@ class RowData(MemoryData):
         self.columns = self.roles(frame)
         if given is not None and self.splits.kind != "random":
             raise InvalidArgument("split", self.splits.kind, "random where each split has a table of its own")
-        rows = self.splits.rows(frame, labels, given)
+        rows = self.splits.rows(frame, labels, given, self.column_options.date_format)
         drawn, rows["train"] = rows["train"], self.training.thinned(rows["train"], labels, self.splits.split_seed)
         if len(rows["train"]) < len(drawn):
             notes.append(f"{len(rows['train'])} of {len(drawn)} training rows are kept on purpose")
@@ -183,7 +183,7 @@ class RowData(MemoryData):
 
     def _metadata(self, frame: pd.DataFrame, labels: LabelledRows, train: np.ndarray) -> dict[str, torch.Tensor]:
         columns = [column for column in self.columns if column.name in self.column_options.metadata]
-        found = metadata_of(frame, columns, self.time_column)
+        found = metadata_of(frame, columns, self.time_column, self.column_options.date_format)
         self.metadata_categories, self.date_columns = found.categories, found.dates
         return found.tensors(labels, self.weights.of(frame, labels, train))
 

@@ -25,7 +25,6 @@ from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Splits, Wei
 from smoothlab.data.parts.columns import Taken, notes_on, roles
 from smoothlab.data.parts.keys import all_named, check_least, named, takes_keys
 from smoothlab.data.ranks import this_rank
-from smoothlab.data.table.dates import date_format
 from smoothlab.data.table.encoder import ColumnEncoder, TableEncoder
 from smoothlab.data.table.fitting import MOST_WORDS, CategoryFit, ColumnFit, DateFit, NumericFit
 from smoothlab.data.table.kinds import Column, check_columns
@@ -357,8 +356,7 @@ def _fit_of(column: Column, sample: pd.DataFrame) -> ColumnFit:
     if column.kind in ("categorical", "text", "id") or words:
         return CategoryFit(column.name, most=MOST_WORDS)
     if column.kind == "date":
-        dated = pd.api.types.is_datetime64_any_dtype(cells)
-        return DateFit(column.name, None if dated else date_format(cells.dropna().astype(str)))
+        return DateFit(column.name, column.style)
     return NumericFit(column.name)
 
 

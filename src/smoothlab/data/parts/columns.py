@@ -12,7 +12,7 @@ import torch
 
 from smoothlab.data.parts.keys import Name, all_named, settle
 from smoothlab.data.parts.splits import times_of
-from smoothlab.data.table.dates import date_format, days
+from smoothlab.data.table.dates import check_date_format, days
 from smoothlab.data.table.kinds import Column, check_columns, understand
 from smoothlab.data.table.labels import LabelledRows
 from smoothlab.data.table.numeric import read_numbers
@@ -29,9 +29,11 @@ class Columns:
     metadata: Sequence[Name] = ()
     text: Sequence[Name] = ()
     kinds: dict | None = None
+    date_format: str | None = None
 
     def __post_init__(self) -> None:
         settle(self, **{name: all_named(getattr(self, name)) for name in ("drop", "ids", "metadata", "text")})
+        check_date_format(self.date_format)
         kinds = {str(name): kind for name, kind in (self.kinds or {}).items()}
         settle(self, kinds={**dict.fromkeys(self.text, "text"), **kinds})
 
@@ -80,7 +82,9 @@ def roles(frame: pd.DataFrame, columns: Columns, taken: Iterable[Taken]) -> list
     metadata = [name for name, role in role_of.items() if role == "metadata" and frame[name].notna().any()]
     known: dict[str, Column] = {}
     for names in (free, metadata):
-        known |= understand(frame[names], {name: kind for name, kind in kinds.items() if name in names})
+        known |= understand(
+            frame[names], {name: kind for name, kind in kinds.items() if name in names}, columns.date_format
+        )
     for name in map(str, frame.columns):
         column = known[name] if name in known else known.setdefault(name, _plain(name, frame[name]))
         column.role = role_of.get(name, column.role)
@@ -121,20 +125,26 @@ class Metadata:
         return {name: torch.from_numpy(np.array(columns[name])) for name in order}  # copies that may be written
 
 
-def metadata_of(frame: pd.DataFrame, columns: Iterable[Column], time_column: str | None = None) -> Metadata:
+def metadata_of(
+    frame: pd.DataFrame,
+    columns: Iterable[Column],
+    time_column: str | None = None,
+    date_format: str | None = None,
+) -> Metadata:
     """The metadata of rows.
 
     Args:
         frame: the rows.
         columns: those that are metadata.
         time_column: of a split by time; metadata too.
+        date_format: of its dates.
     """
     made = Metadata()
     for column in columns:
         name, cells = column.name, frame[column.name]
         if column.kind == "date":
             made.dates.add(name)
-            made.values[name] = days(cells, date_format(text_of(cells.dropna())))
+            made.values[name] = days(cells, column.style)
         elif column.kind in ("numeric", "boolean", "constant") and not _is_words(cells):
             made.values[name] = read_numbers(cells, name, where="data", may_be_missing=True).astype(np.float32)
         else:
@@ -143,7 +153,7 @@ def metadata_of(frame: pd.DataFrame, columns: Iterable[Column], time_column: str
             code = {word: place for place, word in enumerate(made.categories[name])}
             made.values[name] = np.array([-1 if word is None else code[word] for word in words], dtype=np.int64)
     if time_column is not None:
-        made.values[time_column] = times_of(frame[time_column])
+        made.values[time_column] = times_of(frame[time_column], date_format)
         if _is_words(frame[time_column]):
             made.dates.add(time_column)
     return made

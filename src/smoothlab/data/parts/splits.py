@@ -77,13 +77,20 @@ class Splits:
         if self.kind not in kinds:
             raise InvalidArgument("split", self.kind, f"one of {', '.join(kinds)} {where}")
 
-    def rows(self, frame: pd.DataFrame, labelled: LabelledRows, given: np.ndarray | None = None) -> Rows:
+    def rows(
+        self,
+        frame: pd.DataFrame,
+        labelled: LabelledRows,
+        given: np.ndarray | None = None,
+        date_format: str | None = None,
+    ) -> Rows:
         """Positions of each split among the rows that have a label.
 
         Args:
             frame: these rows.
             labelled: their labels.
             given: the split that each is from ``(N,)``, where the source says; None: it does not.
+            date_format: of the dates of a split by time.
 
         Raises:
             UserMistake: the rows cannot be split so.
@@ -99,7 +106,7 @@ class Splits:
                 rows["train"], rows["val"] = val_of(rows["train"], strata, names, self.fractions, self.split_seed)
             return rows
         if self.kind == "time":
-            return time_split(times_of(cells), self.fractions)
+            return time_split(times_of(cells, date_format), self.fractions)
         groups = None if cells is None else groups_of(cells, str(self.split_column))
         if self.kind == "fold":
             return fold_split(strata, names, self.fractions, self.split_seed, self.folds, self.fold or 0, groups)
@@ -125,14 +132,14 @@ def check_rows(rows: Rows, labelled: LabelledRows) -> list[str]:
     return [f"{len(lost)} labels are present in no training row ({', '.join(lost[:5])})"] if lost else []
 
 
-def times_of(cells: pd.Series) -> np.ndarray:
+def times_of(cells: pd.Series, wanted: str | None = None) -> np.ndarray:
     """A column of dates or numbers as numbers ``(N,)``.
 
     Raises:
         UserMistake: a cell is empty.
     """
     numeric = pd.api.types.is_numeric_dtype(cells)
-    style = None if numeric else date_format(text_of(cells.dropna()))
+    style = None if numeric else date_format(text_of(cells.dropna()), wanted)
     dated = style is not None or pd.api.types.is_datetime64_any_dtype(cells)
     times = (
         days(cells, style)

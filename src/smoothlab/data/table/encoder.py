@@ -14,7 +14,7 @@ from torch import Tensor
 from smoothlab.data.encoder import Encoder
 from smoothlab.data.parts.encoding import Categories, Encoding
 from smoothlab.data.table.categorical import CategoricalColumn
-from smoothlab.data.table.dates import DateColumn
+from smoothlab.data.table.dates import DateColumn, date_style
 from smoothlab.data.table.fitting import CategoryFit, ColumnFit, DateFit, NumericFit
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.parts import table_parts
@@ -66,6 +66,7 @@ class TableEncoder(Encoder):
         kinds: Mapping[str, str] | None = None,
         *,
         may_be_missing: Sequence[str] = (),
+        styles: Mapping[str, str | None] | None = None,
         encoding: Encoding = Encoding(rare=1),
     ) -> TableEncoder:
         """Take the columns of ``frame`` as features.
@@ -74,6 +75,7 @@ class TableEncoder(Encoder):
             frame: training rows.
             kinds: numeric, boolean, categorical, date or text, by column; one that is not named is numeric.
             may_be_missing: columns of numbers and dates in which empty cells are taken.
+            styles: formats of columns of dates; of those that are not named it is guessed.
             encoding: what becomes of categories, empty cells and texts.
 
         Raises:
@@ -87,13 +89,13 @@ class TableEncoder(Encoder):
                 columns.append(TextColumn.fit(name, cells, encoding=encoding.text_encoding, features=width))
                 continue
             options: dict[str, Any] = {"where": "training data", "may_be_missing": name in may_be_missing}
-            fit: ColumnFit = (
-                CategoryFit(name)
-                if kind == "categorical"
-                else DateFit.of(name, cells, **options)
-                if kind == "date"
-                else NumericFit(name, **options)
-            )
+            if kind == "categorical":
+                fit: ColumnFit = CategoryFit(name)
+            elif kind == "date":
+                style = (styles or {}).get(name) or date_style(cells, name, "training data")
+                fit = DateFit(name, style, **options)
+            else:
+                fit = NumericFit(name, **options)
             fit.update(cells)
             columns.append(fit.finish(indicators=encoding.missing, rare=encoding.rare))
         return cls(columns, encoding.categories, summary=summarised(frame, columns))

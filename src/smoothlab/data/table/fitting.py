@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.categorical import CategoricalColumn
-from smoothlab.data.table.dates import DateColumn, date_parts, date_style
+from smoothlab.data.table.dates import DateColumn, date_parts
 from smoothlab.data.table.numeric import NumericColumn, read_numbers, refuse
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import as_word
@@ -213,15 +213,6 @@ class DateFit(ColumnFit):
         self.dates = DateColumn(column, style, {})
         self._parts: dict[str, NumericFit] = {}
         self._hours = False
-
-    @classmethod
-    def of(cls, column: str, cells: pd.Series, *, where: str = "data", may_be_missing: bool | None = None) -> DateFit:
-        """Of a column whose style is that of some of its cells.
-
-        Raises:
-            UserMistake: they are no dates of one format.
-        """
-        return cls(column, date_style(cells, column, where), where=where, may_be_missing=may_be_missing)
 
     def update(self, cells: pd.Series, train: np.ndarray | None = None) -> None:
         """See :class:`ColumnFit`."""

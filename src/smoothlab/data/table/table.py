@@ -65,7 +65,10 @@ class TableData(RowData):
         """See :class:`RowData`."""
         kinds = {column.name: column.kind for column in self.columns if column.role == "feature"}
         may_be_missing = [column.name for column in self.columns if column.missing]
-        encoder = TableEncoder.fit(train[list(kinds)], kinds, may_be_missing=may_be_missing, encoding=self.encoding)
+        styles = {column.name: column.style for column in self.columns}
+        features = train[list(kinds)]
+        options: dict[str, Any] = {"may_be_missing": may_be_missing, "styles": styles, "encoding": self.encoding}
+        encoder = TableEncoder.fit(features, kinds, **options)
         encoder.reading = self.reading.plain()
         for column in encoder.columns:
             if isinstance(column, CategoricalColumn) and not column.words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ class TextData(RowData):
         path: of the table.
         text: the column of texts.
         metadata: columns for strategies that look at them.
+        date_format: of dates among them.
         reading: of files.
         labels: the target.
         tokens: how texts are cut.
@@ -64,6 +65,7 @@ class TextData(RowData):
         path: str | dict | None = None,
         text: str | None = None,
         metadata: Sequence[Name] = (),
+        date_format: str | None = None,
         reading: Reading = Reading(),
         labels: Labels = Labels(),
         tokens: Tokens = Tokens(),
@@ -77,7 +79,7 @@ class TextData(RowData):
         super().__init__(
             TableSource(source, path, reading),
             labels=labels,
-            columns=Columns(metadata=metadata, text=[] if text is None else [text]),
+            columns=Columns(metadata=metadata, text=[] if text is None else [text], date_format=date_format),
             weights=weights,
             training=training,
             splits=splits,
@@ -125,12 +127,12 @@ class TextData(RowData):
         taken = self.taken(frame)
         if self.text in self.labels.columns:
             raise InvalidArgument("text", self.text, "another column than the target")
-        metadata = self.column_options.metadata
-        if self.text in (*metadata, self.weights.weight, self.splits.split_column):
+        options = self.column_options
+        if self.text in (*options.metadata, self.weights.weight, self.splits.split_column):
             raise InvalidArgument("text", self.text, "another column than metadata, weight and split_column")
-        used = {str(self.text), *metadata}.union(*(names for _, names, _ in taken))
+        used = {self.text, *options.metadata}.union(*(names for _, names, _ in taken))
         others = [name for name in map(str, frame.columns) if name not in used]
-        return roles(frame, Columns(drop=others, metadata=metadata, text=[str(self.text)]), taken)
+        return roles(frame, replace(options, drop=others), taken)
 
     def loader(self, split: str) -> TextLoader:
         """See :class:`smoothlab.data.DataModule`."""
