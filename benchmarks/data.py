@@ -90,8 +90,8 @@ def write(path: Path, rows: int, kind: str) -> str:
 def stream(path: Any, categories: str = "codes") -> ParquetStream:
     data = ParquetStream(
         path,
-        "label",
-        categories=categories,  # type: ignore[arg-type]
+        target="label",
+        categories=categories,
         fractions=[0.8, 0.1, 0.1],
         split_seed=0,
         shuffle_seed=0,
@@ -201,12 +201,12 @@ def growth(path: str, warm_up: str, way: str) -> float:
             drain(data.train_dataloader())
             drain(data.loader("val"))
             return
-        from smoothlab.data import TableEncoder
+        from smoothlab.data import Encoding, TableEncoder
 
         frame = pd.read_parquet(place)
         kinds = {name: "categorical" for name in frame.columns if name.startswith("word")}
         inputs = frame.drop(columns="label")
-        features = TableEncoder.fit(inputs, kinds, categories="codes").encode(inputs)
+        features = TableEncoder.fit(inputs, kinds, encoding=Encoding(categories="codes")).encode(inputs)
         labels = torch.from_numpy(pd.factorize(frame["label"])[0])
         drain(MemoryLoader(Batch(features, labels, torch.arange(len(frame))), 1024, shuffle=True))
 

@@ -49,11 +49,11 @@ def make_run(folder: Path) -> Path:
     sys.path.insert(0, str(HERE.parent / "tests" / "support"))
     from untrained_runs import write_run
 
-    from smoothlab.data import TableEncoder
+    from smoothlab.data import Encoding, TableEncoder
 
     frame = rows_of(20_000)
     kinds = dict.fromkeys(("colour", "place", "code"), "categorical")
-    encoder = TableEncoder.fit(frame, kinds, may_be_missing=["measure_3"], categories="codes")
+    encoder = TableEncoder.fit(frame, kinds, may_be_missing=["measure_3"], encoding=Encoding(categories="codes"))
     net = {"_target_": "smoothlab.nets.MLP", "hidden": [64, 64]}
     return write_run(folder / "run", encoder, net, ["a", "b", "c", "d"])
 

@@ -11,7 +11,7 @@ from run_directories import only_run
 
 import smoothlab
 from smoothlab.data import ParquetStream
-from smoothlab.data.parquet.stream import ParquetLoader
+from smoothlab.data.loader import StreamLoader
 
 RUN = ("data=parquet", "data.path=rows.parquet", "data.target=label", "data.batch_size=32", "data.window=150")
 RUN += ("logger=csv", "progress=none", "scheduler=cosine", "trainer.max_epochs=3", "trainer.num_sanity_val_steps=2")
@@ -34,7 +34,7 @@ def table(empty_folder) -> pd.DataFrame:
 def stream() -> ParquetStream:
     data = ParquetStream(
         "rows.parquet",
-        "label",
+        target="label",
         fractions=[0.64, 0.16, 0.2],
         split_seed=0,
         shuffle_seed=0,
@@ -66,7 +66,7 @@ def test_a_few_batches_are_a_run(cli):
 
 def test_a_run_that_was_cut_off_ends_with_the_same_weights(monkeypatch):
     whole = smoothlab.train([*RUN, "output_root=whole"])
-    read = ParquetLoader.__iter__
+    read = StreamLoader.__iter__
 
     def cut(loader):
         for number, batch in enumerate(read(loader)):
@@ -74,10 +74,10 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(monkeypatch):
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(ParquetLoader, "__iter__", cut)
+    monkeypatch.setattr(StreamLoader, "__iter__", cut)
     with pytest.raises(KeyboardInterrupt):
         smoothlab.train([*RUN, "output_root=cut"])
-    monkeypatch.setattr(ParquetLoader, "__iter__", read)
+    monkeypatch.setattr(StreamLoader, "__iter__", read)
     resumed = smoothlab.train([*RUN, "output_root=cut", "resume=auto"])
     assert "resumed at step" in (resumed.path / "run.log").read_text()
     assert resumed.results["metrics"] == whole.results["metrics"]

@@ -18,7 +18,7 @@ def make(source=breast_cancer, target="diagnosis", **changes) -> TableData:
         "batch_size": 32,
         "eval_batch_size": 256,
     }
-    return TableData(source, target, **(options | changes))
+    return TableData(source, target=target, **(options | changes))
 
 
 def test_breast_cancer_is_the_public_set():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from smoothlab.data import TableData
 from smoothlab.data.synthetic import Diagnosis, synthetic_data
-from smoothlab.data.table.table import TableData
 from smoothlab.data.thinning import thinned
 from smoothlab.errors import InvalidArgument
 
@@ -50,7 +50,10 @@ def frame():
 
 def test_a_table_loses_training_rows_alone_before_anything_is_learned_from_them():
     options = {"fractions": [0.6, 0.2, 0.2], "split_seed": 0, "shuffle_seed": 0, "batch_size": 8, "eval_batch_size": 8}
-    whole, part = TableData(frame, "label", **options), TableData(frame, "label", **options, train_share=0.25)
+    whole, part = (
+        TableData(frame, target="label", **options),
+        TableData(frame, target="label", **options, train_share=0.25),
+    )
     for data in (whole, part):
         data.setup()
     assert (len(whole.split("train")), len(part.split("train"))) == (180, 45)

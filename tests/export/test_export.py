@@ -12,7 +12,7 @@ import torch
 from untrained_runs import write_run
 
 from smoothlab.commands import main
-from smoothlab.data import TableEncoder, TextEncoder, encoder_from_state
+from smoothlab.data import Encoding, TableEncoder, TextEncoder, encoder_from_state
 from smoothlab.data.table.kinds import understand
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.export import exporting, load
@@ -64,7 +64,7 @@ def patients() -> pd.DataFrame:
 def table_encoder(frame: pd.DataFrame, categories: str) -> TableEncoder:
     kinds = {one.name: one.kind for one in understand(frame, {"note": "text"}).values() if one.name != "constant"}
     empty = [name for name in frame if frame[name].isna().any()]
-    return TableEncoder.fit(frame, kinds, may_be_missing=empty, categories=categories, rare=2)
+    return TableEncoder.fit(frame, kinds, may_be_missing=empty, encoding=Encoding(categories=categories, rare=2))
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,7 @@ def groups(loader: ConfigLoader, parent: str = "", *, name: str = "train", path:
     where: dict[str, Any] = {"config_name": name, "overrides": list(path)} if path else {}
     for child in loader.get_group_options(parent, results_filter=ObjectType.GROUP, **where):
         group = f"{parent}/{child}" if parent else child
-        if group == "hydra":
+        if group in ("hydra", "data/part"):  # parts are put together by the options of data, none is chosen
             continue
         options = loader.get_group_options(group, results_filter=ObjectType.CONFIG, **where)
         below = groups(loader, group, name=name, path=path)

@@ -1,21 +1,41 @@
-"""A loader for data that fits in memory: one indexing operation a batch, no collation of samples."""
+"""Loaders: the order of an epoch, batches out of memory, and batches of a stream."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
 
 from smoothlab.data.batch import Batch
 from smoothlab.errors import InvalidArgument
 
 
-class MemoryLoader:
-    """Iterate over one big batch in small ones.
+def epoch_seed(seed: int, epoch: int) -> int:
+    """What draws the order of an epoch: the seed and the epoch's number alone, so that a resumed run repeats it."""
+    return (seed * 1_000_003 + epoch) % 2**63
 
-    A DataLoader collates samples one by one, which costs 3-4 x the training step at batch 1024 on small nets; this
-    loader takes whole batches out of the tensors. The order of an epoch depends on ``seed`` and the epoch's number
-    alone, not on any global random state, so that a resumed run sees the batches that it would have seen.
+
+class EpochLoader:
+    """A loader whose order hangs on the epoch; Lightning calls ``loader.sampler.set_epoch(epoch)`` at each start."""
+
+    batch_sampler = None
+    epoch = 0
+
+    @property
+    def sampler(self) -> EpochLoader:
+        """What Lightning tells the epoch."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next pass."""
+        self.epoch = epoch
+
+
+class EpochOrder(Sampler[slice | Tensor]):
+    """Positions of the samples of each batch.
 
     Several ranks draw the same order. In training each takes every ``ranks``-th sample of a batch of ``ranks *
     batch_size``, so that together they take the steps of one process with batches of that size; in evaluation each
@@ -23,7 +43,7 @@ class MemoryLoader:
     in. All ranks give equally many batches; the last ones of some may be without samples.
 
     Args:
-        data: all samples.
+        count: of all samples.
         batch_size: samples a batch of a rank, at least 1; the last batch of an epoch may be smaller.
         shuffle: draw a new order each epoch: training.
         seed: where the orders start.
@@ -32,34 +52,88 @@ class MemoryLoader:
     """
 
     def __init__(
-        self, data: Batch, batch_size: int, *, shuffle: bool = False, seed: int = 0, rank: int = 0, ranks: int = 1
+        self, count: int, batch_size: int, *, shuffle: bool = False, seed: int = 0, rank: int = 0, ranks: int = 1
     ) -> None:
         if batch_size < 1:
             raise InvalidArgument("batch_size", batch_size, "an integer of at least 1")
-        self.data = data
+        self.count = count
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
         self.rank = rank
         self.ranks = ranks
         self.epoch = 0
-        # What Lightning asks a loader for: it calls sampler.set_epoch(epoch) at each epoch's start.
-        self.sampler = self
-        self.batch_sampler = None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-        self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.data) // (self.batch_size * self.ranks))
+        return -(-self.count // (self.batch_size * self.ranks))
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[slice | Tensor]:
         size, rank, ranks = self.batch_size, self.rank, self.ranks
         if not self.shuffle:
             for start in range(rank * size, len(self) * ranks * size, ranks * size):
-                yield self.data.take(slice(start, start + size))  # beyond the end: without samples
+                yield slice(start, start + size)  # beyond the end: without samples
             return
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
-        for positions in torch.randperm(len(self.data), generator=generator).split(size * ranks):
-            yield self.data.take(positions[rank::ranks])
+        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
+        for positions in torch.randperm(self.count, generator=generator).split(size * ranks):
+            yield positions[rank::ranks]
+
+
+class MemoryLoader(EpochLoader):
+    """Iterate over one big batch in small ones, in the order of :class:`EpochOrder`.
+
+    A DataLoader collates samples one by one, which costs 3-4 x the training step at batch 1024 on small nets; this
+    loader takes whole batches out of the tensors.
+
+    Args:
+        data: all samples.
+        batch_size: see :class:`EpochOrder`, as ``order``.
+        order: ``shuffle``, ``seed``, ``rank`` and ``ranks``.
+    """
+
+    def __init__(self, data: Batch, batch_size: int, **order: Any) -> None:
+        self.data = data
+        self.order = EpochOrder(len(data), batch_size, **order)
+
+    def set_epoch(self, epoch: int) -> None:
+        """See :class:`EpochLoader`."""
+        self.order.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self.data.take, self.order)
+
+
+class StreamLoader(EpochLoader):
+    """Batches of a stream, made in this process or ahead of time in workers.
+
+    A rank whose batches are over before those of the others gives batches without samples.
+
+    Args:
+        stream: an ``IterableDataset`` of a rank's batches, with an ``epoch``, the number of steps that all ranks take
+            as its length, and ``any_batch()`` for a rank that has none of its own.
+        workers: processes that make them; 0 is this one.
+    """
+
+    def __init__(self, stream: Any, workers: int = 0) -> None:
+        self.stream = stream
+        self.workers = workers
+
+    def set_epoch(self, epoch: int) -> None:
+        """See :class:`EpochLoader`."""
+        self.stream.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __iter__(self) -> Iterator[Batch]:
+        given, batch = 0, None
+        loader = DataLoader(self.stream, batch_size=None, num_workers=self.workers) if self.workers else self.stream
+        for batch in loader:
+            given += 1
+            yield batch
+        if given < len(self):
+            some = self.stream.any_batch() if batch is None else batch
+            for _ in range(len(self) - given):
+                yield some.take(slice(0, 0))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -11,68 +12,69 @@ from torch import Tensor
 
 from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
+from smoothlab.data.encoder import Encoder
 from smoothlab.data.loader import MemoryLoader
+from smoothlab.data.parts.keys import takes_keys
+from smoothlab.data.parts.loading import Loading
 from smoothlab.data.ranks import this_rank
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import UserMistake
 
 SPLITS = ("train", "val", "test")
-
-
-class Encoder(Protocol):
-    """Maps raw rows to the features of a net: a part of the model, stored in its checkpoint."""
-
-    @property
-    def net_arguments(self) -> dict[str, Any]:
-        """What the features say about the net they need, such as ``in_features``; a net takes those that it names."""
-
-    def encode(self, raw: Any, *, where: str = "table") -> Any:
-        """Features of raw rows, as a batch holds them; ``where`` names the source in an error."""
-
-    def state(self) -> dict[str, Any]:
-        """Plain values and tensors, with a ``kind`` that :func:`smoothlab.data.encoder_from_state` knows."""
 
 
 class DataModule(LightningDataModule, ABC):
     """Data of one task, in three splits. Everything but the arguments is known after ``setup``.
 
     Args:
+        loading: sizes of batches and the order of training; its fields may be given as keywords.
+        label_kind: ``single``, ``ordinal``, ``votes``, ``multilabel`` or ``tokens`` (of sentence pairs); None: told
+            from the labels, where they tell.
+
+    Attributes:
         batch_size: samples a training batch of a rank; a step is of so many times the number of ranks.
         eval_batch_size: samples a batch in validation, test and prediction.
         shuffle_seed: decides the order of the training batches.
-
-    Attributes:
         class_names: K names, in the order of the logits.
         encoder: of raw rows. One that is set before ``setup``, as that of a checkpoint, is used and not fitted again.
         fingerprint: hash of the data's contents, a part of a run's identity.
         class_tree: of the classes, or None.
         never: names of classes that no sample has, such as padding.
         class_order: whether the classes stand in an order of theirs, such as grades.
-        label_kind: ``single``, ``ordinal``, ``votes``, ``multilabel`` or ``tokens`` (of sentence pairs); None: told
-            from the labels, where they tell.
         time_column: the metadata column by whose order the splits were made, or None.
         date_columns: metadata columns that are days since 1970.
+        metadata_categories: the words that the codes of a metadata column stand for, by column.
         notes: what a run's log is to say of the data, a line each.
     """
 
-    def __init__(self, *, batch_size: int, eval_batch_size: int, shuffle_seed: int) -> None:
+    @takes_keys
+    def __init__(self, *, loading: Loading = Loading(), label_kind: str | None = None) -> None:
         super().__init__()
-        for name, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if value < 1:
-                raise InvalidArgument(name, value, "an integer of at least 1")
-        check_seed("shuffle_seed", shuffle_seed)
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size
-        self.shuffle_seed = shuffle_seed
+        self.batch_size = loading.batch_size
+        self.eval_batch_size = loading.eval_batch_size
+        self.shuffle_seed = loading.shuffle_seed
+        self.label_kind = label_kind
         self.class_names: list[str] = []
+        self.class_tree: ClassTree | None = None
+        self.class_order = label_kind == "ordinal"
         self.encoder: Encoder | None = None
         self.fingerprint = ""
-        self.class_tree: ClassTree | None = None
         self.never: list[str] = []
-        self.class_order = False
-        self.label_kind: str | None = None
         self.time_column: str | None = None
         self.date_columns: set[str] = set()
+        self.metadata_categories: dict[str, list[str]] = {}
         self.notes: list[str] = []
+
+    def classes_are(self, names: Sequence[str], *, tree: ClassTree | None = None, ordered: bool = False) -> None:
+        """Settle the classes.
+
+        Args:
+            names: in the order of the logits.
+            tree: of the classes.
+            ordered: whether they stand in an order of theirs; ordinal labels always do.
+        """
+        self.class_names = list(names)
+        self.class_tree = tree
+        self.class_order = ordered or self.label_kind == "ordinal"
 
     @property
     def slice_column(self) -> str | None:
@@ -133,8 +135,8 @@ class DataModule(LightningDataModule, ABC):
 class MemoryData(DataModule):
     """Data that fit in memory; a subclass reads them in :meth:`read`."""
 
-    def __init__(self, *, batch_size: int, eval_batch_size: int, shuffle_seed: int) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._batches: dict[str, Batch] = {}
 
     @abstractmethod
@@ -204,13 +206,3 @@ def _check_indices(labels: Tensor, num_classes: int, split: str) -> None:
             f"data: row {row + 1} of {split} has the label {int(labels[row])}; expected the number of a class, 0 to "
             f"{num_classes - 1}; rows without a label are to be left out"
         )
-
-
-def check_seed(name: str, seed: int) -> None:
-    """Refuse what numpy and torch would not take as a seed.
-
-    Raises:
-        InvalidArgument: it is none.
-    """
-    if not 0 <= seed < 2**32:
-        raise InvalidArgument(name, seed, "an integer in [0, 4294967295]")

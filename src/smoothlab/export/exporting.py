@@ -85,7 +85,7 @@ def export(
         "kind": model.kind,
         "class_names": model.class_names,
         "inputs": told(arrays),
-        "columns": _columns(model.encoder),
+        "columns": model.encoder.raw_columns,
         "encoder": _small(model.encoder.state()),
         "calibrator": None if model.calibrator is None else _settings(model.calibrator),
         "decision": None if model.decision is None else model.decision.to_state(),
@@ -168,15 +168,6 @@ def _settings(calibrator: Any) -> dict[str, Any]:
 def _small(state: dict[str, Any]) -> dict[str, Any]:
     """An encoder's state without the summaries of training rows, which predictions do not need."""
     return {key: value for key, value in state.items() if key != "summary"}
-
-
-def _columns(encoder: Any) -> list[str]:
-    """Columns that raw rows need."""
-    if hasattr(encoder, "columns"):
-        return [one.column for one in encoder.columns]
-    if hasattr(encoder, "numeric"):
-        return [*encoder.numeric, *encoder.words]
-    return [encoder.column]
 
 
 def _epsilon(run: RunDirectory, epoch: int) -> float | None:

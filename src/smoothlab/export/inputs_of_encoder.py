@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from smoothlab.data.synthetic.encoder import SyntheticEncoder
-from smoothlab.data.table import TableEncoder
-from smoothlab.data.text import TextEncoder
+from smoothlab.data import Encoder
 from smoothlab.errors import UserMistake
 from smoothlab.export.images import ImageInputs
 from smoothlab.export.inputs import Inputs
@@ -14,21 +13,22 @@ from smoothlab.export.synthetic import SyntheticInputs
 from smoothlab.export.table import TableInputs
 from smoothlab.export.texts import TextInputs
 
+INPUTS: dict[str, Callable[[Any], Inputs]] = {
+    "table": TableInputs,
+    "synthetic": SyntheticInputs,
+    "text": TextInputs,
+    "image": ImageInputs,
+}
 
-def inputs_of(encoder: Any) -> Inputs:
+
+def inputs_of(encoder: Encoder) -> Inputs:
     """The inputs that fit an encoder of raw rows.
 
     Raises:
         UserMistake: of a kind whose models are not exported.
     """
-    if isinstance(encoder, TableEncoder):
-        return TableInputs(encoder)
-    if isinstance(encoder, SyntheticEncoder):
-        return SyntheticInputs(encoder)
-    if isinstance(encoder, TextEncoder):
-        return TextInputs(encoder)
-    if hasattr(encoder, "pixels"):  # its module needs Pillow
-        return ImageInputs(encoder)
+    if encoder.kind in INPUTS:
+        return INPUTS[encoder.kind](encoder)
     raise UserMistake(
         f"run: its data are encoded by {type(encoder).__name__}; models of tables, images and texts are exported"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from smoothlab.data import Encoder
 from smoothlab.errors import UserMistake
 from smoothlab.models.model import load_run
 from smoothlab.rundir.atomic import write_atomically, write_json
@@ -78,15 +79,13 @@ class _Widest:
     """How raw rows of all models are read from a file: as those of the first, with the columns of all."""
 
     def __init__(self, models: Sequence[Any]) -> None:
-        self._encoders = [one.encoder for one in models]
-        self._first = self._encoders[0]
-        needed = [{one.column for one in getattr(encoder, "columns", ())} for encoder in self._encoders]
-        self._same = all(one == needed[0] for one in needed)
+        self._first: Encoder = models[0].encoder
+        self._same = all(set(model.encoder.raw_columns) == set(self._first.raw_columns) for model in models)
+        self.width = self._first.width
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "read_parts" and not self._same:  # it would leave out the columns of the others
-            raise AttributeError(name)
-        return getattr(self._first, name)
+    def read_parts(self, path: Path, rows: int) -> Iterator[pd.DataFrame]:
+        """See :class:`Encoder`; whole where parts would leave out the columns of the others."""
+        return self._first.read_parts(path, rows) if self._same else iter([self._first.read(path)])
 
 
 def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[str, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ class Model:
         Raises:
             UserMistake: a column is missing or a cell is not a finite number.
         """
-        return torch.cat([self.logits_of(part) for part in self._parts(frame, batch_size, where)])
+        return torch.cat([self.logits_of(part) for part in self.encoder.encode_parts(frame, batch_size, where=where)])
 
     def logits_of(self, features: Tensor) -> Tensor:
         """Logits ``(rows, classes)`` of encoded features, calibrated where there is a calibrator."""
@@ -66,12 +65,6 @@ class Model:
         with torch.inference_mode():
             logits: Tensor = self.net(_as(dtype, features))
             return logits if self.calibrator is None else self.calibrator(logits)
-
-    def _parts(self, frame: pd.DataFrame, batch_size: int, where: str) -> Iterable[Tensor]:
-        """Features of some rows after the other; what is large as floats is encoded so too."""
-        if hasattr(self.encoder, "encode_parts"):
-            return self.encoder.encode_parts(frame, batch_size, where=where)
-        return self.encoder.encode(frame, where=where).split(batch_size)
 
     def predict(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> pd.DataFrame:
         """What is predicted and the probability of each class, a row for each row of ``frame``, with its index.

@@ -14,8 +14,7 @@ import torch
 
 from smoothlab.config.allowed import add_code
 from smoothlab.data.table.labels import OTHER_CLASSES, read_labels
-from smoothlab.data.table.reading import read_table
-from smoothlab.data.table.summary import Drift, drifts, stability_index
+from smoothlab.data.table.summary import Drift, stability_index
 from smoothlab.data.table.words import as_words
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.models.checkpoint import KEY, read_checkpoint
@@ -84,10 +83,9 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     content = read_checkpoint(checkpoint_path(run, checkpoint))
     ours = content[KEY]
     model = model_from(content, add_code(code))
-    if not isinstance(model, Model) or hasattr(model.encoder, "pixels"):
+    if not isinstance(model, Model) or not model.encoder.of_tables:
         raise UserMistake("input: new files are scored for models of tables and texts; score these by their own data")
-    reader = getattr(model.encoder, "read", None)
-    frame = reader(source) if reader is not None else read_table(source, key="input")
+    frame = model.encoder.read(source)
     labels, kept = new_labels(frame, ours["config"]["data"], model.class_names, model.kind)
     empty = len(frame) - len(kept)
     frame = frame.iloc[kept]
@@ -99,11 +97,9 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     if empty:
         found.notes.append(f"{empty} rows without a label are left out")
     _compare_with_test(found, run)
-    summary = getattr(model.encoder, "summary", None)
-    if summary is None:
+    found.columns = model.encoder.drifts(frame, where=str(source))
+    if found.columns is None:
         found.notes.append("columns: this checkpoint keeps no summaries of its training rows, so no drift is told")
-    else:
-        found.columns = drifts(summary, frame, model.encoder.columns, where=str(source))  # type: ignore[attr-defined]
     _compare_classes(found, ours.get("class_counts"), model, labels, logits)
     return found
 

@@ -33,7 +33,7 @@ def predict_file(model: Any, source: Path, output: Path, *, batch_size: int, pro
     Raises:
         UserMistake: the file cannot be read, or a row is none that the model takes; nothing was written.
     """
-    parts = raw_parts(model.encoder, source)
+    parts = model.encoder.read_parts(source, rows_of_part(model.encoder.width))
     if output.suffix == LINES:
         table = model.predict(pd.concat(list(parts)), batch_size=batch_size, where=str(source))
         write_text(output, "".join(f"{' '.join(one.split())}\n" for one in table["translation"]))
@@ -51,23 +51,6 @@ def predict_file(model: Any, source: Path, output: Path, *, batch_size: int, pro
 
     write_atomically(output, write)
     return rows
-
-
-def raw_parts(encoder: Any, source: Path) -> Iterator[pd.DataFrame]:
-    """Raw rows of a file, in parts where the encoder reads tables."""
-    from smoothlab.data.table.parts import table_parts
-
-    if hasattr(encoder, "read_parts"):
-        yield from encoder.read_parts(source, rows_of_part(encoder.num_features))
-    elif hasattr(encoder, "read"):
-        yield encoder.read(source)
-    elif hasattr(encoder, "words"):
-        columns = [*encoder.numeric, *encoder.words]
-        rows = rows_of_part(len(columns))
-        yield from table_parts(source, rows, words=list(encoder.words), columns=columns)
-    else:
-        rows = rows_of_part(getattr(encoder, "max_length", 1))
-        yield from table_parts(source, rows, words=[encoder.column], columns=[encoder.column])
 
 
 def rows_of_part(width: int) -> int:

@@ -54,7 +54,7 @@ def path(tmp_path_factory) -> str:
 
 
 def stream(path, target="label", **options) -> ParquetStream:
-    data = ParquetStream(path, target, **{**SETTINGS, "drop": ["row"], **options})
+    data = ParquetStream(path, target=target, **{**SETTINGS, "drop": ["row"], **options})
     data.setup()
     return data
 
@@ -152,7 +152,7 @@ def test_encoder_and_features_are_those_of_the_table_in_memory(path, tmp_path, c
         frame.loc[rows_of(splits.loader(split)), "part"] = split
     file = write(frame, tmp_path / "split.parquet")
     chosen = {**SETTINGS, **options, "split": "column", "split_column": "part"}
-    streamed, whole = ParquetStream(file, "label", **chosen), TableData(path=file, target="label", **chosen)
+    streamed, whole = ParquetStream(file, target="label", **chosen), TableData(path=file, target="label", **chosen)
     streamed.setup()
     whole.setup()
     assert streamed.class_names == whole.class_names
@@ -230,7 +230,7 @@ def test_rows_without_a_label_are_left_out(tmp_path):
 
 def test_a_checkpoints_encoder_is_not_fitted_again(path, tmp_path):
     encoder = stream(path).encoder
-    other = ParquetStream(write(table(300, seed=9), tmp_path / "other.parquet"), "label", **SETTINGS)
+    other = ParquetStream(write(table(300, seed=9), tmp_path / "other.parquet"), target="label", **SETTINGS)
     other.encoder = encoder
     other.setup()
     assert other.encoder is encoder
@@ -242,7 +242,7 @@ def test_weights_are_those_of_the_table_in_memory(tmp_path):
     frame["part"] = np.array(["train", "val", "test"])[np.arange(ROWS) % 3]
     file = write(frame, tmp_path / "weights.parquet")
     chosen = {**SETTINGS, "weight": "w", "class_weight": "balanced", "split": "column", "split_column": "part"}
-    streamed, whole = ParquetStream(file, "label", **chosen), TableData(path=file, target="label", **chosen)
+    streamed, whole = ParquetStream(file, target="label", **chosen), TableData(path=file, target="label", **chosen)
     streamed.setup()
     whole.setup()
     found = torch.cat([batch.metadata["sample_weight"] for batch in streamed.loader("train")])
@@ -261,7 +261,7 @@ def test_votes_and_several_labels_are_those_of_the_table_in_memory(tmp_path, kin
     frame["part"] = np.array(["train", "val", "test"])[np.arange(ROWS) % 3]
     file = write(frame, tmp_path / "votes.parquet")
     chosen = {**SETTINGS, "labels": kind, "split": "column", "split_column": "part"}
-    streamed, whole = ParquetStream(file, names, **chosen), TableData(path=file, target=names, **chosen)
+    streamed, whole = ParquetStream(file, target=names, **chosen), TableData(path=file, target=names, **chosen)
     streamed.setup()
     whole.setup()
     assert streamed.class_counts == whole.class_counts
@@ -335,7 +335,7 @@ def test_missing_columns_are_one_line(path, tmp_path):
     write(table().drop(columns="amount"), tmp_path / "two" / "b.parquet")
     assert "lacks the column 'amount'" in refused(str(tmp_path / "two"))
     encoder = stream(path).encoder
-    other = ParquetStream(write(table().drop(columns="amount"), tmp_path / "c.parquet"), "label", **SETTINGS)
+    other = ParquetStream(write(table().drop(columns="amount"), tmp_path / "c.parquet"), target="label", **SETTINGS)
     other.encoder = encoder
     with pytest.raises(UserMistake, match="column 'amount' is missing"):
         other.setup()

@@ -5,8 +5,9 @@ import torch
 from synthetic_worlds import conditional, rows_of
 
 from smoothlab.data import Batch
+from smoothlab.data.loader import StreamLoader
 from smoothlab.data.synthetic import SyntheticMemory, SyntheticStream, module, stream, synthetic_data
-from smoothlab.data.synthetic.stream import RowStream, StreamLoader
+from smoothlab.data.synthetic.stream import RowStream
 from smoothlab.errors import InvalidArgument
 
 OPTIONS = {

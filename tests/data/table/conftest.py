@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.data import TableData
-
-CONFIG = Path(__file__).parents[3] / "conf" / "data" / "table.yaml"
 
 
 def options(**changes: Any) -> dict[str, Any]:
     """The arguments of a table as its config gives them."""
-    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    return {**config, "split_seed": 0, "shuffle_seed": 0, **changes, "_target_": None}
+    config = plain(compose_config("train", ["data=table", "data.target=null"]))["data"]
+    return {**config, **changes, "_target_": None}
 
 
 @pytest.fixture

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import yaml
+import pytest
+
+from smoothlab.config.compose import compose_config, plain
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
-CONFIG = (ROOT / "conf" / "data" / "table.yaml").read_text(encoding="utf-8")
+FILES = [ROOT / "conf" / "data" / f"{name}.yaml" for name in ("table", "text", "images", "parquet", "parallel")]
+FILES += sorted((ROOT / "conf" / "data" / "part").glob("*.yaml"))
 
 
 def test_the_python_of_the_page_runs():
@@ -20,11 +23,12 @@ def test_the_python_of_the_page_runs():
 def test_the_keys_of_the_page_are_those_of_the_config():
     named = set(re.findall(r"\bdata\.([a-z_]+)=", PAGE))
     assert len(named) > 20
-    assert named <= set(yaml.safe_load(CONFIG))
+    assert named <= set(plain(compose_config("train", ["data=table", "data.target=y"]))["data"])
 
 
-def test_every_key_has_a_comment():
-    lines = CONFIG.splitlines()
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_key_has_a_comment(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):
-        if re.match(r"[a-z_]+:", line):
+        if re.match(r"[a-z][a-z_]*:", line):
             assert lines[number - 1].startswith("#") or re.match(r"_?[a-z]", lines[number - 1]), line

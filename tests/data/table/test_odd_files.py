@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from smoothlab.data import describe, read_table
-from smoothlab.errors import UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake
 
 ROWS = 60
 X = np.random.default_rng(0).normal(size=ROWS).round(3)
@@ -188,3 +188,27 @@ def test_a_table_of_ids_says_what_was_left_out(table, written):
 def test_a_target_with_a_class_a_row_says_how_many_are_too_small(table, written):
     with pytest.raises(UserMistake, match=r"60 of 60 classes have too few; data\.rare_classes merges them"):
         table(written(lines(range(ROWS), labels=range(ROWS))), target="y")
+
+
+@pytest.mark.parametrize(
+    ("style", "wanted", "taken", "noted"),
+    [
+        ("%m/%d/%Y", None, "%m/%d/%Y", True),
+        ("%m/%d/%Y", "day_first", "%d/%m/%Y", False),
+        ("%m/%d/%Y", "%m/%d/%Y", "%m/%d/%Y", False),
+        ("%d.%m.%Y", None, "%d.%m.%Y", True),
+        ("%d.%m.%Y", "month_first", "%m.%d.%Y", False),
+        ("%Y-%m-%d", "day_first", "ISO8601", False),
+    ],
+)
+def test_dates_that_fit_both_orders_are_noted_unless_it_is_said(table, written, style, wanted, taken, noted):
+    days = [f"{date:{style}}" for date in pd.date_range("2024-01-01", periods=ROWS * 40) if date.day <= 12][:ROWS]
+    data = table(written(lines(days)), target="y", date_format=wanted)
+    assert kind_of(data, "b") == "date"
+    assert data.encoder.columns[1].style == taken
+    assert any("fits too; data.date_format says which" in note for note in data.notes) == noted
+
+
+def test_a_date_format_that_is_none_is_refused(table, written):
+    with pytest.raises(InvalidArgument, match="date_format = 'dd/mm': expected null, day_first, month_first, or a"):
+        table(written(lines(range(ROWS))), target="y", date_format="dd/mm")

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from smoothlab.data.encoder import Encoder
 from smoothlab.data.images.decoding import SUFFIXES, Shape, decode
 from smoothlab.errors import UserMistake
 
@@ -20,7 +21,7 @@ PART_VALUES = 2**26  # floats of images that are decoded at once
 THREADS = 4  # Pillow decodes outside Python's lock
 
 
-class ImageEncoder:
+class ImageEncoder(Encoder):
     """Images of one size and number of channels, each channel standardised: ``(value / 255 - mean) / deviation``.
 
     Args:
@@ -29,6 +30,9 @@ class ImageEncoder:
         deviation: of each channel, in (0, 1].
         column: with the path, where images come as rows of a table.
     """
+
+    kind = "image"
+    of_tables = False
 
     def __init__(self, shape: Shape, mean: Sequence[float], deviation: Sequence[float], column: str = "path") -> None:
         self.shape = shape
@@ -48,6 +52,11 @@ class ImageEncoder:
         mean = shares @ values
         deviation = np.sqrt(np.maximum(shares @ values**2 - mean**2, 0))
         return cls(shape, mean.tolist(), np.where(deviation > 1e-6, deviation, 1.0).tolist(), column)
+
+    @property
+    def raw_columns(self) -> list[str]:
+        """See :class:`Encoder`."""
+        return [self.column]
 
     @property
     def net_arguments(self) -> dict[str, Any]:
@@ -72,7 +81,7 @@ class ImageEncoder:
         """Features of pixels ``(N, C, H, W)``, uint8."""
         return self.standardised(self.scaled(pixels))
 
-    def read(self, source: Path) -> pd.DataFrame:
+    def read(self, path: Path) -> pd.DataFrame:
         """Raw rows of what a user names: a folder of images, one image, or a table with a column of paths.
 
         The rows have a column with the path, and an index ``file`` with what to call them.
@@ -80,24 +89,24 @@ class ImageEncoder:
         Raises:
             UserMistake: there is nothing, or no image in it.
         """
-        if source.is_dir():
-            inside = (path.relative_to(source) for path in source.rglob("*"))
-            names = sorted(path for path in inside if path.suffix.lower() in SUFFIXES and not _hidden(path))
+        if path.is_dir():
+            inside = (inner.relative_to(path) for inner in path.rglob("*"))
+            names = sorted(name for name in inside if name.suffix.lower() in SUFFIXES and not _hidden(name))
             if not names:
-                raise UserMistake(f"{source}: no image in it ({' '.join(sorted(SUFFIXES))})")
-            paths = [str(source / name) for name in names]
+                raise UserMistake(f"{path}: no image in it ({' '.join(sorted(SUFFIXES))})")
+            paths = [str(path / name) for name in names]
             return pd.DataFrame({self.column: paths}, index=pd.Index([n.as_posix() for n in names], name="file"))
-        if source.suffix.lower() in SUFFIXES:
-            return pd.DataFrame({self.column: [str(source)]}, index=pd.Index([str(source)], name="file"))
-        from smoothlab.data.table import read_table
+        if path.suffix.lower() in SUFFIXES:
+            return pd.DataFrame({self.column: [str(path)]}, index=pd.Index([str(path)], name="file"))
+        from smoothlab.data.table.reading import read_table
 
-        if not source.is_file():
-            raise UserMistake(f"input = {str(source)!r}: no such file or folder")
-        frame = read_table(source, key="input")
+        if not path.is_file():
+            raise UserMistake(f"input = {str(path)!r}: no such file or folder")
+        frame = read_table(path, key="input")
         if self.column not in frame.columns:
-            raise UserMistake(f"{source}: no column {self.column!r} with the path of each image")
+            raise UserMistake(f"{path}: no column {self.column!r} with the path of each image")
         return pd.DataFrame(
-            {self.column: [str(source.parent / str(one)) for one in frame[self.column]]},
+            {self.column: [str(path.parent / str(one)) for one in frame[self.column]]},
             index=pd.Index(frame[self.column].astype(str), name="file"),
         )
 
@@ -124,7 +133,7 @@ class ImageEncoder:
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
         return {
-            "kind": "image",
+            "kind": self.kind,
             "size": self.shape.size,
             "channels": self.shape.channels,
             "fit": self.shape.fit,

@@ -43,6 +43,11 @@ class Found:
     root: Path | None = None
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns of labels."""
+        return [self.target] if isinstance(self.target, str) else self.target
+
     def fingerprint(self, *, by_content: bool) -> str:
         """A hash of the data: of every byte, or of the image files' names, sizes and times of change."""
         digest = hashlib.sha256()

@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smoothlab.data.images.found import Found
-from smoothlab.data.table import read_table
 from smoothlab.data.table.kinds import check_columns
+from smoothlab.data.table.reading import read_table
 from smoothlab.errors import InvalidArgument, UserMistake
 
 
-def read_listing(path: Path, column: str, target: str | Sequence[str] | None) -> Found:
+def read_listing(path: Path, column: str, target: Sequence[str]) -> Found:
     """A table with a column of paths, from the table's own folder on, and the labels beside it.
 
     Args:
         path: of the table.
         column: with the paths.
-        target: the column with the label, or a column a class.
+        target: the column with the label, or a column a class; none is refused.
 
     Raises:
         UserMistake: no such table or column, an empty path, or a path without a file.
     """
-    if target is None:
+    if not target:
         raise InvalidArgument("target", None, "the column with the label")
     frame = read_table(path, key="data.path")
     check_columns("image_column", [column], frame)
@@ -35,5 +35,4 @@ def read_listing(path: Path, column: str, target: str | Sequence[str] | None) ->
         raise UserMistake(f"{path}: {missing}, which column {column!r} names, does not exist")
     twice = len(files) - len(set(files))
     notes = [f"{twice} rows name an image that another row names too; splits may share it"] if twice else []
-    wanted = target if isinstance(target, str) else list(target)
-    return Found(frame.drop(columns=column), files, target=wanted, contents=[path], root=path.parent, notes=notes)
+    return Found(frame.drop(columns=column), files, target=list(target), contents=[path], root=path.parent, notes=notes)

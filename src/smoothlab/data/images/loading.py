@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from smoothlab.data.batch import Batch
 from smoothlab.data.images.batch import ImageBatch
 from smoothlab.data.images.decoding import Shape, decode
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.data.loader import EpochLoader, EpochOrder
+from smoothlab.errors import UserMistake
 
 
-class FileLoader:
+class FileLoader(EpochLoader):
     """Batches of images that are decoded when it is their turn, by other processes than the one that trains.
 
-    The order of an epoch depends on ``seed`` and the epoch's number alone, whatever the workers, as that of
-    :class:`~smoothlab.data.MemoryLoader`; so is what falls to each rank.
+    The order is that of :class:`~smoothlab.data.MemoryLoader`, whatever the workers.
 
     Args:
         files: of the images.
         known: what is known of them, in the same order; ``features`` is not looked at.
         shape: that they get.
         finish: makes features of a batch's pixels.
-        batch_size: samples a batch of a rank, at least 1; the last batch of an epoch may be smaller.
-        shuffle: draw a new order each epoch: training.
-        seed: where the orders start.
+        batch_size: see :class:`smoothlab.data.loader.EpochOrder`, as ``order``.
         workers: processes that decode; 0: the one that trains.
-        rank: of this process.
-        ranks: how many there are.
+        order: ``shuffle``, ``seed``, ``rank`` and ``ranks``.
     """
 
     def __init__(
@@ -43,19 +41,12 @@ class FileLoader:
         finish: Callable[[Tensor], Tensor],
         batch_size: int,
         *,
-        shuffle: bool = False,
-        seed: int = 0,
         workers: int = 0,
-        rank: int = 0,
-        ranks: int = 1,
+        **order: Any,
     ) -> None:
-        if batch_size < 1:
-            raise InvalidArgument("batch_size", batch_size, "an integer of at least 1")
         self.known = known
         self.finish = finish
-        self.order = Order(len(files), batch_size, shuffle=shuffle, seed=seed, rank=rank, ranks=ranks)
-        self.sampler = self.order  # Lightning calls sampler.set_epoch(epoch) at each epoch's start
-        self.batch_sampler = None
+        self.order = EpochOrder(len(files), batch_size, **order)
         self._loader = DataLoader(
             Images(files, shape),
             sampler=self.order,
@@ -66,8 +57,8 @@ class FileLoader:
         )
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-        self.order.set_epoch(epoch)
+        """See :class:`EpochLoader`."""
+        self.order.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.order)
@@ -80,37 +71,6 @@ class FileLoader:
             yield ImageBatch(pixels, known.labels, known.rows, known.metadata, finish=self.finish)
 
 
-class Order(Sampler[list[int]]):
-    """Positions of each batch of an epoch that falls to a rank."""
-
-    def __init__(self, count: int, batch_size: int, *, shuffle: bool, seed: int, rank: int = 0, ranks: int = 1) -> None:
-        self.count = count
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.seed = seed
-        self.rank = rank
-        self.ranks = ranks
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-self.count // (self.batch_size * self.ranks))
-
-    def __iter__(self) -> Iterator[list[int]]:
-        positions = torch.arange(self.count)
-        if self.shuffle:
-            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**63)
-            positions = torch.randperm(self.count, generator=generator)
-        for part in positions.split(self.batch_size * self.ranks):
-            if self.shuffle:
-                yield part[self.rank :: self.ranks].tolist()
-            else:  # whole batches of one process
-                yield part[self.rank * self.batch_size : (self.rank + 1) * self.batch_size].tolist()
-
-
 class Images(Dataset[tuple[Tensor, Tensor, str]]):
     """Pixels of a batch of files, their positions, and what is wrong with them; an error would lose its one line."""
 
@@ -119,10 +79,10 @@ class Images(Dataset[tuple[Tensor, Tensor, str]]):
         self.shape = shape
         self.none = np.empty((0, shape.channels, shape.height, shape.width), dtype=np.uint8)
 
-    def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor, str]:
-        where = torch.tensor(positions, dtype=torch.int64)
+    def __getitem__(self, positions: slice | Tensor) -> tuple[Tensor, Tensor, str]:
+        where = torch.arange(len(self.files))[positions]
         try:
-            images = [decode(Path(self.files[position]), self.shape) for position in positions]
+            images = [decode(Path(file), self.shape) for file in self.files[where.numpy()]]
             pixels = np.stack(images) if images else self.none
         except UserMistake as error:
             return torch.empty(0), where, str(error)

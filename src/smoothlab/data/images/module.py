@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from torch import Tensor
 from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
 from smoothlab.data.images.batch import ImageBatch
-from smoothlab.data.images.decoding import Fit, Shape, look_at
+from smoothlab.data.images.decoding import Shape, look_at
 from smoothlab.data.images.encoder import ImageEncoder, decode_all
 from smoothlab.data.images.folders import read_folders
 from smoothlab.data.images.found import Found
@@ -23,149 +23,81 @@ from smoothlab.data.images.idx import is_idx, read_idx_set
 from smoothlab.data.images.listing import read_listing
 from smoothlab.data.images.loading import FileLoader
 from smoothlab.data.images.npz import read_npz
+from smoothlab.data.images.pixels import Pixels, height_and_width
 from smoothlab.data.loader import MemoryLoader
-from smoothlab.data.module import DataModule, check_seed, count_classes
+from smoothlab.data.module import DataModule, count_classes
+from smoothlab.data.parts import Labels, Loading, Splits, Training, Weights
+from smoothlab.data.parts.columns import metadata_of
+from smoothlab.data.parts.keys import takes_keys
+from smoothlab.data.parts.splits import check_rows
 from smoothlab.data.ranks import this_rank
-from smoothlab.data.table.kinds import check_columns
-from smoothlab.data.table.labels import LabelKind, Labels, read_labels
-from smoothlab.data.table.noise import NoiseKind, noisy
-from smoothlab.data.table.splits import (
-    Rows,
-    check_fractions,
-    check_learnable,
-    column_split,
-    fold_split,
-    group_split,
-    groups_of,
-    random_split,
-    val_of,
-)
-from smoothlab.data.table.trees import class_tree
-from smoothlab.data.table.weights import class_weights, weights_of_rows
-from smoothlab.data.table.words import as_words
-from smoothlab.data.thinning import check_thinning, thinned
+from smoothlab.data.table.kinds import check_columns, understand
+from smoothlab.data.table.labels import LabelledRows
 from smoothlab.errors import InvalidArgument, UserMistake
 
-Channels = Literal["auto", "grey", "rgb"]
-Storage = Literal["auto", "memory", "files"]
-SplitKind = Literal["random", "group", "column", "fold"]
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".arrow", ".feather", ".gz", ".bz2", ".xz", ".zip")
 STATISTICS_FROM = 2000  # training images, where they are not all in memory, and at most
 STATISTICS_VALUES = 2**28  # bytes of them
-LARGEST = 8192  # pixels a side
 FIRST_VALUES = 2**26  # most floats that ``first`` makes
-SMALL_STRATUM = 50  # samples without any label (or with one), below which a split does not look at them
 NOISE_SIDE = 8  # pixels a side of what instance noise looks at
 
 
 class ImageData(DataModule):
     """Images with labels: understood, split, brought to one size, and standardised by training statistics.
 
-    Every argument stands in ``conf/data/images.yaml``, with what it does; None or "none" is off. Pixels are kept as
-    bytes and become float features a batch at a time, on the device of the net. Training batches alone are augmented.
+    The fields of the parts may be given as keywords; ``conf/data/images.yaml`` and ``conf/data/part`` say what each
+    does. Pixels are kept as bytes and become float features a batch at a time, on the device of the net. Training
+    batches alone are augmented.
+
+    Args:
+        source: a function that gives a path, or the files of an idx set by name.
+        path: a folder, an .npz file or a table of paths, in place of it.
+        image_column: the column of a table with the paths.
+        metadata: columns of a table for strategies that look at them.
+        augment: changes training images ``(N, C, H, W)`` in [0, 1], or None.
+        pixels: what images are brought to, and where they are kept.
+        labels: the target.
+        weights: what images count.
+        training: what is done to training images on purpose.
+        splits: which image goes where.
+        loading: how images come in batches.
 
     Attributes:
-        notes: what was left out or guessed, a line each.
-        class_tree: of the classes, or None.
-        class_order: whether the classes are in their ordinal order.
-        metadata_categories: the words that the codes of a metadata column stand for, by column.
         in_memory: whether all pixels are held in memory.
     """
 
+    @takes_keys
     def __init__(
         self,
         source: Callable[[], Any] | None = None,
         *,
         path: str | None = None,
         image_column: str = "path",
-        target: str | Sequence[str] | None = None,
-        labels: LabelKind = "single",
-        label_separator: str | None = None,
-        classes: dict | None = None,
-        order: list | None = None,
-        tree: str | dict | list | None = None,
         metadata: Sequence[str] = (),
-        size: int | Sequence[int] | None = None,
-        channels: Channels = "auto",
-        fit: Fit = "stretch",
         augment: Callable[[Tensor], Tensor] | dict | None = None,
-        keep: Storage = "auto",
-        memory_gib: float = 4.0,
-        workers: int | None = None,
-        class_weight: str | dict | None = None,
-        noise: NoiseKind = "none",
-        noise_rate: float = 0.0,
-        train_share: float = 1.0,
-        imbalance: float = 1.0,
-        split: SplitKind = "random",
-        fractions: Sequence[float],
-        split_column: str | None = None,
-        folds: int = 5,
-        fold: int | None = None,
-        split_seed: int,
-        shuffle_seed: int,
-        batch_size: int,
-        eval_batch_size: int,
+        pixels: Pixels = Pixels(),
+        labels: Labels = Labels(),
+        weights: Weights = Weights(),
+        training: Training = Training(),
+        splits: Splits = Splits(),
+        loading: Loading = Loading(batch_size=64, eval_batch_size=256),
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
-        check_seed("split_seed", split_seed)
-        for name, value, kind in (
-            ("labels", labels, LabelKind),
-            ("channels", channels, Channels),
-            ("fit", fit, Fit),
-            ("keep", keep, Storage),
-            ("noise", noise, NoiseKind),
-            ("split", split, SplitKind),
-        ):
-            if value not in get_args(kind):
-                raise InvalidArgument(name, value, f"one of {', '.join(get_args(kind))}")
-        noisy(np.zeros(0, dtype=np.int64), 2, noise, noise_rate, 0)  # checks the rate
-        if not memory_gib > 0:
-            raise InvalidArgument("memory_gib", memory_gib, "a number above 0")
-        if workers is not None and workers < 0:
-            raise InvalidArgument("workers", workers, "null or an integer of at least 0")
-        if fold is not None and split not in ("random", "fold", "group"):
-            raise InvalidArgument("fold", fold, f"null with split={split}")
-        if split in ("group", "column") and split_column is None:
-            raise InvalidArgument("split_column", None, f"the column that split={split} goes by")
-        if split == "random" and split_column is not None and fold is None:
-            raise InvalidArgument("split_column", split_column, "null with split=random; say split=group")
+        super().__init__(loading=loading, label_kind=labels.labels)
         if augment and not callable(augment):
             raise InvalidArgument("augment", augment, "null, {}, or something with a _target_")
+        weights.refuse_several(labels.labels)
         self.source = source
         self.path = path
         self.image_column = image_column
-        self.target = target if target is None or isinstance(target, str) else _columns(target)
-        self.label_kind: LabelKind = labels
-        self.label_separator = label_separator
-        self.classes = classes
-        self.order = order
-        self.tree = tree
         self.metadata = list(metadata)
-        self.size = _size(size)
-        self.channels: Channels = channels
-        self.fit: Fit = fit
         self.augment = augment if callable(augment) else None
-        self.keep: Storage = keep
-        self.memory_gib = memory_gib
-        self.workers = max(1, min(8, (os.cpu_count() or 2) - 1)) if workers is None else workers
-        self.class_weight = class_weight
-        check_thinning(train_share, imbalance)
-        self.thinning = {"train_share": train_share, "imbalance": imbalance}
-        self.noise: NoiseKind = noise
-        self.noise_rate = noise_rate
-        self.split_by: SplitKind = "fold" if fold is not None else split
-        self.fractions = check_fractions(fractions)
-        self.split_column = split_column
-        self.folds = folds
-        self.fold = fold or 0
-        self.split_seed = split_seed
-        self.notes: list[str] = []
-        self.class_tree: ClassTree | None = None
-        self.class_order = labels == "ordinal"
-        self.metadata_categories: dict[str, list[str]] = {}
+        self.pixels = pixels
+        self.labels = labels
+        self.weights = weights
+        self.training = training
+        self.splits = splits
+        self.time_column = splits.time_column
         self.in_memory = True
-        self.split_rows: Rows = {}
         self._known: dict[str, Batch] = {}  # what is known of each split's images, without the images
         self._pixels: dict[str, Tensor] = {}
         self._files: dict[str, list[Path]] = {}
@@ -184,21 +116,14 @@ class ImageData(DataModule):
             return
         found = self._find()
         labels = self._labels(found)
-        rows = self._split(found.frame, labels, found.splits)
-        if labels.values.ndim == 1:
-            rows["train"] = thinned(rows["train"], labels.values[rows["train"]], **self.thinning, seed=self.split_seed)
-        elif set(self.thinning.values()) != {1}:
-            raise InvalidArgument("train_share", self.thinning["train_share"], f"1 with labels={self.label_kind}")
-        if self.label_kind == "multilabel":
-            for split, index in rows.items():
-                if not len(index):
-                    raise UserMistake(f"data.split: no images are left for {split}")
-        else:
-            check_learnable(rows, labels.values, labels.names)
-        self.class_names = labels.names
-        self.split_rows = rows
+        frame = found.frame.iloc[labels.kept]
+        self.classes_are(labels.names, tree=self._tree(found, labels))
+        given = found.splits if self.splits.kind == "random" and found.splits is not None else None
+        rows = self.splits.rows(frame, labels, None if given is None else given[labels.kept])
+        rows["train"] = self.training.thinned(rows["train"], labels, self.splits.split_seed)
+        self.notes += check_rows(rows, labels)
         shape = self._shape(found)
-        self.in_memory = found.pixels is not None or self.keep == "memory" or self._fits(len(found.frame), shape)
+        self.in_memory = found.pixels is not None or self.pixels.keep == "memory" or self._fits(len(found.frame), shape)
         self.fingerprint = found.fingerprint(by_content=self.in_memory)
         if found.pixels is None and self.in_memory:
             found.pixels = decode_all(found.files or [], shape)
@@ -207,7 +132,7 @@ class ImageData(DataModule):
         if self.encoder is None:
             self.encoder = ImageEncoder.fit(self._sample(found, rows["train"], shape), shape, self.image_column)
         values = self._with_noise(found, labels, rows["train"])
-        metadata = self._metadata(found.frame, labels, rows["train"])
+        metadata = self._metadata(frame, labels, rows["train"])
         everything = Batch(
             torch.empty(len(values), 0), torch.from_numpy(values), torch.from_numpy(labels.kept), metadata
         )
@@ -224,8 +149,11 @@ class ImageData(DataModule):
             given = "and data.source are both given" if self.path else "nothing is given"
             raise UserMistake(f"data.path: {given}; expected a folder, an .npz file or a table of paths")
         found = self._found(Path(self.path) if self.path else self._from_source())
-        if self.target is not None and found.target != self.target:
-            raise InvalidArgument("target", self.target, "null: only a table of paths has columns to choose from")
+        wanted = self.labels.columns
+        if wanted and found.columns != wanted:
+            raise InvalidArgument(
+                "target", self.labels.target, "null: only a table of paths has columns to choose from"
+            )
         if not len(found.frame):
             raise UserMistake("data: there are no images")
         self.notes += found.notes
@@ -256,64 +184,25 @@ class ImageData(DataModule):
             raise UserMistake(
                 f"data.path = {str(place)!r}: expected a folder, an .npz file, or a table of paths ({' '.join(TABLES)})"
             )
-        return read_listing(place, self.image_column, self.target)
+        return read_listing(place, self.image_column, self.labels.columns)
 
-    def _labels(self, found: Found) -> Labels:
-        target = found.target
-        if isinstance(target, list) and self.label_kind in ("single", "ordinal"):
-            raise InvalidArgument(
-                "labels", self.label_kind, f"multilabel or votes: there are {len(target)} columns of labels"
-            )
+    def _labels(self, found: Found) -> LabelledRows:
+        kind, columns = self.labels.labels, found.columns
+        if len(columns) > 1 and kind in ("single", "ordinal"):
+            raise InvalidArgument("labels", kind, f"multilabel or votes: there are {len(columns)} columns of labels")
+        target = columns if len(columns) > 1 else columns[0]
         try:
-            labels = read_labels(
-                found.frame,
-                target,
-                self.label_kind,
-                separator=self.label_separator,
-                classes=self.classes,
-                order=self.order,
-            )
+            labels = replace(self.labels, target=target).read(found.frame)
         except InvalidArgument as error:
             raise UserMistake(f"data.{error}") from None
         self.notes += labels.notes
-        words: list[str | None] = [None] * len(found.frame)
-        if labels.values.ndim == 1:
-            for place, label in zip(labels.kept, labels.values, strict=True):
-                words[place] = labels.names[label]
-        if self.tree is not None:
-            self.class_tree = class_tree(self.tree, found.frame, words, labels.names)
-        elif found.tree is not None and not self.classes:
-            self.class_tree = found.tree
         return labels
 
-    def _split(self, frame: pd.DataFrame, labels: Labels, splits: np.ndarray | None) -> Rows:
-        """Positions among the labelled images."""
-        even, names = labels.values, labels.names
-        if even.ndim == 2:
-            even, names = _strata(even, names, several=self.label_kind == "multilabel")
-        if self.split_column is not None:
-            check_columns("split_column", [self.split_column], frame)
-        column = (
-            None if self.split_column is None else frame[self.split_column].iloc[labels.kept].reset_index(drop=True)
-        )
-        groups = None
-        if column is not None and self.split_by != "column":
-            groups = groups_of(column, str(self.split_column))
-        if self.split_by == "fold":
-            return fold_split(even, names, self.fractions, self.split_seed, self.folds, self.fold, groups)
-        if groups is not None:
-            return group_split(groups, even, self.fractions, self.split_seed)
-        words: Any = None
-        if self.split_by == "column":
-            words = np.array(as_words(column), dtype=object)
-        elif splits is not None:
-            words = splits[labels.kept]
-        if words is None:
-            return random_split(even, names, self.fractions, self.split_seed)
-        rows = column_split(words)
-        if not len(rows["val"]):
-            rows["train"], rows["val"] = val_of(rows["train"], even, names, self.fractions, self.split_seed)
-        return rows
+    def _tree(self, found: Found, labels: LabelledRows) -> ClassTree | None:
+        """The tree that is given, or that of folders in folders."""
+        if self.labels.tree is None and not self.labels.classes:
+            return found.tree
+        return self.labels.class_tree(found.frame, labels)
 
     # Pixels -----------------------------------------------------------------------------------------------------------
 
@@ -321,20 +210,22 @@ class ImageData(DataModule):
         """Size and channels: as told, as the encoder of a checkpoint has them, or as all images have them."""
         if isinstance(self.encoder, ImageEncoder):
             return self.encoder.shape
+        wanted = height_and_width(self.pixels.size)
         if found.pixels is not None:
             _, channels, height, width = found.pixels.shape
             size, grey = (height, width), channels == 1
         else:
             files = found.files or []
-            if self.size is not None and self.channels != "auto":
-                size, grey = self.size, self.channels == "grey"  # every file is decoded later on; broken ones are found
+            if wanted is not None and self.pixels.channels != "auto":
+                size, grey = wanted, self.pixels.channels == "grey"  # every file is decoded later on
             else:
-                size, grey = _common(files, self.size)
-        height, width = self.size or size
-        return Shape(height, width, {"auto": 1 if grey else 3, "grey": 1, "rgb": 3}[self.channels], self.fit)
+                size, grey = _common(files, wanted)
+        height, width = wanted or size
+        channels = {"auto": 1 if grey else 3, "grey": 1, "rgb": 3}[self.pixels.channels]
+        return Shape(height, width, channels, self.pixels.fit)
 
     def _fits(self, count: int, shape: Shape) -> bool:
-        return self.keep == "auto" and count * shape.values <= self.memory_gib * 2**30
+        return self.pixels.keep == "auto" and count * shape.values <= self.pixels.memory_gib * 2**30
 
     def _sample(self, found: Found, train: np.ndarray, shape: Shape) -> np.ndarray:
         """Training pixels that the statistics come from."""
@@ -347,47 +238,25 @@ class ImageData(DataModule):
             self.notes.append(f"mean and deviation come from {len(train[::step])} of {len(train)} training images")
         return decode_all([files[place] for place in train[::step]], shape)
 
-    def _with_noise(self, found: Found, labels: Labels, train: np.ndarray) -> np.ndarray:
-        if self.noise == "none" or not self.noise_rate:
-            return labels.values
-        if labels.values.ndim != 1:
-            raise InvalidArgument("noise", self.noise, f"none with labels={self.label_kind}")
-        features = None
-        if self.noise == "instance":
+    def _with_noise(self, found: Found, labels: LabelledRows, train: np.ndarray) -> np.ndarray:
+        def seen() -> np.ndarray:
             if found.pixels is None:
-                raise InvalidArgument("noise", self.noise, "symmetric or pair where images are not held in memory")
+                raise InvalidArgument("noise", "instance", "symmetric or pair where images are not held in memory")
             pixels = torch.from_numpy(found.pixels[labels.kept[train]])
             small = [torch.nn.functional.adaptive_avg_pool2d(part.float(), NOISE_SIDE) for part in pixels.split(4096)]
             flat = torch.cat(small).flatten(1)
-            features = ((flat - flat.mean(0)) / flat.std(0).clamp_min(1e-6)).numpy()
-        values = labels.values.copy()
-        before = values[train]
-        values[train] = noisy(before, len(labels.names), self.noise, self.noise_rate, self.split_seed, features)
-        changed = int((values[train] != before).sum())
-        self.notes.append(f"{self.noise} noise: {changed} of {len(train)} training labels are wrong on purpose")
+            return ((flat - flat.mean(0)) / flat.std(0).clamp_min(1e-6)).numpy()
+
+        values, note = self.training.with_noise(labels, train, self.splits.split_seed, seen)
+        self.notes += note
         return values
 
-    def _metadata(self, frame: pd.DataFrame, labels: Labels, train: np.ndarray) -> dict[str, Tensor]:
-        made: dict[str, np.ndarray] = {}
+    def _metadata(self, frame: pd.DataFrame, labels: LabelledRows, train: np.ndarray) -> dict[str, Tensor]:
         check_columns("metadata", self.metadata, frame)
-        for name in self.metadata:
-            cells = frame[name].iloc[labels.kept]
-            if pd.api.types.is_numeric_dtype(cells):
-                made[name] = cells.to_numpy(dtype=np.float32, na_value=np.nan)
-                continue
-            words = as_words(cells)
-            known = sorted({word for word in words if word is not None})
-            self.metadata_categories[name] = known
-            code = {word: place for place, word in enumerate(known)}
-            made[name] = np.array([-1 if word is None else code[word] for word in words], dtype=np.int64)
-        made |= {name: column for name, column in labels.metadata.items() if name not in made}
-        if self.class_weight is not None:
-            if self.label_kind == "multilabel":
-                raise InvalidArgument("class_weight", self.class_weight, "null with labels=multilabel")
-            by_class = class_weights(self.class_weight, labels.names, labels.values[train], None)
-            weights = weights_of_rows(by_class, labels.values)
-            made["sample_weight"] = (weights / weights[train].mean()).astype(np.float32)
-        return {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in made.items()}
+        columns = understand(frame[[name for name in self.metadata if frame[name].notna().any()]])
+        found = metadata_of(frame, columns.values(), self.time_column)
+        self.metadata_categories, self.date_columns = found.categories, found.dates
+        return found.tensors(labels, self.weights.of(frame, labels, train))
 
     # What a run asks for ----------------------------------------------------------------------------------------------
 
@@ -436,25 +305,8 @@ class ImageData(DataModule):
             pixels = self._pixels[split]
             batch = ImageBatch(pixels, known.labels, known.rows, known.metadata, finish=finish)
             return MemoryLoader(batch, batch_size, shuffle=shuffle, seed=seed, **this_rank())
-        options: dict[str, Any] = {"shuffle": shuffle, "seed": seed, "workers": self.workers, **this_rank()}
+        options: dict[str, Any] = {"shuffle": shuffle, "seed": seed, "workers": self.pixels.workers, **this_rank()}
         return FileLoader(self._files[split], known, self.images.shape, finish, batch_size, **options)
-
-
-def _columns(target: Sequence[str]) -> str | list[str]:
-    """The columns of labels; a list of one is that one."""
-    return target[0] if len(target) == 1 else list(target)
-
-
-def _size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    """Height and width; a number is both."""
-    if size is None:
-        return None
-    both = [size, size] if isinstance(size, int) else list(size)
-    if len(both) != 2 or any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in both):
-        raise InvalidArgument("size", size, "null, a number of pixels, or [height, width]")
-    if max(both) > LARGEST:
-        raise InvalidArgument("size", size, f"at most {LARGEST} pixels a side")
-    return both[0], both[1]
 
 
 def _common(files: Sequence[Path], size: tuple[int, int] | None) -> tuple[tuple[int, int], bool]:
@@ -487,13 +339,3 @@ def _reshaped(pixels: np.ndarray, shape: Shape) -> np.ndarray:
     for place, one in enumerate(pixels):
         made[place] = fitted(image_module.fromarray(one[0] if len(one) == 1 else one.transpose(1, 2, 0)), shape)
     return made
-
-
-def _strata(values: np.ndarray, names: list[str], *, several: bool) -> tuple[np.ndarray, list[str]]:
-    """What a split shares out evenly among votes and several labels: the mode, or whether there is any label."""
-    if not several:
-        return values.argmax(1), names
-    strata = np.asarray((values > 0).any(1), dtype=np.int64)
-    if min(strata.sum(), len(strata) - strata.sum()) < SMALL_STRATUM:
-        strata = np.arange(len(strata)) % 2  # too few of a kind to be shared out: at random
-    return strata, ["without a label", "with a label"]

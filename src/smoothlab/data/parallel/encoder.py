@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from smoothlab.data.encoder import Encoder
 from smoothlab.data.parallel.lines import lines_of, read_text
 from smoothlab.data.parallel.ragged import Ragged
 from smoothlab.data.parallel.reading import read_sentence_table, table_ending, texts_in
@@ -22,7 +23,7 @@ CHUNK = 65_536  # sentences that are cut at once
 COLUMN = "source"
 
 
-class ParallelEncoder:
+class ParallelEncoder(Encoder):
     """Cut sentences of two languages into tokens and number them, and make sentences of numbers again.
 
     Args:
@@ -39,6 +40,9 @@ class ParallelEncoder:
         InvalidArgument: a length below 2, or a special token that a vocabulary lacks.
         UserMistake: the library is not installed, or a text is no tokenizer.
     """
+
+    kind = "translation"
+    of_tables = False
 
     def __init__(
         self,
@@ -77,6 +81,11 @@ class ParallelEncoder:
     def class_names(self) -> list[str]:
         """The K tokens of the target vocabulary in the order of their ids, as the tokenizer writes them."""
         return _names(self._target)
+
+    @property
+    def raw_columns(self) -> list[str]:
+        """See :class:`Encoder`."""
+        return [self.column]
 
     @property
     def net_arguments(self) -> dict[str, Any]:
@@ -149,7 +158,7 @@ class ParallelEncoder:
         # all at once, one copy of the ids; special tokens that are left are said, an unknown word too
         return [text.strip() for text in self._target.decode_batch(kept, skip_special_tokens=False)]
 
-    def read(self, path: str | Path, *, key: str = "input") -> pd.DataFrame:
+    def read(self, path: Path) -> pd.DataFrame:
         """Sources to translate, column ``source``: a row for each line, also empty ones; index ``line`` counts from 1.
 
         A .csv, .tsv, .jsonl, .parquet or .arrow file is a table with the column ``source``, or that of training; every
@@ -158,18 +167,17 @@ class ParallelEncoder:
         Raises:
             UserMistake: a file that cannot be read or is not UTF-8, or a table without the column.
         """
-        path = Path(path)
         if table_ending(path) is None:
-            lines = lines_of(read_text(path, key))
+            lines = lines_of(read_text(path, "input"))
         else:
-            lines = self.sources(read_sentence_table(path, key), where=f"{key} = {str(path)!r}")
+            lines = self.sources(read_sentence_table(path, "input"), where=f"input = {str(path)!r}")
         index = pd.RangeIndex(1, len(lines) + 1, name="line")
         return pd.DataFrame({COLUMN: pd.Series(lines, dtype=object, index=index)}, index=index)
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
         return {
-            "kind": "translation",
+            "kind": self.kind,
             "source_tokenizer": self.source_tokenizer,
             "target_tokenizer": self.target_tokenizer,
             "max_length": self.max_length,

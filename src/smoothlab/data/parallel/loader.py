@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from smoothlab.data.batch import Batch
+from smoothlab.data.loader import EpochLoader
 from smoothlab.data.parallel.buckets import check_tokens, drawn_batches, fixed_batches, make_buckets
 from smoothlab.data.parallel.corpus import Corpus
 
 
-class BucketLoader:
+class BucketLoader(EpochLoader):
     """Shuffled batches of at most so many tokens, padding included; without what is known of synthetic tokens.
 
     The order depends on ``seed`` and the epoch's number alone, as that of :class:`smoothlab.data.MemoryLoader`; the
@@ -34,14 +35,6 @@ class BucketLoader:
         self.seed = seed
         self.rank = rank
         self.ranks = ranks
-        self.epoch = 0
-        # What Lightning asks a loader for: it calls sampler.set_epoch(epoch) at each epoch's start.
-        self.sampler = self
-        self.batch_sampler = None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return sum(bucket.batches for bucket in self.buckets)

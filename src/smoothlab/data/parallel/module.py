@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.data.batch import Batch
-from smoothlab.data.module import SPLITS, DataModule, check_seed, count_classes
+from smoothlab.data.module import SPLITS, DataModule, count_classes
 from smoothlab.data.parallel.buckets import check_tokens
 from smoothlab.data.parallel.corpus import Corpus, Truth
 from smoothlab.data.parallel.encoder import ParallelEncoder
@@ -30,12 +31,92 @@ from smoothlab.data.parallel.tokenizers import (
     tokenizer_in_file,
     word_tokenizer,
 )
+from smoothlab.data.parts.keys import check_seed, takes_keys
+from smoothlab.data.parts.loading import Loading
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.text.tokenizer import tokenizer_library
 from smoothlab.errors import InvalidArgument, UserMistake
 
 TOKENIZERS = {"subwords": (subword_tokenizer, SUBWORDS), "words": (word_tokenizer, WORDS)}
 Pair = str | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """Where sentence pairs stand; see ``conf/data/parallel.yaml``."""
+
+    train: Pair = None
+    val: Pair = None
+    test: Pair = None
+    source_column: str | int = "source"
+    target_column: str | int = "target"
+    header: int | None = 0
+
+    @property
+    def files(self) -> dict[str, Pair]:
+        """By split."""
+        return {split: getattr(self, split) for split in SPLITS}
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """Of tables: sentences and their translations."""
+        return str(self.source_column), str(self.target_column)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """How sentences are cut into tokens; see ``conf/data/parallel.yaml``."""
+
+    tokenizer: str = "subwords"
+    tokenizer_file: str | Sequence[str] | None = None
+    special_tokens: Mapping[str, str | None] | None = None
+    vocab_size: int = 8000
+    joint_vocabulary: bool = True
+    lowercase: bool = False
+    unicode_form: str = "NFC"
+    min_frequency: int = 2
+    max_length: int = 128
+
+    def __post_init__(self) -> None:
+        if self.tokenizer not in TOKENIZERS:
+            raise InvalidArgument("tokenizer", self.tokenizer, f"one of {', '.join(TOKENIZERS)}")
+
+    def encoder(self, train: pd.DataFrame, column: str) -> ParallelEncoder:
+        """An encoder that knows the training sentences, or one with the tokenizers that are given.
+
+        Args:
+            train: columns ``source`` and ``target``.
+            column: of the sources in a table for prediction.
+        """
+        options: dict[str, Any] = {"max_length": self.max_length, "column": column}
+        if self.tokenizer_file is not None:
+            files = [self.tokenizer_file] if isinstance(self.tokenizer_file, str | Path) else list(self.tokenizer_file)
+            if len(files) not in (1, 2):
+                raise InvalidArgument("tokenizer_file", self.tokenizer_file, "a file, or [source file, target file]")
+            made = [tokenizer_in_file(path, "data.tokenizer_file") for path in files]
+            return ParallelEncoder(*made, special=special_tokens(self.special_tokens), **options)
+        if self.special_tokens is not None:
+            raise InvalidArgument("special_tokens", dict(self.special_tokens), "nothing without a tokenizer_file")
+        learn, special = TOKENIZERS[self.tokenizer]
+        learning: dict[str, Any] = {
+            name: getattr(self, name) for name in ("vocab_size", "lowercase", "min_frequency", "unicode_form")
+        }
+        sides = [train["source"].tolist(), train["target"].tolist()]
+        texts = [[*sides[0], *sides[1]]] if self.joint_vocabulary else sides
+        return ParallelEncoder(*(learn(side, **learning) for side in texts), special=special, **options)
+
+
+@dataclass(frozen=True)
+class TokenLoading:
+    """Tokens of a batch at most, padding included, and the order of training."""
+
+    batch_tokens: int = 4096
+    eval_batch_tokens: int = 8192
+    shuffle_seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_tokens", "eval_batch_tokens"):
+            check_tokens(name, getattr(self, name))
 
 
 class ParallelData(DataModule):
@@ -47,80 +128,36 @@ class ParallelData(DataModule):
     tokens.
     ``rows`` numbers the target tokens of all splits, training first.
 
+    The fields of the parts may be given as keywords; ``conf/data/parallel.yaml`` says what each does.
+
     Args:
         source: a function that makes a table with a row a pair, or tables by split; or functions by split. None: files.
-        train: [source file, target file], a sentence a line; or one table; None with ``source``.
-        val: the same of validation; None: a part of the training pairs.
-        test: the same of test; None: a part of the training pairs.
-        source_column: of tables.
-        target_column: of tables.
-        header: number of a .csv or .tsv file's line with the names of the columns, from 0; None: they are 0, 1, ...
+        pairs: files, and columns of tables.
+        vocabulary: how sentences are cut into tokens.
         fractions: of the training pairs for the splits that are not given.
-        tokenizer: ``"subwords"`` (byte pairs, nothing is unknown) or ``"words"`` (between white space).
-        tokenizer_file: a tokenizer that is trained already, as the ``tokenizers`` library saves it, or two,
-            the source's first; in place of ``tokenizer``.
-        special_tokens: names of that tokenizer's special tokens: padding, begin, end and unknown.
-        vocab_size: tokens of a vocabulary at most.
-        joint_vocabulary: one vocabulary for both languages.
-        lowercase: whether upper and lower case are one; the references stay as they are.
-        unicode_form: of the letters, ``"NFC"`` or ``"NFKC"``.
-        min_frequency: how often a pair of tokens, or a word, has to occur.
-        max_length: tokens of a sentence at most, the end token among them.
-        batch_tokens: max(n S, n T) of a training batch at most, padding included.
-        eval_batch_tokens: the same of validation, test and prediction.
         split_seed: decides which pair goes where.
-        shuffle_seed: decides the order of the training batches.
+        loading: how pairs come in batches.
     """
 
+    @takes_keys
     def __init__(
         self,
         source: Callable[[], Any] | Mapping[str, Callable[[], Any]] | None = None,
         *,
-        train: Pair = None,
-        val: Pair = None,
-        test: Pair = None,
-        source_column: str | int = "source",
-        target_column: str | int = "target",
-        header: int | None = 0,
+        pairs: PairFiles = PairFiles(),
+        vocabulary: Vocabulary = Vocabulary(),
         fractions: Sequence[float] = (0.9, 0.05, 0.05),
-        tokenizer: str = "subwords",
-        tokenizer_file: str | Sequence[str] | None = None,
-        special_tokens: Mapping[str, str | None] | None = None,
-        vocab_size: int = 8000,
-        joint_vocabulary: bool = True,
-        lowercase: bool = False,
-        unicode_form: str = "NFC",
-        min_frequency: int = 2,
-        max_length: int = 128,
-        batch_tokens: int = 4096,
-        eval_batch_tokens: int = 8192,
         split_seed: int = 0,
-        shuffle_seed: int = 0,
+        loading: TokenLoading = TokenLoading(),
     ) -> None:
-        for name, tokens in (("batch_tokens", batch_tokens), ("eval_batch_tokens", eval_batch_tokens)):
-            check_tokens(name, tokens)
-        super().__init__(batch_size=batch_tokens, eval_batch_size=eval_batch_tokens, shuffle_seed=shuffle_seed)
-        if tokenizer not in TOKENIZERS:
-            raise InvalidArgument("tokenizer", tokenizer, f"one of {', '.join(TOKENIZERS)}")
+        sizes = Loading(loading.batch_tokens, loading.eval_batch_tokens, loading.shuffle_seed)
+        super().__init__(loading=sizes, label_kind="tokens")
         check_seed("split_seed", split_seed)
-        self.label_kind = "tokens"
         self.source = source
-        self.files: dict[str, Pair] = {"train": train, "val": val, "test": test}
-        self.columns = (str(source_column), str(target_column))
-        self.header = header
+        self.pairs = pairs
+        self.vocabulary = vocabulary
         self.fractions = fractions
         self.split_seed = split_seed
-        self.tokenizer = tokenizer
-        self.tokenizer_file = tokenizer_file
-        self.special_tokens = special_tokens
-        self.joint_vocabulary = joint_vocabulary
-        self.max_length = max_length
-        self.tokenizing: dict[str, Any] = {
-            "vocab_size": vocab_size,
-            "lowercase": lowercase,
-            "min_frequency": min_frequency,
-            "unicode_form": unicode_form,
-        }
         self._texts: dict[str, pd.DataFrame] = {}
         self._corpora: dict[str, Corpus] = {}
         self._counts: list[int] = []
@@ -137,20 +174,7 @@ class ParallelData(DataModule):
 
     def make_encoder(self, train: pd.DataFrame) -> ParallelEncoder:
         """An encoder that knows the training sentences, or one with the tokenizers that are given."""
-        options: dict[str, Any] = {"max_length": self.max_length, "column": self.columns[0]}
-        if self.tokenizer_file is not None:
-            files = [self.tokenizer_file] if isinstance(self.tokenizer_file, str | Path) else list(self.tokenizer_file)
-            if len(files) not in (1, 2):
-                raise InvalidArgument("tokenizer_file", self.tokenizer_file, "a file, or [source file, target file]")
-            made = [tokenizer_in_file(path, "data.tokenizer_file") for path in files]
-            return ParallelEncoder(*made, special=special_tokens(self.special_tokens), **options)
-        if self.special_tokens is not None:
-            raise InvalidArgument("special_tokens", dict(self.special_tokens), "nothing without a tokenizer_file")
-        learn, special = TOKENIZERS[self.tokenizer]
-        sides = (train["source"].tolist(), train["target"].tolist())
-        if self.joint_vocabulary:
-            return ParallelEncoder(learn([*sides[0], *sides[1]], **self.tokenizing), special=special, **options)
-        return ParallelEncoder(*(learn(texts, **self.tokenizing) for texts in sides), special=special, **options)
+        return self.vocabulary.encoder(train, self.pairs.columns[0])
 
     def about(self, split: str) -> dict[str, Tensor]:
         """Columns ``(N,)`` that say something about each sentence of a split, by name."""
@@ -171,11 +195,11 @@ class ParallelData(DataModule):
         encoder = self.encoder if self.encoder is not None else self.make_encoder(texts["train"])
         assert isinstance(encoder, ParallelEncoder)
         self.encoder = encoder
-        given = self.tokenizer_file is not None  # what a vocabulary learned of the texts they say themselves
+        given = self.vocabulary.tokenizer_file is not None  # what a vocabulary learned of the texts they say themselves
         self.fingerprint = fingerprint(
             texts, (encoder.source_tokenizer, encoder.target_tokenizer or "") if given else ()
         )
-        self.class_names = encoder.class_names
+        self.classes_are(encoder.class_names)
         self.never = [self.class_names[place] for place in (encoder.padding_index, encoder.begin_index)]
         cut: dict[str, tuple[Ragged, Ragged]] = {}
         for split, frame in texts.items():
@@ -221,7 +245,7 @@ class ParallelData(DataModule):
 
     def place(self, split: str, number: int) -> str:
         """What a pair of :meth:`row_numbers` is called: a line of two files, or a row of a table."""
-        given = self.files[split] or self.files["train"]
+        given = self.pairs.files[split] or self.pairs.train
         return f"{'data row' if given is None or isinstance(given, str) else 'line'} {number + 1:,}"
 
     def sentence_metadata(self, split: str) -> dict[str, Tensor]:
@@ -265,7 +289,7 @@ class ParallelData(DataModule):
 
     def _given(self) -> dict[str, pd.DataFrame]:
         """The splits that there are, as tables of texts."""
-        files = {split: given for split, given in self.files.items() if given is not None}
+        files = {split: given for split, given in self.pairs.files.items() if given is not None}
         if (self.source is None) == (not files):
             got = "both" if files else "nothing"
             raise UserMistake(f"data.train, data.source: got {got}; expected such as data.train=[train.en,train.de]")
@@ -274,9 +298,8 @@ class ParallelData(DataModule):
                 raise UserMistake(
                     f"data.train: missing, beside data.{next(iter(files))}; give it as data.train=[a.en,a.de]"
                 )
-            return {
-                split: read_pairs(given, f"data.{split}", self.columns, self.header) for split, given in files.items()
-            }
+            columns, header = self.pairs.columns, self.pairs.header
+            return {split: read_pairs(given, f"data.{split}", columns, header) for split, given in files.items()}
         made: Any = self.source
         if isinstance(made, Mapping):
             made = {split: _made(one, f"source.{split}") for split, one in made.items()}
@@ -292,7 +315,7 @@ class ParallelData(DataModule):
         return {
             split: two_columns(
                 made[split].reset_index(drop=True).set_axis([str(name) for name in made[split].columns], axis=1),
-                self.columns,
+                self.pairs.columns,
                 f"data.source, {split}",
             )
             for split in SPLITS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,33 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from smoothlab.data.module import SPLITS, check_seed
+from smoothlab.data.module import SPLITS
 from smoothlab.data.parallel.corpus import Truth
 from smoothlab.data.parallel.encoder import ParallelEncoder
 from smoothlab.data.parallel.grammar import Grammar
 from smoothlab.data.parallel.lexicon import END
-from smoothlab.data.parallel.module import ParallelData
+from smoothlab.data.parallel.module import ParallelData, TokenLoading, Vocabulary
 from smoothlab.data.parallel.ragged import Ragged
 from smoothlab.data.parallel.tokenizers import WORDS, words_as_tokenizer
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.data.parts.keys import check_least, check_seed, takes_keys
+from smoothlab.errors import UserMistake
+
+
+@dataclass(frozen=True)
+class Language:
+    """The two languages that are invented; see ``conf/data/synthetic_translation.yaml``."""
+
+    grammar_seed: int = 0
+    words: int = 48
+    depth: int = 1
+    longest: int = 14
+    ambiguity: float = 0.15
+    synonyms: Sequence[Sequence[float]] = ((0.7, 0.3), (0.5, 0.3, 0.2))
+
+    def grammar(self) -> Grammar:
+        """Its grammar."""
+        options = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "grammar_seed"}
+        return Grammar(**options, seed=self.grammar_seed)
 
 
 class SyntheticTranslation(ParallelData):
@@ -26,25 +45,19 @@ class SyntheticTranslation(ParallelData):
 
     Batches of validation and test have metadata ``posterior`` ``(M, K)``: p(token | source, tokens before it). Sentence
     metadata ``ambiguous`` is 1 where a sentence has more than one translation, else 0. No source sentence occurs twice.
+    The fields of the parts may be given as keywords.
 
     Args:
         rows: training pairs.
         val_rows: of validation.
         test_rows: of test; the same ones for every number of training pairs.
         row_seed: draws the sentences and their translations.
-        grammar_seed: invents the languages.
-        words: of the source language, without determiners.
-        depth: relative clauses within each other at most.
-        longest: words of a source sentence at most.
-        ambiguity: share of the words with several translations.
-        synonyms: probabilities of the translations of such words; words take them in turn.
-        joint_vocabulary: see :class:`ParallelData`, as ``batch_tokens``, ``eval_batch_tokens`` and
-            ``shuffle_seed``; in one vocabulary the source's words never are the next token.
-        batch_tokens: of training.
-        eval_batch_tokens: of validation and test.
-        shuffle_seed: of the order of training.
+        language: what is invented.
+        joint_vocabulary: one vocabulary, in which the source's words never are the next token.
+        loading: how pairs come in batches.
     """
 
+    @takes_keys
     def __init__(
         self,
         *,
@@ -52,36 +65,21 @@ class SyntheticTranslation(ParallelData):
         val_rows: int = 500,
         test_rows: int = 1_000,
         row_seed: int = 0,
-        grammar_seed: int = 0,
-        words: int = 48,
-        depth: int = 1,
-        longest: int = 14,
-        ambiguity: float = 0.15,
-        synonyms: Sequence[Sequence[float]] = ((0.7, 0.3), (0.5, 0.3, 0.2)),
+        language: Language = Language(),
         joint_vocabulary: bool = True,
-        batch_tokens: int = 1024,
-        eval_batch_tokens: int = 8192,
-        shuffle_seed: int = 0,
+        loading: TokenLoading = TokenLoading(batch_tokens=1024),
     ) -> None:
         # a target sentence has at most as many words as its source; both have an end
-        super().__init__(
-            tokenizer="words",
-            joint_vocabulary=joint_vocabulary,
-            max_length=longest + 1 if isinstance(longest, int) else 2,
-            batch_tokens=batch_tokens,
-            eval_batch_tokens=eval_batch_tokens,
-            shuffle_seed=shuffle_seed,
-        )
+        longest = language.longest + 1 if isinstance(language.longest, int) else 2
+        vocabulary = Vocabulary(tokenizer="words", joint_vocabulary=joint_vocabulary, max_length=longest)
+        super().__init__(vocabulary=vocabulary, loading=loading)
         self.rows = {"train": rows, "val": val_rows, "test": test_rows}
         for name, value in zip(("rows", "val_rows", "test_rows"), self.rows.values(), strict=True):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidArgument(name, value, "an integer of at least 1")
-        for name, seed in (("row_seed", row_seed), ("grammar_seed", grammar_seed)):
-            check_seed(name, seed)
+            check_least(name, value, 1)
+        check_seed("row_seed", row_seed)
+        check_seed("grammar_seed", language.grammar_seed)
         self.row_seed = row_seed
-        self.grammar = Grammar(
-            words=words, depth=depth, longest=longest, ambiguity=ambiguity, synonyms=synonyms, seed=grammar_seed
-        )
+        self.grammar = language.grammar()
         self._slots: dict[str, Ragged] = {}
 
     @property
@@ -116,10 +114,10 @@ class SyntheticTranslation(ParallelData):
         """The words of both languages, those too that no training sentence has."""
         lexicon = self.grammar.lexicon
         vocabularies = [lexicon.source_words, lexicon.target_words]
-        if self.joint_vocabulary:
+        if self.vocabulary.joint_vocabulary:
             vocabularies = [[*lexicon.target_words, *lexicon.source_words]]
         sides = [words_as_tokenizer(words) for words in vocabularies]
-        return ParallelEncoder(*sides, max_length=self.max_length, special=WORDS)
+        return ParallelEncoder(*sides, max_length=self.vocabulary.max_length, special=WORDS)
 
     def about(self, split: str) -> dict[str, Tensor]:
         """``ambiguous``: 1 where a sentence has several translations."""
@@ -127,7 +125,7 @@ class SyntheticTranslation(ParallelData):
 
     def truth(self, split: str, target: Ragged) -> Truth:
         """The distribution of each target token."""
-        kinds = self._slots[split].ended(self.grammar.lexicon.end, self.max_length, always=True)
+        kinds = self._slots[split].ended(self.grammar.lexicon.end, self.vocabulary.max_length, always=True)
         names = self.class_names
         if not {END, *self.grammar.lexicon.target_words} <= set(names) or not np.array_equal(
             kinds.lengths, target.lengths

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.types as types
 
 from smoothlab.data.parquet.features import factorized, series
+from smoothlab.data.parts.labels import Labels
 from smoothlab.data.table.labels import LabelKind, read_labels
 from smoothlab.data.table.words import as_word
 from smoothlab.errors import InvalidArgument, UserMistake
@@ -167,21 +168,20 @@ class ClassColumns(StreamLabels):
         return found.values, found.metadata
 
 
-def stream_labels(
-    target: str | Sequence[str], kind: LabelKind, classes: Mapping | None, order: Sequence[str] | None
-) -> StreamLabels:
-    """The labels that ``target`` holds; see ``conf/data/parquet.yaml``.
+def stream_labels(options: Labels) -> StreamLabels:
+    """The labels that a part describes.
 
     Raises:
-        InvalidArgument: the arguments do not fit together.
+        InvalidArgument: its fields do not fit together.
     """
-    columns = [target] if isinstance(target, str) else list(target)
+    kind, columns, order = options.labels, options.columns, options.order
     if order is not None and kind != "ordinal":
         raise InvalidArgument("order", list(order), f"null with labels={kind}; an order is for labels=ordinal")
     if kind in ("single", "ordinal"):
         if len(columns) != 1:
             raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
-        return OneClass(columns[0], kind, classes, order)
+        return OneClass(columns[0], kind, options.classes, order)
     if len(columns) < 2:
-        raise InvalidArgument("target", target, f"a list of columns, one a class, with labels={kind} in a stream")
-    return ClassColumns(columns, kind, classes)
+        expected = f"a list of columns, one a class, with labels={kind} in a stream"
+        raise InvalidArgument("target", options.target, expected)
+    return ClassColumns(columns, kind, options.classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -12,27 +12,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.types as types
 
-from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
-from smoothlab.data.module import SPLITS, DataModule, check_seed
-from smoothlab.data.parquet.features import ArrowEncoder, series
+from smoothlab.data.loader import StreamLoader
+from smoothlab.data.module import SPLITS, DataModule
+from smoothlab.data.parquet.features import ArrowEncoder, factorized, numbers, series
 from smoothlab.data.parquet.files import ParquetFiles, Reader, RowGroup
 from smoothlab.data.parquet.labels import StreamLabels, stream_labels
 from smoothlab.data.parquet.source import MetadataColumn, RowGroups, RowWeight, cell_weights
-from smoothlab.data.parquet.splitting import Splitter, StreamSplit
-from smoothlab.data.parquet.statistics import (
-    CategoryStatistics,
-    ColumnStatistics,
-    DateStatistics,
-    NumericStatistics,
-)
-from smoothlab.data.parquet.stream import ParquetBatches, ParquetLoader
+from smoothlab.data.parquet.splitting import Splitter
+from smoothlab.data.parquet.stream import ParquetBatches
+from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Splits, Weights
+from smoothlab.data.parts.columns import Taken, notes_on, roles
+from smoothlab.data.parts.keys import all_named, check_least, named, takes_keys
 from smoothlab.data.ranks import this_rank
-from smoothlab.data.table.dates import date_format
-from smoothlab.data.table.encoder import Categories, ColumnEncoder, TableEncoder
+from smoothlab.data.table.encoder import ColumnEncoder, TableEncoder
+from smoothlab.data.table.fitting import MOST_WORDS, CategoryFit, ColumnFit, DateFit, NumericFit
 from smoothlab.data.table.kinds import Column, check_columns
-from smoothlab.data.table.labels import LabelKind
-from smoothlab.data.table.table import TableData
 from smoothlab.data.table.texts import TextColumn
 from smoothlab.data.table.trees import class_tree
 from smoothlab.data.table.weights import class_weights
@@ -46,102 +41,61 @@ IN_A_ROW = 20  # rows that count up one by one, above which a column counts the 
 class ParquetStream(DataModule):
     """Rows of Parquet files, read by row group whenever they are needed.
 
-    ``setup`` reads the files once, for the classes, the encoder and the counts. Every argument stands in
-    ``conf/data/parquet.yaml``, with what it does; None or empty is off.
+    ``setup`` reads the files once, for the classes, the encoder and the counts. The fields of the parts may be given as
+    keywords; ``conf/data/parquet.yaml`` and ``conf/data/part`` say what each does. None or empty is off.
+
+    Args:
+        path: a file, a folder of them, or these by split.
+        window: samples that are mixed at least in training.
+        workers: processes that read training batches; 0: a thread.
+        labels: the target.
+        columns: what the columns are.
+        encoding: how they become features.
+        weights: what rows count.
+        splits: which row goes where.
+        loading: how rows come in batches.
 
     Attributes:
         columns: what each column is and what it is used as.
-        class_tree: of the classes, or None.
-        class_order: whether the classes are in their ordinal order.
-        metadata_categories: the words that the codes of a metadata column stand for, by column.
     """
 
+    @takes_keys
     def __init__(
         self,
         path: str | dict | None = None,
-        target: str | Sequence[str] | None = None,
         *,
-        labels: LabelKind = "single",
-        classes: dict | None = None,
-        order: list | None = None,
-        tree: str | dict | list | None = None,
-        drop: Sequence[str] = (),
-        ids: Sequence[str] = (),
-        metadata: Sequence[str] = (),
-        text: Sequence[str] = (),
-        kinds: dict | None = None,
-        categories: Categories = "one_hot",
-        rare: int = 1,
-        missing: bool = True,
-        text_features: int = 256,
-        weight: str | None = None,
-        class_weight: str | dict | None = None,
-        split: StreamSplit = "random",
-        fractions: Sequence[float],
-        split_column: str | None = None,
-        split_seed: int,
         window: int = 100_000,
         workers: int = 0,
-        shuffle_seed: int,
-        batch_size: int,
-        eval_batch_size: int,
+        labels: Labels = Labels(),
+        columns: Columns = Columns(),
+        encoding: Encoding = Encoding(text_encoding="hashed"),
+        weights: Weights = Weights(),
+        splits: Splits = Splits(),
+        loading: Loading = Loading(batch_size=1024, eval_batch_size=4096),
     ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
-        check_seed("split_seed", split_seed)
-        self._sample = _Sample(
-            lambda: None,
-            target,
-            labels=labels,
-            classes=classes,
-            drop=drop,
-            ids=ids,
-            metadata=metadata,
-            text=text,
-            kinds=kinds,
-            categories=categories,
-            rare=rare,
-            missing=missing,
-            text_encoding="hashed",
-            text_features=text_features,
-            weight=weight,
-            class_weight=class_weight,
-            split=split,
-            fractions=fractions,
-            split_column=split_column,
-            split_seed=split_seed,
-            shuffle_seed=shuffle_seed,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-        )
-        for name, value, least in (("window", window, 1), ("workers", workers, 0)):
-            if isinstance(value, bool) or value < least:
-                raise InvalidArgument(name, value, f"an integer of at least {least}")
-        if class_weight is not None and labels == "multilabel":
-            raise InvalidArgument("class_weight", class_weight, "null with labels=multilabel")
+        super().__init__(loading=loading, label_kind=labels.labels)
+        check_least("window", window, 1)
+        check_least("workers", workers, 0)
+        weights.refuse_several(labels.labels)
+        for name, value, expected in (
+            ("label_separator", labels.label_separator, None),
+            ("rare_classes", labels.rare_classes, 0),
+            ("text_encoding", encoding.text_encoding, "hashed"),
+        ):
+            if value != expected:
+                raise InvalidArgument(name, value, f"{expected or expected == 0 or 'null'} in a stream")
         self.path = path
-        self.target = target
         self.labels = labels
-        self.classes = classes
-        self.order = order
-        self.tree = tree
-        self.weight = weight
-        self.class_weight = class_weight
-        of_files = isinstance(path, dict)
+        self.column_options = columns
+        self.encoding = encoding
+        self.weights = weights
+        self.splits = splits
         self.splitter = Splitter(
-            split,
-            split_column,
-            fractions,
-            split_seed,
-            of_files=of_files,
-            val_from_train=isinstance(path, dict) and "val" not in path,
+            splits, of_files=isinstance(path, dict), val_from_train=isinstance(path, dict) and "val" not in path
         )
-        self.split_column = split_column
         self.window = window
         self.workers = workers
         self.columns: list[Column] = []
-        self.class_tree: ClassTree | None = None
-        self.class_order = labels == "ordinal"
-        self.metadata_categories: dict[str, list[str]] = {}
         self._source: RowGroups | None = None
         self._num_rows = 0
         self._weight_of_training = 0.0
@@ -184,11 +138,11 @@ class ParquetStream(DataModule):
                 self._first = self.source.finished(self.source.joined(reader, "train", parts))
         return self._first.take(slice(0, count))
 
-    def loader(self, split: str) -> ParquetLoader:
+    def loader(self, split: str) -> StreamLoader:
         """See :class:`DataModule`."""
-        return ParquetLoader(ParquetBatches(self.source, split, self.eval_batch_size, window=1, **this_rank()))
+        return StreamLoader(ParquetBatches(self.source, split, self.eval_batch_size, window=1, **this_rank()))
 
-    def train_dataloader(self) -> ParquetLoader:
+    def train_dataloader(self) -> StreamLoader:
         """Mixed batches; the order depends on ``shuffle_seed``, the epoch, and the number of ranks and workers."""
         batches = ParquetBatches(
             self.source,
@@ -199,7 +153,7 @@ class ParquetStream(DataModule):
             workers=self.workers,
             **this_rank(),
         )
-        return ParquetLoader(batches, self.workers)
+        return StreamLoader(batches, self.workers)
 
     # Setup ------------------------------------------------------------------------------------------------------------
 
@@ -207,19 +161,28 @@ class ParquetStream(DataModule):
         """See :class:`DataModule`."""
         if self._source is not None:
             return
-        if self.target is None:
+        if self.labels.target is None:
             raise UserMistake("data.target: missing; give the column with the label as data.target=...")
         if self.path is None:
             raise UserMistake("data.path: missing; expected a Parquet file or a folder of them")
-        labels = stream_labels(self.target, self.labels, self.classes, self.order)
+        labels = stream_labels(self.labels)
         files = ParquetFiles(self.path)
-        sample = _sample_of(files, [*self._sample.drop, *self._sample.ids])
+        options = self.column_options
+        sample = _sample_of(files, all_named([*options.drop, *options.ids]))
         check_columns("target", labels.columns, sample)
-        self.columns = self._sample.columns_of(sample)
+        self.columns = roles(
+            sample,
+            options,
+            [
+                Taken("target", labels.columns, "target"),
+                Taken("weight", self._named(self.weights.weight), "weight"),
+                Taken("split_column", self._named(self.splits.split_column), "split"),
+            ],
+        )
         whole = len(sample) == files.num_rows
         if not whole:
             self._reconsider(sample)
-        self.notes = list(self._sample.notes)
+        self.notes = notes_on(self.columns)
         self.fingerprint = files.fingerprint()
         self._pass(files, labels, sample, whole)
 
@@ -227,27 +190,29 @@ class ParquetStream(DataModule):
         """What a sample of rows cannot tell: that a column is constant, and that it counts the rows."""
         for column in self.columns:
             cells = sample[column.name].iloc[: min(SAMPLED_ROWS, len(sample))]
-            if column.kind == "constant" and column.role == "ignored" and not column.note.startswith("dropped"):
+            if column.kind == "constant" and column.role == "ignored" and column.name not in self.column_options.drop:
                 number = pd.api.types.is_numeric_dtype(cells)
                 date = pd.api.types.is_datetime64_any_dtype(cells)
                 column.kind, column.role = "numeric" if number else "date" if date else "categorical", "feature"
                 column.note = ""
-                self._sample.notes = [one for one in self._sample.notes if f"{column.name!r} is no feature" not in one]
             elif column.role == "feature" and column.kind == "numeric" and pd.api.types.is_integer_dtype(cells):
                 steps = np.diff(cells.to_numpy(dtype=np.float64, na_value=np.nan))
                 if len(steps) >= IN_A_ROW and bool((steps == 1).all()):
                     column.role, column.note = "ignored", "counts the rows"
-                    self._sample.notes.append(f"column {column.name!r} is no feature: counts the rows")
+
+    @staticmethod
+    def _named(column: Any) -> list[str]:
+        return [] if column is None else [str(column)]
 
     def _pass(self, files: ParquetFiles, labels: StreamLabels, sample: pd.DataFrame, whole: bool) -> None:
         """Read all rows once, and settle what batches are made with."""
         features = [one for one in self.columns if one.role == "feature"]
-        metadata = {one.name: self._statistics(one, sample) for one in self.columns if one.role == "metadata"}
-        fitted: dict[str, ColumnStatistics] = {}
+        metadata = {one.name: _fit_of(one, sample) for one in self.columns if one.role == "metadata"}
+        fitted: dict[str, ColumnFit] = {}
         if self.encoder is None:
-            fitted = {one.name: self._statistics(one, sample) for one in features if one.kind != "text"}
+            fitted = {one.name: _fit_of(one, sample) for one in features if one.kind != "text"}
         encoder: TableEncoder | None = self.encoder  # type: ignore[assignment]
-        others = [*labels.columns, *metadata, *(one for one in (self.weight, self.split_column) if one)]
+        others = self._others(labels, metadata)
         read = list(dict.fromkeys([*fitted, *others]))
         counts = np.zeros((len(files.groups), len(SPLITS)), dtype=np.int64)
         reader = Reader(read, dictionaries=self._dictionaries(files, read, encoder))
@@ -266,8 +231,12 @@ class ParquetStream(DataModule):
             self.encoder = encoder
         self._finish(files, labels, counts, metadata, encoder, sample)
 
+    def _others(self, labels: StreamLabels, metadata: Iterable[str]) -> list[str]:
+        """Columns that are read beside the features."""
+        return [*labels.columns, *metadata, *self._named(self.weights.weight), *self._named(self.splits.split_column)]
+
     def _take_in(
-        self, table: pa.Table, group: RowGroup, labels: StreamLabels, statistics: dict[str, ColumnStatistics]
+        self, table: pa.Table, group: RowGroup, labels: StreamLabels, fits: dict[str, ColumnFit]
     ) -> np.ndarray:
         """Take in a row group; its samples ``(3,)`` of each split."""
         codes = self.splitter.codes(table, group)
@@ -275,23 +244,12 @@ class ParquetStream(DataModule):
         if not present.all():
             table, codes = table.filter(pa.array(present)), codes[present]
         train = codes == 0
-        weights = cell_weights(table, self.weight)
+        weights = cell_weights(table, named(self.weights.weight))
         self._weight_of_training += float(weights[train].sum())
         labels.update(table, train, weights)
-        for name, one in statistics.items():
-            one.update(table.column(name), train)
+        for name, fit in fits.items():
+            _update(fit, table.column(name), train)
         return np.bincount(codes, minlength=len(SPLITS))
-
-    def _statistics(self, column: Column, sample: pd.DataFrame) -> ColumnStatistics:
-        cells = sample[column.name]
-        if column.kind == "categorical" or column.kind in ("text", "id"):  # the last two of metadata
-            return CategoryStatistics(column.name)
-        if column.kind == "date":
-            words = not pd.api.types.is_datetime64_any_dtype(cells)
-            return DateStatistics(column.name, date_format(cells.dropna().astype(str)) if words else None)
-        if column.kind == "constant" and not pd.api.types.is_numeric_dtype(cells):
-            return CategoryStatistics(column.name)
-        return NumericStatistics(column.name)
 
     def _dictionaries(self, files: ParquetFiles, names: Sequence[str], encoder: TableEncoder | None) -> list[str]:
         """Columns of words that repeat themselves."""
@@ -305,7 +263,7 @@ class ParquetStream(DataModule):
             if not rows:
                 raise UserMistake(f"data.split: no rows are left for {split}")
         unseen = [name for name, count in zip(labels.names, labels.counts, strict=True) if not count]
-        if unseen and self.labels == "multilabel":
+        if unseen and self.label_kind == "multilabel":
             self.notes.append(f"{len(unseen)} labels are present in no training row ({', '.join(unseen[:5])})")
         elif unseen:
             raise UserMistake(
@@ -316,12 +274,12 @@ class ParquetStream(DataModule):
         if unlabelled:
             self.notes.append(f"{unlabelled} rows without a label are left out")
 
-    def _encoder(self, features: list[Column], fitted: dict[str, ColumnStatistics], whole: bool) -> TableEncoder:
-        options: dict[str, Any] = self._sample.encoding
+    def _encoder(self, features: list[Column], fitted: dict[str, ColumnFit], whole: bool) -> TableEncoder:
+        options = self.encoding
         made: list[ColumnEncoder] = []
         for column in features:
             if column.kind == "text":
-                made.append(TextColumn(column.name, "hashed", options["text_features"]))
+                made.append(TextColumn(column.name, "hashed", options.text_features))
                 continue
             found = fitted[column.name]
             column.missing = found.missing
@@ -329,17 +287,17 @@ class ParquetStream(DataModule):
                 column.kind, column.role, column.note = "constant", "ignored", f"constant ({column.example})"
                 self.notes.append(f"column {column.name!r} is no feature: {column.note}")
                 continue
-            made.append(found.finish(indicators=options["indicators"], rare=options["rare"]))
+            made.append(found.finish(indicators=options.missing, rare=options.rare))
         if not made:
             raise UserMistake("data: no column is left as a feature")
-        return TableEncoder(made, options["categories"])
+        return TableEncoder(made, options.categories)
 
     def _finish(
         self,
         files: ParquetFiles,
         labels: StreamLabels,
         counts: np.ndarray,
-        metadata: dict[str, ColumnStatistics],
+        metadata: dict[str, ColumnFit],
         encoder: TableEncoder,
         sample: pd.DataFrame,
     ) -> None:
@@ -347,15 +305,15 @@ class ParquetStream(DataModule):
         lost = [name for name in used if name not in files.types]
         if lost:
             raise UserMistake(f"data.path: column {lost[0]!r} is missing; the model needs {len(used)} columns")
-        self.class_names = labels.names
         self._class_counts = [round(count) for count in labels.counts.tolist()]
-        if self.tree is not None:
-            if isinstance(self.tree, str) and self.tree in files.types:
-                raise InvalidArgument("tree", self.tree, "nested names or a file of them in a stream, no column")
-            self.class_tree = class_tree(self.tree, sample, [None] * len(sample), labels.names)
+        tree = self.labels.tree
+        if isinstance(tree, str) and tree in files.types:
+            raise InvalidArgument("tree", tree, "nested names or a file of them in a stream, no column")
+        made = None if tree is None else class_tree(tree, sample, [None] * len(sample), labels.names)
+        self.classes_are(labels.names, tree=made)
         columns = [_metadata_column(one) for one in metadata.values()]
         self.metadata_categories = {one.name: one.words for one in columns if one.kind == "words"}
-        others = [*labels.columns, *metadata, *(one for one in (self.weight, self.split_column) if one)]
+        others = self._others(labels, metadata)
         read = list(dict.fromkeys([*used, *others]))
         self._num_rows = files.num_rows
         self._source = RowGroups(
@@ -378,24 +336,38 @@ class ParquetStream(DataModule):
         )
 
     def _row_weight(self, labels: StreamLabels, num_samples: int) -> RowWeight | None:
-        if self.weight is None and self.class_weight is None:
+        weight, class_weight = named(self.weights.weight), self.weights.class_weight
+        if weight is None and class_weight is None:
             return None
         by_class, total = None, self._weight_of_training
-        if self.class_weight is not None:
-            by_class = class_weights(self.class_weight, labels.names, np.arange(len(labels.weights)), labels.weights)
+        if class_weight is not None:
+            by_class = class_weights(class_weight, labels.names, np.arange(len(labels.weights)), labels.weights)
             total = float((labels.weights * by_class).sum())
         mean = total / num_samples
         if not mean > 0:
-            raise UserMistake(f"data.weight: every weight in {self.weight!r} is 0 in the training rows")
-        return RowWeight(self.weight, by_class, mean)
+            raise UserMistake(f"data.weight: every weight in {weight!r} is 0 in the training rows")
+        return RowWeight(weight, by_class, mean)
 
 
-class _Sample(TableData):
-    """Understands columns by some of the rows."""
+def _fit_of(column: Column, sample: pd.DataFrame) -> ColumnFit:
+    """What learns from a column; texts and ids come here where they are metadata."""
+    cells = sample[column.name]
+    words = column.kind == "constant" and not pd.api.types.is_numeric_dtype(cells)
+    if column.kind in ("categorical", "text", "id") or words:
+        return CategoryFit(column.name, most=MOST_WORDS)
+    if column.kind == "date":
+        return DateFit(column.name, column.style)
+    return NumericFit(column.name)
 
-    def columns_of(self, frame: pd.DataFrame) -> list[Column]:
-        self.notes = []
-        return self._roles(frame)
+
+def _update(fit: ColumnFit, cells: pa.ChunkedArray, train: np.ndarray) -> None:
+    """Let a fit take in the cells of a row group, of which ``train`` ``(N,)`` says which are training rows."""
+    if isinstance(fit, CategoryFit):
+        fit.take(*factorized(cells), train)
+    elif isinstance(fit, NumericFit) and (values := numbers(cells)) is not None and np.isfinite(values).all():
+        fit.take(values, train)
+    else:  # dates, words, or empty and infinite cells
+        fit.update(series(cells, fit.column), train)
 
 
 def _sample_of(files: ParquetFiles, ignored: Sequence[str]) -> pd.DataFrame:
@@ -423,10 +395,10 @@ def _sample_of(files: ParquetFiles, ignored: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def _metadata_column(found: ColumnStatistics) -> MetadataColumn:
-    if isinstance(found, DateStatistics):
-        return MetadataColumn(found.column, "date", style=found.style)
-    if isinstance(found, CategoryStatistics):
+def _metadata_column(found: ColumnFit) -> MetadataColumn:
+    if isinstance(found, DateFit):
+        return MetadataColumn(found.column, "date", style=found.dates.style)
+    if isinstance(found, CategoryFit):
         return MetadataColumn(found.column, "words", words=sorted(found.counts))
     return MetadataColumn(found.column, "numeric")
 

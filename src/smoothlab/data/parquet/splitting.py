@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,46 +11,34 @@ import pyarrow as pa
 from smoothlab.data.module import SPLITS
 from smoothlab.data.parquet.features import factorized
 from smoothlab.data.parquet.files import RowGroup
-from smoothlab.data.table.splits import WORDS, check_fractions
+from smoothlab.data.parts.splits import Splits
+from smoothlab.data.table.splits import WORDS
 from smoothlab.data.table.words import as_word
 from smoothlab.errors import InvalidArgument, UserMistake
 
-StreamSplit = Literal["random", "group", "column"]
+STREAM_SPLITS = ("random", "group", "column")
 
 
 class Splitter:
     """Give each row its split.
 
     Args:
-        by: ``random``: a hash of the row's number; ``group``: a hash of the column's cell, so that equal cells stay
-            together; ``column``: the column says train, val or test.
-        column: see ``by``.
-        fractions: of train, val and test.
-        seed: of the hashes.
-        of_files: whether each split has files of its own; ``by`` must be random then.
+        splits: the part: ``random``: a hash of the row's number; ``group``: a hash of the column's cell, so that equal
+            cells stay together; ``column``: the column says train, val or test.
+        of_files: whether each split has files of its own; the split must be random then.
         val_from_train: whether validation rows are drawn out of the training rows.
     """
 
-    def __init__(
-        self,
-        by: StreamSplit,
-        column: str | None,
-        fractions: Sequence[float],
-        seed: int,
-        *,
-        of_files: bool,
-        val_from_train: bool,
-    ) -> None:
-        if by not in get_args(StreamSplit):
-            raise InvalidArgument("split", by, f"one of {', '.join(get_args(StreamSplit))} in a stream")
-        if of_files and by != "random":
-            raise InvalidArgument("split", by, "random where each split has files of its own")
-        train, val, _ = check_fractions(fractions)
-        self._by = by
-        self._column = str(column)
+    def __init__(self, splits: Splits, *, of_files: bool, val_from_train: bool) -> None:
+        splits.limit(STREAM_SPLITS, "in a stream")
+        if of_files and splits.kind != "random":
+            raise InvalidArgument("split", splits.kind, "random where each split has files of its own")
+        train, val, _ = splits.fractions
+        self._by = splits.kind
+        self._column = str(splits.split_column)
         self._bounds = np.array([train, train + val])
         self._share_of_val = val / (train + val) if val_from_train else 0.0
-        self._seed = seed
+        self._seed = splits.split_seed
 
     def codes(self, table: pa.Table, group: RowGroup) -> np.ndarray:
         """Places in ``SPLITS`` ``(N,)`` of a row group's rows.

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
 
 from smoothlab.data.batch import Batch
 from smoothlab.data.module import SPLITS
@@ -127,43 +127,6 @@ class ParquetBatches(IterableDataset):
                     batches, rest = [places[one] for one in cuts], places[whole:]
                 parts, fresh, before = [], 0, pool.take(rest)
                 yield pool, batches
-
-
-class ParquetLoader:
-    """Batches of :class:`ParquetBatches`, made ahead of time in a thread or in worker processes.
-
-    A rank whose batches are over before those of the others gives batches without samples.
-
-    Args:
-        batches: what to load.
-        workers: processes that read; 0: a thread of this one.
-    """
-
-    def __init__(self, batches: ParquetBatches, workers: int = 0) -> None:
-        self.batches = batches
-        self.workers = workers
-        # What Lightning asks a loader for: it calls sampler.set_epoch(epoch) at each epoch's start.
-        self.sampler = self
-        self.batch_sampler = None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-        self.batches.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[Batch]:
-        given = 0
-        batch = None
-        loader = DataLoader(self.batches, batch_size=None, num_workers=self.workers) if self.workers else self.batches
-        for batch in loader:
-            given += 1
-            yield batch
-        if given < len(self):
-            some = self.batches.any_batch() if batch is None else batch
-            for _ in range(len(self) - given):
-                yield some.take(slice(0, 0))
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

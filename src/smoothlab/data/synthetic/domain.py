@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothlab.classes import ClassTree
-from smoothlab.data.module import check_seed
+from smoothlab.data.parts.keys import check_seed
 from smoothlab.errors import InvalidArgument
 
 Numbers = NDArray[np.float64]

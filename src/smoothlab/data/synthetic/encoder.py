@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from smoothlab.data.encoder import Encoder
 from smoothlab.errors import UserMistake
 
 FLOAT32_END = 3.4e38
 
 
-class SyntheticEncoder:
+class SyntheticEncoder(Encoder):
     """Numeric columns as they are, a feature for each word of a categorical one. Nothing is fitted.
 
     Args:
@@ -24,9 +25,21 @@ class SyntheticEncoder:
         words: of each categorical column, by its name.
     """
 
+    kind = "synthetic"
+
     def __init__(self, numeric: Sequence[str], words: Mapping[str, Sequence[str]]) -> None:
         self.numeric = list(numeric)
         self.words = {name: list(those) for name, those in words.items()}
+
+    @property
+    def raw_columns(self) -> list[str]:
+        """See :class:`Encoder`."""
+        return [*self.numeric, *self.words]
+
+    @property
+    def word_columns(self) -> list[str]:
+        """See :class:`Encoder`."""
+        return list(self.words)
 
     @property
     def net_arguments(self) -> dict[str, Any]:
@@ -74,7 +87,7 @@ class SyntheticEncoder:
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return {"kind": "synthetic", "numeric": self.numeric, "words": self.words}
+        return {"kind": self.kind, "numeric": self.numeric, "words": self.words}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> SyntheticEncoder:

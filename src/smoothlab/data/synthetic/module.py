@@ -3,87 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from smoothlab.data.batch import Batch
-from smoothlab.data.loader import MemoryLoader
+from smoothlab.data.loader import MemoryLoader, StreamLoader
 from smoothlab.data.module import SPLITS, DataModule, MemoryData
+from smoothlab.data.parts.keys import takes_keys
+from smoothlab.data.parts.loading import Loading
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.synthetic.domain import Domain
 from smoothlab.data.synthetic.labelling import Label, Labelling, Noise
 from smoothlab.data.synthetic.rows import SyntheticRows, without_truth
-from smoothlab.data.synthetic.stream import RowStream, StreamLoader
+from smoothlab.data.synthetic.stream import RowStream
 from smoothlab.data.thinning import check_thinning, thinned
 from smoothlab.errors import InvalidArgument
 
 IN_MEMORY_ROWS = 1_000_000  # of all splits; 100 to 300 bytes each
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Rows of each split, and what draws them; see ``conf/data/synthetic.yaml``."""
+
+    rows: int = 10_000
+    val_rows: int = 2_000
+    test_rows: int = 10_000
+    row_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Who says the labels, and how often they err; see ``conf/data/synthetic.yaml``."""
+
+    noise: Noise = "none"
+    noise_rate: float = 0.2
+    noisy_splits: Sequence[str] = ("train", "val")
+    sources: int = 1
+    readers: int = 1
+    label: Label = "first"
+
+
+@takes_keys
 def synthetic_data(
     domain: Domain,
     *,
-    rows: int,
-    val_rows: int,
-    test_rows: int,
-    row_seed: int,
-    noise: Noise,
-    noise_rate: float,
-    noisy_splits: Sequence[str],
-    sources: int,
-    readers: int,
-    label: Label,
-    stream: bool | None,
-    workers: int,
+    sizes: Sizes = Sizes(),
+    answers: Answers = Answers(),
+    stream: bool | None = None,
+    workers: int = 0,
     train_share: float = 1.0,
-    shuffle_seed: int,
-    batch_size: int,
-    eval_batch_size: int,
+    loading: Loading = Loading(batch_size=128, eval_batch_size=4096),
 ) -> DataModule:
     """A data module of synthetic rows with a known posterior.
 
     Args:
         domain: the world.
-        rows: of training; those of validation and test follow them, in time too.
-        val_rows: of validation.
-        test_rows: of test.
-        row_seed: of the rows and their labels.
-        noise: see :class:`Labelling`, as ``noise_rate``, ``sources`` and ``readers``.
-        noise_rate: share of the labels that the noise changes.
-        noisy_splits: splits with noise; the labels of the others are without.
-        sources: of rows, each with a rate of its own.
-        readers: of each row.
-        label: ``first``, what the first reader says, or ``votes``, the shares of the readers.
+        sizes: how many rows; those of validation and test follow those of training, in time too.
+        answers: how they get their labels, see :class:`Labelling`.
         stream: draw rows when they are needed; None: if there are more than ``IN_MEMORY_ROWS`` in all.
         workers: processes that draw them, where they are streamed; 0 is the training's own.
         train_share: share of the training rows that is used, of each class; streamed rows are used all.
-        shuffle_seed: decides the order of the training batches.
-        batch_size: samples a training batch.
-        eval_batch_size: samples a batch in validation, test and prediction.
+        loading: how rows come in batches.
 
     Raises:
         InvalidArgument: for an argument outside its range.
     """
-    labelling = Labelling(domain.num_classes, noise=noise, noise_rate=noise_rate, sources=sources, readers=readers)
-    counts = dict(zip(SPLITS, (rows, val_rows, test_rows), strict=True))
-    source = SyntheticRows(domain, labelling, counts, label=label, noisy=tuple(noisy_splits), seed=row_seed)
+    labelling = Labelling(
+        domain.num_classes,
+        noise=answers.noise,
+        noise_rate=answers.noise_rate,
+        sources=answers.sources,
+        readers=answers.readers,
+    )
+    counts = dict(zip(SPLITS, (sizes.rows, sizes.val_rows, sizes.test_rows), strict=True))
+    noisy = tuple(answers.noisy_splits)
+    source = SyntheticRows(domain, labelling, counts, label=answers.label, noisy=noisy, seed=sizes.row_seed)
     if workers < 0:
         raise InvalidArgument("workers", workers, "an integer >= 0")
-    sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "shuffle_seed": shuffle_seed}
     check_thinning(train_share, 1.0)
     if source.total > IN_MEMORY_ROWS if stream is None else stream:
         if train_share != 1:
             raise InvalidArgument("train_share", train_share, "1 where rows are streamed; give rows")
-        return SyntheticStream(source, workers=workers, **sizes)
-    return SyntheticMemory(source, train_share=train_share, **sizes)
+        return SyntheticStream(source, workers=workers, loading=loading)
+    return SyntheticMemory(source, train_share=train_share, loading=loading)
 
 
 def _introduce(data: DataModule, rows: SyntheticRows) -> None:
     """Tell a data module about the classes."""
-    data.class_names = list(rows.domain.class_names)
-    data.class_tree = rows.domain.class_tree
-    data.class_order = rows.domain.class_order
+    domain = rows.domain
+    data.classes_are(domain.class_names, tree=domain.class_tree, ordered=domain.class_order)
     data.fingerprint = rows.fingerprint
     name = type(rows.domain).__name__
     data.notes = [f"synthetic data ({name}): made-up rows with a known posterior, {rows.total:,} in all"]
@@ -95,22 +106,12 @@ class SyntheticMemory(MemoryData):
 
     Args:
         rows: where they come from.
-        batch_size: see :class:`DataModule`, as the other two.
-        eval_batch_size: samples a batch in evaluation.
-        shuffle_seed: of the order of training.
+        loading: see :class:`DataModule`.
         train_share: share of the training rows that is used, of each class.
     """
 
-    def __init__(
-        self,
-        rows: SyntheticRows,
-        *,
-        batch_size: int,
-        eval_batch_size: int,
-        shuffle_seed: int,
-        train_share: float = 1.0,
-    ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
+    def __init__(self, rows: SyntheticRows, *, loading: Loading, train_share: float = 1.0) -> None:
+        super().__init__(loading=loading)
         self.rows = rows
         self.train_share = train_share
 
@@ -142,15 +143,11 @@ class SyntheticStream(DataModule):
     Args:
         rows: where they come from.
         workers: processes that draw them; 0 is this one.
-        batch_size: see :class:`DataModule`, as the other two.
-        eval_batch_size: samples a batch in evaluation.
-        shuffle_seed: of the order of training.
+        loading: see :class:`DataModule`.
     """
 
-    def __init__(
-        self, rows: SyntheticRows, *, workers: int, batch_size: int, eval_batch_size: int, shuffle_seed: int
-    ) -> None:
-        super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, shuffle_seed=shuffle_seed)
+    def __init__(self, rows: SyntheticRows, *, workers: int, loading: Loading) -> None:
+        super().__init__(loading=loading)
         self.rows = rows
         self.workers = workers
         self._counts: list[int] = []

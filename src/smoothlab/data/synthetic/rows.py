@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 
 from smoothlab.data.batch import TRUTH, Batch
-from smoothlab.data.module import SPLITS, check_seed
+from smoothlab.data.module import SPLITS
+from smoothlab.data.parts.keys import check_seed
 from smoothlab.data.synthetic.domain import Domain, Drawn, Numbers
 from smoothlab.data.synthetic.draws import uniforms
 from smoothlab.data.synthetic.encoder import SyntheticEncoder

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
 
 from smoothlab.data.batch import Batch
+from smoothlab.data.loader import epoch_seed
 from smoothlab.data.synthetic.rows import SyntheticRows, joined
 
 PIECE = 1024  # rows that stay together when the order of a training epoch is drawn, at least
@@ -71,10 +72,10 @@ class RowStream(IterableDataset):
                 begin = index * self.batch_size
                 yield self.rows.batch(self.split, begin, min(begin + self.batch_size, self.num_rows), truth=True)
             return
-        generator = torch.Generator().manual_seed((self.shuffle_seed * 1_000_003 + self.epoch) % 2**63)
+        generator = torch.Generator().manual_seed(epoch_seed(self.shuffle_seed, self.epoch))
         order = torch.randperm(-(-self.num_rows // self.piece), generator=generator)  # 8 bytes a piece
         shard = self.rank + self.ranks * worker
-        generator.manual_seed((self.shuffle_seed * 1_000_003 + self.epoch + 7919 * (shard + 1)) % 2**63)
+        generator.manual_seed(epoch_seed(self.shuffle_seed, self.epoch + 7919 * (shard + 1)))
         for window in order[shard :: self.ranks * workers].split(WINDOW):
             if not len(window):
                 return  # more shards than pieces
@@ -84,36 +85,6 @@ class RowStream(IterableDataset):
             for positions in torch.randperm(len(mixed), generator=generator).split(self.batch_size):
                 yield mixed.take(positions)
 
-
-class StreamLoader:
-    """Batches of a :class:`RowStream`, drawn in this process or ahead of time in workers.
-
-    A rank whose batches are over before those of the others gives batches without rows.
-
-    Args:
-        stream: the batches.
-        workers: processes that draw them; 0 is this one. Their number changes the order of training, not the rows.
-    """
-
-    def __init__(self, stream: RowStream, workers: int = 0) -> None:
-        self.stream = stream
-        self.workers = workers
-        # What Lightning asks a loader for: it calls sampler.set_epoch(epoch) at each epoch's start.
-        self.sampler = self
-        self.batch_sampler = None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-        self.stream.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.stream)
-
-    def __iter__(self) -> Iterator[Batch]:
-        given = 0
-        loader = DataLoader(self.stream, batch_size=None, num_workers=self.workers) if self.workers else self.stream
-        for batch in loader:
-            given += 1
-            yield batch
-        for _ in range(len(self) - given):
-            yield self.stream.rows.empty(self.stream.split, truth=self.stream.shuffle_seed is None)
+    def any_batch(self) -> Batch:
+        """A batch without rows, for a rank that has none of its own."""
+        return self.rows.empty(self.split, truth=self.shuffle_seed is None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.words import as_word, as_words
+from smoothlab.data.table.words import as_word
 
 OTHER = "(other)"
 MISSING = "(missing)"
@@ -30,21 +30,6 @@ class CategoricalColumn:
         self.column = column
         self.words = list(words)
         self.missing = missing
-
-    @classmethod
-    def fit(cls, column: str, cells: pd.Series, *, rare: int, missing: bool) -> CategoricalColumn:
-        """Take the categories of training cells.
-
-        Args:
-            column: name of the column.
-            cells: of the training rows.
-            rare: categories of fewer rows are "other".
-            missing: whether missing values have a code of their own, if there are any.
-        """
-        words = pd.Series(as_words(cells), dtype=object)
-        counts = words.value_counts()
-        known = sorted(map(str, counts.index[counts >= rare]))
-        return cls(column, known, missing=missing and bool(words.isna().any()))
 
     @property
     def all_words(self) -> list[str]:

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.tseries.api import guess_datetime_format
 
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import text_of
-from smoothlab.errors import UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake
 
 ISO = "ISO8601"
-# The first that fits every cell counts: with dots the day comes first, with slashes the month where both would fit.
-FORMATS = (
-    ISO,
-    *("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S"),
-    *("%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y.%m.%d"),
-    *(
-        "%m/%d/%Y",
-        "%m/%d/%Y %H:%M",
-        "%m/%d/%Y %H:%M:%S",
-        "%m/%d/%Y %I:%M %p",
-        "%m/%d/%Y %I:%M:%S %p",
-        "%m/%d/%y",
-        "%m/%d/%y %H:%M",
-        "%m/%d/%y %I:%M %p",
-    ),
-    *("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %I:%M %p", "%d/%m/%y", "%d/%m/%y %H:%M"),
-    *("%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
-)
+ORDERS = ("day_first", "month_first")
+SHORT_YEAR = re.compile(r"^(\d{1,2}/\d{1,2}/)(\d{2})(?!\d)")
 LOOKS_LIKE_A_DATE = "|".join(
     (
         r"\s*\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?",
@@ -52,22 +39,62 @@ def like_dates(words: pd.Series) -> float:
     return float(words.iloc[:TRIED].str.fullmatch(LOOKS_LIKE_A_DATE).mean())
 
 
-def date_format(words: pd.Series) -> str | None:
-    """The format that every one of some words has, None where they are no dates."""
+def check_date_format(wanted: str | None) -> None:
+    """Refuse what is no way to write dates.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    if wanted is not None and wanted not in ORDERS and "%" not in wanted:
+        raise InvalidArgument("date_format", wanted, f"null, {', '.join(ORDERS)}, or a format such as %d/%m/%Y")
+
+
+def date_formats(words: pd.Series, wanted: str | None = None) -> list[str]:
+    """The formats that every one of some words has, as pandas guesses them; none where they are no dates.
+
+    Args:
+        words: cells as text, none of them empty.
+        wanted: a format that is tried first, or one of ``ORDERS``, for dates that may be read in both orders; None: the
+            month comes first between slashes, else the day.
+    """
     first = words.iloc[:TRIED]
-    if not first.str.fullmatch(LOOKS_LIKE_A_DATE).all():
-        return None
-    for style in FORMATS:
+    own = [wanted] if wanted is not None and "%" in wanted else []
+    if first.empty or not (own or first.str.fullmatch(LOOKS_LIKE_A_DATE).all()):
+        return []
+    samples = (first.iloc[int(first.str.len().argmax())], first.iloc[0])
+    day_first = wanted == ORDERS[0] if wanted in ORDERS else "/" not in samples[0]
+    guesses = [_guess(word, order) for order in (day_first, not day_first) for word in samples]
+    tried = dict.fromkeys(style for style in (*own, ISO, *guesses) if style is not None)
+    fitting = []
+    for style in tried:
         if not parse(first, style).isna().any() and not parse(words, style).isna().any():
-            return style
-    return None
+            fitting.append(style)
+            if style in (*own, ISO):
+                break
+    return fitting
+
+
+def date_format(words: pd.Series, wanted: str | None = None) -> str | None:
+    """The format to take of :func:`date_formats`, or None."""
+    return next(iter(date_formats(words, wanted)), None)
+
+
+def _guess(word: str, day_first: bool) -> str | None:
+    """pandas' guess of a date's format, which knows no years of two digits: those between slashes are added here."""
+    word, short = SHORT_YEAR.subn(r"\g<1>20\2", word.strip())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of days above 12, which tell the order
+        style = guess_datetime_format(word, dayfirst=day_first)
+    return style.replace("%Y", "%y") if style is not None and short else style
 
 
 def parse(cells: pd.Series, style: str | None) -> pd.Series:
     """A column as times without a zone, NaT where a cell is empty or no such date."""
     if not pd.api.types.is_datetime64_any_dtype(cells):
         text = text_of(cells)
-        cells = pd.to_datetime(text, format=style or ISO, errors="coerce", utc=style in (None, ISO))
+        cells = pd.to_datetime(
+            text, format=style or ISO, errors="coerce", utc=style in (None, ISO) or "%z" in str(style)
+        )
     if getattr(cells.dt, "tz", None) is not None:
         cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
     return cells
@@ -91,32 +118,6 @@ class DateColumn:
         self.column = column
         self.style = style
         self.parts = parts
-
-    @classmethod
-    def fit(cls, column: str, cells: pd.Series, *, may_be_missing: bool, indicator: bool) -> DateColumn:
-        """Take the format and the statistics of training cells.
-
-        Raises:
-            UserMistake: they are no dates.
-        """
-        style = None
-        if not pd.api.types.is_datetime64_any_dtype(cells):
-            words = text_of(cells.dropna())
-            style = date_format(words) or (DIGITS if parse(words, DIGITS).notna().all() else None)
-            if style is None and len(words):
-                raise UserMistake(f"training data: column {column!r}: no dates of one format, such as 2024-01-31")
-        times = parse(cells, style)
-        numbers = date_parts(times)
-        if not (numbers["hour"] > 0).any():
-            numbers = numbers.drop(columns="hour")
-        parts = {
-            # one indicator says it for all
-            name: NumericColumn.fit(
-                column, numbers[name], may_be_missing=may_be_missing, indicator=indicator and name == "day"
-            )
-            for name in numbers.columns
-        }
-        return cls(column, style, parts)
 
     @property
     def names(self) -> list[str]:
@@ -158,3 +159,18 @@ def date_parts(times: pd.Series) -> pd.DataFrame:
     day = (times - EPOCH) / DAY
     parts = (times.dt.year, times.dt.month, times.dt.day_of_week, np.floor(day), times.dt.hour)
     return pd.DataFrame({name: np.asarray(part, dtype=np.float64) for name, part in zip(PARTS, parts, strict=True)})
+
+
+def date_style(cells: pd.Series, column: str, where: str) -> str | None:
+    """The format of a column that is said to be of dates; None: its type is one of dates, or it has no cell.
+
+    Raises:
+        UserMistake: the cells are no dates of one format.
+    """
+    if pd.api.types.is_datetime64_any_dtype(cells):
+        return None
+    words = text_of(cells.dropna())
+    style = date_format(words) or (DIGITS if parse(words, DIGITS).notna().all() else None)
+    if style is None and len(words):
+        raise UserMistake(f"{where}: column {column!r}: no dates of one format, such as 2024-01-31")
+    return style

@@ -15,7 +15,7 @@ from smoothlab.data.table.splits import Rows
 from smoothlab.data.table.words import as_words
 
 if TYPE_CHECKING:
-    from smoothlab.data.table.table import TableData, Understood
+    from smoothlab.data.rows import RowData, Understood
 
 LEAK = 0.98  # mean recall of the classes from one column alone, above which it probably is the target in other words
 LEAK_ROWS = 5_000
@@ -43,7 +43,7 @@ class Description:
     warnings: list[str] = field(default_factory=list)
 
 
-def describe(data: TableData) -> Description:
+def describe(data: RowData) -> Description:
     """What was understood of a table, and what looks wrong: columns that give the target away, equal rows in several
     splits, equal features with different labels, small classes, columns that are mostly empty, dates under a random
     split.
@@ -81,12 +81,12 @@ def describe(data: TableData) -> Description:
     )
 
 
-def _leaks(data: TableData, table: Understood, columns: list[Column]) -> list[str]:
+def _leaks(data: RowData, table: Understood, columns: list[Column]) -> list[str]:
     if data.label_kind == "multilabel":
         return []
     values = table.labels.values
     labels = values if values.ndim == 1 else values.argmax(axis=1)
-    named = data.target if isinstance(data.target, str) else ""
+    named = data.labels.target if isinstance(data.labels.target, str) else ""
     found = []
     for column in columns:
         if column.role != "feature":
@@ -144,12 +144,12 @@ def _twins(table: Understood, columns: list[Column]) -> list[str]:
     return found
 
 
-def _small_classes(data: TableData, table: Understood, counts: dict[str, np.ndarray]) -> list[str]:
+def _small_classes(data: RowData, table: Understood, counts: dict[str, np.ndarray]) -> list[str]:
     found = []
     whole = np.sum(list(counts.values()), axis=0)
     for name, count, trained in zip(table.labels.names, whole, counts["train"], strict=True):
-        if count < data.folds and data.label_kind != "multilabel":
-            found.append(f"class {name!r} has {count:g} rows, fewer than data.folds = {data.folds}")
+        if count < data.splits.folds and data.label_kind != "multilabel":
+            found.append(f"class {name!r} has {count:g} rows, fewer than data.folds = {data.splits.folds}")
         elif trained < FEW_ROWS:
             found.append(f"class {name!r} has {trained:g} training rows")
     if data.label_kind != "multilabel" and max(counts["train"]) > IMBALANCE * max(min(counts["train"]), 1):
@@ -157,12 +157,12 @@ def _small_classes(data: TableData, table: Understood, counts: dict[str, np.ndar
     return found
 
 
-def _columns(data: TableData, columns: list[Column], rows: int) -> list[str]:
+def _columns(data: RowData, columns: list[Column], rows: int) -> list[str]:
     found = []
     for column in columns:
         if column.role == "feature" and column.missing > MOSTLY_MISSING * rows:
             found.append(f"column {column.name!r} is empty in {column.missing} of {rows} rows")
-        if column.role == "feature" and column.kind == "date" and data.split_by == "random":
+        if column.role == "feature" and column.kind == "date" and data.splits.kind == "random":
             found.append(
                 f"column {column.name!r} is a date and the split is random: for a model that is used on later rows, "
                 f"data.split=time data.split_column={column.name!r} tells how good it is there"

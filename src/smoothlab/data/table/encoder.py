@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from smoothlab.data.encoder import Encoder
+from smoothlab.data.parts.encoding import Categories, Encoding
 from smoothlab.data.table.categorical import CategoricalColumn
-from smoothlab.data.table.dates import DateColumn
+from smoothlab.data.table.dates import DateColumn, date_style
+from smoothlab.data.table.fitting import CategoryFit, ColumnFit, DateFit, NumericFit
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.parts import table_parts
 from smoothlab.data.table.reading import emptied, read_table
-from smoothlab.data.table.summary import summarised
-from smoothlab.data.table.texts import TextColumn, TextEncoding
+from smoothlab.data.table.summary import Drift, drifts, summarised
+from smoothlab.data.table.texts import TextColumn
 from smoothlab.errors import InvalidArgument, UserMistake
 
-Categories = Literal["one_hot", "codes"]
 ColumnEncoder = NumericColumn | CategoricalColumn | DateColumn | TextColumn
 KINDS: dict[str, type[ColumnEncoder]] = {
     "numeric": NumericColumn,
@@ -30,7 +32,7 @@ KINDS: dict[str, type[ColumnEncoder]] = {
 }
 
 
-class TableEncoder:
+class TableEncoder(Encoder):
     """Read the columns of a table by name and make features of each, by training statistics.
 
     Args:
@@ -40,6 +42,8 @@ class TableEncoder:
         reading: how the files were read that it was fitted to, options of :func:`read_table`.
         summary: of the training rows' columns (:func:`smoothlab.data.table.summary.summarised`); None: not kept.
     """
+
+    kind = "table"
 
     def __init__(
         self,
@@ -62,11 +66,8 @@ class TableEncoder:
         kinds: Mapping[str, str] | None = None,
         *,
         may_be_missing: Sequence[str] = (),
-        categories: Categories = "one_hot",
-        rare: int = 1,
-        indicators: bool = True,
-        text_encoding: TextEncoding = "tfidf",
-        text_features: int = 256,
+        styles: Mapping[str, str | None] | None = None,
+        encoding: Encoding = Encoding(rare=1),
     ) -> TableEncoder:
         """Take the columns of ``frame`` as features.
 
@@ -74,31 +75,30 @@ class TableEncoder:
             frame: training rows.
             kinds: numeric, boolean, categorical, date or text, by column; one that is not named is numeric.
             may_be_missing: columns of numbers and dates in which empty cells are taken.
-            categories: see the class.
-            rare: categories of fewer rows are one category, "other".
-            indicators: whether a feature says which values of a column are missing.
-            text_encoding: ``tfidf`` or ``hashed``.
-            text_features: features of a text.
+            styles: formats of columns of dates; of those that are not named it is guessed.
+            encoding: what becomes of categories, empty cells and texts.
 
         Raises:
             UserMistake: a cell that its column cannot hold.
         """
-        if rare < 1:
-            raise InvalidArgument("rare", rare, "an integer of at least 1")
-        kinds = kinds or {}
         columns: list[ColumnEncoder] = []
         for name in frame.columns:
-            cells, kind = frame[name], kinds.get(name, "numeric")
-            options = {"may_be_missing": name in may_be_missing, "indicator": indicators}
+            cells, kind = frame[name], (kinds or {}).get(name, "numeric")
+            if kind == "text":
+                width = encoding.text_features
+                columns.append(TextColumn.fit(name, cells, encoding=encoding.text_encoding, features=width))
+                continue
+            options: dict[str, Any] = {"where": "training data", "may_be_missing": name in may_be_missing}
             if kind == "categorical":
-                columns.append(CategoricalColumn.fit(name, cells, rare=rare, missing=indicators))
+                fit: ColumnFit = CategoryFit(name)
             elif kind == "date":
-                columns.append(DateColumn.fit(name, cells, **options))
-            elif kind == "text":
-                columns.append(TextColumn.fit(name, cells, encoding=text_encoding, features=text_features))
+                style = (styles or {}).get(name) or date_style(cells, name, "training data")
+                fit = DateFit(name, style, **options)
             else:
-                columns.append(NumericColumn.fit(name, cells, **options))
-        return cls(columns, categories, summary=summarised(frame, columns))
+                fit = NumericFit(name, **options)
+            fit.update(cells)
+            columns.append(fit.finish(indicators=encoding.missing, rare=encoding.rare))
+        return cls(columns, encoding.categories, summary=summarised(frame, columns))
 
     @property
     def names(self) -> list[str]:
@@ -114,6 +114,25 @@ class TableEncoder:
     def cardinalities(self) -> list[int]:
         """Codes of each column that is coded."""
         return [len(column.all_words) for column in self.coded]
+
+    @property
+    def raw_columns(self) -> list[str]:
+        """See :class:`Encoder`."""
+        return [column.column for column in self.columns]
+
+    @property
+    def word_columns(self) -> list[str]:
+        """See :class:`Encoder`."""
+        return [column.column for column in self.columns if not isinstance(column, NumericColumn)]
+
+    @property
+    def width(self) -> int:
+        """See :class:`Encoder`."""
+        return self.num_features
+
+    def drifts(self, raw: pd.DataFrame, *, where: str) -> list[Drift] | None:
+        """See :class:`Encoder`."""
+        return None if self.summary is None else drifts(self.summary, raw, self.columns, where=where)
 
     @property
     def net_arguments(self) -> dict[str, Any]:
@@ -179,7 +198,7 @@ class TableEncoder:
         try:
             frame = read_table(path, key="input", **{**options, "header": 0, "names": None})
             if options.get("names") is not None or options.get("header", 0) != 0:
-                needed = {one.column for one in self.columns}
+                needed = set(self.raw_columns)
                 if not needed <= set(frame.columns):
                     frame = read_table(path, key="input", **options)
             return emptied(frame, words)
@@ -194,8 +213,7 @@ class TableEncoder:
         """
         options = dict(self.reading)
         missing_words = options.pop("missing_words", ())
-        needed = [one.column for one in self.columns]
-        words = [one.column for one in self.columns if not isinstance(one, NumericColumn)]
+        needed, words = self.raw_columns, self.word_columns
         own = options.get("names") is not None or options.get("header", 0) != 0
         chosen = {**options, "header": 0, "names": None}
         try:
@@ -210,7 +228,7 @@ class TableEncoder:
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
         return {
-            "kind": "table",
+            "kind": self.kind,
             "categories": self.categories,
             "columns": [one.state() for one in self.columns],
             "reading": self.reading,

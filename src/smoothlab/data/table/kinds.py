@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.dates import date_format, like_dates
+from smoothlab.data.table.dates import date_formats, like_dates
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import as_word, text_of
 from smoothlab.errors import InvalidArgument, UserMistake
@@ -48,6 +48,7 @@ class Column:
         distinct: different values.
         example: one of them, as text.
         note: why it is ignored, or what was guessed; empty where there is nothing to say.
+        style: the format of dates that are text; None: of other columns.
     """
 
     name: str
@@ -57,14 +58,18 @@ class Column:
     distinct: int
     example: str
     note: str = ""
+    style: str | None = None
 
 
-def understand(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None) -> dict[str, Column]:
+def understand(
+    frame: pd.DataFrame, kinds: Mapping[str, str] | None = None, date_format: str | None = None
+) -> dict[str, Column]:
     """The columns of a table, each as a feature, or ignored where it cannot be one.
 
     Args:
         frame: the table.
         kinds: of columns by name, in place of the guess.
+        date_format: of dates that are text; see :func:`smoothlab.data.table.dates.date_formats`.
 
     Raises:
         InvalidArgument: a kind that is not known, or of a column that is not there.
@@ -76,7 +81,7 @@ def understand(frame: pd.DataFrame, kinds: Mapping[str, str] | None = None) -> d
         if kind not in KINDS:
             raise InvalidArgument(f"kinds.{name}", kind, f"one of {', '.join(KINDS)}")
         check_columns("kinds", [name], frame)
-    return {str(name): _understand(str(name), frame[name], kinds.get(name)) for name in frame.columns}
+    return {str(name): _understand(str(name), frame[name], kinds.get(name), date_format) for name in frame.columns}
 
 
 def check_columns(key: str, names: Any, frame: pd.DataFrame) -> None:
@@ -92,7 +97,7 @@ def check_columns(key: str, names: Any, frame: pd.DataFrame) -> None:
             raise UserMistake(f"data.{key} = {name!r}: no such column; the table has {listed(frame.columns)}{hint}")
 
 
-def _understand(name: str, cells: pd.Series, given: str | None) -> Column:
+def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | None) -> Column:
     missing = int(cells.isna().sum())
     present = cells.dropna()
     if present.empty:
@@ -104,13 +109,18 @@ def _understand(name: str, cells: pd.Series, given: str | None) -> Column:
     elif distinct == 1 and not missing:
         found.kind, found.role, found.note = "constant", "ignored", f"constant ({found.example})"
     else:
-        found.kind, found.note = _guess(name, cells, present, distinct)
+        found.kind, found.note = _guess(name, cells, present, distinct, wanted)
+    if found.kind == "date" and not pd.api.types.is_datetime64_any_dtype(cells):
+        styles = date_formats(text_of(present), wanted)
+        found.style = next(iter(styles), None)
+        if len(styles) > 1 and wanted is None:
+            found.note = f"{styles[0]}, but {styles[1]} fits too; data.date_format says which"
     if found.kind == "id":
         found.role, found.note = "ignored", found.note or "an id"
     return found
 
 
-def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tuple[str, str]:
+def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wanted: str | None) -> tuple[str, str]:
     """A column's kind, and what to say about it."""
     count = len(present)
     if pd.api.types.is_datetime64_any_dtype(cells):
@@ -136,7 +146,7 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tu
             f"data.kinds={{{name}: categorical}}"
         )
     _refuse_decorated(name, words[numbers.isna()])
-    if date_format(words) is not None:
+    if date_formats(words, wanted):
         return "date", ""
     if ID_NAME.search(name) and distinct > 0.5 * count:
         return "id", "named like an id"

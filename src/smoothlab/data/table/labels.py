@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -17,14 +18,16 @@ from smoothlab.errors import InvalidArgument, UserMistake
 LabelKind = Literal["single", "ordinal", "votes", "multilabel"]
 UNKNOWN = -1.0
 OTHER_CLASSES = "other"
+SMALL_STRATUM = 10  # rows
 MOST_NUMBERS = 30  # different fractions in a target, above which it is a quantity and no class
 
 
 @dataclass
-class Labels:
+class LabelledRows:
     """The labels of the rows that have one.
 
     Args:
+        kind: of the labels.
         names: of the classes, in the order of the logits.
         values: class indices ``(N,)`` int64; votes ``(N, K)`` float32, rows sum to 1; several labels ``(N, K)``
             float32, 1, 0, or -1 where unknown.
@@ -33,11 +36,33 @@ class Labels:
         notes: what there is to say.
     """
 
+    kind: LabelKind
     names: list[str]
     values: np.ndarray
     kept: np.ndarray
     metadata: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def strata(self) -> np.ndarray:
+        """What splits share out evenly ``(N,)``: the class, the mode of votes, the rarest of several labels."""
+        if self.values.ndim == 1:
+            return self.values
+        if self.kind != "multilabel":
+            return np.asarray(self.values.argmax(axis=1))
+        present, labels = self.values > 0, self.values.shape[1]
+        rarest = np.where(present, present.sum(axis=0), len(present) + 1).argmin(axis=1)
+        strata = np.where(present.any(axis=1), rarest, labels)
+        sizes = np.bincount(strata, minlength=labels + 1)
+        strata = np.where(sizes[strata] < SMALL_STRATUM, sizes.argmax(), strata)  # too small to be shared out
+        return np.unique(strata, return_inverse=True)[1]
+
+    @property
+    def strata_names(self) -> list[str]:
+        """Names of the strata, for errors."""
+        if self.kind != "multilabel":
+            return self.names
+        return [f"label {place}" for place in range(max(2, int(self.strata.max()) + 1))]
 
 
 def read_labels(
@@ -50,7 +75,7 @@ def read_labels(
     order: Sequence[str] | None = None,
     rare_classes: int = 0,
     lost: Sequence[str] = (),
-) -> Labels:
+) -> LabelledRows:
     """The labels that ``target`` holds.
 
     Args:
@@ -96,12 +121,12 @@ def read_labels(
 
 def _one_class(
     cells: pd.Series,
-    kind: str,
+    kind: LabelKind,
     renamed: Mapping[str, str],
     order: Sequence[str] | None,
     rare_classes: int,
     lost: Sequence[str],
-) -> Labels:
+) -> LabelledRows:
     kept, notes = _labelled(cells, lost)
     cells = cells.iloc[kept]
     if not len(cells):
@@ -142,7 +167,7 @@ def _one_class(
         )
     notes += _alike(names)
     index = {name: place for place, name in enumerate(names)}
-    return Labels(names, np.array([index[word] for word in words], dtype=np.int64), kept, notes=notes)
+    return LabelledRows(kind, names, np.array([index[word] for word in words], dtype=np.int64), kept, notes=notes)
 
 
 def _ordered(names: list[str], order: Sequence[str] | None) -> list[str]:
@@ -182,7 +207,7 @@ def _alike(names: Sequence[str]) -> list[str]:
     return []
 
 
-def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str], lost: Sequence[str]) -> Labels:
+def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str], lost: Sequence[str]) -> LabelledRows:
     separator = separator_named(separator)
     if not separator:
         raise InvalidArgument("label_separator", separator, "at least one character")
@@ -202,10 +227,10 @@ def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str], los
     values = np.zeros((len(sets), len(names)), dtype=np.float32)
     for row, one in enumerate(sets):
         values[row, [place[name] for name in one]] = 1.0
-    return Labels(names, values, kept, notes=notes)
+    return LabelledRows("multilabel", names, values, kept, notes=notes)
 
 
-def _votes(values: np.ndarray, names: list[str]) -> Labels:
+def _votes(values: np.ndarray, names: list[str]) -> LabelledRows:
     empty = np.isnan(values).all(axis=1)
     kept = np.flatnonzero(~empty)
     notes = [f"{int(empty.sum())} rows without votes are left out"] if empty.any() else []
@@ -219,10 +244,10 @@ def _votes(values: np.ndarray, names: list[str]) -> Labels:
         raise UserMistake(f"data.target: the votes of data row {row} sum to 0; expected counts or probabilities")
     shares = votes / totals[:, None]
     metadata = {"votes": totals.astype(np.float32), "agreement": shares.max(axis=1).astype(np.float32)}
-    return Labels(names, shares.astype(np.float32), kept, metadata, notes)
+    return LabelledRows("votes", names, shares.astype(np.float32), kept, metadata, notes)
 
 
-def _columns(values: np.ndarray, names: list[str]) -> Labels:
+def _columns(values: np.ndarray, names: list[str]) -> LabelledRows:
     wrong = ~np.isnan(values) & ((values < 0) | (values > 1))
     if wrong.any():
         row, column = (int(one) for one in np.argwhere(wrong)[0])
@@ -235,7 +260,8 @@ def _columns(values: np.ndarray, names: list[str]) -> Labels:
     if not len(kept):
         raise UserMistake("data.target: every cell is empty")
     notes = [f"{int(empty.sum())} rows without a known label are left out"] if empty.any() else []
-    return Labels(names, np.nan_to_num(values[kept], nan=UNKNOWN).astype(np.float32), kept, notes=notes)
+    known = np.nan_to_num(values[kept], nan=UNKNOWN).astype(np.float32)
+    return LabelledRows("multilabel", names, known, kept, notes=notes)
 
 
 def _amounts(cells: pd.Series, name: str) -> np.ndarray:

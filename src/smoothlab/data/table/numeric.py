@@ -34,35 +34,6 @@ class NumericColumn:
         self.may_be_missing = may_be_missing
         self.indicator = indicator
 
-    @classmethod
-    def fit(
-        cls, column: str, cells: pd.Series, *, may_be_missing: bool = False, indicator: bool = False
-    ) -> NumericColumn:
-        """Take mean and deviation of training cells.
-
-        Args:
-            column: name of the column.
-            cells: of the training rows.
-            may_be_missing: whether empty cells are taken, here and later.
-            indicator: whether a feature is to say which are missing; there is none if no training cell is.
-
-        Raises:
-            UserMistake: a cell is no finite number, or so large that the column has no finite deviation.
-        """
-        values = read_numbers(cells, column, where="training data", may_be_missing=may_be_missing)
-        present = values[~np.isnan(values)]
-        if not present.size:
-            return cls(column, 0.0, 0.0, may_be_missing=may_be_missing)
-        with np.errstate(over="ignore", invalid="ignore"):  # an overflow is refused below, with its place
-            mean, deviation = float(present.mean()), float(present.std())
-        if not np.isfinite(mean + deviation):
-            # The cells are finite one by one; the largest of the column is what made the sum overflow.
-            place = int(np.nanargmax(np.abs(values)))
-            value = repr(float(values[place]))
-            refuse("training data", column, row_number(cells, place), value, ", too large for a mean and a deviation")
-        shown = indicator and len(present) < len(values)
-        return cls(column, mean, deviation, may_be_missing=may_be_missing, indicator=shown)
-
     @property
     def suffixes(self) -> list[str]:
         """What follows the column's name in the names of the features."""

@@ -8,11 +8,50 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.reading import read_table
+from smoothlab.data.parts.reading import Reading
+from smoothlab.data.table.hashing import row_hashes
+from smoothlab.data.table.kinds import check_columns
+from smoothlab.data.table.reading import missing_as_written, read_table
 from smoothlab.errors import InvalidArgument, UserMistake
 
 Source = Callable[[], Any]
 SPLITS = ("train", "val", "test")
+
+
+class TableSource:
+    """The rows of a file or a function, or of one for each split.
+
+    Args:
+        source: makes a table, or tables by split; or such functions by split.
+        path: a file, or files by split, in place of it.
+        reading: how files are read.
+    """
+
+    def __init__(self, source: Source | Mapping | None, path: str | Mapping | None, reading: Reading) -> None:
+        self.source = source
+        self.path = path
+        self.reading = reading
+
+    def rows(self) -> tuple[pd.DataFrame, np.ndarray | None, list[str]]:
+        """See :class:`smoothlab.data.rows.RowSource`."""
+        frame, splits = read_rows(self.path, self.source, self.reading.options())
+        notes = []
+        if self.reading.deduplicate:
+            twins, attrs = pd.Series(row_hashes(frame)).duplicated().to_numpy(), frame.attrs
+            if twins.any():
+                notes.append(f"{int(twins.sum())} rows that are equal to another one are left out")
+                frame, splits = frame[~twins], None if splits is None else splits[~twins]
+                frame.attrs = attrs
+        check_columns("verbatim", self.reading.verbatim, frame)
+        for name in frame.attrs.get("twice", ()):
+            notes.append(f"two columns are called {name!r}; the second one is {name + '.1'!r} here")
+        return frame, splits, notes
+
+    def lost_labels(self, frame: pd.DataFrame, column: str) -> list[str]:
+        """See :class:`smoothlab.data.rows.RowSource`."""
+        if not isinstance(self.path, str) or column not in frame.columns:
+            return []
+        return missing_as_written(frame, self.path, column, self.reading.options())
 
 
 def read_rows(

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from smoothlab.data.encoder import Encoder
 from smoothlab.data.table.words import as_words
 from smoothlab.data.text.tokenizer import tokenizer_library, train_tokenizer
 from smoothlab.errors import InvalidArgument, UserMistake
@@ -18,7 +19,7 @@ PADDING_INDEX = 0
 CHUNK = 65_536  # texts that are cut at once
 
 
-class TextEncoder:
+class TextEncoder(Encoder):
     """Cut the texts of a column into tokens, known from training, and number them; 0 fills up the shorter texts.
 
     Args:
@@ -30,6 +31,8 @@ class TextEncoder:
         InvalidArgument: a length below 1.
         UserMistake: the library is not installed, or the text is no tokenizer.
     """
+
+    kind = "text"
 
     def __init__(self, column: str, tokenizer: str, max_length: int) -> None:
         if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 1:
@@ -78,6 +81,16 @@ class TextEncoder:
         return self._tokenizer.get_vocab_size()
 
     @property
+    def raw_columns(self) -> list[str]:
+        """See :class:`Encoder`."""
+        return [self.column]
+
+    @property
+    def width(self) -> int:
+        """See :class:`Encoder`."""
+        return self.max_length
+
+    @property
     def net_arguments(self) -> dict[str, Any]:
         """``vocab_size``, ``padding_index`` and ``max_length``."""
         return {"vocab_size": self.vocab_size, "padding_index": PADDING_INDEX, "max_length": self.max_length}
@@ -121,7 +134,7 @@ class TextEncoder:
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return {"kind": "text", "column": self.column, "tokenizer": self.tokenizer, "max_length": self.max_length}
+        return {"kind": self.kind, "column": self.column, "tokenizer": self.tokenizer, "max_length": self.max_length}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TextEncoder:

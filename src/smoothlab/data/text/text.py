@@ -3,70 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from smoothlab.data.module import Encoder
+from smoothlab.data.parts import Columns, Labels, Loading, Reading, Splits, Training, Weights
+from smoothlab.data.parts.columns import roles
+from smoothlab.data.parts.keys import Name, takes_keys
 from smoothlab.data.ranks import this_rank
-from smoothlab.data.table import TableData
+from smoothlab.data.rows import RowData, Understood
 from smoothlab.data.table.kinds import Column, check_columns
-from smoothlab.data.table.table import Understood
+from smoothlab.data.table.sources import TableSource
 from smoothlab.data.text.encoder import TextEncoder, texts_of
 from smoothlab.data.text.loader import TextLoader
 from smoothlab.data.text.tokenizer import tokenizer_library
 from smoothlab.errors import InvalidArgument, UserMistake
 
-# What a table's columns are told; here one column is the feature.
-OF_COLUMNS = ("drop", "ids", "kinds", "categories", "rare", "missing", "text_encoding", "text_features")
 NOISE_FEATURES = 64
 CHUNK = 8192
 
 
-class TextData(TableData):
+@dataclass(frozen=True)
+class Tokens:
+    """How texts are cut into subwords; see ``conf/data/text.yaml``."""
+
+    vocab_size: int = 8000
+    max_length: int = 128
+    lowercase: bool = True
+    min_frequency: int = 2
+
+
+class TextData(RowData):
     """Texts in a column of a table, cut into the subwords of a tokenizer that is trained on the training rows.
 
-    Features are token ids ``(N, T)``. The table is read, its labels understood, its rows split and weighted as by
-    :class:`smoothlab.data.TableData`; every argument stands in ``conf/data/text.yaml``.
+    Features are token ids ``(N, T)``; no other column is a feature. The table is read, its labels understood, its rows
+    split and weighted as by :class:`smoothlab.data.TableData`, and keys are given as there.
 
     Args:
+        source: see :class:`smoothlab.data.TableData`, as ``path``, ``reading`` and the parts after ``tokens``.
+        path: of the table.
         text: the column of texts.
-        vocab_size: tokens at most.
-        max_length: tokens of a text at most; the rest is cut off.
-        lowercase: whether upper and lower case are one.
-        min_frequency: how often a pair of tokens has to occur to be joined.
+        metadata: columns for strategies that look at them.
+        date_format: of dates among them.
+        reading: of files.
+        labels: the target.
+        tokens: how texts are cut.
+        weights: of rows.
+        training: of training rows.
+        splits: of rows.
+        loading: of batches.
     """
 
+    @takes_keys
     def __init__(
         self,
         source: Callable[[], Any] | dict | None = None,
-        target: str | Sequence[str] | None = None,
         *,
+        path: str | dict | None = None,
         text: str | None = None,
-        vocab_size: int = 8000,
-        max_length: int = 128,
-        lowercase: bool = True,
-        min_frequency: int = 2,
-        **rows: Any,
+        metadata: Sequence[Name] = (),
+        date_format: str | None = None,
+        reading: Reading = Reading(),
+        labels: Labels = Labels(),
+        tokens: Tokens = Tokens(),
+        weights: Weights = Weights(),
+        training: Training = Training(),
+        splits: Splits = Splits(),
+        loading: Loading = Loading(),
     ) -> None:
-        of_columns = [name for name in OF_COLUMNS if name in rows]
-        if of_columns:
-            raise InvalidArgument(of_columns[0], rows[of_columns[0]], "nothing: the text is the only feature")
-        super().__init__(source, target, **rows)
         if text is not None and not isinstance(text, str):
             raise InvalidArgument("text", text, "one column")
+        super().__init__(
+            TableSource(source, path, reading),
+            labels=labels,
+            columns=Columns(metadata=metadata, text=[] if text is None else [text], date_format=date_format),
+            weights=weights,
+            training=training,
+            splits=splits,
+            loading=loading,
+        )
         self.text = text
-        self.tokenizing: dict[str, Any] = {
-            "vocab_size": vocab_size,
-            "max_length": max_length,
-            "lowercase": lowercase,
-            "min_frequency": min_frequency,
-        }
+        self.tokens = tokens
 
     def understand(self) -> Understood:
-        """See :meth:`TableData.understand`."""
+        """See :meth:`RowData.understand`."""
         if self.text is None:
             raise UserMistake("data.text: missing; give the column with the texts as data.text=...")
         tokenizer_library()
@@ -74,16 +97,16 @@ class TextData(TableData):
         texts_of(self.text, table.frame[self.text], "data", table.numbers)
         return table
 
-    def make_encoder(self, train: pd.DataFrame) -> Encoder:
+    def make_encoder(self, train: pd.DataFrame) -> TextEncoder:
         """A tokenizer trained on training rows."""
         assert self.text is not None
-        return TextEncoder.fit(self.text, train[self.text], where="data", **self.tokenizing)
+        return TextEncoder.fit(self.text, train[self.text], where="data", **asdict(self.tokens))
 
     def encode(self, frame: pd.DataFrame) -> Tensor:
         """Token ids of the rows, with a note on those that are cut."""
         ids = super().encode(frame)
-        cut = getattr(self.encoder, "cut", 0)
-        if cut:
+        assert isinstance(self.encoder, TextEncoder)
+        if cut := self.encoder.cut:
             self.notes.append(f"{cut} texts have more than max_length = {ids.shape[1]} tokens; their ends are cut off")
         return ids
 
@@ -98,25 +121,18 @@ class TextData(TableData):
             made[start : start + CHUNK] = vectors[part].sum(1) / (part != 0).sum(1, keepdims=True).clip(1)
         return made
 
-    def _roles(self, frame: pd.DataFrame) -> list[Column]:
+    def roles(self, frame: pd.DataFrame) -> list[Column]:
+        """The text is the feature; columns that nothing names are dropped."""
         check_columns("text", [self.text], frame)
-        others = [str(name) for name in frame.columns if name != self.text]
-        if self.text in ([self.target] if isinstance(self.target, str) else list(self.target or ())):
+        taken = self.taken(frame)
+        if self.text in self.labels.columns:
             raise InvalidArgument("text", self.text, "another column than the target")
-        kept = {*self.metadata, self.weight, self.split_column}
-        if self.text in kept:
+        options = self.column_options
+        if self.text in (*options.metadata, self.weights.weight, self.splits.split_column):
             raise InvalidArgument("text", self.text, "another column than metadata, weight and split_column")
-        self.kinds = {str(self.text): "text"}
-        self.drop = [name for name in others if name not in self._named(frame)]
-        return super()._roles(frame)
-
-    def _named(self, frame: pd.DataFrame) -> set[str]:
-        """The columns that an argument names."""
-        targets = [self.target] if isinstance(self.target, str) else list(self.target or ())
-        columns = [*targets, *self.metadata, self.weight, self.split_column]
-        return {str(name) for name in columns if name is not None} | (
-            {self.tree} if isinstance(self.tree, str) else set()
-        )
+        used = {self.text, *options.metadata}.union(*(names for _, names, _ in taken))
+        others = [name for name in map(str, frame.columns) if name not in used]
+        return roles(frame, replace(options, drop=others), taken)
 
     def loader(self, split: str) -> TextLoader:
         """See :class:`smoothlab.data.DataModule`."""
