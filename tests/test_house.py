@@ -11,7 +11,7 @@ FLOORS = (
     ("errors", "ties"),
     ("targets", "classes", "statistics", "processes", "rundir"),
     ("step", "soft_labels"),
-    ("learner",),
+    ("learner", "kinds"),
     ("losses", "smoothing", "metrics", "data"),
     ("calibration", "nets"),
     ("decoding", "inspection"),

@@ -16,6 +16,7 @@ def run(words: Sequence[str]) -> int:
     """The command: everything that can be wrong is checked before the model reads a row."""
     values = plain(compose_config("predict", no_sweep("predict", words)))
 
+    from smoothlab.kinds import KINDS
     from smoothlab.models.loading import load
     from smoothlab.models.predicting import LINES, predict_file
     from smoothlab.models.validated import Promises
@@ -37,7 +38,7 @@ def run(words: Sequence[str]) -> int:
             f"{asked[0]}: is chosen by the validation predictions of checkpoint=best, not of {values['checkpoint']}"
         )
     model = load(values["run"], checkpoint=values["checkpoint"], code=values["code"])
-    if output.suffix == LINES and model.kind != "translation":
+    if output.suffix == LINES and not KINDS[model.kind].decodes:
         raise UserMistake(f"output = {str(output)!r}: expected a file ending in {' or '.join(TABLES)}")
     promises = Promises.chosen(values["run"], model.class_names, **options)
     rows = predict_file(model, source, output, batch_size=batch_size, promises=promises)

@@ -65,8 +65,9 @@ def _make(
     import pandas as pd
     import torch
 
+    from smoothlab.kinds import Classification
     from smoothlab.metrics import classification_metrics
-    from smoothlab.scoring.scores import defined, probability_table
+    from smoothlab.scoring.scores import defined
 
     tables = {split: [_predictions(one, split) for one in members] for split in SPLITS}
     names = [name.removeprefix("prob_") for name in tables["test"][0].columns if name.startswith("prob_")]
@@ -85,7 +86,7 @@ def _make(
     metrics = {}
     for split in SPLITS:
         table = tables[split][0][["row", "label"]].reset_index(drop=True)
-        made = pd.concat([table, probability_table(logits[split], names)], axis=1)
+        made = pd.concat([table, Classification().table(logits[split], names)], axis=1)
         path = directory.predictions / f"{split}.parquet"
         write_atomically(path, partial(made.to_parquet, index=False))
         metrics[split] = defined(classification_metrics(logits[split], labels[split], from_logits=True))

@@ -18,6 +18,7 @@ from smoothlab.export.graph import WholeModel
 from smoothlab.export.inputs import Arrays, Inputs, told
 from smoothlab.export.inputs_of_encoder import inputs_of
 from smoothlab.export.loading import FORMAT
+from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, read_checkpoint
 from smoothlab.models.model import Model, checkpoint_path, model_from
 from smoothlab.rundir.atomic import write_atomically, write_json
@@ -76,7 +77,7 @@ def export(
         raise UserMistake(f"run = {str(run)!r}: models of {model.kind} are not exported; tables, images and texts are")
     inputs = inputs_of(model.encoder)
     arrays, features = inputs.trial(TRIAL_ROWS, seed=0)
-    whole = WholeModel(inputs.graph(), model.net, model.calibrator, model.kind).eval()
+    whole = WholeModel(inputs.graph(), model.net, model.calibrator, KINDS[model.kind]).eval()
     program = _program(whole, inputs, arrays, str(ours["config"]["net"].get("_target_")))
     expected = _probabilities(model, features)
     lines = torch_file.structure(program)
@@ -139,9 +140,7 @@ def _program(whole: nn.Module, inputs: Inputs, arrays: Arrays, net: str) -> torc
 
 def _probabilities(model: Model, features: torch.Tensor) -> np.ndarray:
     """As the checkpoint's own net gives them."""
-    logits = model.logits_of(features)
-    found = torch.sigmoid(logits) if model.kind == "multilabel" else torch.softmax(logits, dim=-1)
-    return found.double().numpy()
+    return KINDS[model.kind].probabilities(model.logits_of(features)).double().numpy()
 
 
 def _difference(path: Path, kind: Format, arrays: Arrays, expected: np.ndarray) -> float:

@@ -7,6 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from smoothlab.kinds import Kind
+
 
 class WholeModel(nn.Module):
     """From the inputs of a graph to ``logits`` and ``probabilities``, ``(N, K)`` both.
@@ -15,15 +17,15 @@ class WholeModel(nn.Module):
         features: from the inputs to the features of the net.
         net: from features to logits.
         calibrator: from logits to calibrated ones, or None.
-        kind: of the task: ``classification``, whose probabilities are a softmax, or ``multilabel``, a sigmoid each.
+        kind: of the task, which says what the probabilities of logits are.
     """
 
-    def __init__(self, features: nn.Module, net: nn.Module, calibrator: nn.Module | None, kind: str) -> None:
+    def __init__(self, features: nn.Module, net: nn.Module, calibrator: nn.Module | None, kind: Kind) -> None:
         super().__init__()
         self.features = features
         self.net = with_plain_bags(net)
         self.calibrator = calibrator
-        self.sigmoid = kind == "multilabel"
+        self.kind = kind
         self.dtype = next((one.dtype for one in net.parameters()), torch.float32)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,7 +34,7 @@ class WholeModel(nn.Module):
         logits = self.net(features.to(self.dtype) if features.is_floating_point() else features)
         if self.calibrator is not None:
             logits = self.calibrator(logits)
-        return logits, torch.sigmoid(logits) if self.sigmoid else torch.softmax(logits, dim=-1)
+        return logits, self.kind.probabilities(logits)
 
 
 class PlainBag(nn.Module):

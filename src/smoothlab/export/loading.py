@@ -14,6 +14,7 @@ from smoothlab.data.encoder import encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.export import onnx_file, torch_file
 from smoothlab.export.inputs_of_encoder import inputs_of
+from smoothlab.kinds import KINDS
 
 FORMAT = 1
 SUFFIXES = (onnx_file.SUFFIX, torch_file.SUFFIX)
@@ -62,10 +63,8 @@ class Exported:
         Raises:
             UserMistake: a column is missing, or a cell is one that its column cannot hold.
         """
-        from smoothlab.scoring.scores import TABLES
-
         logits = torch.from_numpy(self.logits(frame, batch_size=batch_size, where=where))
-        table = TABLES[self.metadata["kind"]](logits, self.class_names, self.decision)
+        table = KINDS[self.metadata["kind"]].table(logits, self.class_names, self.decision)
         table.index = frame.index
         return table
 

@@ -15,17 +15,18 @@ from torch import Tensor
 
 from smoothlab.data import Encoder
 from smoothlab.errors import UserMistake
+from smoothlab.kinds import KINDS
 from smoothlab.models.model import load_run
 from smoothlab.rundir.atomic import write_atomically, write_json
 from smoothlab.rundir.directory import existing_run
 from smoothlab.rundir.provenance import provenance
-from smoothlab.scoring.scores import TABLES, MultilabelScores, Scores
+from smoothlab.scoring.scores import Scores
+from smoothlab.scoring.splits import scores_of
 
 ENSEMBLE = "ensemble.json"  # what makes a folder an ensemble
 FORMAT = 1
 SPLITS = ("val", "test")
 NUM_BINS = 15
-SMALLEST = 1e-300  # whose logarithm is finite
 
 
 class Ensemble:
@@ -47,7 +48,7 @@ class Ensemble:
         if len(models) < 2:
             raise UserMistake("runs: expected at least two runs")
         first = models[0]
-        if any(one.kind not in TABLES for one in models):
+        if any(KINDS[one.kind].decodes for one in models):
             raise UserMistake("runs: models of translation have no ensemble")
         for number, one in enumerate(models[1:], 2):
             if one.kind != first.kind or list(one.class_names) != list(first.class_names):
@@ -66,11 +67,12 @@ class Ensemble:
     def logits(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> Tensor:
         """Logarithms of the mean probabilities ``(rows, classes)``; of several labels a sample their log odds."""
         parts = [one.logits(frame, batch_size=batch_size, where=where) for one in self.models]
-        return _logits(sum(_probabilities(one, self.kind) for one in parts) / len(parts), self.kind)
+        kind = KINDS[self.kind]
+        return kind.logits(torch.as_tensor(sum(kind.probabilities(one.double()) for one in parts) / len(parts)))
 
     def predict(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> pd.DataFrame:
         """As of :meth:`smoothlab.models.model.Model.predict`; the predicted class is the most probable one."""
-        table = TABLES[self.kind](self.logits(frame, batch_size=batch_size, where=where), self.class_names)
+        table = KINDS[self.kind].table(self.logits(frame, batch_size=batch_size, where=where), self.class_names)
         table.index = frame.index
         return table
 
@@ -106,6 +108,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
     if len(set(paths)) < len(paths):
         raise UserMistake("runs: one of them is there twice")
     ensemble = Ensemble([load_run(path) for path in paths])
+    kind = KINDS[ensemble.kind]
     metrics: dict[str, dict[str, float]] = {}
     uncertainty: dict[str, Any] = {}
     notes: list[str] = []
@@ -119,7 +122,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
         scores = _scores([one for one in tables if one is not None], ensemble)
         metrics[split], uncertainty[split] = scores.metrics, scores.uncertainty()
         written[split] = pd.concat(
-            [scores.truth(ensemble.class_names), TABLES[ensemble.kind](scores.logits, ensemble.class_names)], axis=1
+            [kind.truth(scores.labels, ensemble.class_names), kind.table(scores.logits, ensemble.class_names)], axis=1
         )
         written[split].insert(0, "row", scores.rows.numpy())
     (output / "predictions").mkdir(parents=True, exist_ok=True)
@@ -181,28 +184,13 @@ def _scores(tables: Sequence[pd.DataFrame], ensemble: Ensemble) -> Scores:
     """Of the mean of what the runs said."""
     from types import SimpleNamespace
 
-    names, several = ensemble.class_names, ensemble.kind == "multilabel"
+    names, kind = ensemble.class_names, KINDS[ensemble.kind]
     mean = np.mean([one[[f"prob_{name}" for name in names]].to_numpy(dtype=np.float64) for one in tables], axis=0)
     first = tables[0]
-    if several:
-        truth = first[[f"label_{name}" for name in names]].to_numpy(dtype=np.float32)
-        labels = torch.from_numpy(np.nan_to_num(truth, nan=-1.0))
-    else:
-        labels = torch.from_numpy(pd.Index(names).get_indexer(first["label"].astype(str)).astype(np.int64))
     rows = torch.from_numpy(first["row"].to_numpy(dtype=np.int64).copy())
-    part = {"logits": _logits(torch.from_numpy(mean), ensemble.kind), "labels": labels, "rows": rows}
-    scored = MultilabelScores if several else Scores
-    return scored.of([part], SimpleNamespace(num_bins=NUM_BINS), None, "ensemble")
-
-
-def _probabilities(logits: Tensor, kind: str) -> Tensor:
-    logits = logits.double()
-    return torch.sigmoid(logits) if kind == "multilabel" else torch.softmax(logits, -1)
-
-
-def _logits(probabilities: Any, kind: str) -> Tensor:
-    p: Tensor = probabilities.clamp(SMALLEST)
-    return p.log() - (1 - p).clamp(SMALLEST).log() if kind == "multilabel" else p.log()
+    labels = kind.labels_of(first, names)
+    part = {"logits": kind.logits(torch.from_numpy(mean)), "labels": labels, "rows": rows}
+    return scores_of(ensemble.kind).of([part], SimpleNamespace(num_bins=NUM_BINS), None, "ensemble")
 
 
 def _shown(names: Sequence[str]) -> str:

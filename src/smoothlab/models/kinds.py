@@ -1,4 +1,4 @@
-"""Kinds of task: what a run's predictions mean, and so how they are scored, calibrated, stored and read again."""
+"""Refuse a task whose kind nothing knows to score."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from smoothlab.config.allowed import resolve_target
 from smoothlab.errors import UserMistake
-from smoothlab.tasks import ClassificationTask, MultilabelTask, TranslationTask
+from smoothlab.kinds import KINDS
+from smoothlab.tasks import ClassificationTask, MultilabelTask, OrdinalTask, TranslationTask
 from smoothlab.tasks.task import Task
 
-TASKS: tuple[type[Task], ...] = (ClassificationTask, MultilabelTask, TranslationTask)
-KINDS = tuple(task.kind for task in TASKS)
+TASKS: tuple[type[Task], ...] = (ClassificationTask, MultilabelTask, TranslationTask, OrdinalTask)
 
 
 def check_task_class(config: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
@@ -50,7 +50,7 @@ def _check(task: Any, made: type, target: str) -> None:
     if not issubclass(made, Task):
         raise UserMistake(f"task._target_ = {target!r}: is no task; expected {_expected()}")
     kind = getattr(task, "kind", None)
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         says = "says no kind" if kind is None else f"is of the kind {kind!r}"
         raise UserMistake(f"task._target_ = {target!r}: {says}, for which there are no scores; expected {_expected()}")
 

@@ -14,12 +14,11 @@ from smoothlab.config.allowed import ALLOWED_FROM_RUN, add_code
 from smoothlab.config.build import build
 from smoothlab.data import Encoder, encoder_from_state
 from smoothlab.errors import UserMistake
+from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, load_weights, read_checkpoint
-from smoothlab.models.kinds import KINDS
 from smoothlab.models.translator import Translator
 from smoothlab.rundir.directory import existing_run
 from smoothlab.scoring.calibrating import afterwards_of
-from smoothlab.scoring.scores import TABLES
 
 
 class Model:
@@ -29,7 +28,7 @@ class Model:
         net: maps encoded features to logits.
         encoder: maps raw rows to encoded features.
         class_names: names in the order of the logits.
-        kind: of its task, ``"classification"`` or ``"multilabel"``: what the logits mean.
+        kind: of its task, one of :data:`smoothlab.kinds.KINDS`: what the logits mean.
         calibrator: maps logits to calibrated ones, or None.
         decision: chooses the predicted class, or None: the most probable one.
     """
@@ -77,9 +76,8 @@ class Model:
             batch_size: rows that go through the net at once.
             where: what to call the table in an error.
         """
-        table = TABLES[self.kind](
-            self.logits(frame, batch_size=batch_size, where=where), self.class_names, self.decision
-        )
+        logits = self.logits(frame, batch_size=batch_size, where=where)
+        table = KINDS[self.kind].table(logits, self.class_names, self.decision)
         table.index = frame.index
         return table
 
@@ -109,23 +107,25 @@ def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model | T
     """The model in a checkpoint's content."""
     ours = content[KEY]
     encoder = encoder_from_state(ours["encoder"])
+    name = ours.get("kind", "classification")
+    if name not in KINDS:
+        raise UserMistake(f"the checkpoint's kind of task is {name!r}: expected one of {', '.join(KINDS)}")
+    kind = KINDS[name]
     net = build(
         ours["config"]["net"],
         "net",
         allowed=(*ALLOWED_FROM_RUN, *code),
-        num_classes=len(ours["class_names"]),
+        num_classes=kind.outputs(len(ours["class_names"])),
         **encoder.net_arguments,
     )
+    net = kind.whole(net)
     weights = {
         name.removeprefix("net."): value for name, value in content["state_dict"].items() if name.startswith("net.")
     }
     load_weights(net, weights)
-    kind = ours.get("kind", "classification")
-    if kind == Translator.kind:
+    if kind.decodes:
         told = ours["config"]["task"]
         options = {name: told[name] for name in ("beam_size", "length_penalty") if name in told}
         return Translator(net, encoder, list(ours["class_names"]), **options)
-    if kind not in TABLES:
-        raise UserMistake(f"the checkpoint's kind of task is {kind!r}: expected one of {', '.join(KINDS)}")
     after = afterwards_of(ours)
-    return Model(net, encoder, list(ours["class_names"]), kind, after.calibrator, after.decision)
+    return Model(net, encoder, list(ours["class_names"]), name, after.calibrator, after.decision)

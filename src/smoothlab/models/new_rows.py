@@ -17,10 +17,11 @@ from smoothlab.data.table.labels import OTHER_CLASSES, read_labels
 from smoothlab.data.table.summary import Drift, stability_index
 from smoothlab.data.table.words import as_words
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, read_checkpoint
 from smoothlab.models.model import Model, checkpoint_path, model_from
 from smoothlab.models.run import Run
-from smoothlab.scoring.scores import MultilabelScores, Scores
+from smoothlab.scoring.splits import scores_of
 
 NAMED = 5  # classes, columns that a line names
 
@@ -91,8 +92,7 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     frame = frame.iloc[kept]
     logits = model.logits(frame, where=str(source))
     part = {"logits": logits, "labels": labels, "rows": torch.from_numpy(kept.astype(np.int64))}
-    scored = MultilabelScores if model.kind == "multilabel" else Scores
-    scores = scored.of([part], SimpleNamespace(num_bins=ours["config"]["task"]["num_bins"]), None, "new")
+    scores = scores_of(model.kind).of([part], SimpleNamespace(num_bins=ours["config"]["task"]["num_bins"]), None, "new")
     found = NewRows(len(kept), scores.metrics, scores.uncertainty()["intervals"])
     if empty:
         found.notes.append(f"{empty} rows without a label are left out")
@@ -118,7 +118,8 @@ def new_labels(
     Raises:
         UserMistake: no such column, no label at all, or one that the model does not know.
     """
-    target, says = data.get("target", "label"), data.get("labels", "multilabel" if kind == "multilabel" else "single")
+    target = data.get("target", "label")
+    says: Any = data["labels"] if "labels" in data else KINDS[kind].labels
     columns = [target] if isinstance(target, str | int) else list(target or ())
     lacking = [str(one) for one in columns if str(one) not in frame.columns]
     if lacking or not columns:
@@ -179,8 +180,7 @@ def _compare_classes(
     """Shares of the classes; of votes and several labels by the means of their columns."""
     classes = len(model.class_names)
     new = torch.bincount(labels, minlength=classes) if labels.ndim == 1 else labels.clamp_min(0).sum(0)
-    several = model.kind == "multilabel"
-    given = torch.sigmoid(logits) if several else torch.softmax(logits.double(), -1)
+    given = KINDS[model.kind].probabilities(logits.double())
     shares = pd.DataFrame({"class": model.class_names})
     if counts is None:
         found.notes.append("classes: this checkpoint keeps no class counts of its training rows")
@@ -189,6 +189,6 @@ def _compare_classes(
         shares["training"] = [count / total for count in counts]
         found.label_shift = stability_index(counts, new.tolist())
     shares["new"] = (new.double() / max(float(new.sum()), 1e-12)).tolist()
-    expected = given.double().sum(0)
+    expected = given.sum(0)
     shares["predicted"] = (expected / expected.sum()).tolist()
     found.classes = shares

@@ -11,26 +11,14 @@ from torch import Tensor
 
 from smoothlab.calibration import Beta, Calibrator, EachAnswer, LogitNormalisation, Unsmooth, calibrator_from_state
 from smoothlab.calibration.decision import Decision, decision_from_state
-from smoothlab.calibration.restoring import KINDS
+from smoothlab.calibration.restoring import KINDS as CALIBRATORS
 from smoothlab.config.allowed import resolve_target
 from smoothlab.config.build import build, call
 from smoothlab.errors import InvalidArgument, UserMistake
-from smoothlab.smoothing import (
-    ClassDistance,
-    Constant,
-    Embeddings,
-    Exclusive,
-    Similarity,
-    Smoother,
-    Tree,
-    Uniform,
-    Vector,
-)
-from smoothlab.smoothing.priors.count_prior import CountPrior
+from smoothlab.kinds import KINDS
+from smoothlab.smoothing import Constant, Smoother, Uniform
 
 GROUPS = ("calibrator", "decision")
-# Priors that follow from the label alone, and so make one target a class.
-BY_LABEL = (Uniform, Exclusive, Vector, CountPrior, ClassDistance, Similarity, Embeddings, Tree)
 
 
 @dataclass
@@ -140,14 +128,14 @@ def make_afterwards(config: Mapping[str, Any], task: Any, allowed: tuple[str, ..
 def _calibrator(node: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Calibrator | None:
     if not node:
         return None
-    kind = task.kind
-    if kind == "translation":
-        raise UserMistake("calibrator: there is none for translation; take calibrator=none (docs/calibration.md)")
+    kind = KINDS[task.kind]
+    if not kind.calibrates:
+        raise UserMistake(f"calibrator: there is none for {kind.name}; take calibrator=none (docs/calibration.md)")
     found = resolve_target(node.get("_target_", ""), allowed, key="calibrator._target_")
-    if found not in KINDS.values():
-        known = ", ".join(KINDS)
+    if found not in CALIBRATORS.values():
+        known = ", ".join(CALIBRATORS)
         raise UserMistake(f"calibrator._target_ = {node['_target_']!r}: expected one of smoothlab.calibration: {known}")
-    classes, several = len(task.class_names), kind == "multilabel"
+    classes, several = len(task.class_names), kind.several
     if several and found in (Unsmooth, LogitNormalisation):
         raise UserMistake(f"calibrator: {found.__name__} is for one label a sample; take calibrator=temperature")
     if found is Beta and classes != 2 and not several:
@@ -177,7 +165,7 @@ def _mixture(smoother: Any, classes: int, prior: Any) -> dict[str, Any]:
         return {"epsilon": 0.0, "prior": None}
     if prior is not None:
         return {"epsilon": strength.epsilon}
-    if not isinstance(by, BY_LABEL):
+    if not getattr(by, "by_label", False):
         raise UserMistake(f"calibrator.epsilon = None: {why}; {expected}")
     if isinstance(by, Uniform) and not smoother.excluded.classes:
         return {"epsilon": strength.epsilon, "prior": None}
@@ -192,7 +180,7 @@ def _mixture(smoother: Any, classes: int, prior: Any) -> dict[str, Any]:
 def _decision(node: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Decision | None:
     if not node:
         return None
-    if task.kind != "classification":
+    if not KINDS[task.kind].decides:
         raise UserMistake(f"decision: is for one label a sample, the task is {task.kind}; take decision=none")
     known = getattr(task, "costs", None)
     if node.get("costs") is None and known is not None:

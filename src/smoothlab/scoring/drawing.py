@@ -8,23 +8,20 @@ from typing import Any
 
 from smoothlab.inspection import Inspection, Probe
 from smoothlab.inspection.epsilon import EpsilonCurve
+from smoothlab.kinds import KINDS
 from smoothlab.reports import figures
 from smoothlab.reports.confusion import confusion_matrix
 from smoothlab.reports.inspection import soft_target_map, used_epsilon
 from smoothlab.reports.sequences import confidence_against_bleu
-from smoothlab.scoring.scores import Scores
 from smoothlab.scoring.slices import NAMES as OF_SLICES
 from smoothlab.scoring.slices import label_of
-from smoothlab.scoring.translation_scores import TranslationScores
 from smoothlab.smoothing import Smoother
 
 MOST_CLASSES = 64  # of the map of soft targets; with more, `smoothlab inspect run=...` draws the largest
 log = logging.getLogger("smoothlab")
 
 
-def of_scores(
-    scores: Mapping[str, Scores | TranslationScores], class_names: Sequence[str], *, title: str
-) -> dict[str, Any]:
+def of_scores(scores: Mapping[str, Any], class_names: Sequence[str], *, title: str) -> dict[str, Any]:
     """What the predictions of each split show.
 
     Args:
@@ -41,11 +38,11 @@ def of_scores(
             continue
         drawn["confidence_test"] = figures.confidence_histogram(logits, labels, **options)
         drawn["risk_coverage_test"] = figures.risk_coverage_curve(logits, labels, **options)
-        if isinstance(one, Scores) and one.kind == "classification":
+        if KINDS[one.kind].decides:
             options["class_names"] = list(class_names)
             drawn["classwise_test"] = figures.classwise_reliability(one.logits, one.labels, **options)
             drawn["confusion_test"] = confusion_matrix(one.logits, one.labels, **options)
-        if isinstance(one, TranslationScores):
+        if KINDS[one.kind].decodes:
             told = one.sentences
             drawn["sequences_test"] = confidence_against_bleu(
                 told["confidence"].to_numpy(), told["bleu"].to_numpy(), title=options["title"]
@@ -55,9 +52,7 @@ def of_scores(
     return drawn
 
 
-def of_calibration(
-    before: Mapping[str, Scores | TranslationScores], after: Mapping[str, Scores | TranslationScores], *, title: str
-) -> dict[str, Any]:
+def of_calibration(before: Mapping[str, Any], after: Mapping[str, Any], *, title: str) -> dict[str, Any]:
     """Reliability without and with the calibrator, of the splits that were scored without it too."""
     drawn: dict[str, Any] = {}
     for split, raw in before.items():
@@ -109,7 +104,7 @@ def _rows(data: Any) -> Any:
     return data.split("train") if hasattr(data, "split") else data.first(MOST_ROWS)
 
 
-def _by_slice(one: Scores | TranslationScores, title: str) -> Any:
+def _by_slice(one: Any, title: str) -> Any:
     told = {name: [part.get(name, float("nan")) for part in one.slices] for name in OF_SLICES}
     places = [label_of(part) for part in one.slices]
     return figures.metrics_by_slice(

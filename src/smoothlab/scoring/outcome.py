@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 
 from smoothlab.inspection.epsilon import EpsilonCurve
+from smoothlab.kinds import KINDS
 from smoothlab.reports.classes import class_table
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.scoring import drawing
-from smoothlab.scoring.scores import Scores
-from smoothlab.scoring.translation_scores import TranslationScores
 from smoothlab.tracking.csv import read_rows
 from smoothlab.tracking.sink import log_checkpoint, log_summary, save_figure, save_table
 
@@ -21,7 +20,7 @@ SMOOTHED = ("smoothing/epsilon", "smoothing/epsilon_min", "smoothing/epsilon_max
 
 
 def write_outcome(
-    scores: Mapping[str, Scores | TranslationScores],
+    scores: Mapping[str, Any],
     run: RunDirectory,
     task: Any,
     data: Any,
@@ -48,7 +47,7 @@ def write_outcome(
     title = f"{about['name']}, seed {about['seed']}"
     for split, one in scores.items():
         one.write(run.predictions / f"{split}.parquet", task.class_names, *([] if decision is None else [decision]))
-        if isinstance(one, TranslationScores):
+        if KINDS[one.kind].decodes:
             save_table(one.samples(), f"samples_{split}", run.predictions, loggers, samples=True)
     if (test := scores.get("test")) is not None:
         table = _of_classes(test, task.class_names)
@@ -74,9 +73,9 @@ def write_outcome(
             log_checkpoint(path, alias, shown, loggers)
 
 
-def _of_classes(one: Scores | TranslationScores, names: Sequence[str]) -> pd.DataFrame:
+def _of_classes(one: Any, names: Sequence[str]) -> pd.DataFrame:
     """A row a class, or a label where a sample has several; empty where classes are too many to be told apart."""
-    if isinstance(one, Scores) and one.kind == "classification":
+    if KINDS[one.kind].decides:
         return class_table(one.logits, one.labels, from_logits=True, class_names=names, num_bins=one.num_bins)
     labels = one.by_label(names)
     return pd.DataFrame([{"label": name, **values} for name, values in labels.items()])

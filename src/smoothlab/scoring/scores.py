@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.data.batch import TRUTH
+from smoothlab.kinds import KINDS
 from smoothlab.metrics import (
     ClassificationMetrics,
     MultilabelMetrics,
@@ -115,8 +116,9 @@ class Scores:
         Where the posterior is known it stands in ``true_<class>``, that of the classes before label noise in
         ``clean_<class>``.
         """
+        kind = KINDS[self.kind]
         table = pd.concat(
-            [self.truth(list(class_names)), TABLES[self.kind](self.logits, class_names, decision)], axis=1
+            [kind.truth(self.labels, class_names), kind.table(self.logits, class_names, decision)], axis=1
         )
         table.insert(0, "row", self.rows.numpy())
         for name, posterior in self.posteriors.items():
@@ -124,11 +126,6 @@ class Scores:
             table = pd.concat([table, pd.DataFrame(posterior.numpy(), columns=columns)], axis=1)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
-
-    def truth(self, names: list[str]) -> pd.DataFrame:
-        """A column ``label``; of votes their mode."""
-        labels = self.labels if self.labels.ndim == 1 else self.labels.argmax(1)
-        return pd.DataFrame({"label": [names[int(label)] for label in labels]})
 
     @staticmethod
     def exact(logits: Tensor, labels: Tensor, num_bins: int) -> dict[str, float]:
@@ -178,12 +175,6 @@ class MultilabelScores(Scores):
         known = answers >= 0
         return question_logits(self.logits)[known], answers[known]
 
-    def truth(self, names: list[str]) -> pd.DataFrame:
-        """Columns ``label_<name>``: 1 present, 0 absent, a share of votes, or nothing where unknown."""
-        labels = self.labels.double()
-        values = labels.masked_fill(labels < 0, torch.nan).numpy()
-        return pd.DataFrame(values, columns=[f"label_{name}" for name in names])
-
     @staticmethod
     def exact(logits: Tensor, labels: Tensor, num_bins: int) -> dict[str, float]:
         """Metrics of all rows, exact."""
@@ -200,40 +191,6 @@ class MultilabelScores(Scores):
     def options(labels: Tensor) -> dict[str, Any]:
         """Labels that are unknown do not count."""
         return {"mask": labels >= 0}
-
-
-def probability_table(logits: Tensor, class_names: Sequence[str], decision: Any = None) -> pd.DataFrame:
-    """``prediction`` and ``prob_<class>`` columns, a row for each row of ``logits`` ``(N, K)``.
-
-    The prediction is the most probable class, or what ``decision`` (:mod:`smoothlab.calibration.decision`) chooses.
-    """
-    probabilities = torch.softmax(logits.double(), dim=-1)
-    names = list(class_names)
-    table = pd.DataFrame(probabilities.numpy(), columns=[f"prob_{name}" for name in names])
-    predicted = probabilities.argmax(dim=-1) if decision is None else decision.decide(probabilities)
-    table.insert(0, "prediction", [names[index] for index in predicted.tolist()])
-    return table
-
-
-def label_table(logits: Tensor, class_names: Sequence[str], decision: None = None) -> pd.DataFrame:
-    """``pred_<label>`` (1 above a probability of 0.5, else 0) and ``prob_<label>`` columns, a row each."""
-    del decision  # is of one label a sample
-    probabilities = torch.sigmoid(logits.double()).numpy()
-    predicted = (probabilities > 0.5).astype(np.int8)
-    return pd.concat(
-        [
-            pd.DataFrame(predicted, columns=[f"pred_{name}" for name in class_names]),
-            pd.DataFrame(probabilities, columns=[f"prob_{name}" for name in class_names]),
-        ],
-        axis=1,
-    )
-
-
-# By the kind of task: the table of what logits say, and how they are scored.
-TABLES: dict[str, Callable[..., pd.DataFrame]] = {
-    "classification": probability_table,
-    "multilabel": label_table,
-}
 
 
 def _slices(scores: Scores, column: Tensor, task: Any, data: Any) -> list[dict[str, Any]]:

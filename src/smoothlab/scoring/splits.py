@@ -7,10 +7,12 @@ from typing import Any
 
 from pytorch_lightning import Trainer
 
+from smoothlab.kinds import KINDS
 from smoothlab.scoring.calibrating import Afterwards
 from smoothlab.scoring.scores import MultilabelScores, Scores
 from smoothlab.scoring.translation_scores import TranslationScores
 
+# By the kind that the kind of a task names.
 SCORES: dict[str, type[Any]] = {one.kind: one for one in (Scores, MultilabelScores, TranslationScores)}
 
 Parts = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -40,9 +42,14 @@ def predicted(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> 
     return parts
 
 
+def scores_of(kind: str) -> type[Any]:
+    """The class that judges what a task of this kind predicts."""
+    return SCORES[KINDS[kind].scores]
+
+
 def scored(parts: Parts, task: Any, data: Any) -> dict[str, Any]:
     """What the predictions of each split are worth."""
-    scores = SCORES[task.kind]
+    scores = scores_of(task.kind)
     return {split: scores.of(one, task, data, split) for split, one in parts.items()}
 
 

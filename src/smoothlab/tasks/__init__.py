@@ -3,6 +3,7 @@
 from smoothlab.tasks.classification import ClassificationTask
 from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
 from smoothlab.tasks.multilabel import MultilabelTask
+from smoothlab.tasks.ordinal import OrdinalTask
 from smoothlab.tasks.schedule import Schedule
 from smoothlab.tasks.schedules import cosine, inverse_sqrt
 from smoothlab.tasks.task import Task
@@ -12,6 +13,7 @@ __all__ = [
     "ClassificationTask",
     "LossMeter",
     "MultilabelTask",
+    "OrdinalTask",
     "Schedule",
     "Task",
     "TrainingDiverged",

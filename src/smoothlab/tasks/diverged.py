@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from smoothlab.kinds import KINDS
 from smoothlab.learner import learners_in
 from smoothlab.soft_labels import SoftLabels
 from smoothlab.step import Step
-from smoothlab.targets import SoftTarget
 from smoothlab.tasks.loss_meter import TrainingDiverged
 
 ROWS = 32  # of the logits of ordinary size that the parts are tried on
@@ -112,11 +112,10 @@ def bad_parts(task: Any) -> Iterator[tuple[str, str]]:
 
 def _tried(task: Any) -> Iterator[tuple[str, str]]:
     generator = torch.Generator().manual_seed(0)
-    classes, several = len(task.class_names), task.kind == "multilabel"
+    classes = len(task.class_names)
     logits = torch.randn(ROWS, classes, generator=generator).to(task.device).requires_grad_()
-    labels = (logits.detach() > 0).float() if several else torch.arange(ROWS, device=task.device) % classes
+    labels, target = KINDS[task.kind].example(logits)
     step = Step(labels, logits.detach(), task.progress)
-    target: Any = SoftLabels(labels) if several else SoftTarget(labels)
     if not _learns(task.smoother):
         with torch.no_grad():
             target = task.smoother.target(step)

@@ -16,6 +16,7 @@ from torch import nn
 
 from smoothlab.config.build import build
 from smoothlab.errors import UserMistake
+from smoothlab.kinds import KINDS
 from smoothlab.processes.ranks import found_ranks
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.tasks.task import Task
@@ -96,7 +97,7 @@ def check_compile(config: Mapping[str, Any], task: Task) -> None:
     Raises:
         UserMistake: the task does not call its net as a whole.
     """
-    if config.get("compile") and task.kind == "translation":
+    if config.get("compile") and KINDS[task.kind].decodes:
         raise UserMistake("compile = true: a net that translates is called in parts; take false")
 
 

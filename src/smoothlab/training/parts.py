@@ -14,6 +14,7 @@ from smoothlab.config.build import build, call
 from smoothlab.config.scheduling import make_schedule
 from smoothlab.data.module import DataModule
 from smoothlab.errors import UserMistake
+from smoothlab.kinds import KINDS, Kind
 from smoothlab.losses.loss import check_smoother
 from smoothlab.models.kinds import check_task
 from smoothlab.smoothing import MultilabelSmoother
@@ -115,7 +116,10 @@ class Parts:
         self.tell_classes(data)
         mixing = self.mixing(data)
         config, classes = self.config, data.class_names
-        net = build(config["net"], "net", allowed=self.allowed, num_classes=len(classes), **data.net_arguments)
+        kind = _kind_of(config["task"], self.allowed)
+        outputs = len(classes) if kind is None else kind.outputs(len(classes))
+        net = build(config["net"], "net", allowed=self.allowed, num_classes=outputs, **data.net_arguments)
+        net = net if kind is None else kind.whole(net)
         of_data = {"tree": data.class_tree, "ordered": data.class_order, "slices": data.slice_column}
         assert data.encoder is not None
         task = build(
@@ -146,29 +150,33 @@ def are_ordered(task: Mapping[str, Any], data: DataModule) -> bool:
     return bool(data.class_order if ordered is None else ordered)
 
 
+def _kind_of(task: Mapping[str, Any], allowed: tuple[str, ...]) -> Kind | None:
+    """The kind of a config's task; None where a function makes the task, which only then says its kind."""
+    return KINDS.get(getattr(resolve_target(task["_target_"], allowed, key="task._target_"), "kind", ""))
+
+
 def _check_label_kind(task: Mapping[str, Any], data: DataModule, allowed: tuple[str, ...]) -> None:
-    """Refuse data with several labels a sample for a task with one, and the reverse."""
-    kind = getattr(resolve_target(task["_target_"], allowed, key="task._target_"), "kind", None)
-    if (kind == "translation") != (data.label_kind == "tokens"):
-        what, better = (
-            ("sentence pairs", "translation") if kind != "translation" else ("no sentence pairs", "classification")
-        )
-        raise UserMistake(f"task: {kind}, but the data are {what}; take task={better}")
-    several = data.label_kind and data.label_kind == "multilabel"
-    if data.label_kind is None:
-        several = _several(data.first(64).labels)
-    if kind == "classification" and several:
-        raise UserMistake("task: classification, but the data have several labels a sample; take task=multilabel")
-    if kind == "multilabel" and several is False:
-        raise UserMistake("task: multilabel, but the data have one label a sample; take task=classification")
+    """Refuse data whose labels are not those of the task's kind."""
+    kind, labels = _kind_of(task, allowed), data.label_kind
+    if labels is None:
+        labels = _labels_seen(data.first(64).labels)
+    elif labels not in [known.labels for known in KINDS.values()]:
+        labels = "single"  # votes and ordered classes
+    if kind is None or labels in ("", kind.labels):
+        return
+    words, better = next((known.data_words, known.name) for known in KINDS.values() if known.labels == labels)
+    if kind.decodes:
+        words, better = "are no sentence pairs", "classification"
+    raise UserMistake(f"task: {kind.name}, but the data {words}; take task={better}")
 
 
-def _several(labels: torch.Tensor) -> bool | None:
-    """Whether there are several labels a sample; None where it may as well be votes."""
+def _labels_seen(labels: torch.Tensor) -> str:
+    """Whether there are several labels a sample; empty where it may as well be votes."""
     if labels.ndim == 1:
-        return False
+        return "single"
     rows = labels.double()
-    return None if bool((rows >= 0).all()) and torch.allclose(rows.sum(1), rows.new_ones(()), atol=1e-3) else True
+    votes = bool((rows >= 0).all()) and torch.allclose(rows.sum(1), rows.new_ones(()), atol=1e-3)
+    return "" if votes else "multilabel"
 
 
 def _check_mixing(mixing: Mapping[str, Any], data: DataModule) -> None:

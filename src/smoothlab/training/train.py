@@ -267,6 +267,7 @@ def _score(
         decision=prepared.afterwards.decision,
     )
     return content, {
+        "task_kind": task.kind,
         "metrics": {split: score.metrics for split, score in scores.items()},
         "metrics_are": {split: score.precision for split, score in scores.items()},
         "uncertainty": {split: score.uncertainty() for split, score in scores.items()},

@@ -33,6 +33,8 @@ class ClassDistance(ABC):
             step that does not show K.
     """
 
+    by_label = True
+
     def __init__(self, num_classes: int | None = None) -> None:
         self.num_classes = None if num_classes is None else checked_count("num_classes", num_classes, 1)
         self._table: Table | None = None

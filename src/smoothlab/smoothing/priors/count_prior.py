@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class CountPrior(ABC):
     """A distribution ``(K,)`` that follows from class counts; a subclass says how in :meth:`table_of`."""
 
+    by_label = True
+
     def take(self, counts: object) -> None:
         """Given counts stay; None takes those of the data."""
         self._given = counts is not None

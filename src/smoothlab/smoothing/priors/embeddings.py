@@ -45,6 +45,8 @@ class Embeddings:
     Source: Liu and JaJa, "Class-Similarity Based Label Smoothing for Confidence Calibration", ICANN 2021.
     """
 
+    by_label = True
+
     def __init__(
         self,
         embeddings: Sequence[Sequence[float]] | Tensor | str | Path,

@@ -25,6 +25,8 @@ class Uniform:
     convention of torch, timm and Keras.
     """
 
+    by_label = True
+
     def __call__(self, step: Step) -> Literal["uniform"]:
         """The uniform factor."""
         return "uniform"
@@ -37,6 +39,8 @@ class Exclusive:
     Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017; the convention of fairseq since 0.12.
     The same targets as :class:`Uniform` with epsilon ``K/(K-1)`` times as large.
     """
+
+    by_label = True
 
     def __call__(self, step: Step) -> Literal["exclusive"]:
         """The exclusive factor."""

@@ -38,6 +38,8 @@ class Similarity:
     Source: Liu and JaJa, "Class-Similarity Based Label Smoothing for Confidence Calibration", ICANN 2021.
     """
 
+    by_label = True
+
     def __init__(self, matrix: Sequence[Sequence[float]] | Tensor | str | Path, power: float = 1.0) -> None:
         self.power = checked_positive("power", power)
         if isinstance(matrix, str | Path):

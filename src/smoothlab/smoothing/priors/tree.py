@@ -42,6 +42,8 @@ class Tree:
     Source: Bertinetto et al., "Making Better Mistakes: Leveraging Class Hierarchies with Deep Networks", CVPR 2020.
     """
 
+    by_label = True
+
     def __init__(
         self, tree: ClassTree | dict | list | str | Path | None, beta: float, classes: Sequence[str] | None = None
     ) -> None:

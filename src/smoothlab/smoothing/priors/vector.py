@@ -30,6 +30,8 @@ class Vector:
     2017, for unigram frequencies.
     """
 
+    by_label = True
+
     def __init__(self, weights: Sequence[float] | Tensor) -> None:
         self._table = Table(normalised("weights", checked_weights("weights", weights, 1)))
 
