@@ -14,7 +14,7 @@ LEFT, RIGHT = 40, 20
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def reliability(name: str, arm: str, seen: Seen) -> Chart:
+def reliability_chart(name: str, arm: str, seen: Seen) -> Chart:
     """The diagram of an arm's runs together.
 
     Args:
