@@ -31,7 +31,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from smoothlab.config.build import build
 from smoothlab.config.compose import compose_config, plain
-from smoothlab.data import TableData
+from smoothlab.data.module import DataModule
 from smoothlab.data.registry import find_set
 from smoothlab.metrics import classification_metrics
 from smoothlab.training.preparing import prepare
@@ -99,7 +99,7 @@ def run_fold(experiment: str, smoothing: str, fold: int, seed: int, extra: list[
     }
 
 
-def predictions(task: Any, data: TableData, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+def predictions(task: Any, data: DataModule, split: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and labels of a split."""
     task.eval()
     with torch.no_grad():

@@ -205,14 +205,16 @@ def table(name: str) -> list[str]:
 
 def penultimate(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """What the last linear layer of a run's net sees of the test samples, and their labels."""
+    from smoothlab.data.module import MemoryData
     from smoothlab.models.loading import load
     from smoothlab.models.model import Model
     from smoothlab.training.preparing import prepare
 
     data = prepare(yaml.safe_load((path / "config.yaml").read_text())).data
-    batch = data.split("test")
     model = load(path)
+    assert isinstance(data, MemoryData)
     assert isinstance(model, Model)
+    batch = data.split("test")
     *hidden, _ = model.net.children()
     with torch.inference_mode():
         seen = batch.features.float()

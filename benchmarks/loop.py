@@ -28,7 +28,8 @@ from pytorch_lightning import Callback
 from torch.nn import functional as F
 
 from smoothlab.config.compose import compose_config, plain
-from smoothlab.data import Batch, TableData
+from smoothlab.data import Batch
+from smoothlab.data.module import MemoryData
 from smoothlab.rundir.directory import RunDirectory, StatusFile
 from smoothlab.training.hooks import skip_empty_step_hooks
 from smoothlab.training.preparing import Prepared, prepare
@@ -54,7 +55,7 @@ class EpochTimer(Callback):
         self.epochs.append(time.perf_counter() - self.started)
 
 
-def repeated(data: TableData, rows: int) -> None:
+def repeated(data: MemoryData, rows: int) -> None:
     """Make the training split ``rows`` long."""
     index = torch.arange(rows) % len(data.split("train"))
     data._batches["train"] = data.split("train").take(index)
@@ -94,6 +95,7 @@ def smoothlab_epoch(batch_size: int, smoothing: str) -> tuple[float, float]:
         "progress=lines",
     ]
     prepared: Prepared = prepare(plain(compose_config("train", overrides)))
+    assert isinstance(prepared.data, MemoryData)
     repeated(prepared.data, batch_size * STEPS[batch_size])
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(folder)
@@ -112,6 +114,7 @@ def smoothlab_epoch(batch_size: int, smoothing: str) -> tuple[float, float]:
 def measure(batch_size: int, rounds: int, smoothing: str) -> dict[str, float]:
     """Medians of times and of paired ratios."""
     prepared = prepare(plain(compose_config("train", ["logger=none"])))
+    assert isinstance(prepared.data, MemoryData)
     repeated(prepared.data, batch_size * STEPS[batch_size])
     train = prepared.data.split("train")
     times: dict[str, list[float]] = {name: [] for name in ("bare", "bare_fused", "smoothlab", "smoothlab_epoch")}

@@ -119,13 +119,12 @@ def describe_data(words: list[str]) -> None:
     _check_target(config.data)
     values = plain(config)
 
-    from smoothlab.config.allowed import ALLOWED, add_code
-    from smoothlab.config.build import build, call
+    from smoothlab.config.build import call
+    from smoothlab.config.opening import make_data
     from smoothlab.data import ParallelData, TableData, describe
     from smoothlab.data.parallel import describe_pairs
 
-    allowed = (*ALLOWED, *add_code(values["code"]))
-    data = build(values["data"], "data", allowed=allowed)
+    data = make_data(values)
     console = _console()
     if isinstance(data, TableData):
         show(call(describe, "data", data), console)

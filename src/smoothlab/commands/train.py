@@ -240,7 +240,7 @@ def _own_sweep(overrides: Sequence[str], base: DictConfig, **how: Any) -> int:
     for one in values:
         if one["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
-        check_loggers(one, check_config(one)[0])
+        check_loggers(one, check_config(one).parts.allowed)
     folder = sweep_folder(configs[0], overrides)
     check_folder_of(folder)
     planned = [Planned(tuple(job), config, one) for job, config, one in zip(jobs, configs, values, strict=True)]

@@ -30,8 +30,7 @@ def latency_table(records: Sequence[RunRecord]) -> pd.DataFrame:
     import pandas as pd
     import torch
 
-    from smoothlab.config.allowed import ALLOWED, add_code
-    from smoothlab.config.build import build, call
+    from smoothlab.config.opening import open_data
     from smoothlab.models.loading import load
     from smoothlab.models.model import Model
 
@@ -40,8 +39,7 @@ def latency_table(records: Sequence[RunRecord]) -> pd.DataFrame:
         if "checkpoint" in record.results:
             first.setdefault(record.arm, record)
     some = next(iter(first.values()))
-    data = build(some.config["data"], "data", allowed=(*ALLOWED, *add_code(some.config.get("code"))))
-    call(data.setup, "data")
+    data = open_data(some.config)
     loaded = {arm: load(record.path) for arm, record in first.items()}
     models = {arm: one for arm, one in loaded.items() if isinstance(one, Model)}  # a translator answers token by token
     features = data.first(max(BATCHES)).features

@@ -149,12 +149,11 @@ class _World:
     """The data of a level, read once for every arm that leaves them as they are."""
 
     def __init__(self, values: Values) -> None:
-        from smoothlab.config.allowed import ALLOWED, add_code, code_fingerprint
-        from smoothlab.config.build import build, call
+        from smoothlab.config.allowed import code_fingerprint
+        from smoothlab.config.opening import open_data
 
         self._config, self._task = values["data"], values["task"]
-        self._data = build(self._config, "data", allowed=(*ALLOWED, *add_code(values["code"])))
-        call(self._data.setup, "data")
+        self._data = open_data(values)
         self._fingerprint = self._data.fingerprint + code_fingerprint(values["code"])
         self._others: Any = None
 
@@ -176,7 +175,7 @@ class _World:
         Raises:
             UserMistake: they lack it.
         """
-        from smoothlab.training.preparing import are_ordered
+        from smoothlab.training.parts import are_ordered
 
         for need in arm.needs:
             if need == "tree" and self._data.class_tree is None and self._task.get("tree") is None:

@@ -79,6 +79,11 @@ class DataModule(LightningDataModule, ABC):
         """The metadata column by which final metrics are told apart where the task names none, or None."""
         return self.time_column
 
+    @property
+    def slice_columns(self) -> list[str]:
+        """The metadata columns by which final metrics can be told apart."""
+        return list(self.first(1).metadata)
+
     @abstractmethod
     def setup(self, stage: str | None = None) -> None:
         """Read, split and encode the data; a second call does nothing.

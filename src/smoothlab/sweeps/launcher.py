@@ -207,16 +207,14 @@ class Fingerprints:
 
     def identity(self, values: dict[str, Any]) -> str:
         """The identity of a run, by its config and the content of its data and own code."""
-        from smoothlab.config.allowed import ALLOWED, add_code, code_fingerprint
-        from smoothlab.config.build import build, call
+        from smoothlab.config.allowed import code_fingerprint
+        from smoothlab.config.opening import open_data
         from smoothlab.rundir.identity import in_order, run_identity
 
         key = json.dumps(in_order([values["data"], values["code"]]))
         if key not in self._of:
             try:
-                data = build(values["data"], "data", allowed=(*ALLOWED, *add_code(values["code"])))
-                call(data.setup, "data")
-                self._of[key] = data.fingerprint + code_fingerprint(values["code"])
+                self._of[key] = open_data(values).fingerprint + code_fingerprint(values["code"])
             except UserMistake:
                 self._of[key] = ""  # the run itself says what is wrong with its data
         return run_identity(values, self._of[key])

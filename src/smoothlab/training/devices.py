@@ -18,7 +18,7 @@ from smoothlab.config.build import build
 from smoothlab.errors import UserMistake
 from smoothlab.processes.ranks import found_ranks
 from smoothlab.rundir.directory import RunDirectory
-from smoothlab.tracking.console import quiet_lightning
+from smoothlab.tasks.task import Task
 
 FORKING = ("spawn", "fork", "notebook")
 NO_GPU = "No supported gpu backend found"  # Lightning's words
@@ -90,16 +90,7 @@ def wanted_ranks(trainer: Trainer) -> int:
     return int(trainer.num_devices * trainer.num_nodes)
 
 
-def count_ranks(config: Mapping[str, Any], allowed: tuple[str, ...]) -> int:
-    """The processes that train."""
-    node = config["trainer"]
-    if node.get("devices") == 1 and node.get("num_nodes", 1) == 1:
-        return 1
-    with quiet_lightning():
-        return wanted_ranks(make_trainer(config, allowed, logger=False))
-
-
-def check_compile(config: Mapping[str, Any], task: Any) -> None:
+def check_compile(config: Mapping[str, Any], task: Task) -> None:
     """Refuse ``compile`` where it would change nothing.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pytorch_lightning import Trainer
 
 from smoothlab.config.allowed import ALLOWED_FROM_RUN, add_code
-from smoothlab.config.build import build
+from smoothlab.config.opening import open_data
 from smoothlab.data import encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.models.checkpoint import KEY, as_validated, load_weights, read_checkpoint
@@ -16,7 +16,7 @@ from smoothlab.models.model import checkpoint_path
 from smoothlab.models.teacher import without_teachers
 from smoothlab.scoring.calibrating import afterwards_of
 from smoothlab.scoring.splits import score
-from smoothlab.training.preparing import make_task
+from smoothlab.training.parts import Parts
 from smoothlab.training.threads import cpu_threads
 
 
@@ -42,14 +42,12 @@ def evaluate(
     ours = content[KEY]
     config = without_teachers(ours["config"])
     allowed = (*ALLOWED_FROM_RUN, *add_code(code))
-    data = build(config["data"], "data", allowed=allowed)
-    data.encoder = encoder_from_state(ours["encoder"])
-    data.setup()
+    data = open_data(config, allowed, encoder=encoder_from_state(ours["encoder"]))
     if data.class_names != ours["class_names"]:
         raise UserMistake(
             f"{path}: its data now has the classes {data.class_names}, the model knows {ours['class_names']}"
         )
-    task = make_task(config, data, allowed)
+    task = Parts.of(config, allowed).task(data)
     load_weights(task, content["state_dict"])
     trainer = Trainer(
         accelerator=config["trainer"]["accelerator"],

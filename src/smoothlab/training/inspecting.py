@@ -13,9 +13,10 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EarlyStopping
 
 from smoothlab.config.allowed import ALLOWED_FROM_RUN, TEACHER, add_code
-from smoothlab.config.build import build, call
+from smoothlab.config.opening import open_data
 from smoothlab.data import encoder_from_state
 from smoothlab.data.batch import Batch
+from smoothlab.data.module import DataModule
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.inspection import Inspection, LabelInspection, Probe
 from smoothlab.inspection.findings import Plan, RunHistory
@@ -25,7 +26,8 @@ from smoothlab.models.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.models.model import checkpoint_path
 from smoothlab.rundir.directory import RunDirectory, existing_run
 from smoothlab.smoothing import MultilabelSmoother, Neighbours
-from smoothlab.training.preparing import check_config, make_parts
+from smoothlab.training.parts import Parts
+from smoothlab.training.preparing import check_config, check_seed
 
 MISFIT = "smoothing does not fit the data"
 
@@ -39,12 +41,12 @@ def inspect_config(config: dict[str, Any]) -> Inspection | LabelInspection:
     Raises:
         UserMistake: something in the config or the data is wrong, or the strategy does not fit the data.
     """
-    allowed, callbacks = check_config(config)
-    data = build(config["data"], "data", allowed=allowed)
-    call(data.setup, "data")
+    check_seed(config.get("seed"))
     torch.manual_seed(config["seed"])  # a part may draw its start
-    parts = make_parts(config, data, allowed)
-    return _looked_at(parts, data, _plan(config, callbacks))
+    checked = check_config(config)
+    data = open_data(config, checked.parts.allowed)
+    checked.parts.tell_classes(data)
+    return _looked_at(checked.parts, data, _plan(config, checked.callbacks))
 
 
 def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Inspection | LabelInspection:
@@ -63,43 +65,43 @@ def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None 
     content = read_checkpoint(file)
     ours = content[KEY]
     config, allowed = ours["config"], (*ALLOWED_FROM_RUN, TEACHER, *add_code(code))
-    data = build(config["data"], "data", allowed=allowed)
-    data.encoder = encoder_from_state(ours["encoder"])
-    call(data.setup, "data")
+    data = open_data(config, allowed, encoder=encoder_from_state(ours["encoder"]))
     if data.class_names != ours["class_names"]:
         raise UserMistake(
             f"{path}: its data now has the classes {data.class_names}, the run knows {ours['class_names']}"
         )
     plan = _plan(config, [])
     torch.manual_seed(config["seed"])
-    begun, parts = make_parts(config, data, allowed), make_parts(config, data, allowed)
+    begun, parts = Parts.of(config, allowed), Parts.of(config, allowed)
+    for each in (begun, parts):
+        each.tell_classes(data)
     try:
-        load_weights(parts["smoothing"], _below(content["state_dict"], "smoother."))
+        load_weights(parts.smoother, _below(content["state_dict"], "smoother."))
     except InvalidArgument as error:
         raise UserMistake(f"{file}: its smoothing does not fit the config ({error})") from None
     found = _looked_at(parts, data, plan)
     if isinstance(found, LabelInspection):
         return replace(found, run=f"{path}, epoch {int(content.get('epoch', 0))}")
-    start = SoftTargets.of(begun["smoothing"].eval(), found.probe, found.shown_at)
+    start = SoftTargets.of(begun.smoother.eval(), found.probe, found.shown_at)
     history = RunHistory(str(path), str(file), int(content.get("epoch", 0)), start, _smoothing_columns(run))
     return replace(found, history=history)
 
 
-def _looked_at(parts: Mapping[str, Any], data: Any, plan: Plan) -> Inspection | LabelInspection:
+def _looked_at(parts: Parts, data: DataModule, plan: Plan) -> Inspection | LabelInspection:
     """An inspection that has asked the strategy everything once, so that a misfit is found here."""
-    mixing, loss = parts["mixing"] or None, parts["loss"] or None
-    beside = {"loss": loss} | {f"penalty.{name}": one for name, one in parts["penalty"].items()} | {"mixing": mixing}
-    known = (data.class_names, data.class_counts, plan, {key: part for key, part in beside.items() if part is not None})
+    mixing = parts.mixing(data)
+    beside = parts.losses if mixing is None else parts.losses | {"mixing": mixing}
+    known = (data.class_names, data.class_counts, plan, beside)
     found: Inspection | LabelInspection
-    if isinstance(parts["smoothing"], MultilabelSmoother):
-        found = LabelInspection.of(parts["smoothing"], _rows(data), *known)
+    if isinstance(parts.smoother, MultilabelSmoother):
+        found = LabelInspection.of(parts.smoother, _rows(data), *known)
     else:
         options = {
             "mixed": mixing is not None,
-            "whole_sequences": _looks_around(getattr(parts["smoothing"], "prior", None)),
+            "whole_sequences": _looks_around(getattr(parts.smoother, "prior", None)),
         }
         probe = Probe.of(_rows(data), len(data.class_names), **options)
-        found = Inspection(parts["smoothing"], probe, *known)
+        found = Inspection(parts.smoother, probe, *known)
     try:
         _ask(found)
     except InvalidArgument as error:
@@ -112,7 +114,7 @@ def _looks_around(prior: Any) -> bool:
     return isinstance(prior, Neighbours) or any(map(_looks_around, getattr(prior, "priors", {}).values()))
 
 
-def _rows(data: Any) -> Batch:
+def _rows(data: DataModule) -> Batch:
     """The training samples; the first ones of data that are not in memory."""
     return data.split("train") if hasattr(data, "split") else data.first(MOST_ROWS)
 

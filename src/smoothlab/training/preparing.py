@@ -10,35 +10,49 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, seed_everything
+from pytorch_lightning.utilities.seed import isolate_rng
 
-from smoothlab.classes import ClassInfo, NeedsClasses
-from smoothlab.config.allowed import ALLOWED, add_code, check_targets, code_fingerprint, resolve_target
-from smoothlab.config.build import build, call
+from smoothlab.config.allowed import ALLOWED, add_code, check_targets, code_fingerprint
+from smoothlab.config.build import build
+from smoothlab.config.opening import open_data
 from smoothlab.config.packages import check_packages
 from smoothlab.config.progress import following_progress
-from smoothlab.config.scheduling import make_schedule, try_schedule, without_timing
+from smoothlab.config.scheduling import try_schedule, without_timing
 from smoothlab.config.trainer_arguments import check_trainer_arguments
+from smoothlab.data.module import DataModule
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.learner import learners_in
-from smoothlab.losses.loss import check_smoother
-from smoothlab.models.kinds import check_task, check_task_class
+from smoothlab.models.kinds import check_task_class
 from smoothlab.rundir.identity import run_identity
 from smoothlab.scoring.calibrating import Afterwards, check_groups, make_afterwards
-from smoothlab.smoothing import MultilabelSmoother
-from smoothlab.smoothing.multilabel import answers_of
-from smoothlab.tasks.schedule import Schedule
+from smoothlab.tasks.task import Task
 from smoothlab.tracking.console import quiet_lightning
-from smoothlab.training.devices import check_compile, check_devices, count_ranks, make_trainer
+from smoothlab.training.devices import check_compile, check_devices, make_trainer, wanted_ranks
 from smoothlab.training.loggers import check_loggers
+from smoothlab.training.parts import Parts
 from smoothlab.training.rehearsal import check_callbacks, rehearse
 from smoothlab.training.threads import check_threads
 
-PARTS = (
+GROUPS = (
     *("data", "net", "task", "smoothing", "loss", "penalty", "mixing"),
     *("optimizer", "scheduler", "trainer", "logger", "callbacks"),
 )
-MOST_COUNTED = 10_000  # classes whose training counts a checkpoint keeps
 PROGRESS = ("auto", "lines", "none")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a config is built into without its data.
+
+    Args:
+        parts: of the training.
+        callbacks: of the config.
+        ranks: processes that will train.
+    """
+
+    parts: Parts
+    callbacks: list[Callback]
+    ranks: int
 
 
 @dataclass
@@ -47,21 +61,21 @@ class Prepared:
 
     config: dict[str, Any]
     allowed: tuple[str, ...]
-    data: Any
-    task: Any  # a LightningModule
+    data: DataModule
+    task: Task
     callbacks: list[Callback]
     identity: str
     ranks: int = 1  # processes that train
     afterwards: Afterwards = field(default_factory=Afterwards)
 
 
-def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback]]:
-    """Check everything that needs no data; returns the allowed prefixes of targets and the run's callbacks.
+def check_config(config: dict[str, Any]) -> Checked:
+    """Check everything that needs no data, and make the objects on the way.
 
     Raises:
         UserMistake: something in the config is wrong.
     """
-    _check_parts(config)
+    _check_groups(config)
     allowed = (*ALLOWED, *add_code(config["code"]))
     check_task_class(config, allowed)
     check_trainer_arguments(config["trainer"])
@@ -69,26 +83,18 @@ def check_config(config: dict[str, Any]) -> tuple[tuple[str, ...], list[Callback
     check_packages(config, allowed)
     check_seed(config["seed"])
     check_threads(config["threads"])
-    smoother = build(config["smoothing"], "smoothing", allowed=allowed)
-    if config["loss"]:
-        loss = resolve_target(config["loss"]["_target_"], allowed, key="loss._target_")
-        call(check_smoother, "smoothing", loss, smoother)
-    epochs = config["trainer"].get("max_epochs")
-    if epochs == -1:
-        _check_without_end({"smoothing": smoother}, config, allowed)
-    schedule = make_schedule(config["scheduler"], allowed)
-    if epochs == -1 and config["trainer"].get("max_steps", -1) == -1 and schedule is not None and schedule.needs_end:
-        raise UserMistake("trainer.max_epochs = -1: a schedule needs an end; give a number, or scheduler=none")
-    _check_validation(config["trainer"], smoother)
     if config["progress"] not in PROGRESS:
         raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
-    _try_optimizer(config, schedule, allowed)
+    parts = Parts.of(config, allowed)
+    _check_end(config["trainer"], parts)
+    _check_validation(config["trainer"], parts.smoother)
+    try_schedule(parts.optimizer([torch.nn.Parameter(torch.zeros(1))]), parts.schedule)
     callbacks = build(config["callbacks"], "callbacks", allowed=allowed)
     check_callbacks(callbacks)
     with quiet_lightning(), determinism_kept():
         trainer = make_trainer(config, allowed, logger=False, callbacks=list(callbacks.values()))
     check_devices(config, trainer)
-    return allowed, list(callbacks.values())
+    return Checked(parts, list(callbacks.values()), wanted_ranks(trainer))
 
 
 def prepare(config: dict[str, Any]) -> Prepared:
@@ -97,110 +103,44 @@ def prepare(config: dict[str, Any]) -> Prepared:
     Raises:
         UserMistake: something in the config or the data is wrong.
     """
-    allowed, callbacks = check_config(config)
-    check_loggers(config, allowed)
-    data = build(config["data"], "data", allowed=allowed)
-    call(data.setup, "data")
-    with determinism_kept():
-        ranks = count_ranks(config, allowed)
-    _check_limits(config["trainer"], data, ranks)
+    check_seed(config.get("seed"))
     seed_everything(config["seed"], workers=True, verbose=False)
-    task = make_task(config, data, allowed)
-    _check_monitors(config, task.monitored)
-    _check_output(task, data)
+    checked = check_config(config)
+    allowed = checked.parts.allowed
+    check_loggers(config, allowed)
+    with isolate_rng():  # data of one's own may draw from the generators that the net's weights are drawn from
+        data = open_data(config, allowed)
+    _check_limits(config["trainer"], data, checked.ranks)
+    task = _fitting_task(config, checked.parts, data)
     with quiet_lightning(), determinism_kept():
-        rehearse(config, allowed, task, data, ranks)
+        rehearse(config, allowed, task, data, checked.ranks)
     afterwards = make_afterwards(config, task, allowed)
     check_compile(config, task)
     identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
-    return Prepared(config, allowed, data, task, callbacks, identity, ranks, afterwards)
+    return Prepared(config, allowed, data, task, checked.callbacks, identity, checked.ranks, afterwards)
 
 
-def check_fit(config: dict[str, Any], data: Any) -> None:
+def check_fit(config: dict[str, Any], data: DataModule) -> None:
     """Find whether a run's parts fit data that are set up, as ``prepare`` does, of many configs for the same data.
 
     Raises:
         UserMistake: something in the config is wrong, or does not fit the data.
     """
-    allowed, _ = check_config(config)
-    task = make_task(config, data, allowed)
+    checked = check_config(config)
+    make_afterwards(config, _fitting_task(config, checked.parts, data), checked.parts.allowed)
+
+
+def _fitting_task(config: Mapping[str, Any], parts: Parts, data: DataModule) -> Task:
+    task = parts.task(data)
     _check_monitors(config, task.monitored)
     _check_output(task, data)
-    make_afterwards(config, task, allowed)
+    return task
 
 
 def check_seed(seed: Any) -> None:
     """Refuse what numpy and torch would not take as a seed."""
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise UserMistake(f"seed = {seed!r}: expected an integer in [0, 4294967295]")
-
-
-def make_parts(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
-    """Smoother, loss, penalties and mixing by their groups' names, told which classes the data have.
-
-    Args:
-        config: the resolved config.
-        data: a data module that is set up.
-        allowed: prefixes that targets may begin with.
-
-    Raises:
-        UserMistake: a part is refused, or does not fit the classes.
-    """
-    classes = data.class_names
-    _check_label_kind(config["task"], data, allowed)
-    _check_mixing(config["mixing"], data)
-    parts = {name: build(config[name], name, allowed=allowed) for name in ("smoothing", "loss", "penalty")}
-    parts["mixing"] = build(config["mixing"], "mixing", allowed=allowed, num_classes=len(classes))
-    counts = {"num_rows": data.num_rows, "num_samples": data.num_samples}
-    info = ClassInfo(
-        classes,
-        data.class_counts,
-        **counts,
-        encoder=data.encoder.state(),
-        tree=data.class_tree,
-        never=data.never,
-        ordered=are_ordered(config["task"], data),
-    )
-    several = isinstance(parts["smoothing"], MultilabelSmoother)  # labels a sample: losses see questions about each
-    named = {"loss": parts["loss"]} | {f"penalty.{name}": one for name, one in parts["penalty"].items()}
-    for key, part in ({"smoothing": parts["smoothing"]} | named).items():
-        if isinstance(part, NeedsClasses):
-            call(part.bind, key, answers_of(info) if several and key in named else info)
-    return parts
-
-
-def are_ordered(task: Mapping[str, Any], data: Any) -> bool:
-    """Whether the classes are in their ordinal order: as the task says, or else the data."""
-    told = task.get("ordered")
-    return bool(data.class_order if told is None else told)
-
-
-def make_task(config: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> Any:
-    """The task with net, smoother, optimizer and scheduler, for data that are set up."""
-    classes = data.class_names
-    parts = make_parts(config, data, allowed)
-    net = build(config["net"], "net", allowed=allowed, num_classes=len(classes), **data.net_arguments)
-    of_data = {"tree": data.class_tree, "ordered": data.class_order, "slices": data.slice_column}
-    told = {name: value for name, value in of_data.items() if value and config["task"].get(name) is None}
-    task = build(
-        config["task"],
-        "task",
-        allowed=allowed,
-        net=net,
-        smoother=parts["smoothing"],
-        loss=parts["loss"] or None,
-        penalties=parts["penalty"],
-        mixing=parts["mixing"] or None,
-        class_names=classes,
-        optimizer=build(config["optimizer"], "optimizer", allowed=allowed),
-        scheduler=make_schedule(config["scheduler"], allowed),
-        encoder_state=data.encoder.state(),
-        **told,
-    )
-    check_task(task, config["task"]["_target_"])
-    if len(classes) <= MOST_COUNTED:
-        task.class_counts = [int(count) for count in data.class_counts]
-    return task
 
 
 @contextlib.contextmanager
@@ -213,9 +153,9 @@ def determinism_kept() -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def _check_parts(config: Mapping[str, Any]) -> None:
+def _check_groups(config: Mapping[str, Any]) -> None:
     """Refuse a config from which a part was taken out."""
-    for name in PARTS:
+    for name in GROUPS:
         if not isinstance(config.get(name), Mapping):
             raise UserMistake(f"{name} = {config.get(name)!r}: expected one of its options (see smoothlab --help)")
     check_groups(config)
@@ -224,56 +164,22 @@ def _check_parts(config: Mapping[str, Any]) -> None:
             raise UserMistake(f"{name} = {config.get(name)!r}: expected a text that is not empty")
 
 
-def _check_without_end(parts: dict[str, Any], config: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
-    """Refuse what changes with a progress that a run without an end does not make."""
-    for name in ("loss", "penalty"):
-        parts[name] = build(config[name], name, allowed=allowed)
-    for name, part in parts.items():
-        found = following_progress(part)
-        if found is not None:
-            what = f"{name} that changes with progress ({type(found).__name__})"
-            raise UserMistake(f"trainer.max_epochs = -1: {what} needs an end; give a number")
-
-
-def _check_label_kind(task: Mapping[str, Any], data: Any, allowed: tuple[str, ...]) -> None:
-    """Refuse data with several labels a sample for a task with one, and the reverse."""
-    kind = getattr(resolve_target(task["_target_"], allowed, key="task._target_"), "kind", None)
-    if (kind == "translation") != (data.label_kind == "tokens"):
-        what, better = (
-            ("sentence pairs", "translation") if kind != "translation" else ("no sentence pairs", "classification")
-        )
-        raise UserMistake(f"task: {kind}, but the data are {what}; take task={better}")
-    several = data.label_kind and data.label_kind == "multilabel"
-    if data.label_kind is None:
-        several = _several(data.first(64).labels)
-    if kind == "classification" and several:
-        raise UserMistake("task: classification, but the data have several labels a sample; take task=multilabel")
-    if kind == "multilabel" and several is False:
-        raise UserMistake("task: multilabel, but the data have one label a sample; take task=classification")
-
-
-def _several(labels: torch.Tensor) -> bool | None:
-    """Whether there are several labels a sample; None where it may as well be votes."""
-    if labels.ndim == 1:
-        return False
-    rows = labels.double()
-    return None if bool((rows >= 0).all()) and torch.allclose(rows.sum(1), rows.new_ones(()), atol=1e-3) else True
-
-
-def _check_mixing(mixing: Mapping[str, Any], data: Any) -> None:
-    """Refuse a mean of codes: that of the second and the fourth category is not the third."""
-    if not mixing:
+def _check_end(trainer: Mapping[str, Any], parts: Parts) -> None:
+    """Refuse what changes with its progress, or needs an end, in a training without one."""
+    if trainer.get("max_epochs") != -1:
         return
-    what = {"cardinalities": "category codes", "vocab_size": "token ids", "source_vocab_size": "token ids"}
-    for name, codes in what.items():
-        if data.net_arguments.get(name):
-            better = "data.categories=one_hot or " if name == "cardinalities" else ""
-            raise UserMistake(f"mixing: the features have {codes}, which have no mean; take {better}mixing=none")
+    for name, part in {"smoothing": parts.smoother, "loss": parts.loss, "penalty": parts.penalties}.items():
+        follower = following_progress(part)
+        if follower is not None:
+            what = f"{name} that changes with progress ({type(follower).__name__})"
+            raise UserMistake(f"trainer.max_epochs = -1: {what} needs an end; give a number")
+    if trainer.get("max_steps", -1) == -1 and parts.schedule is not None and parts.schedule.needs_end:
+        raise UserMistake("trainer.max_epochs = -1: a schedule needs an end; give a number, or scheduler=none")
 
 
 def _check_validation(trainer: Mapping[str, Any], smoother: Any) -> None:
     """Refuse smoothing that learns from validation where there is none: it would stay at its start."""
-    learning = [one for one in learners_in(smoother) if getattr(one, "source", None) == "validation"]
+    learning = [learner for learner in learners_in(smoother) if getattr(learner, "source", None) == "validation"]
     if not learning:
         return
     reason = f"smoothing learns from validation ({type(learning[0]).__name__})"
@@ -286,7 +192,7 @@ def _check_validation(trainer: Mapping[str, Any], smoother: Any) -> None:
         )
 
 
-def _check_limits(trainer: Mapping[str, Any], data: Any, ranks: int) -> None:
+def _check_limits(trainer: Mapping[str, Any], data: DataModule, ranks: int) -> None:
     """Refuse a share of the batches that is less than one batch."""
     loaders = {"limit_train_batches": data.train_dataloader(), "limit_val_batches": data.val_dataloader()}
     for name, loader in loaders.items():
@@ -298,11 +204,10 @@ def _check_limits(trainer: Mapping[str, Any], data: Any, ranks: int) -> None:
             raise UserMistake(f"trainer.{name} = {limit}: less than one of the {batches} batches")
 
 
-def _check_output(task: Any, data: Any) -> None:
+def _check_output(task: Task, data: DataModule) -> None:
     """Try net, smoother, loss and penalties on two rows: what does not fit is found before a directory is made."""
     batch, classes = data.first(2), len(data.class_names)
-    columns = data.sentence_metadata("val") if data.label_kind == "tokens" else batch.metadata  # that slices can be of
-    if task.slices is not None and task.slices not in columns:
+    if task.slices is not None and task.slices not in (columns := data.slice_columns):
         known = ", ".join(columns) or "none"
         raise UserMistake(f"task.slices = {task.slices!r}: expected a metadata column of the data; they have {known}")
     task.eval()
@@ -354,9 +259,3 @@ def _check_monitors(config: Mapping[str, Any], known: Mapping[str, str]) -> None
             raise UserMistake(f"trainer.check_val_every_n_epoch = {every}: more than trainer.max_epochs = {epochs}")
         if config["trainer"].get("limit_val_batches") == 0:
             raise UserMistake(f"trainer.limit_val_batches = 0: {name} monitors {monitor}, which needs validation")
-
-
-def _try_optimizer(config: Mapping[str, Any], schedule: Schedule | None, allowed: tuple[str, ...]) -> None:
-    """Find a bad learning rate before any work: make both once, for one parameter."""
-    optimizer = build(config["optimizer"], "optimizer", allowed=allowed)([torch.nn.Parameter(torch.zeros(1))])
-    try_schedule(optimizer, schedule)

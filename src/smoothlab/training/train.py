@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ from smoothlab.tracking.sink import finish
 from smoothlab.training.devices import Start, alone, compile_in_place, leave, make_trainer, meet
 from smoothlab.training.first_end import FirstEnd, RankEnd
 from smoothlab.training.hooks import skip_empty_step_hooks
-from smoothlab.training.preparing import Prepared, determinism_kept, make_task
+from smoothlab.training.parts import Parts
+from smoothlab.training.preparing import Prepared, determinism_kept
 from smoothlab.training.stopping import keep_handlers, stopped_by_signals
 from smoothlab.training.threads import cpu_threads
 from smoothlab.training.trial import TrialPruned, TrialReports
@@ -168,12 +170,51 @@ def _train_and_log(prepared: Prepared, run: RunDirectory, status: StatusFile, re
 def _train(
     prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool
 ) -> dict[str, Any]:
+    """Fit, score and write; ``loggers`` is filled on the way, so that the caller closes what has started."""
     started = time.monotonic()
+    fitted = _fit_and_part(prepared, run, status, loggers, resume)
+    best, scored = _score(prepared, run, loggers, fitted)
+    results = {
+        "format": 1,
+        "name": prepared.config["name"],
+        "identity": prepared.identity,
+        "seed": prepared.config["seed"],
+        "objective": _objective(prepared.callbacks, best),
+        **scored,
+        "best_epoch": int(best["epoch"]),
+        "epochs": fitted.trainer.current_epoch,
+        "steps": fitted.trainer.global_step,
+        "seconds": {"fit": round(fitted.seconds, 3), "total": round(time.monotonic() - started, 3)},
+        "peak_memory_mib": round(peak_memory() / 2**20, 1),
+        **provenance(),
+    }
+    write_json(run.results, results)
+    shutil.rmtree(fitted.start.state, ignore_errors=True)
+    log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
+    for line in _afterwards_lines(results):
+        log.info("%s", line)
+    epochs, seconds = fitted.trainer.current_epoch, fitted.seconds
+    log.info("best epoch %d of %d, fit %.1f s\nrun %s", best["epoch"], epochs, seconds, run.path)
+    return results
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A training that is over, and left by the other ranks."""
+
+    trainer: Trainer
+    start: Start
+    seconds: float
+
+
+def _fit_and_part(
+    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool
+) -> _Fitted:
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
     step = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
     write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
     log.info("run %s%s", run.path, f", resumed at step {step}" if checkpoint else "")
-    for note in [] if checkpoint else getattr(prepared.data, "notes", []):
+    for note in [] if checkpoint else prepared.data.notes:
         log.info("data: %s", note)
     _make_loggers(prepared, run, loggers, step)
     callbacks = [
@@ -183,75 +224,59 @@ def _train(
     ]
     trainer = _make_trainer(prepared, callbacks, loggers, profiler=_profiler(prepared, run))
     start = meet(trainer, Start(run.path.resolve(), checkpoint is not None))
-    fit_started = time.monotonic()
+    started = time.monotonic()
     _fit(trainer, prepared, start)
-    fit_seconds = time.monotonic() - fit_started
+    seconds = time.monotonic() - started
     leave(trainer)
+    return _Fitted(trainer, start, seconds)
 
+
+def _score(
+    prepared: Prepared, run: RunDirectory, loggers: list[Any], fitted: _Fitted
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Score the best weights, fit what comes after the net, and write predictions and figures.
+
+    Returns:
+        The best checkpoint's content, and what results.json says of the scores.
+    """
     best = run.best_checkpoint if run.best_checkpoint.is_file() else run.last_checkpoint
-    weights = read_checkpoint(best)
+    content = read_checkpoint(best)
     if prepared.ranks == 1:
-        task, scorer = prepared.task, trainer
-        task.load_state_dict(weights["state_dict"])
+        task, scorer = prepared.task, fitted.trainer
+        task.load_state_dict(content["state_dict"])
     else:  # anew: what FSDP leaves behind is no whole net
-        task = make_task(prepared.config, prepared.data, prepared.allowed)
+        task = Parts.of(prepared.config, prepared.allowed).task(prepared.data)
         scorer = alone(prepared.config, prepared.allowed)
-        load_weights(task, weights["state_dict"])
-    parts = predicted(task, prepared.data, scorer, ("val", "test"))
-    scores, afterwards = scored_afterwards(prepared.afterwards, parts, task, prepared.data)
+        load_weights(task, content["state_dict"])
+    predictions = predicted(task, prepared.data, scorer, ("val", "test"))
+    scores, afterwards = scored_afterwards(prepared.afterwards, predictions, task, prepared.data)
     if state := prepared.afterwards.to_state():
-        add_to_checkpoint(best, weights, **state)
+        add_to_checkpoint(best, content, **state)
     before = afterwards.pop("before", None)
-    as_validated((before or scores)["val"].metrics, weights)
+    as_validated((before or scores)["val"].metrics, content)
     about = {key: prepared.config[key] for key in ("name", "seed")}
-    about |= {"identity": prepared.identity, "epoch": int(weights["epoch"])}
-    draw = bool(prepared.config.get("figures", True))
     write_outcome(
         scores,
         run,
         task,
         prepared.data,
         loggers,
-        about=about,
-        draw=draw,
+        about=about | {"identity": prepared.identity, "epoch": int(content["epoch"])},
+        draw=bool(prepared.config.get("figures", True)),
         before=before,
         decision=prepared.afterwards.decision,
     )
-    results = {
-        "format": 1,
-        "name": prepared.config["name"],
-        "identity": prepared.identity,
-        "seed": prepared.config["seed"],
-        "objective": _objective(prepared.callbacks, weights),
-        "metrics": {split: one.metrics for split, one in scores.items()},
-        "metrics_are": {split: one.precision for split, one in scores.items()},
-        "uncertainty": {split: one.uncertainty() for split, one in scores.items()},
+    return content, {
+        "metrics": {split: score.metrics for split, score in scores.items()},
+        "metrics_are": {split: score.precision for split, score in scores.items()},
+        "uncertainty": {split: score.uncertainty() for split, score in scores.items()},
         **details(scores, task),
         **afterwards,
         "checkpoint": f"{best.parent.name}/{best.name}",
-        "best_epoch": int(weights["epoch"]),
-        "epochs": trainer.current_epoch,
-        "steps": trainer.global_step,
-        "seconds": {"fit": round(fit_seconds, 3), "total": round(time.monotonic() - started, 3)},
-        "peak_memory_mib": round(peak_memory() / 2**20, 1),
-        **provenance(),
     }
-    write_json(run.results, results)
-    shutil.rmtree(start.state, ignore_errors=True)
-    log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
-    for line in _said(results):
-        log.info("%s", line)
-    log.info(
-        "best epoch %d of %d, fit %.1f s\nrun %s",
-        weights["epoch"],
-        trainer.current_epoch,
-        fit_seconds,
-        run.path,
-    )
-    return results
 
 
-def _said(results: dict[str, Any]) -> Iterator[str]:
+def _afterwards_lines(results: dict[str, Any]) -> Iterator[str]:
     """A line each on calibrator and decision, where there are any."""
     if (calibrator := results.get("calibrator")) is not None:
         before, after = results["before_calibration"]["test"], results["metrics"]["test"]

@@ -229,6 +229,11 @@ class ParallelData(DataModule):
         return dict(self._corpora[split].about)
 
     @property
+    def slice_columns(self) -> list[str]:
+        """See :class:`DataModule`: of the sentences."""
+        return list(self.sentence_metadata("val"))
+
+    @property
     def class_counts(self) -> list[int]:
         """See :class:`DataModule`: of the training tokens, ends of sentences among them."""
         return self._counts

@@ -113,7 +113,7 @@ def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
         if values["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a search that is started again goes on by itself")
         try:
-            check_loggers(values, check_config(values)[0])
+            check_loggers(values, check_config(values).parts.allowed)
         except UserMistake as mistake:
             chosen = " ".join(overrides[len(space.fixed) :])
             raise UserMistake(f"{mistake} (in the trial {chosen})") from None

@@ -1,0 +1,50 @@
+"""From a config to its data: the one place where a data module is made and set up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from smoothlab.config.allowed import ALLOWED, add_code
+from smoothlab.config.build import build, call
+from smoothlab.data.module import DataModule, Encoder
+from smoothlab.errors import UserMistake
+
+
+def make_data(config: Mapping[str, Any], allowed: tuple[str, ...] | None = None) -> DataModule:
+    """Make the data module of a config, which has read nothing yet.
+
+    Args:
+        config: the resolved config of a run.
+        allowed: prefixes that targets may begin with; None: those of a config that the user composes, with its code.
+
+    Raises:
+        UserMistake: the target or an argument is refused, or what the target makes is no data module.
+    """
+    if allowed is None:
+        allowed = (*ALLOWED, *add_code(config.get("code")))
+    data = build(config["data"], "data", allowed=allowed)
+    if not isinstance(data, DataModule):
+        target = config["data"].get("_target_")
+        raise UserMistake(f"data._target_ = {target!r}: expected a data module of smoothlab, or one that extends it")
+    return data
+
+
+def open_data(
+    config: Mapping[str, Any], allowed: tuple[str, ...] | None = None, *, encoder: Encoder | None = None
+) -> DataModule:
+    """Make the data module of a config, and read, split and encode its data.
+
+    Args:
+        config: the resolved config of a run.
+        allowed: as of :func:`make_data`.
+        encoder: of a checkpoint, which is used as it is; None: the data module fits its own.
+
+    Raises:
+        UserMistake: as of :func:`make_data`, or the data cannot be used.
+    """
+    data = make_data(config, allowed)
+    if encoder is not None:
+        data.encoder = encoder
+    call(data.setup, "data")
+    return data
