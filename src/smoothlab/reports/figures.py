@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.bins import ReliabilityBins, bins_of
 from smoothlab.metrics.calibration_error import classwise_bins, expected_error
 from smoothlab.metrics.groups import group
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.small_samples import calibrated_eces
-from smoothlab.reports.band import calibrated_band
+from smoothlab.reports.reliability import Bin, Reliability, filled_bins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -142,53 +141,48 @@ def before_and_after(
 
 def _reliability(upper: Axes, lower: Axes, told: Prediction, num_bins: int) -> str:
     """Draw the diagram over its counts; return its numbers in two lines."""
-    bins = bins_of(told.confidence, told.correct, told.weights, num_bins, "width")
-    _gaps(upper, bins)
+    shown = Reliability.of(told, num_bins)
+    bins = shown.bins
+    _gaps(upper, shown.filled)
     upper.set_ylim(0, 1)
     lower.bar(bins.lower, bins.count, bins.upper - bins.lower, align="edge", color=GUIDE, edgecolor="white")
     lower.set_xlim(0, 1)
     for axis in (upper.xaxis, upper.yaxis, lower.xaxis):
         _percent(axis)
-    gap = told.mean(told.confidence - told.correct)
     chance = calibrated_eces(told.confidence, num_bins, draws=200, seed=0).mean()
-    sign = "over-confident" if gap > 0 else "under-confident"
-    error = f"ECE {expected_error(bins):.3f} (chance alone {chance:.3f})"
-    return f"{error}, N = {len(told.confidence):,}\nconfidence gap {gap:+.3f}, {sign}"
+    error = f"ECE {shown.ece:.3f} (chance alone {chance:.3f})"
+    return f"{error}, N = {len(told.confidence):,}\nconfidence gap {shown.gap:+.3f}, {shown.sign}"
 
 
 PALE = 0.35
-SIGNS = ((1, OVER, "////", "over-confident"), (-1, UNDER, "....", "under-confident"))
+SIGNS = ((True, OVER, "////", "over-confident"), (False, UNDER, "....", "under-confident"))
 
 
-def _gaps(axes: Axes, bins: ReliabilityBins) -> None:
+def _gaps(axes: Axes, bins: Sequence[Bin]) -> None:
     """Bars from confidence to accuracy by sign, over the diagonal and a calibrated model's band.
 
     A gap that stays inside the band is pale: it may be chance.
     """
-    filled = bins.count > 0
-    confidence, accuracy = bins.confidence[filled], bins.accuracy[filled]
-    lower, width = bins.lower[filled], (bins.upper - bins.lower)[filled]
-    low, high = calibrated_band(confidence, bins.count[filled])
-    axes.bar(lower, high - low, width, bottom=low, align="edge", color=BAND)
+    for part in bins:
+        axes.bar(part.lower, part.most - part.least, part.upper - part.lower, part.least, align="edge", color=BAND)
     axes.plot([0, 1], [0, 1], color=GUIDE, linestyle="--", linewidth=1, zorder=2)
-    inside = (accuracy >= low - 1e-9) & (accuracy <= high + 1e-9)
-    for sign, colour, hatch, _ in SIGNS:
-        for chosen, alpha in ((inside, PALE), (~inside, 1.0)):
-            part = chosen & ((confidence - accuracy) * sign > 0)
-            axes.bar(
-                (lower + width * 0.25)[part],
-                (accuracy - confidence)[part],
-                (width * 0.5)[part],
-                bottom=confidence[part],
-                align="edge",
-                facecolor=colour,
-                edgecolor="white",
-                hatch=hatch,
-                alpha=alpha,
-                zorder=3,
-            )
+    styles: dict[bool, Any] = {over: {"facecolor": colour, "hatch": hatch} for over, colour, hatch, _ in SIGNS}
+    for part in bins:
+        width = part.upper - part.lower
+        axes.bar(
+            part.lower + width * 0.25,
+            part.accuracy - part.confidence,
+            width * 0.5,
+            bottom=part.confidence,
+            align="edge",
+            edgecolor="white",
+            alpha=PALE if part.may_be_chance else 1.0,
+            zorder=3,
+            **styles[part.over_confident],
+        )
     # Points at 0% and 100% are whole: the axes would cut them in half.
-    axes.plot(lower + width / 2, accuracy, "o", color=MODEL, markersize=3.5, zorder=4, clip_on=False)
+    x, y = [(part.lower + part.upper) / 2 for part in bins], [part.accuracy for part in bins]
+    axes.plot(x, y, "o", color=MODEL, markersize=3.5, zorder=4, clip_on=False)
 
 
 def _legend(figure: Figure, columns: int) -> None:
@@ -282,7 +276,7 @@ def classwise_reliability(
                 axes.set_visible(False)
                 continue
             k = shown[place]
-            _gaps(axes, every[k])
+            _gaps(axes, filled_bins(every[k]))
             count = int(told.weights[told.labels.numpy() == k].sum())
             axes.set_title(f"{classes[k]} ({count:,})\nECE {errors[k]:.3f}", fontsize=9)
             axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))

@@ -21,6 +21,9 @@ from drawn_runs import draw_comparison, draw_run
 from smoothlab.errors import UserMistake
 from smoothlab.reports.comparison import Comparison
 from smoothlab.reports.page import write_markdown, write_page
+from smoothlab.reports.page.section import MARKDOWN, Figures, Heading, Listing, Paragraph, Section
+from smoothlab.reports.page.svg import Drawing
+from smoothlab.reports.page.tables import Column, Table, rows_of, text_cell
 from smoothlab.reports.records import read_records
 
 KNOWN = """
@@ -205,6 +208,32 @@ def test_markdown_holds_the_same_and_no_markup_of_the_names(made):
         bars = {len(re.findall(r"(?<!\\)\|", line)) for line in table.strip().splitlines() if line.startswith("|")}
         assert len(bars) <= 1
     assert any("standard" in row for row in rows)
+
+
+def test_one_function_puts_a_section_into_every_form(made, tmp_path, monkeypatch):
+    chart = Drawing("bare", 10, 10).chart("A bare chart", "nothing is drawn in it, which the test says at length")
+
+    def extra(material):
+        rows = rows_of([[text_cell(arm)] for arm in material.order])
+        blocks = (
+            Heading("What is new"),
+            Paragraph((("for ", ""), ("both", "over"))),
+            Paragraph((("for Markdown", ""),), only=MARKDOWN),
+            Figures((chart,)),
+            Listing(Table("extra", "The arms again.", (Column("arm"),), rows), folded="a few rows"),
+        )
+        return Section("extra", "An extra section", "Extra", blocks)
+
+    monkeypatch.setattr("smoothlab.reports.page.contents.SECTIONS", (extra,))
+    page = write_page(made.comparison, made.records, tmp_path / "page", title="extra").read_text()
+    markdown = write_markdown(made.comparison, made.records, tmp_path / "markdown", title="extra").read_text()
+    assert '<a href="#extra">Extra</a>' in page
+    assert 'for <b class="over">both</b>' in page
+    assert "for Markdown" not in page
+    assert len(Read(page).tables["table-extra"]) == len(made.comparison.arms) + 1
+    for text in ("## An extra section", "### What is new", "for both", "for Markdown", "(figures/bare.svg)"):
+        assert text in markdown
+    assert (tmp_path / "page" / "figures" / "bare.svg").is_file()
 
 
 def test_a_report_is_replaced_as_a_whole(made, tmp_path):

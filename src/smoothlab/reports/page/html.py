@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from smoothlab.reports.page.svg import Chart
 
 
-def render_html(it: Contents) -> str:
+def render_html(report: Contents) -> str:
     """The page. Nothing but its own style sheet and script can run in it: the policy names them by their hash.
 
     Args:
-        it: what it says; every text is escaped, wherever it came from.
+        report: what it says; every text is escaped, wherever it came from.
     """
     css, script = _part("page.css") + chart_css(), _part("page.js")
     policy = "; ".join(
@@ -41,7 +41,7 @@ def render_html(it: Contents) -> str:
         _environment()
         .from_string(_part("report.html"))
         .render(
-            it=it,
+            report=report,
             css=Markup(css),  # noqa: S704 - our own file, as are the script and the charts' elements
             script=Markup(script),  # noqa: S704
             policy=Markup(policy),  # noqa: S704

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import smoothlab
+from smoothlab.reports.page.section import MARKDOWN, Block, Figures, Heading, Listing, Paragraph
 from smoothlab.reports.page.svg import printable
 
 if TYPE_CHECKING:
@@ -15,45 +16,41 @@ if TYPE_CHECKING:
 
 # What Markdown, or HTML inside of it, could take for more than text.
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
-MOST_RUNS = 50
 
 
-def render_markdown(it: Contents) -> str:
+def render_markdown(report: Contents) -> str:
     """The report, every text escaped; charts are linked as ``figures/<name>.svg``."""
-    parts = [f"# {plain(it.title)}", " · ".join(plain(fact) for fact in it.facts), "## The answer"]
-    parts.append(f"**{plain(it.verdict.sentences[0])}** {plain(it.verdict.sentences[1])}")
-    if it.verdict.checks:
-        parts.append(
-            "\n".join(
-                f"- {'holds' if one.passed else '**does not hold**'}: {plain(one.says)}" for one in it.verdict.checks
-            )
-        )
-    if it.notes:
-        parts += ["To bear in mind:", "\n".join(f"- {plain(note)}" for note in it.notes)]
-    parts += ["## The arms side by side", _table(it.summary), *_charts(it.differences)]
-    if it.reliability:
-        parts += ["## Reliability", *_charts(*it.reliability)]
-    if it.risk_coverage:
-        parts += ["## Risk and coverage", *_charts(it.risk_coverage)]
-    if it.epochs:
-        parts += ["## Over the epochs", *_charts(*it.epochs)]
-    if it.conditions:
-        parts += ["## Along a varied setting", *_charts(*it.conditions)]
-    if it.class_table:
-        parts += ["## By class", *_charts(it.class_chart), _table(it.class_table)]
-    parts.append("## Settings")
-    parts.append(_table(it.settings) if it.settings else "The runs differ in seed and fold alone.")
-    parts += ["### Environment", _table(it.environment)]
-    if len(it.runs.rows) <= MOST_RUNS:
-        parts += ["## Runs", _table(it.runs)]
-    else:
-        parts += ["## Runs", f"{len(it.runs.rows)} runs; each is in report.json."]
-    if it.problems:
-        parts += ["## Problems", _table(it.problems)]
+    parts = [f"# {plain(report.title)}", " · ".join(plain(fact) for fact in report.facts), "## The answer"]
+    parts.append(f"**{plain(report.verdict.sentences[0])}** {plain(report.verdict.sentences[1])}")
+    checks = [
+        f"- {'holds' if check.passed else '**does not hold**'}: {plain(check.says)}" for check in report.verdict.checks
+    ]
+    if checks:
+        parts.append("\n".join(checks))
+    if report.notes:
+        parts += ["To bear in mind:", "\n".join(f"- {plain(note)}" for note in report.notes)]
+    for section in report.sections:
+        if blocks := section.shown(MARKDOWN):
+            parts += [f"## {plain(section.title)}", *(text for block in blocks for text in _texts(block))]
     parts.append(
-        f"All numbers are in table.csv and report.json. Made by smoothlab {smoothlab.__version__} on {it.made}."
+        f"All numbers are in table.csv and report.json. Made by smoothlab {smoothlab.__version__} on {report.made}."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def _texts(block: Block) -> list[str]:
+    """The paragraphs of a block."""
+    match block:
+        case Heading():
+            return [f"### {plain(block.text)}"]
+        case Paragraph():
+            return [plain("".join(text for text, _ in block.pieces))]
+        case Figures():
+            return [text for chart in block.shown for text in _chart(chart)]
+        case Listing():
+            return [_table(block.table)]
+        case _:
+            raise TypeError(f"{block.kind}: Markdown has no form for it; expected a block that only the page shows")
 
 
 def plain(text: object) -> str:
@@ -64,9 +61,9 @@ def plain(text: object) -> str:
 
 
 def _table(table: Table) -> str:
-    heads = [f"{plain(one.label)}{f' ({plain(one.unit)})' if one.unit else ''}" for one in table.columns]
+    heads = [f"{plain(column.label)}{f' ({plain(column.unit)})' if column.unit else ''}" for column in table.columns]
     lines = [f"{plain(table.caption)}", "", f"| {' | '.join(heads)} |"]
-    lines.append(f"|{'|'.join(' ---: ' if one.numeric else ' --- ' for one in table.columns)}|")
+    lines.append(f"|{'|'.join(' ---: ' if column.numeric else ' --- ' for column in table.columns)}|")
     for row in table.rows:
         cells = []
         for cell in row.cells:
@@ -76,11 +73,6 @@ def _table(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _charts(*charts: Chart | None) -> list[str]:
-    parts = []
-    for one in charts:
-        if one is not None:
-            parts.append(f"![{plain(f'{one.title}. {one.describes}')}](figures/{one.name}.svg)")
-            if one.caption:
-                parts.append(plain(one.caption))
-    return parts
+def _chart(chart: Chart) -> list[str]:
+    image = f"![{plain(f'{chart.title}. {chart.describes}')}](figures/{chart.name}.svg)"
+    return [image, plain(chart.caption)] if chart.caption else [image]

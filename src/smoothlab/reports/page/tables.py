@@ -76,12 +76,12 @@ class Table:
         return any(len(row.cells[0].text) > LONG for row in self.rows)
 
 
-def told(value: object) -> Cell:
+def text_cell(value: object) -> Cell:
     """A cell of text."""
     return Cell(str(value), str(value))
 
 
-def measured(value: object, decimals: int = 3, *, sign: bool = False) -> Cell:
+def number_cell(value: object, decimals: int = 3, *, sign: bool = False) -> Cell:
     """A cell of a number."""
     held = float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value else None
     return Cell(number(value, decimals, sign=sign), held)

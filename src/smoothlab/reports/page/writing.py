@@ -83,28 +83,28 @@ def _write(
     render: Callable[[Contents], str],
 ) -> Path:
     check_folder(folder)
-    it = contents(comparison, records, title=title)
+    report = contents(comparison, records, title=title)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
             new = Path(temporary) / "new"
             new.mkdir()
-            _fill(new, it, comparison, records, name, render(it))
+            _fill(new, report, comparison, records, name, render(report))
             _replace(folder, new, Path(temporary) / "old")
     except OSError as error:
         raise UserMistake(f"{folder}: cannot be written ({error.strerror or error})") from None
     return folder / name
 
 
-def _fill(new: Path, it: Contents, comparison: Comparison, records: Records, name: str, page: str) -> None:
+def _fill(new: Path, report: Contents, comparison: Comparison, records: Records, name: str, page: str) -> None:
     (new / FIGURES).mkdir()
-    for chart in it.charts:
+    for chart in report.charts:
         (new / FIGURES / f"{chart.name}.svg").write_text(chart.file(), encoding="utf-8")
     (new / name).write_text(page, encoding="utf-8")
     _csv(comparison.table, new / TABLE)
-    if len(it.all_classes):
-        _csv(it.all_classes, new / CLASSES)
-    told = json.dumps(_plain(_as_json(it, comparison, records)), indent=2, allow_nan=False, ensure_ascii=False)
+    if len(report.all_classes):
+        _csv(report.all_classes, new / CLASSES)
+    told = json.dumps(_plain(_as_json(report, comparison, records)), indent=2, allow_nan=False, ensure_ascii=False)
     (new / NUMBERS).write_text(told + "\n", encoding="utf-8")
 
 
@@ -132,11 +132,11 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
     shown.to_csv(path, index=False)
 
 
-def _as_json(it: Contents, comparison: Comparison, records: Records) -> dict[str, Any]:
+def _as_json(report: Contents, comparison: Comparison, records: Records) -> dict[str, Any]:
     return {
         "format": FORMAT,
-        "title": it.title,
-        "made": it.made,
+        "title": report.title,
+        "made": report.made,
         **comparison.to_json(),
         "runs": [
             {
@@ -151,7 +151,7 @@ def _as_json(it: Contents, comparison: Comparison, records: Records) -> dict[str
             for one in records.records
         ],
         "problems": [{"path": str(one.path), "says": one.says} for one in records.problems],
-        "figures": {one.name: {"title": one.title, "describes": one.describes} for one in it.charts},
+        "figures": {one.name: {"title": one.title, "describes": one.describes} for one in report.charts},
     }
 
 

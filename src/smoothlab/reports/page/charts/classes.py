@@ -19,7 +19,7 @@ GAP = 26
 SHOWN = (("nll", "NLL of its samples", False), ("recall", "recall", True), ("ece", "ECE against the rest", False))
 
 
-def classes(baseline: str, of_baseline: pd.DataFrame, arm: str, of_arm: pd.DataFrame) -> Chart:
+def class_chart(baseline: str, of_baseline: pd.DataFrame, arm: str, of_arm: pd.DataFrame) -> Chart:
     """A row a class, from the baseline (hollow) to the arm (filled); those that change most where they are many.
 
     Args:

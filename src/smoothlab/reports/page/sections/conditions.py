@@ -10,10 +10,11 @@ import pandas as pd
 
 from smoothlab.reports.arm_names import REPETITION, arm_names
 from smoothlab.reports.page.charts.conditions import condition_curve
+from smoothlab.reports.page.material import Material
+from smoothlab.reports.page.section import PAGE, Figures, Paragraph, Section
 from smoothlab.rundir.identity import NOT_IDENTITY
 
 if TYPE_CHECKING:
-    from smoothlab.reports.comparison import Comparison
     from smoothlab.reports.page.svg import Chart
     from smoothlab.reports.records import RunRecord
 
@@ -22,14 +23,18 @@ MOST = 3  # settings that are shown
 METRICS = ("nll", "accuracy", "ece")
 
 
-def condition_charts(records: Sequence[RunRecord], arms: Sequence[str], comparison: Comparison) -> list[Chart]:
-    """Test metrics over each number that varies, those of the data first.
+def conditions(material: Material) -> Section | None:
+    """Test metrics over each number that varies, those of the data first."""
+    charts = tuple(_charts(material))
+    if not charts:
+        return None
+    how = "Lines go through the means over the runs; each dot is a run."
+    blocks = Paragraph(((how, ""),), only=PAGE), Figures(charts, "grid wide")
+    return Section("conditions", "Along a varied setting", "Varied settings", blocks)
 
-    Args:
-        records: finished runs.
-        arms: in the order of their colours.
-        comparison: of them.
-    """
+
+def _charts(material: Material) -> list[Chart]:
+    comparison, records, arms = material.comparison, material.finished, material.order
     better = dict(zip(comparison.table["metric"], comparison.table["better"], strict=True))
     charts = []
     for place, key in enumerate(varied(records)[:MOST]):
