@@ -28,8 +28,8 @@ class Mixture(nn.Module):
     """The weighted mean of several priors: ``pi = sum_i w_i pi_i``, with weights that sum to 1.
 
     Vectors make a vector, with a matrix among them a matrix, with rows of samples among them rows ``(N, K)``; the
-    exclusive prior (or one of other classes) counts as a matrix, with votes or beyond 2048 classes as rows. A module, so
-    that priors that learn are found.
+    exclusive prior (or one of other classes) counts as a matrix, with votes or beyond 2048 classes as rows. A module,
+    so that priors that learn are found.
 
     Args:
         priors: one or more, by name.
