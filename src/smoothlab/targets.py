@@ -78,7 +78,7 @@ class OtherClasses:
         """The prior ``(..., K)`` of each row of a dense base ``(..., K)``."""
         weights = self.weights.to(base.dtype)
         rest = weights.sum() - weights  # what the other classes weigh, for each label
-        some = rest > 0
+        some = ~(rest <= 0)  # nan stays nan
         shares = base * rest.where(some, 1).reciprocal() * some
         rows = weights * (shares.sum(-1, keepdim=True) - shares)
         return rows + base * ~some
@@ -176,7 +176,7 @@ class SoftTarget:
             prior = prior.masked_fill(logits == -math.inf, 0)
         left = prior.sum(-1, keepdim=True)
         spread = (1 - epsilon) * base + epsilon * (prior / left.clamp_min(torch.finfo(dtype).tiny))
-        return torch.where(left > 0, spread, base)
+        return torch.where(left <= 0, base, spread)  # not left > 0, so that a prior with nan is seen in the loss
 
     def entropy(self, num_classes: int) -> float | Tensor:
         """Entropy of the target in nats: the floor of the loss, and ``KL(q || p) = CE(q, p) - entropy``.

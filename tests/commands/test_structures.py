@@ -40,7 +40,6 @@ OPTIONS: dict[str, str | None] = {
     "smoothing/prior/prevalence": SETS,
     "smoothing/prior/similarity": "give it as smoothing.prior.matrix",
     "smoothing/prior/sord": ORDER,
-    "smoothing/prior/spatial": "expected labels of pixels",
     "smoothing/prior/teacher": "give it as smoothing.prior.net.path",
     "smoothing/prior/tree": f"smoothing.prior.{TREE}",
     "smoothing/prior/vector": "give it as smoothing.prior.weights",

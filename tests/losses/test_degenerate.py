@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from smoothlab import SoftTarget, losses
 from smoothlab.losses import penalties
+from smoothlab.targets import OtherClasses, PerClass, PerSample
 
 GIVES_NO_LOSS = {"Loss", "CutMix", "Mixup", "normalized_logits", "smoothed_binary_labels"}
 NOT_BY_CLASS = {"soft_binary_cross_entropy"}  # of labels, each of which has its own logit
@@ -128,3 +129,34 @@ def test_without_rows_without_classes_and_one_class(name):
     if name not in NOT_BY_CLASS:
         with pytest.raises(ValueError, match=r"logits|weight"):
             call(torch.zeros(2, 0), SoftTarget(torch.zeros(2, dtype=torch.long)))
+
+
+NAN = [0.5, math.nan, 0.5]
+PRIORS_WITH_NAN = {
+    "vector": torch.tensor(NAN),
+    "matrix": PerClass(torch.tensor([NAN, NAN, NAN])),
+    "rows": PerSample(torch.tensor([NAN] * 2)),
+    "other classes": OtherClasses(torch.tensor(NAN)),
+}
+
+
+@pytest.mark.parametrize("prior", PRIORS_WITH_NAN.values(), ids=PRIORS_WITH_NAN)
+@pytest.mark.parametrize("base", [torch.tensor([0, 2]), torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])])
+@pytest.mark.parametrize("epsilon", [0.1, torch.tensor([0.1, 0.2])])
+@pytest.mark.parametrize("options", [{}, {"implementation": "reference"}, {"sample_weight": torch.tensor([1.0, 2.0])}])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_prior_with_nan_makes_a_loss_of_nan(prior, base, epsilon, options, hidden):
+    logits = torch.zeros(2, 3)
+    logits[1, 0] = -math.inf if hidden else 0.0
+    target = SoftTarget(base, epsilon, prior)
+    assert losses.soft_cross_entropy(logits, target, **options).isnan()
+    with torch.no_grad():
+        big = logits.repeat(1 << 13, 1)
+        rows = losses.soft_cross_entropy(
+            big, SoftTarget(base.repeat(1 << 13, *[1] * (base.ndim - 1)), 0.1, _many(prior))
+        )
+    assert rows.isnan()
+
+
+def _many(prior):
+    return PerSample(prior.rows.repeat(1 << 13, 1)) if isinstance(prior, PerSample) else prior

@@ -73,7 +73,7 @@ def test_a_linear_net_finds_what_logistic_regression_finds():
 @pytest.mark.parametrize("normalization", ["layer", "batch"])
 def test_the_residual_net_is_the_one_of_the_paper(normalization):
     torch.manual_seed(0)
-    net = TabularResNet(3, **RESNET, **CODES, normalization=normalization, embedding=4).train()
+    net = TabularResNet(3, **RESNET, **CODES, normalization=normalization, embedding=4, dropout=0.0).train()
     features, codes = rows()
     table = net.features.table.weight
     x = net.first(torch.cat([features[:, :2], table[codes[:, 0]], table[3 + codes[:, 1]]], 1))
@@ -90,7 +90,7 @@ def test_the_residual_net_is_the_one_of_the_paper(normalization):
 
 
 def test_a_batch_of_one_sample_trains():
-    net = TabularResNet(3, **RESNET, **CODES, normalization="batch").train()
+    net = TabularResNet(3, **RESNET, **CODES, normalization="batch", dropout=0.0).train()
     net(rows(6)[0])
     before = net.last[0].running_mean.clone()
     net(rows(1)[0]).sum().backward()
@@ -98,7 +98,7 @@ def test_a_batch_of_one_sample_trains():
 
 
 def test_by_layer_the_batch_does_not_matter():
-    net = TabularResNet(3, **RESNET, **CODES).train()
+    net = TabularResNet(3, **RESNET, **CODES, dropout=0.0).train()
     features, _ = rows()
     assert_close(net(features), torch.cat([net(one[None]) for one in features]))
 

@@ -61,6 +61,17 @@ def test_its_target_is_the_mean_of_the_targets(names, base):
     assert_close(target, (0.75 * apart[0] + 0.25 * apart[1]).to(target.dtype), rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("base", [LABELS, drawn(5, 4, seed=3)], ids=["labels", "votes"])
+def test_without_some_classes_its_target_is_the_same_however_many_classes_there_are(base, monkeypatch):
+    parts = {"exclusive": Exclusive(), "vector": Vector([1.0, 2.0, 3.0, 4.0])}
+    targets = []
+    for most in (4, 3):  # the exclusive prior as a matrix, and as rows
+        monkeypatch.setattr(mixture, "MATRIX_CLASSES", most)
+        smoother = Smoother(Constant(0.4), Mixture(parts, {"exclusive": 1.0, "vector": 2.0}), exclude=[1])
+        targets.append(smoother(base, logits=LOGITS).validate().dense(4))
+    assert_close(targets[0], targets[1], rtol=1e-14, atol=1e-15)
+
+
 def test_it_stays_as_small_as_its_parts_allow():
     def kind(*names):
         mixed = Mixture({n: Given(FACTORS[n]) for n in names}, dict.fromkeys(names, 1.0))

@@ -29,4 +29,4 @@ TOLD = NEEDED | {
 }
 
 # Of labels, where they are no plain batch.
-SHAPES = {"smoothing/prior/neighbours": (2, 2), "smoothing/prior/spatial": (1, 2, 2)}
+SHAPES = {"smoothing/prior/neighbours": (2, 2)}

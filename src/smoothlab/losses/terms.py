@@ -171,7 +171,7 @@ def _other_shares(weights: Tensor, labels: Tensor, epsilon: Coefficient) -> tupl
     """Coefficients ``(N, 1)`` of the label and of the weights ``(K,)``, which all classes but the label are to have."""
     own = weights[labels].unsqueeze(1)
     rest = weights.sum() - own
-    some = rest > 0
+    some = ~(rest <= 0)  # nan stays nan
     leaving = epsilon * some.to(weights.dtype)  # with no other class, the label keeps the mass
     other = leaving / rest.where(some, 1)
     return 1 - leaving - other * own, other

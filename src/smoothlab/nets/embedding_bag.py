@@ -44,9 +44,9 @@ class EmbeddingBag(nn.Module):
         *,
         padding_index: int,
         width: int,
-        pooling: Pooling = "mean",
+        pooling: Pooling = "root",
         hidden: Sequence[int] = (),
-        dropout: float = 0.0,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__()
         if width < 1:

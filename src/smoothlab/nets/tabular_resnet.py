@@ -47,7 +47,7 @@ class TabularResNet(nn.Module):
         width: int,
         blocks: int,
         hidden_factor: float,
-        dropout: float = 0.0,
+        dropout: float = 0.1,
         residual_dropout: float = 0.0,
         normalization: Normalization = "layer",
         embedding: int = 8,

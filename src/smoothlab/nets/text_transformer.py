@@ -38,10 +38,10 @@ class TextTransformer(nn.Module):
         padding_index: int,
         max_length: int,
         width: int,
-        blocks: int = 1,
+        blocks: int = 2,
         heads: int = 4,
         hidden: int = 128,
-        dropout: float = 0.0,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__()
         for name, value in (("blocks", blocks), ("heads", heads), ("hidden", hidden), ("max_length", max_length)):

@@ -89,7 +89,7 @@ class ExcludedClasses:
         left = self._left_of(rows.shape[-1], step)
         rows = rows * left.to(rows.dtype)
         sums = rows.sum(-1, keepdim=True)
-        some = sums > 0
+        some = ~(sums <= 0)  # nan stays nan
         return torch.where(some, rows / sums.where(some, 1), (left / left.sum()).to(rows.dtype)), some.squeeze(-1)
 
     def _of_matrix(self, matrix: Tensor, step: Step) -> PerClass:

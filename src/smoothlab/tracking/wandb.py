@@ -43,11 +43,11 @@ def make_wandb_logger(
     identity: str,
     name: str,
     resume_step: int = 0,
-    project: str | None = None,
+    project: str | None = "smoothlab",
     entity: str | None = None,
     group: str | None = None,
     job_type: str = "train",
-    tags: Sequence[str] | None = None,
+    tags: Sequence[str] | None = (),
     notes: str | None = None,
     mode: Mode = "auto",
     diff: bool = False,
@@ -157,11 +157,11 @@ def check_wandb(
 
 def _check_options(
     *,
-    project: str | None = None,
+    project: str | None = "smoothlab",
     entity: str | None = None,
     group: str | None = None,
     job_type: str = "train",
-    tags: Sequence[str] | None = None,
+    tags: Sequence[str] | None = (),
     notes: str | None = None,
 ) -> None:
     if project is not None and not (

@@ -28,8 +28,8 @@ class Mixture(nn.Module):
     """The weighted mean of several priors: ``pi = sum_i w_i pi_i``, with weights that sum to 1.
 
     Vectors make a vector, with a matrix among them a matrix, with rows of samples among them rows ``(N, K)``; the
-    exclusive prior (or one of other classes) counts as a matrix, beyond 2048 classes as rows. A module, so that priors
-    that learn are found.
+    exclusive prior (or one of other classes) counts as a matrix, with votes or beyond 2048 classes as rows. A module,
+    so that priors that learn are found.
 
     Args:
         priors: one or more, by name.
@@ -79,7 +79,9 @@ class Mixture(nn.Module):
         classes = self._num_classes(step, factors)
         by_label = [factor for factor in factors if isinstance(factor, PerClass)]
         exclusive = any(_is_exclusive(factor) for factor in factors)
-        if any(isinstance(factor, PerSample) for factor in factors) or (exclusive and classes > MATRIX_CLASSES):
+        if exclusive and (classes > MATRIX_CLASSES or step.labels.is_floating_point()):
+            return PerSample(self._rows(parts, step, classes))
+        if any(isinstance(factor, PerSample) for factor in factors):
             return PerSample(self._rows(parts, step, classes))
         if by_label or exclusive:
             return self._matrix(parts, step, classes)

@@ -108,7 +108,7 @@ class Stepwise(Schedule):
         jumps: how many, at least 1.
     """
 
-    jumps: int = 1
+    jumps: int = 3
 
     def __post_init__(self) -> None:
         super().__post_init__()

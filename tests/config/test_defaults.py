@@ -1,0 +1,79 @@
+"""An argument's default is the same in conf/ and in Python."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+import pytest
+from omegaconf import OmegaConf
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+LOOK = "each look of images is what it changes; without one, as in augment=none, images stay as they are"
+OPEN = "a mapping, so that a column can be added on the command line; None says the same"
+FORM = "belongs to one form of the argument beside it, that of conf/; with the other form it has to be None"
+PARTS = "of data modules, whose constructors become parts"
+# Those that differ: file and argument, and why.
+EXCEPTIONS = {
+    **{
+        f"data/augment/any_side_up.{name}": LOOK
+        for name in ("shift", "horizontal_flip", "vertical_flip", "rotation", "zoom", "brightness", "contrast")
+    },
+    **{f"data/augment/mirrored.{name}": LOOK for name in ("shift", "horizontal_flip")},
+    "data/parquet.kinds": OPEN,
+    "data/images.noise_rate": PARTS,
+    "data/table.noise_rate": PARTS,
+    "data/table.rare": PARTS,
+    "data/parquet.rare": PARTS,
+    "loss/backward_correction.rate": FORM,
+    "loss/forward_correction.rate": FORM,
+    "smoothing/prior/embeddings.temperature": FORM,
+    "smoothing/prior/online.initial_epsilon": "Python has to be told, where rows are smoothed at first",
+}
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, as YAML has them."""
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def compared() -> list[tuple[str, Any, Any]]:
+    """Place, value in conf/ and default in Python, of all arguments of ours that have both."""
+    pairs: list[tuple[str, Any, Any]] = []
+
+    def walk(node: Any, place: str) -> None:
+        if not isinstance(node, dict):
+            return
+        if str(node.get("_target_")).startswith("smoothlab."):
+            parameters = inspect.signature(hydra.utils.get_object(node["_target_"])).parameters
+            for name, value in node.items():
+                parameter = parameters.get(name)
+                if parameter is None or parameter.default is parameter.empty:
+                    continue
+                if not (isinstance(value, str) and ("${" in value or value == "???")):
+                    pairs.append((f"{place}.{name}", value, parameter.default))
+        for name, value in node.items():
+            walk(value, f"{place}.{name}")
+
+    for path in sorted(CONF.rglob("*.yaml")):
+        walk(OmegaConf.to_container(OmegaConf.load(path)), path.relative_to(CONF).with_suffix("").as_posix())
+    return pairs
+
+
+COMPARED = compared()
+
+
+def test_some_are_compared():
+    assert len(COMPARED) > 250
+
+
+@pytest.mark.parametrize(("place", "value", "default"), COMPARED, ids=[place for place, _, _ in COMPARED])
+def test_a_default_is_the_same_in_conf_and_in_python(place, value, default):
+    same = plain(value) == plain(default) and isinstance(value, bool) == isinstance(default, bool)
+    assert same != (place in EXCEPTIONS), EXCEPTIONS.get(place)
+
+
+def test_no_exception_is_of_an_argument_that_is_gone():
+    assert set(EXCEPTIONS) <= {place for place, _, _ in COMPARED}
