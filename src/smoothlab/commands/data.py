@@ -121,13 +121,13 @@ def describe_data(words: list[str]) -> None:
 
     from smoothlab.config.allowed import ALLOWED, add_code
     from smoothlab.config.build import build, call
-    from smoothlab.data import ParallelData, TableData, describe
+    from smoothlab.data import ParallelData, RowData, describe
     from smoothlab.data.parallel import describe_pairs
 
     allowed = (*ALLOWED, *add_code(values["code"]))
     data = build(values["data"], "data", allowed=allowed)
     console = _console()
-    if isinstance(data, TableData):
+    if isinstance(data, RowData):
         show(call(describe, "data", data), console)
         return
     if isinstance(data, ParallelData):
