@@ -70,7 +70,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(monkeypatch):
 
     def cut(loader):
         for number, batch in enumerate(read(loader)):
-            if loader.batches.shuffle_seed is not None and loader.batches.epoch == 2 and number == 5:
+            if loader.stream.shuffle_seed is not None and loader.stream.epoch == 2 and number == 5:
                 raise KeyboardInterrupt
             yield batch
 

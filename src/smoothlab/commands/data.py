@@ -121,12 +121,12 @@ def describe_data(words: list[str]) -> None:
 
     from smoothlab.config.build import call
     from smoothlab.config.opening import make_data
-    from smoothlab.data import ParallelData, TableData, describe
+    from smoothlab.data import ParallelData, RowData, describe
     from smoothlab.data.parallel import describe_pairs
 
     data = make_data(values)
     console = _console()
-    if isinstance(data, TableData):
+    if isinstance(data, RowData):
         show(call(describe, "data", data), console)
         return
     if isinstance(data, ParallelData):

@@ -8,6 +8,7 @@ from smoothlab.data.parallel import ParallelData, ParallelEncoder, SentencePairs
 from smoothlab.data.parquet import ParquetStream
 from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Reading, Splits, Training, Weights
 from smoothlab.data.registry import public_set
+from smoothlab.data.rows import RowData
 from smoothlab.data.sources import breast_cancer, wine_cultivars
 from smoothlab.data.table.describing import describe
 from smoothlab.data.table.encoder import TableEncoder
@@ -29,6 +30,7 @@ __all__ = [
     "ParallelEncoder",
     "ParquetStream",
     "Reading",
+    "RowData",
     "SentencePairs",
     "Splits",
     "SyntheticTranslation",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ENCODERS = {
     "synthetic": ("smoothlab.data.synthetic.encoder", "SyntheticEncoder"),
     "image": ("smoothlab.data.images.encoder", "ImageEncoder"),
+    "arrays": ("smoothlab.data.arrays", "ArrayEncoder"),
     "table": ("smoothlab.data.table.encoder", "TableEncoder"),
     "text": ("smoothlab.data.text.encoder", "TextEncoder"),
     "translation": ("smoothlab.data.parallel.encoder", "ParallelEncoder"),

@@ -15,6 +15,7 @@ from smoothlab.export.texts import TextInputs
 
 INPUTS: dict[str, Callable[[Any], Inputs]] = {
     "table": TableInputs,
+    "arrays": TableInputs,
     "synthetic": SyntheticInputs,
     "text": TextInputs,
     "image": ImageInputs,

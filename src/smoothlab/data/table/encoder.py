@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -68,7 +68,7 @@ class TableEncoder(Encoder):
         may_be_missing: Sequence[str] = (),
         styles: Mapping[str, str | None] | None = None,
         encoding: Encoding = Encoding(rare=1),
-    ) -> TableEncoder:
+    ) -> Self:
         """Take the columns of ``frame`` as features.
 
         Args:
@@ -236,7 +236,7 @@ class TableEncoder(Encoder):
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> TableEncoder:
+    def from_state(cls, state: dict[str, Any]) -> Self:
         """The encoder that ``state()`` described."""
         columns = [KINDS[one["kind"]].from_state(one) for one in state["columns"]]
         return cls(columns, state["categories"], state.get("reading"), state.get("summary"))
