@@ -14,7 +14,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 LOOK = "each look of images is what it changes; without one, as in augment=none, images stay as they are"
 OPEN = "a mapping, so that a column can be added on the command line; None says the same"
 FORM = "belongs to one form of the argument beside it, that of conf/; with the other form it has to be None"
-PARTS = "of data modules, whose constructors become parts"
+SETTLED = "null in conf/; a part settles what it means when it is made, and its signature shows that"
 # Those that differ: file and argument, and why.
 EXCEPTIONS = {
     **{
@@ -22,11 +22,8 @@ EXCEPTIONS = {
         for name in ("shift", "horizontal_flip", "vertical_flip", "rotation", "zoom", "brightness", "contrast")
     },
     **{f"data/augment/mirrored.{name}": LOOK for name in ("shift", "horizontal_flip")},
-    "data/parquet.kinds": OPEN,
-    "data/images.noise_rate": PARTS,
-    "data/table.noise_rate": PARTS,
-    "data/table.rare": PARTS,
-    "data/parquet.rare": PARTS,
+    **{f"data/{source}.kinds": OPEN for source in ("parquet", "table")},
+    **{f"data/{key}": SETTLED for key in ("images.workers", "table.missing_words", "text.missing_words")},
     "loss/backward_correction.rate": FORM,
     "loss/forward_correction.rate": FORM,
     "smoothing/prior/embeddings.temperature": FORM,
@@ -58,7 +55,12 @@ def compared() -> list[tuple[str, Any, Any]]:
             walk(value, f"{place}.{name}")
 
     for path in sorted(CONF.rglob("*.yaml")):
-        walk(OmegaConf.to_container(OmegaConf.load(path)), path.relative_to(CONF).with_suffix("").as_posix())
+        node = OmegaConf.to_container(OmegaConf.load(path))
+        assert isinstance(node, dict)
+        for part in node.get("defaults", []):
+            if isinstance(part, str) and part.endswith("@_here_"):  # its keys stand beside the file's own
+                node = OmegaConf.to_container(OmegaConf.load(path.parent / f"{part.split('@')[0]}.yaml")) | node
+        walk(node, path.relative_to(CONF).with_suffix("").as_posix())
     return pairs
 
 
