@@ -64,7 +64,7 @@ def test_a_finished_run_of_texts_is_inspected(cli):
         (["data.vocab_size=100"], "data.vocab_size = 100: expected an integer of at least 257"),
         (["data.max_length=0"], "data.max_length = 0: expected an integer of at least 1"),
         (["data.text=label"], "data.text = 'label': expected another column than the target"),
-        (["+data.rare=3"], "data.rare = 3: expected nothing"),
+        (["+data.rare=3"], "data.rare: smoothlab.data.TextData has no argument 'rare'"),
         (["net=mlp"], "net"),
         (["mixing=mixup"], "mixing"),
         (["data.path=news.jsonl"], "data.path = 'news.jsonl': line 2 is no JSON"),
