@@ -240,7 +240,8 @@ def test_it_learns_in_other_precisions_and_its_sums_stay_wide(options, precision
 
 def whole(loader):
     """With all samples on each rank: the shares here are uneven, and none of the loader's."""
-    loader.rank, loader.ranks = 0, 1
+    assert loader.order.ranks > loader.order.rank >= 0
+    loader.order.rank, loader.order.ranks = 0, 1
     return loader
 
 

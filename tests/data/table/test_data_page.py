@@ -23,7 +23,8 @@ def test_the_python_of_the_page_runs():
 def test_the_keys_of_the_page_are_those_of_the_config():
     named = set(re.findall(r"\bdata\.([a-z_]+)=", PAGE))
     assert len(named) > 20
-    assert named <= set(plain(compose_config("train", ["data=table", "data.target=y"]))["data"])
+    sources = [["data=table", "data.target=y"], ["data=arrays", "data.features=x.npy"]]
+    assert named <= {key for source in sources for key in plain(compose_config("train", source))["data"]}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
