@@ -77,7 +77,7 @@ def refused(cli, *words: str) -> str:
         ("--config-dir nowhere seed=1", "--config-dir 'nowhere': no such folder"),
         ("seed=[", "'seed=[': expected key=value or group=option"),
         ("seed", "'seed': expected key=value or group=option"),
-        ("--epochs=3", "--epochs=3: no such option"),
+        ("--epochs=3", "epochs: no such key; nearest: trainer.max_epochs"),
         ("output_root=/proc/nowhere", "output_root: cannot write in '/proc'"),
         ("net._target_=torch.nn.functional.torch.load", "net._target_ = 'torch.nn.functional.torch.load': not allowed"),
         ("net._target_=torch.nn.functional.torch.hub.load_state_dict_from_url", "not allowed"),

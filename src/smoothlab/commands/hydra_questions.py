@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from smoothlab.errors import UserMistake
+
+# Options that Hydra answers itself, without a run, and those that may stand beside them. Its other ones stay shut:
+# --experimental-rerun loads a pickle, --config-path reads any folder.
+QUESTIONS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
+BESIDE = {"--resolve", "--package", "-p", "--multirun", "-m"}
+
 
 def ask_hydra(name: str, words: list[str]) -> int:
     """Let Hydra answer ``--help``, ``--cfg``, ``--info`` and shell completion for the config of a command."""
@@ -12,6 +19,9 @@ def ask_hydra(name: str, words: list[str]) -> int:
     from smoothlab.config.compose import check_overrides, translate_config_dir
 
     words = translate_config_dir(words)
+    for word in words:
+        if word.startswith("-") and word.split("=")[0] not in QUESTIONS | BESIDE:
+            raise UserMistake(f"{word}: no such option; options: {', '.join(sorted(QUESTIONS | BESIDE))}")
     overrides = [word for word in words if not word.startswith("-") and "=" in word]
     if not {"-sc", "--shell-completion"} & {word.split("=")[0] for word in words}:
         check_overrides(name, overrides)

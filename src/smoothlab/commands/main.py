@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from smoothlab.commands.hydra_questions import ask_hydra
+from smoothlab.commands.hydra_questions import QUESTIONS, ask_hydra
 from smoothlab.errors import Terminated, UserMistake
 
 # name: what it does
@@ -25,8 +25,6 @@ COMMANDS = {
 }
 DONE, FAILED, MISTAKE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 WITHOUT_CONFIG = {"data", "report", "sweep"}  # commands of their own words; every other one has a config of its name
-# Options that Hydra answers itself, without a run.
-HYDRA_OPTIONS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +66,6 @@ def _dispatch(words: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; nearest: {near[0]}" if near else ""
         raise UserMistake(f"{name}: no such command{hint}; commands: {', '.join(COMMANDS)}")
-    if name not in WITHOUT_CONFIG and HYDRA_OPTIONS & {word.split("=")[0] for word in rest}:
+    if name not in WITHOUT_CONFIG and QUESTIONS & {word.split("=")[0] for word in rest}:
         return ask_hydra(name, rest)
     return int(importlib.import_module(f"smoothlab.commands.{name}").run(rest))

@@ -23,6 +23,7 @@ from smoothlab.config.compose import (
     run_job,
     split_options,
 )
+from smoothlab.config.places import check_name
 from smoothlab.errors import RunFailed, UserMistake
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def refuse_without_effect(overrides: Sequence[str], *, many: bool) -> None:
                 "hydra.sweep.subdir: a run's folder is named by what it changes, so that a second start finds it; "
                 "hydra.sweep.dir and hydra.launcher.name choose the sweep's folder"
             )
+        if key == "hydra.mode":
+            raise UserMistake("hydra.mode: -m chooses it; leave it out")
         if not many and key.replace("/", ".").split(".")[:2] in OF_SWEEPS:
             raise UserMistake(f"{key}: is for a sweep; add -m")
 
@@ -279,8 +282,10 @@ def sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     folder = directory_of(config, "hydra.sweep.dir")
     ours = str(OmegaConf.select(config, "hydra.launcher._target_")) == OUR_LAUNCHER
     name = OmegaConf.select(config, "hydra.launcher.name") if ours else None  # submitit's names the job
-    if name is not None and (not str(name).strip("./ ") or set(str(name)) & set("/\\")):
+    if name is not None and "/" in str(name):
         raise UserMistake(f"hydra.launcher.name = {name!r}: expected the name of a folder")
+    if name is not None:
+        check_name(str(name), "hydra.launcher.name")
     if name is None and any(override.split("=", 1)[0] == "hydra.sweep.dir" for override in overrides):
         return folder
     return folder / str(name or sweep_hash(with_params(config, overrides)))

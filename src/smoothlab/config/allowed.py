@@ -40,7 +40,15 @@ ALLOWED = (*OURS, TEACHER, *KINDS)
 ALLOWED_FROM_RUN = (*(room for room in OURS if room != "smoothlab.tracking"), "torch.nn", "torch.optim")
 
 
-def resolve_target(target: str, allowed: tuple[str, ...], *, key: str = "_target_") -> Callable[..., Any]:
+EXPECTED = (
+    f"a function or class of {', '.join(OURS)}, a torch.nn module, an optimizer, a scheduler, a metric or one of "
+    "Lightning's classes (own code comes in with code=<file>)"
+)
+
+
+def resolve_target(
+    target: str, allowed: tuple[str, ...], *, key: str = "_target_", expected: str = EXPECTED
+) -> Callable[..., Any]:
     """The class or function that ``target`` names.
 
     A prefix test on the text alone can be walked around (``torch.nn.functional.torch.load`` begins with ``torch.nn``),
@@ -52,14 +60,12 @@ def resolve_target(target: str, allowed: tuple[str, ...], *, key: str = "_target
         target: dotted path.
         allowed: prefixes, whole components.
         key: the config key, for the error.
+        expected: what may stand there, for the error.
 
     Raises:
         UserMistake: the target is not found or not allowed.
     """
-    refusal = UserMistake(
-        f"{key} = {target!r}: not allowed; a target is a function or class of {', '.join(OURS)}, a torch.nn module, "
-        "an optimizer, a scheduler, a metric or one of Lightning's classes (own code comes in with code=<file>)"
-    )
+    refusal = UserMistake(f"{key} = {target!r}: not allowed; a target is {expected}")
     if not _begins(target, allowed) or any(part.startswith("_") for part in target.split(".")):
         raise refusal
     found = _locate(target, key)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import itertools
 import re
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from smoothlab.config.allowed import ALLOWED, resolve_target
+from smoothlab.config.foreign_files import GuardedLoader
+from smoothlab.config.places import check_below, check_name, checked_values, path_as_typed
 from smoothlab.errors import UserMistake
 
 CONFIG_MODULE = "smoothlab.conf"
@@ -33,6 +38,9 @@ def _hydra(name: str) -> Iterator[None]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module(CONFIG_MODULE, job_name=name, version_base="1.3"):
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            hydra.config_loader = GuardedLoader(hydra.config_loader.get_search_path())
             yield
     finally:
         GlobalHydra.instance().hydra = outer
@@ -50,15 +58,15 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
     """
     with _hydra(name):
         parsed = _parse(overrides)
-        try:
-            config = compose(name, overrides=list(overrides), return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise _explain(name, parsed, error) from None
+        config = _composed(name, overrides, parsed)
         _refuse_new_top_level_keys(name, parsed)
-    if config.get("code") is not None and not any(override.key_or_group == "code" for override in parsed):
+    code = config.get("code")
+    if code is not None and not any(override.key_or_group == "code" for override in parsed):
         raise UserMistake(
             "code: own code is named on the command line, not in a config file that others may have written"
         )
+    if not isinstance(code, str | None):
+        raise UserMistake(f"code = {code!r}: expected a Python file or a folder with some")
     return config
 
 
@@ -72,12 +80,18 @@ def compose_jobs(name: str, jobs: Sequence[Sequence[str]]) -> list[DictConfig]:
         return []
     configs = [compose_config(name, jobs[0])]  # with every check of the keys, which the other jobs have too
     with _hydra(name):
-        for job in jobs[1:]:
-            try:
-                configs.append(compose(name, overrides=list(job), return_hydra_config=True))
-            except (HydraException, OmegaConfBaseException, ValueError) as error:
-                raise _explain(name, _parse(job), error) from None
+        configs += [_composed(name, job, _parse(job)) for job in jobs[1:]]
     return configs
+
+
+def _composed(name: str, overrides: Sequence[str], parsed: list[Override]) -> DictConfig:
+    """What Hydra composes. All that it raises, TypeError and KeyError too, comes from what the user wrote."""
+    try:
+        return compose(name, overrides=list(overrides), return_hydra_config=True)
+    except UserMistake:
+        raise
+    except Exception as error:
+        raise _explain(name, parsed, error) from None
 
 
 def check_overrides(name: str, overrides: Sequence[str]) -> None:
@@ -104,6 +118,8 @@ def split_options(words: Sequence[str]) -> tuple[list[str], bool]:
     for word in translate_config_dir(words):
         if word in ("-m", "--multirun"):
             many = True
+        elif re.match(r"--[+~]*[A-Za-z_][\w/.@:]*=", word):  # as agents of sweeps write an override
+            overrides.append(word[2:])
         elif word.startswith("-"):
             raise UserMistake(f"{word}: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help")
         else:
@@ -247,26 +263,38 @@ def plain(config: DictConfig) -> dict[str, Any]:
     """The config as plain values, resolved, without Hydra's own node.
 
     Raises:
-        UserMistake: a mandatory key is missing, or an interpolation names nothing.
+        UserMistake: a mandatory key is missing, an interpolation names nothing, or a path leads out of output_root.
     """
     copy = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
     with _resolvable(config):
         for key in copy:
             if OmegaConf.is_missing(copy, key):
                 raise UserMistake(f"{key!s}: missing; give it as {key!s}=...")
-        values = OmegaConf.to_container(copy, resolve=True, throw_on_missing=True)
-    assert isinstance(values, dict)
-    return values  # type: ignore[return-value]
+        values = checked_values(OmegaConf.to_container(copy, resolve=True, throw_on_missing=True))
+    if "output_root" in values:
+        check_name(values["name"], "name")
+        if "output" in values:
+            check_below(Path(values["output"]), values["output_root"], "output", given=_given(config))
+    return values
 
 
 def directory_of(config: DictConfig, key: str) -> Path:
     """A directory of Hydra's, ``hydra.run.dir`` or ``hydra.sweep.dir``, resolved.
 
     Raises:
-        UserMistake: an interpolation names nothing.
+        UserMistake: an interpolation names nothing, or a config file leads out of output_root.
     """
     with _resolvable(config):
-        return Path(str(OmegaConf.select(config, key)))
+        check_name(OmegaConf.select(config, "name"), "name")
+        path, root = (path_as_typed(str(OmegaConf.select(config, each)), each) for each in (key, "output_root"))
+    check_below(Path(path), root, key, given=_given(config))
+    return Path(path)
+
+
+def _given(config: DictConfig) -> set[str]:
+    """The keys that the command line gives."""
+    lists = (OmegaConf.select(config, f"hydra.overrides.{part}") or [] for part in ("task", "hydra"))
+    return {override.split("=", 1)[0].lstrip("+~") for override in itertools.chain(*lists)}
 
 
 @contextmanager
@@ -296,9 +324,26 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         try:
             parsed.append(parser.parse_override(text))
         except HydraException as error:
-            reason = str(error).splitlines()[0].strip()
-            raise UserMistake(f"{text!r}: expected key=value or group=option ({reason})") from None
+            raise UserMistake(_grammar(text, str(error).splitlines()[0].strip())) from None
     return parsed
+
+
+def _grammar(text: str, reason: str) -> str:
+    """What to type in place of an override that Hydra's grammar does not take."""
+    key, _, value = text.partition("=")
+    word = f"{key}={quoted(value)}"
+    try:
+        OverridesParser.create().parse_override(word)
+    except HydraException:  # it is not the value
+        return f"{text!r}: expected key=value or group=option ({reason})"
+    return f"{text!r}: the value of {key} needs quotes in quotes; type {_for_shell(key, value)} ({reason})"
+
+
+def _for_shell(key: str, value: str) -> str:
+    """An override whose value is any text, as one types it in a shell."""
+    if set(value) & set('"$`\\!'):
+        return shlex.quote(f"{key}={quoted(value)}")
+    return f'"{key}=\\"{value}\\""' if "'" in value else f"\"{key}='{value}'\""
 
 
 def groups(loader: ConfigLoader, parent: str = "", *, name: str = "train", path: Sequence[str] = ()) -> dict[str, Any]:
@@ -331,25 +376,34 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
     hydra = GlobalHydra.instance().hydra
     assert hydra is not None
     path = [str(override.input_line) for override in overrides if override.key_or_group == "hydra.searchpath"]
-    known_groups = groups(hydra.config_loader, name=name, path=path)
+    try:
+        known_groups = groups(hydra.config_loader, name=name, path=path)
+    except Exception:  # the search path itself is wrong
+        return UserMistake(_reason(error))
     for override in overrides:
         if override.is_sweep_override():
-            return UserMistake(f"{override.input_line}: a list of values makes a sweep; add -m")
+            word = _for_shell(*str(override.input_line).split("=", 1))
+            return UserMistake(
+                f"{override.input_line}: a list of values makes a sweep; add -m, or as one value type {word}"
+            )
     choices = [override for override in overrides if override.key_or_group in known_groups]
     for choice in choices:
         key, value = choice.key_or_group, choice.value()
         if value is None and not choice.is_delete():
             plain = "; write none" if "none" in known_groups[key] else ""
             return UserMistake(f"{key} = null: no such option; options: {', '.join(known_groups[key])}{plain}")
+        if choice.is_delete():
+            continue
         for option in value if isinstance(value, list) else [value]:
-            if option is not None and str(option) not in known_groups[key]:
+            if str(option) not in known_groups[key]:
                 return UserMistake(
-                    f"{key} = {option}: no such option; {_nearest(str(option), known_groups[key])}"
+                    f"{key} = {'null' if option is None else option}: no such option; "
+                    f"{_nearest(str(option), known_groups[key])}"
                     f"options: {', '.join(known_groups[key])}"
                 )
     try:
         base = compose(name, overrides=[*path, *(str(override.input_line) for override in choices)])
-    except (HydraException, OmegaConfBaseException):
+    except Exception:
         base = compose(name)
     keys = _flat(base)
     for override in overrides:
@@ -357,10 +411,31 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
         if override in choices or override.is_add() or key.startswith(("hydra.", "hydra/")):
             continue
         if key not in keys:
+            if _is_argument(base, key):
+                return UserMistake(f"{key}: not in the config so far; +{override.input_line} adds it")
             return UserMistake(
                 f"{key}: no such key; {_nearest(key, [*keys, *known_groups])}see smoothlab {name} --help"
             )
-    return UserMistake(re.sub(r"\s+", " ", str(error).strip().splitlines()[0]))
+    return UserMistake(_reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    """The first lines of an error and of what caused it, as one."""
+    first = re.sub(r"\s+", " ", next(iter(str(error).strip().splitlines()), type(error).__name__))
+    if isinstance(error, KeyError):
+        first = f"{first} is not there"
+    return f"{first} ({_reason(error.__cause__)})" if error.__cause__ else first
+
+
+def _is_argument(config: DictConfig, key: str) -> bool:
+    """Whether the class that stands beside ``key`` has an argument of this name."""
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(config, parent) if parent else None
+    target = node.get("_target_") if isinstance(node, DictConfig) else None
+    try:
+        return target is not None and name in inspect.signature(resolve_target(target, ALLOWED)).parameters
+    except UserMistake:
+        return False
 
 
 def _refuse_new_top_level_keys(name: str, overrides: list[Override]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import socket
 import threading
@@ -16,6 +15,7 @@ from typing import IO, Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.reading import read_json
 
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 PRUNED = "pruned"  # given up by a search; over, but without results
@@ -45,13 +45,9 @@ class RunDirectory:
     def read_status(self) -> dict[str, Any]:
         """The content of status.json, empty where there is none; a ``running`` whose process died is interrupted."""
         try:
-            status = json.loads(self.status.read_text(encoding="utf-8"))
+            status = read_json(self.status)
         except FileNotFoundError:
             return {}
-        except (OSError, json.JSONDecodeError) as error:
-            raise UserMistake(f"{self.status}: not readable as JSON ({error})") from None
-        if not isinstance(status, dict):
-            raise UserMistake(f"{self.status}: expected a JSON object")
         if status.get("state") == RUNNING and not self.is_locked():
             status["state"] = INTERRUPTED
         return status

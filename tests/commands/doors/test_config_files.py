@@ -1,0 +1,140 @@
+"""A config file that others may have written starts no program, reads no environment, and writes where runs are.
+
+Each payload would leave a canary: a file, or a secret in what is printed or written.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from run_directories import SHORT
+
+SECRET = "hunter2-canary"
+CANARY = Path("canary")
+CODE_THAT_TOUCHES = """
+from hydra.experimental.callback import Callback
+open("canary", "w").close()
+class Touch(Callback):
+    pass
+def touch(*words, **more):
+    open("canary", "w").close()
+"""
+
+
+@pytest.fixture(autouse=True)
+def canaries(monkeypatch, tmp_path):
+    monkeypatch.setenv("SMOOTHLAB_SECRET", SECRET)
+    (tmp_path / "payload.py").write_text(CODE_THAT_TOUCHES)
+    monkeypatch.syspath_prepend(str(tmp_path))  # whatever the payload names can be imported
+
+
+def outcome(cli, text: str, *words: str, group: str = "experiment/evil") -> str:
+    """What a command prints that chooses a foreign file of this content; nothing of the canaries is left behind."""
+    file = Path(f"theirs/{group}.yaml")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    folder, option = group.rsplit("/", 1)
+    code, out, err = cli("train", "--config-dir", "theirs", f"{folder}={option}", *SHORT, *words)
+    assert not CANARY.exists()
+    assert SECRET not in out + err
+    assert not any(SECRET.encode() in path.read_bytes() for path in Path().rglob("*") if path.is_file())
+    assert code == 2, out + err
+    assert len(err.strip().splitlines()) == 1, err
+    assert not Path("outputs").exists()
+    return err
+
+
+HYDRA = {
+    "callback of other code": "callbacks: {x: {_target_: payload.touch}}",
+    "callback of our own": "callbacks: {x: {_target_: payload.Touch}}",
+    "sympify": 'callbacks: {x: {_target_: sympy.sympify, a: \'open("canary", "w")\'}}',
+    "callback of Hydra's": "callbacks: {x: {_target_: hydra.experimental.callbacks.PickleJobInfoCallback}}",
+    "LD_PRELOAD": "job: {env_set: {LD_PRELOAD: ./evil.so}}",
+    "W&B's address": "job: {env_set: {WANDB_BASE_URL: 'http://elsewhere'}}",
+    "environment copied": "job: {env_copy: [SMOOTHLAB_SECRET]}",
+    "run directory": "run: {dir: canary}",
+    "launcher's class": "launcher: {_target_: payload.touch}",
+    "launcher's shell commands": "launcher: {setup: ['touch canary']}",
+    "sweeper's class": "sweeper: {_target_: payload.touch}",
+    "sweeper's function": "sweeper: {custom_search_space: payload.touch}",
+    "factory in logging": "job_logging: {handlers: {x: {(): payload.touch}}}",
+    "factory in Hydra's logging": "hydra_logging: {handlers: {x: {(): payload.touch}}}",
+    "search path": "searchpath: [file:///tmp]",
+    "output below .hydra": "output_subdir: ../canary",
+    "a dotted key": "job.env_set.LD_PRELOAD: ./evil.so",
+}
+
+
+@pytest.mark.parametrize("node", HYDRA.values(), ids=HYDRA)
+@pytest.mark.parametrize("how", [(), ("-m", "seed=0,1"), ("--cfg", "job"), ("--help",)], ids=" ".join)
+def test_hydras_own_node_is_not_for_files(cli, node, how):
+    assert "not allowed in a file" in outcome(cli, f"# @package _global_\nhydra:\n  {node}\n", *how)
+
+
+def test_nor_by_a_package_or_another_group(cli):
+    assert "not allowed in a file" in outcome(cli, "# @package hydra.job.env_set\nLD_PRELOAD: ./evil.so\n")
+    evil = "# @package hydra.callbacks\nx: {_target_: payload.touch}\n"
+    assert "not allowed in a file" in outcome(cli, evil, group="net/evil")
+    assert "not allowed in a file" in outcome(
+        cli, "handlers: {x: {(): payload.touch}}\n", group="hydra/job_logging/evil"
+    )
+
+
+def test_nor_in_a_list_of_presets_of_a_sweep_or_a_search(cli):
+    text = "# @package _global_\nhydra: {job: {env_set: {LD_PRELOAD: ./evil.so}}}\n"
+    assert "not allowed in a file" in outcome(cli, text, "-m", "experiment=medical,evil", group="experiment/evil")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${oc.env:SMOOTHLAB_SECRET}",
+        "a${oc.env:SMOOTHLAB_SECRET}b",
+        "${oc.${part}:SMOOTHLAB_SECRET}",
+        "${oc.decode:'$\\{oc.env:SMOOTHLAB_SECRET\\}'}",
+        "${oc.create:'${oc.env:SMOOTHLAB_SECRET}'}",
+        "${oc.select:${oc.env:SMOOTHLAB_SECRET}}",
+        "${oc.deprecated:seed,${oc.env:SMOOTHLAB_SECRET}}",
+    ],
+)
+def test_files_do_not_read_the_environment(cli, value):
+    text = f"# @package _global_\n# evil\npart: env\nname: {json.dumps(value)}\n"
+    assert "must not use the resolver" in outcome(cli, text)
+    assert "must not use the resolver" in outcome(cli, text, "--cfg", "job", "--resolve")
+    listed = f"# @package _global_\nhydra: {{sweeper: {{params: {{name: {json.dumps(value)}}}}}}}\n"
+    assert "must not use the resolver" in outcome(cli, listed, "-m")
+    assert "must not use the resolver" in outcome(cli, f"defaults: [{{/net: {json.dumps(value)}}}]\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: ../canary",
+        "name: /tmp/canary",
+        "name: outputs/../../canary",
+        'name: "canary\\nx"',
+        'name: "canary\\0x"',
+        "name: ~/canary",
+        "name: ''",
+        f"name: {'a' * 256}",
+        "hydra: {sweep: {dir: ../canary}}",
+    ],
+)
+def test_a_name_stays_below_output_root(cli, text, monkeypatch):
+    monkeypatch.setenv("HOME", str(Path("home").resolve()))
+    err = outcome(cli, f"# @package _global_\n{text}\n", "-m", "seed=0,1")
+    assert err.startswith(("smoothlab: name = ", "smoothlab: hydra.sweep.dir = "))
+    if "name" in text:
+        outcome(cli, f"# @package _global_\n{text}\n")
+        outcome(cli, f"# @package _global_\n{text}\n", "hydra/sweeper=smoothlab", "-m", "seed=0,1")
+
+
+def test_what_teams_share_in_files_goes_through(cli):
+    Path("theirs/experiment").mkdir(parents=True)
+    Path("theirs/experiment/ours.yaml").write_text(
+        "# @package _global_\ndefaults: [medical]\nname: team/${oc.select:nothing,x}-${seed}\n"
+        "hydra: {launcher: {n_jobs: 2}, verbose: false, sweep: {dir: '${output_root}/all'}}\n"
+    )
+    code, _, err = cli("train", "--config-dir", "theirs", "experiment=ours", *SHORT)
+    assert code == 0, err
+    assert len(list(Path("outputs/team/x-0").iterdir())) == 1
