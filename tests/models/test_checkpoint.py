@@ -1,7 +1,7 @@
 """Checkpoints are written whole, hold no code, and say clearly why they cannot be read."""
 
+import os
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_a_save_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def broken(value, target):
-        Path(target).write_bytes(b"half")
+        target.write(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", broken)
@@ -85,6 +85,33 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(UserMistake, match="not a readable checkpoint"):
         read_checkpoint(path)
+
+
+def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path):
+    path = tmp_path / "x.ckpt"
+    AtomicCheckpointIO().save_checkpoint(content(class_names=["a", "b"]), path)
+    whole, draw = path.read_bytes(), random.Random(0)
+    expected = read_checkpoint(path)
+    found = 0
+    for _ in range(300):
+        flipped = bytearray(whole)
+        flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            read = read_checkpoint(path)
+        except UserMistake:
+            found += 1
+        else:  # padding between the parts, or a date that nobody reads
+            assert torch.equal(read.pop("state_dict")["w"], expected["state_dict"]["w"])
+            assert read == {key: value for key, value in expected.items() if key != "state_dict"}
+    assert found > 100
+
+
+def test_equal_content_gives_equal_bytes(tmp_path, monkeypatch):
+    for folder, process in (("a", 17), ("b", 123456)):
+        monkeypatch.setattr(os, "getpid", lambda process=process: process)
+        AtomicCheckpointIO().save_checkpoint(content(), tmp_path / folder / "x.ckpt")
+    assert (tmp_path / "a" / "x.ckpt").read_bytes() == (tmp_path / "b" / "x.ckpt").read_bytes()
 
 
 def test_random_generators_go_on_where_they_were(tmp_path):

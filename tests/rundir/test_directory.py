@@ -10,10 +10,12 @@ import time
 import pytest
 
 from smoothlab.errors import UserMistake
+from smoothlab.rundir.atomic import remove_leftovers
 from smoothlab.rundir.directory import DONE, RunDirectory, StatusFile, existing_run
 
 HOLDER = """
 import sys, time
+from smoothlab.rundir.atomic import remove_leftovers
 from smoothlab.rundir.directory import RunDirectory, StatusFile
 run = RunDirectory(sys.argv[1])
 with run.held(), StatusFile(run, "abc"):
@@ -91,3 +93,13 @@ def test_a_heartbeat_that_cannot_be_written_is_not_the_last_one(tmp_path, monkey
         patch.setattr("smoothlab.rundir.directory.write_json", full)
         for _ in range(3):
             assert beats.acquire(timeout=60)
+
+
+def test_leftovers_of_killed_processes_go_and_nothing_else(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    stays = [".lock", ".hydra", "checkpoints/best.ckpt", ".first_end", ".notes.txt", "table.12.csv"]
+    goes = [".status.4711.json", "checkpoints/.best.123.ckpt", "checkpoints/.last.9.ckpt", ".x.1"]
+    for name in (*stays, *goes):
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path)
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {*stays, "checkpoints"}

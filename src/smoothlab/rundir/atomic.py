@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+_TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?")  # what `write_atomically` calls a file until it is whole
 
 
 def write_atomically(path: Path, write: Callable[[Path], None], *, sync: bool = True) -> None:
@@ -19,15 +23,34 @@ def write_atomically(path: Path, write: Callable[[Path], None], *, sync: bool = 
         write: fills the file whose path it is given; it keeps ``path``'s ending, which some writers look at.
         sync: wait until the bytes are on the disk; without it a power cut may leave an empty file.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")  # as _TEMPORARY reads it
     try:
         write(temporary)
         if sync:
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
+        if sync:
+            _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the folder's list of names is on the disk, and with it the new name of a file."""
+    with contextlib.suppress(OSError):  # some network file systems have no such call
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of killed processes; no living process may write below ``folder`` but this one."""
+    for path in folder.rglob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
 
 
 def _fill(path: Path, text: str) -> None:

@@ -132,7 +132,7 @@ class StatusFile:
         """Set fields (``state``, ``error``, ...) and write the file whole."""
         with self._guard:
             self._fields.update(fields, heartbeat=now())
-            write_json(self._run.status, self._fields, sync=False)
+            write_json(self._run.status, self._fields)  # without a sync a power cut can leave it empty
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):

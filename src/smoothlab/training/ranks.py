@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import tempfile
@@ -20,6 +19,7 @@ from smoothlab.processes.ranks import RankFailed, found_ranks, run_ranks
 from smoothlab.processes.server import WarmServer
 from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
+from smoothlab.rundir.reading import read_json
 from smoothlab.tracking.console import run_log
 from smoothlab.training.first_end import FirstEnd, RankEnd
 from smoothlab.training.preparing import Prepared, prepare
@@ -102,8 +102,7 @@ def train_on_devices(
             raise RunFailed(f"{error} ({run.path})") from error
     if run.read_status().get("state") == PRUNED:
         return {"objective": {"name": None, "mode": None, "value": None}}
-    results: dict[str, Any] = json.loads(run.results.read_text(encoding="utf-8"))
-    return results
+    return read_json(run.results)
 
 
 def train_rank(config: dict[str, Any], directory: str, resume: bool) -> None:

@@ -35,7 +35,7 @@ from smoothlab.models.checkpoint import (
     validated,
 )
 from smoothlab.processes.ranks import found_ranks
-from smoothlab.rundir.atomic import write_json, write_text
+from smoothlab.rundir.atomic import remove_leftovers, write_json, write_text
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
 from smoothlab.rundir.provenance import peak_memory, provenance
 from smoothlab.scoring.outcome import write_outcome
@@ -74,6 +74,7 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
     """
     first_end = FirstEnd(run.first_end) if prepared.ranks > 1 else None
     with run.held():
+        remove_leftovers(run.path)
         if run.read_status().get("state") == DONE:
             raise UserMistake(f"{run.path}: this run is finished; a finished run is never overwritten")
         with (
