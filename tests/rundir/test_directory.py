@@ -15,7 +15,6 @@ from smoothlab.rundir.directory import DONE, RunDirectory, StatusFile, existing_
 
 HOLDER = """
 import sys, time
-from smoothlab.rundir.atomic import remove_leftovers
 from smoothlab.rundir.directory import RunDirectory, StatusFile
 run = RunDirectory(sys.argv[1])
 with run.held(), StatusFile(run, "abc"):

@@ -60,7 +60,8 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
         parsed = _parse(overrides)
         config = _composed(name, overrides, parsed)
         _refuse_new_top_level_keys(name, parsed)
-    code = config.get("code")
+    with _resolvable(config):
+        code = config.get("code")
     if code is not None and not any(override.key_or_group == "code" for override in parsed):
         raise UserMistake(
             "code: own code is named on the command line, not in a config file that others may have written"

@@ -57,6 +57,7 @@ def test_other_options_of_hydra_stay_shut(cli, word):
         ("trainer=[1]", "trainer = 1: no such option"),
         ("code=0", "code = 0: expected a Python file"),
         ("code=[]", "code = []: expected a Python file"),
+        ("code=${nowhere}", "code: Interpolation key 'nowhere' not found"),
         ("hydra.searchpath=[3]", "hydra.searchpath must be a list of strings"),
         ("hydra.searchpath=[file:///nowhere]", "/nowhere is not available"),
         ("hydra.job.env_copy=[NOWHERE_AT_ALL]", "'NOWHERE_AT_ALL' is not there"),

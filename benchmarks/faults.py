@@ -1,0 +1,272 @@
+"""What happens to a user's mistakes and to damaged files: fuzzed command lines, mutated run directories.
+
+python benchmarks/faults.py words 10000          command lines in one process: exit code, lines, what is left behind
+python benchmarks/faults.py directories 2000     run directories with bits flipped, files cut off, values of other types
+
+A case is bad where a command ends by a traceback, by another exit code than 0, 1 or 2, with more than one line on
+standard error after exit 2, with files left behind after it, after more than 10 seconds, or with other numbers and no
+word. The figures go to benchmarks/results/faults.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import random
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ.setdefault("WANDB_MODE", "disabled")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from smoothlab.commands.main import main as smoothlab
+from smoothlab.config.compose import all_groups, compose_config
+
+SLOW = 10.0  # seconds
+ONE_EPOCH = ["trainer.max_epochs=1", "logger=none", "progress=none", "figures=false", "threads=1"]
+
+
+def call(words: list[str]) -> tuple[int | str, str, str, float]:
+    """Exit code, or the exception that came through; standard output, standard error, seconds."""
+    out, err, start = io.StringIO(), io.StringIO(), time.perf_counter()
+    code: int | str
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = smoothlab(words)
+        except BaseException as error:  # what a command lets through is what is looked for
+            code = f"{type(error).__name__}: {error}"
+    return code, out.getvalue(), err.getvalue(), time.perf_counter() - start
+
+
+def judged(code: int | str, err: str, seconds: float, left: set[Path]) -> str:
+    """A name for what was bad; empty where nothing was."""
+    if code not in (0, 1, 2) or "Traceback" in err:
+        return "traceback"
+    if seconds > SLOW:
+        return "slow"
+    if code == 2 and len(err.strip().splitlines()) != 1:
+        return "not one line"
+    return "left behind" if code == 2 and left else ""
+
+
+# Command lines
+
+
+def values_of(draw: random.Random, options: list[str]) -> str:
+    """A value as users, tired or hostile, type it."""
+    plain = [
+        "1",
+        "0",
+        "-1",
+        "0.5",
+        "1e400",
+        "nan",
+        "inf",
+        "null",
+        "true",
+        "",
+        "''",
+        "abc",
+        "größe",
+        "a=b",
+        "a[b",
+        "[",
+        "]",
+        "{",
+    ]
+    nested = [
+        "[1,2]",
+        "[null]",
+        "[a,null]",
+        "{a:1}",
+        "{}",
+        "[]",
+        "[[1]]",
+        "{_target_:os.system}",
+        "[{a:1}]",
+        "1,2",
+        "a,b,",
+    ]
+    names = ["${seed}", "${nowhere}", "${oc.env:HOME}", "${oc.env:NOWHERE}", "${hydra:nowhere}", "${name}", "${", "???"]
+    paths = [
+        "../x",
+        "/proc/self/mem",
+        "/dev/null",
+        "~/x",
+        "'~/x'",
+        "'$HOME/x'",
+        "nowhere.csv",
+        ".",
+        "a" * 300,
+        "'a\tb'",
+    ]
+    targets = ["os.system", "torch.load", "torch.nn.Linear", "smoothlab.nets.MLP", "smoothlab.nets", "a.b", "3", "."]
+    ranges = ["range(1,3)", "interval(0,1)", "choice(1,2)", "glob(*)", "shuffle(1,2)", "int(a)", "str(1)", "tag(a,1)"]
+    return draw.choice([*plain, *nested, *names, *paths, *targets, *ranges, *options])
+
+
+def command_lines(draw: random.Random, count: int) -> Iterator[list[str]]:
+    """Commands with one to three overrides; keys and options of the config, some misspelt."""
+    groups = all_groups()
+    configs = {
+        name: compose_config(name, []) for name in ("train", "compare", "inspect", "evaluate", "predict", "export")
+    }
+    keys = {name: list(leaves(config)) for name, config in configs.items()}
+    options = sorted({option for values in groups.values() for option in values})
+    for _ in range(count):
+        name = draw.choice(["train"] * 6 + list(configs))
+        words = []
+        for _ in range(draw.choice([1, 1, 1, 2, 3])):
+            key = draw.choice([draw.choice(keys[name]), draw.choice(keys[name]), draw.choice(sorted(groups))])
+            if draw.random() < 0.1:
+                at = draw.randrange(len(key))
+                key = key[:at] + draw.choice(["", "x", ".", "/", "@", "=", " ", "é"]) + key[at + 1 :]
+            sign = draw.choice([""] * 8 + ["+", "++", "~", "--"])
+            words.append(f"{sign}{key}={values_of(draw, options)}" if draw.random() < 0.97 else f"{sign}{key}")
+        if draw.random() < 0.1:
+            words.insert(0, draw.choice(["-m", "--cfg", "--help", "--config-dir", "-x", "--resolve", "--info", "-"]))
+        yield [name, *words]
+
+
+def leaves(config: object, at: str = "") -> Iterator[str]:
+    """Dotted keys of a config, Hydra's own too."""
+    from omegaconf import DictConfig
+
+    assert isinstance(config, DictConfig)
+    for key in config:
+        node, name = config._get_node(key), f"{at}.{key!s}" if at else str(key)
+        yield name
+        if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
+            yield from leaves(node, name)
+
+
+def words(count: int, seed: int) -> tuple[Counter[str], list[str]]:
+    """Fuzz command lines; nothing is trained, since the last word, always there, is a mistake of its own."""
+    draw, found, bad = random.Random(seed), Counter[str](), []
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for line in command_lines(draw, count):
+            last = {
+                "train": ["trainer.max_epochs=0"],
+                "compare": ["budget=nowhere"],
+                "inspect": ["trainer.max_epochs=0"],
+            }
+            code, _, err, seconds = call([*line, *last.get(line[0], [])])
+            left = set(Path().iterdir())
+            what = judged(code, err, seconds, left)
+            found[what or f"exit {code}"] += 1
+            if what:
+                bad.append(f"{what}: {' '.join(line)!r} -> {code} {err.strip()[-300:]!r} {seconds:.0f} s")
+            for path in left:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return found, bad
+
+
+# Run directories
+
+
+def mutate_bits(content: bytes, draw: random.Random) -> bytes:
+    """One to eight bits flipped."""
+    changed = bytearray(content)
+    for _ in range(draw.randint(1, 8)):
+        if changed:
+            changed[draw.randrange(len(changed))] ^= 1 << draw.randrange(8)
+    return bytes(changed)
+
+
+def mutate_length(content: bytes, draw: random.Random) -> bytes:
+    """Cut off, emptied, or lengthened."""
+    cut = content[: draw.randrange(len(content) + 1)]
+    return draw.choice([cut, cut, b"", b"\0" * len(content), content + b"\xff\xfe", content * 2])
+
+
+def mutate_values(content: bytes, draw: random.Random) -> bytes:
+    """Another type in place of a number or a word of a text file."""
+    text = content.decode("latin-1")
+    spots = list(re.finditer(r"-?\d+(\.\d+)?|\b[a-z_]{3,}\b", text))
+    if not spots:
+        return mutate_bits(content, draw)
+    spot = draw.choice(spots)
+    value = draw.choice(
+        ["null", "[]", "{}", '"x"', "-1", "1e999", "Infinity", "NaN", "[" * 10_000, "*a", "true", "9" * 400]
+    )
+    return (text[: spot.start()] + value + text[spot.end() :]).encode("latin-1")
+
+
+MUTATIONS: list[Callable[[bytes, random.Random], bytes]] = [mutate_bits, mutate_length, mutate_values]
+
+
+def directories(count: int, seed: int) -> tuple[Counter[str], list[str]]:
+    """Mutate one file of a run in a sweep of two, then give it to every command that reads it."""
+    draw, found, bad = random.Random(seed), Counter[str](), []
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        sweep = ["train", "-m", "seed=0,1", "hydra.launcher.name=two", *ONE_EPOCH]
+        assert call(sweep)[0] == 0
+        place = Path("outputs/sweeps/medical/two")
+        run = min(path.parent for path in place.glob("*/results.json"))
+        shutil.copytree(place, "whole")
+        rows = Path("rows.csv")
+        rows.write_text(breast_cancer_rows())
+        commands = {
+            "evaluate": ["evaluate", f"run={run}"],
+            "predict": ["predict", f"run={run}", f"input={rows}", "output=predicted.csv"],
+            "export": ["export", f"run={run}", "output=exported", "format=torch"],
+            "report": ["report", str(place), "--out", "page"],
+            "status": ["sweep", "status", str(place)],
+            "resume": [*sweep, "resume=auto"],
+        }
+        before = {name: call(command)[1] for name, command in commands.items()}
+        files = [path for path in sorted(run.rglob("*")) if path.is_file() and path.suffix not in (".png", ".lock")]
+        files += [path for path in place.iterdir() if path.is_file() and path.name != ".lock"]
+        for _ in range(count):
+            file, mutate, name = draw.choice(files), draw.choice(MUTATIONS), draw.choice(list(commands))
+            content = file.read_bytes()
+            file.write_bytes(mutate(content, draw))
+            code, out, err, seconds = call(commands[name])
+            what = judged(code, err, seconds, set())
+            if not what and code == 0 and name == "evaluate" and out != before[name] and not err.strip():
+                what = "other numbers, no word"
+            found[what or f"exit {code}"] += 1
+            if what:
+                bad.append(
+                    f"{what}: {name}, {mutate.__name__} of {file.name} -> {code} {err.strip()[-300:]!r} {seconds:.0f} s"
+                )
+            shutil.rmtree(place)
+            shutil.copytree("whole", place)
+            for path in ("page", "exported"):
+                shutil.rmtree(path, ignore_errors=True)
+            Path("predicted.csv").unlink(missing_ok=True)
+    return found, bad
+
+
+def breast_cancer_rows() -> str:
+    """Five raw rows of the default data set, as a CSV."""
+    from sklearn.datasets import load_breast_cancer
+
+    return str(load_breast_cancer(as_frame=True).data.head(5).to_csv(index=False))
+
+
+def main() -> None:
+    """Run one kind of fault, print what was found, and the first bad cases."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["words", "directories"])
+    parser.add_argument("count", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    found, bad = {"words": words, "directories": directories}[options.kind](options.count, options.seed)
+    print("\n".join(bad), file=sys.stderr)
+    print(
+        json.dumps({"kind": options.kind, "count": options.count, "seed": options.seed, **dict(sorted(found.items()))})
+    )
+
+
+if __name__ == "__main__":
+    main()
