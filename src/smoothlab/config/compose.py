@@ -61,7 +61,7 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
         config = _composed(name, overrides, parsed)
         _refuse_new_top_level_keys(name, parsed)
     with _resolvable(config):
-        code = config.get("code")
+        code = OmegaConf.select(config, "code")
     if code is not None and not any(override.key_or_group == "code" for override in parsed):
         raise UserMistake(
             "code: own code is named on the command line, not in a config file that others may have written"

@@ -66,9 +66,14 @@ HYDRA = {
 
 
 @pytest.mark.parametrize("node", HYDRA.values(), ids=HYDRA)
-@pytest.mark.parametrize("how", [(), ("-m", "seed=0,1"), ("--cfg", "job"), ("--help",)], ids=" ".join)
-def test_hydras_own_node_is_not_for_files(cli, node, how):
-    assert "not allowed in a file" in outcome(cli, f"# @package _global_\nhydra:\n  {node}\n", *how)
+def test_hydras_own_node_is_not_for_files(cli, node):
+    assert "not allowed in a file" in outcome(cli, f"# @package _global_\nhydra:\n  {node}\n")
+
+
+@pytest.mark.parametrize("how", [("-m", "seed=0,1"), ("--cfg", "job"), ("--help",)], ids=" ".join)
+@pytest.mark.parametrize("name", ["callback of other code", "factory in logging", "sweeper's class"])
+def test_nor_in_a_sweep_or_a_question(cli, name, how):
+    assert "not allowed in a file" in outcome(cli, f"# @package _global_\nhydra:\n  {HYDRA[name]}\n", *how)
 
 
 def test_nor_by_a_package_or_another_group(cli):
@@ -124,9 +129,11 @@ def test_a_name_stays_below_output_root(cli, text, monkeypatch):
     monkeypatch.setenv("HOME", str(Path("home").resolve()))
     err = outcome(cli, f"# @package _global_\n{text}\n", "-m", "seed=0,1")
     assert err.startswith(("smoothlab: name = ", "smoothlab: hydra.sweep.dir = "))
-    if "name" in text:
-        outcome(cli, f"# @package _global_\n{text}\n")
-        outcome(cli, f"# @package _global_\n{text}\n", "hydra/sweeper=smoothlab", "-m", "seed=0,1")
+
+
+@pytest.mark.parametrize("how", [(), ("-m", "hydra/sweeper=smoothlab", "seed=0,1")], ids=["run", "search"])
+def test_so_do_a_run_and_a_search(cli, how):
+    assert outcome(cli, "# @package _global_\nname: ../canary\n", *how).startswith("smoothlab: name = ")
 
 
 def test_what_teams_share_in_files_goes_through(cli):
