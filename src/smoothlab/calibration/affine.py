@@ -12,7 +12,7 @@ from torch import Tensor
 
 from smoothlab.calibration.observed import Observed
 from smoothlab.calibration.temperature import optimal_temperature
-from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # what regularisation: auto chooses from
 FOLDS = 5
@@ -68,9 +68,7 @@ def check_regularisation(value: object) -> float | str:
     """
     if value == "auto":
         return "auto"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise InvalidArgument("regularisation", value, "a finite number >= 0, or auto")
-    return float(value)
+    return check_number("regularisation", value, "a finite number >= 0, or auto", at_least=0)
 
 
 def _chosen(inputs: Tensor, observed: Observed, full: bool, start: float) -> float:

@@ -16,6 +16,7 @@ from torch import Tensor
 from smoothlab.calibration.calibrator import Calibrator
 from smoothlab.calibration.observed import Observed
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 from smoothlab.ties import first_of_ties, means_of_ties
 
 Array = NDArray[np.float64]
@@ -131,6 +132,4 @@ def check_floor(floor: object) -> float | None:
     """
     if floor is None:
         return None
-    if isinstance(floor, bool) or not isinstance(floor, int | float) or not 0 <= floor < 0.5:
-        raise InvalidArgument("floor", floor, "a number in [0, 0.5), or null")
-    return float(floor)
+    return check_number("floor", floor, "a number in [0, 0.5), or null", at_least=0, below=0.5)

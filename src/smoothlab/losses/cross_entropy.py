@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.losses.chunked import chunked_rows, chunked_sum
 from smoothlab.losses.dispatch import is_eager, wants_gradient
 from smoothlab.losses.reference import reference_rows
 from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.small import dense_sum, table_sum
 from smoothlab.losses.weights import accumulator, keep_rows, row_weight
+from smoothlab.numbers import check_choice
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,12 +64,9 @@ def soft_cross_entropy(
     Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, for smoothed labels;
     pytorch issue 104776 for the distortion by class weights inside the sum.
     """
-    if class_weight_mode not in ("sample", "torch"):
-        raise InvalidArgument("class_weight_mode", class_weight_mode, "'sample' or 'torch'")
-    if reduction not in ("mean", "sum", "none"):
-        raise InvalidArgument("reduction", reduction, "'mean', 'sum' or 'none'")
-    if implementation not in ("auto", "reference"):
-        raise InvalidArgument("implementation", implementation, "'auto' or 'reference'")
+    check_choice("class_weight_mode", class_weight_mode, ("sample", "torch"))
+    check_choice("reduction", reduction, ("mean", "sum", "none"))
+    check_choice("implementation", implementation, ("auto", "reference"))
     check_shapes(logits, target, class_weight, sample_weight)
 
     eager_cpu = logits.is_cpu and is_eager(logits)

@@ -15,8 +15,8 @@ from smoothlab.classes.tree import ClassTree
 from smoothlab.classes.tree_file import tree_from
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
-from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
+from smoothlab.numbers import check_number
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo

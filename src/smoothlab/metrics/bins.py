@@ -10,6 +10,7 @@ import numpy as np
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.groups import ConfidenceGroups, group
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,8 +46,7 @@ class ReliabilityBins:
 
 def check_bins(num_bins: int) -> None:
     """Refuse anything but a positive whole number of bins."""
-    if not isinstance(num_bins, int) or isinstance(num_bins, bool) or num_bins < 1:
-        raise InvalidArgument("num_bins", num_bins, "a whole number >= 1")
+    check_whole("num_bins", num_bins, 1)
 
 
 def bin_index(confidence: Array, num_bins: int) -> NDArray[np.int64]:

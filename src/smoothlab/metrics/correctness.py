@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_whole
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -37,8 +37,7 @@ def top_k_accuracy(
     all classes equal the value is k / K, where scikit-learn and torch.topk let the order of columns decide.
     """
     told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    if not isinstance(k, int) or not 1 <= k <= told.num_classes:
-        raise InvalidArgument("k", k, f"a whole number in [1, {told.num_classes}]")
+    check_whole("k", k, 1, told.num_classes)
     ranked = told.log_probabilities  # probabilities that underflow to zero still rank
     own = ranked.gather(1, told.labels[:, None])
     above, equal = (ranked > own).sum(1).numpy(), (ranked == own).sum(1).numpy()

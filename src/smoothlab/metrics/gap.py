@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import Scheme, reliability_bins, sums_at
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_choice
 
 
 def confidence_gap(
@@ -69,8 +69,7 @@ def confidence_gap_per_class(
     names (what a user of the model sees), ``by="label"`` by the true one.
     """
     told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    if by not in ("predicted", "label"):
-        raise InvalidArgument("by", by, '"predicted" or "label"')
+    check_choice("by", by, ("predicted", "label"))
     classes = (told.predicted if by == "predicted" else told.labels).numpy()
     gaps = sums_at(classes, told.weights * (told.confidence - told.correct), told.num_classes)
     count = sums_at(classes, told.weights, told.num_classes)

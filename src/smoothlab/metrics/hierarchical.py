@@ -11,6 +11,7 @@ import torch
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.inputs import check_finite, read
 from smoothlab.metrics.multilabel import Cells, read_cells
+from smoothlab.numbers import check_whole
 
 if TYPE_CHECKING:
     from smoothlab.classes.hierarchy import Hierarchy
@@ -44,8 +45,7 @@ class TreeSums:
         if len(hierarchy) < 2:
             raise InvalidArgument("hierarchy", len(hierarchy), "at least two classes")
         for k in top_k:
-            if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= len(hierarchy):
-                raise InvalidArgument("top_k", k, f"integers in [1, {len(hierarchy)}]")
+            check_whole("top_k", k, 1, len(hierarchy))
         self.hierarchy, self.top_k = hierarchy, tuple(top_k)
         self.distances = hierarchy.distances().numpy()
         self.levels = np.array([hierarchy.level(number) for number in range(1, hierarchy.depth + 1)])

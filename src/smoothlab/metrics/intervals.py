@@ -14,6 +14,7 @@ from smoothlab.metrics.groups import ConfidenceGroups, group
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.smooth import smooth_error
+from smoothlab.numbers import check_number, check_whole
 from smoothlab.ties import ROUNDING, first_of_falling_ties
 
 if TYPE_CHECKING:
@@ -104,10 +105,8 @@ def bootstrap(
     for name in metrics:
         if name not in MEANS + ERRORS:
             raise InvalidArgument("metrics", name, "names out of " + ", ".join(MEANS + ERRORS))
-    if not 0.0 < level < 1.0:
-        raise InvalidArgument("level", level, "a number in (0, 1)")
-    if not isinstance(resamples, int) or resamples < 2:
-        raise InvalidArgument("resamples", resamples, "a whole number >= 2")
+    check_number("level", level, above=0, below=1)
+    check_whole("resamples", resamples, 2)
     told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
     cells = _cells(told, num_bins)
     random = np.random.default_rng(seed)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_number
 
 Kind = Literal["canonical", "marginal", "top_label"]
 CLAMP = 1e-6  # the kernels' logarithms need probabilities off 0 and 1
@@ -64,8 +65,7 @@ def ece_kde(
         raise InvalidArgument("kind", kind, '"canonical", "marginal" or "top_label"')
     if bandwidth is None:
         bandwidth = kde_bandwidth(sets[0][0] if kind == "top_label" else p)
-    if not bandwidth > 0:
-        raise InvalidArgument("bandwidth", bandwidth, "a number > 0")
+    check_number("bandwidth", bandwidth, above=0)
     return sum(_error(points, outcomes, forecasts, bandwidth, power) for points, outcomes, forecasts in sets)
 
 

@@ -12,6 +12,7 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.groups import ConfidenceGroups, group, scaled
 from smoothlab.metrics.inputs import vector, weight_vector
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_number
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -138,8 +139,7 @@ class RiskCoverage:
 
     def risk_at(self, coverage: float) -> float:
         """Risk among the most confident share ``coverage`` (see :func:`risk_at_coverage`)."""
-        if not 0.0 < coverage <= 1.0:
-            raise InvalidArgument("coverage", coverage, "a number in (0, 1]")
+        check_number("coverage", coverage, above=0, at_most=1)
         accepted = coverage * self.total
         if self.groups.integral:
             accepted = max(1.0, float(np.ceil(accepted - 1e-9 * self.total)))
@@ -147,8 +147,7 @@ class RiskCoverage:
 
     def coverage_at(self, risk: float) -> float:
         """Largest coverage whose risk is at most ``risk``, or 0.0 (see :func:`coverage_at_risk`)."""
-        if not 0.0 <= risk <= 1.0:
-            raise InvalidArgument("risk", risk, "a number in [0, 1]")
+        check_number("risk", risk, at_least=0, at_most=1)
         end = self.start + self.weight
         slack = 1e-12 * self.total
         fits = np.flatnonzero(self.errors_before + self.errors <= risk * end + slack)

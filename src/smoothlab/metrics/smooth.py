@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.groups import ConfidenceGroups, group
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_number
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -90,8 +90,7 @@ def smooth_error(groups: ConfidenceGroups, width: float | None = None) -> float:
     """smECE of grouped pairs: at a given ``width``, or at the one that equals the error there."""
     smoothed = SmoothedResidual(groups)
     if width is not None:
-        if not NARROWEST <= width <= 100.0:
-            raise InvalidArgument("width", width, f"a number in [{NARROWEST}, 100]")
+        check_number("width", width, at_least=NARROWEST, at_most=100)
         return smoothed.absolute_integral(width)
     low, high = NARROWEST, 1.0
     at_low: float | None = None

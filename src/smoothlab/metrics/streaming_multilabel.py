@@ -18,6 +18,7 @@ from smoothlab.metrics.multilabel import NAMES, Cells, mean_or_nan, read_cells
 from smoothlab.metrics.sketch import CAPACITY, append, ranked
 from smoothlab.metrics.smooth import smooth_error
 from smoothlab.metrics.streaming import gather_from_cpu, side_by_side
+from smoothlab.numbers import check_whole
 
 
 class MultilabelMetrics(Metric):
@@ -45,8 +46,7 @@ class MultilabelMetrics(Metric):
     def __init__(self, num_labels: int, num_bins: int = 15, from_logits: bool = True, **kwargs: Any) -> None:
         kwargs.setdefault("dist_sync_fn", gather_from_cpu)
         super().__init__(**kwargs)
-        if not isinstance(num_labels, int) or num_labels < 1:
-            raise InvalidArgument("num_labels", num_labels, "a whole number >= 1")
+        check_whole("num_labels", num_labels, 1)
         check_bins(num_bins)
         self.num_labels, self.num_bins, self.from_logits = num_labels, num_bins, from_logits
         for name, shape in (

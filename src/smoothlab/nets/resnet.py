@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_whole
 
 STAGES = 3
 
@@ -48,10 +49,8 @@ class ResNet(nn.Module):
         super().__init__()
         if depth < 8 or (depth - 2) % (2 * STAGES):
             raise InvalidArgument("depth", depth, "8, 14, 20, 26, ... (6 n + 2)")
-        if width < 1:
-            raise InvalidArgument("width", width, "an integer of at least 1")
-        if stem_stride < 1:
-            raise InvalidArgument("stem_stride", stem_stride, "an integer of at least 1")
+        check_whole("width", width, 1)
+        check_whole("stem_stride", stem_stride, 1)
         smallest = stem_stride * 2 ** (STAGES - 1)
         if image_size is not None and min(image_size) < smallest:
             raise InvalidArgument(

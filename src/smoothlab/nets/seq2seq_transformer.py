@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.nets.attention import DecoderBlock, EncoderBlock, KeysValues, tokens_seen
+from smoothlab.numbers import check_choice, check_share, check_whole
 
 if TYPE_CHECKING:
     from smoothlab.data.parallel.pairs import SentencePairs
@@ -69,17 +70,14 @@ class Seq2SeqTransformer(nn.Module):
         super().__init__()
         sizes = {"encoder_blocks": encoder_blocks, "decoder_blocks": decoder_blocks, "heads": heads, "hidden": hidden}
         for name, value in (sizes | {"max_length": max_length}).items():
-            if value < 1:
-                raise InvalidArgument(name, value, "an integer of at least 1")
+            check_whole(name, value, 1)
         if width < 1 or width % heads or width % 2:
             raise InvalidArgument("width", width, f"an even multiple of heads = {heads}")
-        if not 0 <= dropout < 1:
-            raise InvalidArgument("dropout", dropout, "a number in [0, 1)")
+        check_share("dropout", dropout)
         if tied and (source_vocab_size != num_classes or not joint_vocabulary):
             both = f"vocabularies of {source_vocab_size} tokens of the source and {num_classes} of the target"
             raise InvalidArgument("tied", tied, f"false for {both}, or one vocabulary for both languages")
-        if positions not in ("sinusoidal", "learned"):
-            raise InvalidArgument("positions", positions, "sinusoidal or learned")
+        check_choice("positions", positions, ("sinusoidal", "learned"))
         self.padding_index, self.begin_index, self.end_index = padding_index, begin_index, end_index
         self.max_length = max_length
         self.tokens = nn.Embedding(num_classes, width)

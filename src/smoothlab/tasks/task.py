@@ -24,6 +24,7 @@ from smoothlab.learner import Learner, learners_in
 from smoothlab.losses import Loss
 from smoothlab.losses.penalties import Penalty
 from smoothlab.metrics import cost_matrix
+from smoothlab.numbers import check_whole
 from smoothlab.smoothing import MultilabelSmoother, Smoother
 from smoothlab.soft_labels import SoftLabels
 from smoothlab.step import Step
@@ -103,10 +104,8 @@ class Task(LightningModule):
         encoder_state: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if num_bins < 1:
-            raise InvalidArgument("num_bins", num_bins, "an integer of at least 1")
-        if num_slices < 1:
-            raise InvalidArgument("num_slices", num_slices, "an integer of at least 1")
+        check_whole("num_bins", num_bins, 1)
+        check_whole("num_slices", num_slices, 1)
         self.net = net
         self.smoother = smoother
         self.class_names = list(class_names)

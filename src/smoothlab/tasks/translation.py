@@ -22,6 +22,7 @@ from smoothlab.metrics import OF_PREDICTED, ClassificationMetrics
 from smoothlab.metrics.prediction import reduce_rows
 from smoothlab.metrics.translation import TranslationQuality, check_tokenizer, sacrebleu
 from smoothlab.nets.seq2seq import Seq2Seq
+from smoothlab.numbers import check_number, check_whole
 from smoothlab.smoothing import MultilabelSmoother
 from smoothlab.step import LazyStep
 from smoothlab.targets import PerSample, SoftTarget
@@ -90,10 +91,8 @@ class TranslationTask(ClassificationTask):
             raise InvalidArgument("net", type(net).__name__, "one that translates, such as net=seq2seq_transformer")
         if mixing is not None:
             raise InvalidArgument("mixing", type(mixing).__name__, "none: two sentences have no mean")
-        if beam_size < 1:
-            raise InvalidArgument("beam_size", beam_size, "an integer of at least 1")
-        if not 0 <= length_penalty < math.inf:
-            raise InvalidArgument("length_penalty", length_penalty, "a number of at least 0")
+        check_whole("beam_size", beam_size, 1)
+        check_number("length_penalty", length_penalty, at_least=0)
         if fused_loss not in (True, False, "auto"):
             raise InvalidArgument("fused_loss", fused_loss, "auto, true or false")
         if fused_loss is True and (loss is not None or penalties):

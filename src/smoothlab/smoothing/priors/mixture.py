@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from smoothlab.classes.info import bind_part
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_number
+from smoothlab.numbers import check_number
 from smoothlab.targets import OtherClasses, PerClass, PerSample
 
 if TYPE_CHECKING:
@@ -49,10 +49,7 @@ class Mixture(nn.Module):
         if not isinstance(weights, Mapping) or set(weights) != set(priors):
             given = sorted(weights) if isinstance(weights, Mapping) else weights
             raise InvalidArgument("weights", given, f"a number for each of {', '.join(priors)}")
-        numbers = {name: checked_number(f"weights.{name}", weights[name], "a number >= 0") for name in priors}
-        for name, number in numbers.items():
-            if number < 0:
-                raise InvalidArgument(f"weights.{name}", number, "a number >= 0")
+        numbers = {name: check_number(f"weights.{name}", weights[name], at_least=0) for name in priors}
         total = sum(numbers.values())
         if total == 0:
             raise InvalidArgument("weights", dict(weights), "some weight above 0")

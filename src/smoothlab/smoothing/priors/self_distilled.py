@@ -13,8 +13,8 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner, sum_over_ranks
+from smoothlab.numbers import check_whole
 from smoothlab.smoothing.priors.row_file import RowFile
-from smoothlab.smoothing.ranges import checked_count
 from smoothlab.targets import PerSample
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SelfDistilled(Learner):
 
     def __init__(self, memory_limit: int, folder: str | None = None) -> None:
         super().__init__()
-        self.memory_limit = checked_count("memory_limit", memory_limit, 0)
+        self.memory_limit = check_whole("memory_limit", memory_limit, 0)
         self.folder = None if folder is None else Path(folder)
         self._shape = (0, 0)
         self._epoch = 0  # how often the matrices have changed places

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_number
+from smoothlab.numbers import check_number
 from smoothlab.smoothing.strengths.column import column_of
 from smoothlab.smoothing.strengths.feedback import plain_labels
 
@@ -163,7 +163,7 @@ def _comparison(name: str, given: object, words: Sequence[str] | None) -> Compar
         if not isinstance(given["in"], list | tuple) or not given["in"]:
             raise InvalidArgument(f"{name}.in", given["in"], "a list of values")
         values = tuple(_number(f"{name}.in", one, words) for one in given["in"])
-    limits = {key: checked_number(f"{name}.{key}", given[key], "a number") for key in COMPARISONS[2:] if key in given}
+    limits = {key: check_number(f"{name}.{key}", given[key]) for key in COMPARISONS[2:] if key in given}
     if len(limits) == 2 and limits["below"] <= limits["at_least"]:
         raise InvalidArgument(f"{name}.below", given["below"], f"a number above at_least, {limits['at_least']:g}")
     return Comparison(values, **limits)
@@ -176,4 +176,4 @@ def _number(name: str, value: object, words: Sequence[str] | None) -> float:
         if value not in words:
             raise InvalidArgument(name, value, f"one of {', '.join(words)}")
         return float(list(words).index(value))
-    return float(value) if isinstance(value, bool) else checked_number(name, value, "a number, as the column holds it")
+    return float(value) if isinstance(value, bool) else check_number(name, value, "a number, as the column holds it")

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from smoothlab.classes.info import bind_part
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_strength, clamp_strength
+from smoothlab.numbers import check_share
+from smoothlab.smoothing.ranges import clamp_strength
 from smoothlab.smoothing.strengths.conditions import Categories, ClassIs, Condition, conditions_of
 from smoothlab.smoothing.strengths.strength import Constant, Strength
 
@@ -95,11 +96,11 @@ def _rule(name: str, rule: object, categories: Categories) -> tuple[list[Conditi
     if not conditions:
         raise InvalidArgument(f"{name}.when", rule["when"], "at least one condition")
     if "epsilon" in rule:
-        return conditions, Constant(checked_strength(f"{name}.epsilon", rule["epsilon"]))
+        return conditions, Constant(check_share(f"{name}.epsilon", rule["epsilon"]))
     if not callable(rule["strength"]):
         raise InvalidArgument(f"{name}.strength", rule["strength"], "a strength")
     return conditions, rule["strength"]
 
 
 def _strength(name: str, value: object) -> Strength:
-    return value if callable(value) else Constant(checked_strength(name, value))
+    return value if callable(value) else Constant(check_share(name, value))
