@@ -44,9 +44,9 @@ def test_a_whole_number_is_an_integer_within_its_bounds(value):
 
 
 def test_the_caller_may_say_what_is_expected():
-    with pytest.raises(InvalidArgument, match="x = -1: expected a share$"):
+    with pytest.raises(InvalidArgument, match=r"x = -1: expected a share$"):
         check_share("x", -1, "a share")
-    with pytest.raises(InvalidArgument, match="x = 0: expected an integer of at least 1$"):
+    with pytest.raises(InvalidArgument, match=r"x = 0: expected an integer of at least 1$"):
         check_whole("x", 0, 1)
 
 
