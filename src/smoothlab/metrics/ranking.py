@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.multilabel import Cells, mean_or_nan, read_cells
+from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.multilabel import Cells, mean_or_nan, read_counted
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -54,9 +54,8 @@ def average_precision(cells: Cells) -> Array:
     return found
 
 
-def ranking_metrics(
-    values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
-) -> dict[str, float]:
+@reads(read_counted)
+def ranking_metrics(cells: Cells) -> dict[str, float]:
     """How well several labels a sample are ranked, exact.
 
     Over samples, for each label:
@@ -90,9 +89,6 @@ def ranking_metrics(
     Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", Data Mining and Knowledge Discovery Handbook,
     2010.
     """
-    cells = read_cells(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    if not cells.counted.any():
-        raise InvalidArgument("values", "no counted label", "at least one")
     flat = cells.counted
     pooled = Cells(*(part[flat].reshape(-1, 1) for part in _parts(cells)))
     weight, *sums = sample_sums(cells).tolist()
