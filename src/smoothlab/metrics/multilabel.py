@@ -71,7 +71,7 @@ class Cells:
         return np.asarray(((self.right > 0) | ~self.counted).all(1), dtype=np.float64)
 
     def totals(self) -> Array:
-        """Weight of the cells; their summed nll, Brier score, hits, p and outcome; weight of the rows, and right ones."""
+        """Weight of the cells; their summed nll, Brier score, hits, p and outcome; weight of rows, of right rows."""
         counted, rows = self.counted, self.row_weight()
         parts = (self.nll, self.brier, self.right, self.probability, self.outcome)
         weight = self.weight[counted]
