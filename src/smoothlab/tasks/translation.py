@@ -24,7 +24,7 @@ from smoothlab.metrics.translation import TranslationQuality, check_tokenizer, s
 from smoothlab.nets.seq2seq import Seq2Seq
 from smoothlab.numbers import check_number, check_whole
 from smoothlab.smoothing import MultilabelSmoother
-from smoothlab.step import LazyStep
+from smoothlab.step import LazyLogits, Step
 from smoothlab.targets import PerSample, SoftTarget
 from smoothlab.tasks.classification import ClassificationTask
 from smoothlab.tasks.ranks import of_all_ranks
@@ -145,27 +145,19 @@ class TranslationTask(ClassificationTask):
         """See :class:`Task`; the logits are made only where something looks at them."""
         net: Any = self.net
         hidden = net.hidden(batch.features)
-        step = LazyStep(
-            batch.labels,
-            lambda: net.project(hidden),
-            num_classes=len(self.class_names),
-            dtype=hidden.dtype,
-            progress=self.progress,
-            rows=batch.rows,
-            metadata=batch.metadata,
-            features=batch.features,
-        )
+        logits = LazyLogits(lambda: net.project(hidden), len(self.class_names), hidden.dtype)
+        step = Step(batch.labels, logits, self.progress, batch.rows, batch.metadata, batch.features)
         target: Any = self.smoother.target(step)
-        if not self._fuses(step, target):
-            return target, *self.losses(step.with_graph(), target, step)
+        if not self._fuses(target, looked_at=logits.made is not None):
+            return target, *self.losses(logits.with_graph(), target, step)
         sample_weight = batch.metadata.get(WEIGHT)
         loss = linear_soft_cross_entropy(
             hidden, net.output_weight, net.output_bias, target, sample_weight=sample_weight, reduction="sum"
         )
         return target, loss, {}
 
-    def _fuses(self, step: LazyStep, target: SoftTarget) -> bool:
-        if self.fused_loss is False or step.looked_at or self.loss is not None or self.penalties:
+    def _fuses(self, target: SoftTarget, *, looked_at: bool) -> bool:
+        if self.fused_loss is False or looked_at or self.loss is not None or self.penalties:
             wanted = False
         else:
             wanted = target.is_index and not isinstance(target.prior, PerSample)
