@@ -73,10 +73,12 @@ class Abstention:
             if not len(ends):
                 break
             end = int(ends[-1])
-            kept, wrongs = end + 1, int(errors[end])
-            bound = upper_bound(wrongs, kept, delta / CANDIDATES)
+            answered, wrongs = end + 1, int(errors[end])
+            bound = upper_bound(wrongs, answered, delta / CANDIDATES)
             if bound <= risk:
-                return cls(float(ordered[end]), risk, delta, kept / len(ordered), wrongs / kept, bound, len(ordered))
+                return cls(
+                    float(ordered[end]), risk, delta, answered / len(ordered), wrongs / answered, bound, len(ordered)
+                )
         return None
 
 

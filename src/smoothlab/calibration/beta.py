@@ -76,8 +76,8 @@ class Beta(Calibrator):
 
         bounds = [(0.0, None), (0.0, None), (None, None)]
         options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
-        found = minimize(objective, identity, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-        self._learn(coefficients=torch.from_numpy(found))
+        solution = minimize(objective, identity, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+        self._learn(coefficients=torch.from_numpy(solution))
 
 
 def _check_two(shape: torch.Size) -> None:

@@ -76,10 +76,10 @@ class ClassCurves(Calibrator):
         probabilities = torch.softmax(wide, -1)
         if classes == 2:
             second = self.read(probabilities[..., 1:], points, values)
-            found = torch.cat([1 - second, second], -1).clamp(min=SMALLEST).log()
+            curves = torch.cat([1 - second, second], -1).clamp(min=SMALLEST).log()
         else:
-            found = self.read(probabilities, points, values).log().masked_fill(logits == -torch.inf, -torch.inf)
-        return found.to(logits.dtype)
+            curves = self.read(probabilities, points, values).log().masked_fill(logits == -torch.inf, -torch.inf)
+        return curves.to(logits.dtype)
 
     def settings(self) -> dict[str, Any]:
         """See :class:`Calibrator`."""

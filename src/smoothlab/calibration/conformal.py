@@ -175,7 +175,7 @@ class RAPS(APS):
         return {**super().settings(), "penalty": self.penalty, "free": self.free}
 
 
-SETS: dict[str, type[ConformalSets]] = {one.kind: one for one in (Split, APS, RAPS)}
+SETS: dict[str, type[ConformalSets]] = {sets.kind: sets for sets in (Split, APS, RAPS)}
 
 
 def conformal_quantile(scores: Tensor, alpha: float) -> float:

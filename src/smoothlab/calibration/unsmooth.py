@@ -91,8 +91,8 @@ def to_simplex(values: Tensor) -> Tensor:
     ordered = torch.sort(values, -1, descending=True).values
     count = torch.arange(1, values.shape[-1] + 1, dtype=values.dtype, device=values.device)
     excess = (ordered.cumsum(-1) - 1) / count  # tau, were so many of the largest entries kept
-    kept = (ordered > excess).sum(-1, keepdim=True)
-    return (values - excess.gather(-1, kept - 1)).clamp(min=0)
+    support = (ordered > excess).sum(-1, keepdim=True)
+    return (values - excess.gather(-1, support - 1)).clamp(min=0)
 
 
 def _distributions(prior: Any) -> Tensor:

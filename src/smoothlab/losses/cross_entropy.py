@@ -76,8 +76,8 @@ def soft_cross_entropy(
     if fast and not wants_gradient(target, class_weight, sample_weight):
         return _fast(logits, target, class_weight, sample_weight, ignore_index, reduction)
 
-    target, kept = keep_rows(target, logits.shape[-1], ignore_index, look=eager_cpu)
-    weight = row_weight(target, kept, weighing, sample_weight, accumulator(logits.dtype))
+    target, counted = keep_rows(target, logits.shape[-1], ignore_index, look=eager_cpu)
+    weight = row_weight(target, counted, weighing, sample_weight, accumulator(logits.dtype))
     rows = reference_rows(logits, target, weight, bent)
     if reduction == "none":
         return rows
@@ -112,9 +112,9 @@ def _fast(
         loss = table_sum(logits, target, scale)
         if loss is not None:
             return loss
-    target, kept = keep_rows(target, num_classes, ignore_index, look=True)
+    target, counted = keep_rows(target, num_classes, ignore_index, look=True)
     flat_weight = None if sample_weight is None else sample_weight.reshape(-1)
-    weight = row_weight(target, kept, class_weight, flat_weight, accumulator(logits.dtype))
+    weight = row_weight(target, counted, class_weight, flat_weight, accumulator(logits.dtype))
     if reduction == "none":
         return chunked_rows(logits, target, weight).reshape(leading)
     if reduction == "mean" and weight is not None:

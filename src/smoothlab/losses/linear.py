@@ -96,9 +96,9 @@ def linear_soft_cross_entropy(
             implementation=implementation,
         )
 
-    target, kept = keep_rows(target.flatten(), num_classes, ignore_index, look=hidden.is_cpu)
+    target, counted = keep_rows(target.flatten(), num_classes, ignore_index, look=hidden.is_cpu)
     flat_weight = None if sample_weight is None else sample_weight.reshape(-1)
-    by_row = row_weight(target, kept, None, flat_weight, accumulator(dtype))
+    by_row = row_weight(target, counted, None, flat_weight, accumulator(dtype))
     scale: float | Tensor = 1.0
     if reduction == "mean":
         scale = 1 / num_rows if by_row is None else _inverse(by_row.sum())

@@ -76,7 +76,7 @@ class TreeSums:
         weight, wrong, distance, *rest = sums.tolist()
         nothing = float("nan")
         values = [distance / wrong if wrong else nothing]
-        values += [one / weight if weight else nothing for one in (distance, *rest)]
+        values += [total / weight if weight else nothing for total in (distance, *rest)]
         return dict(zip(hierarchical_names(self.hierarchy, self.top_k), values, strict=True))
 
 

@@ -44,14 +44,14 @@ def average_precision(cells: Cells) -> Array:
     """(L,) the average precision of each label; NaN where none of its known samples has it."""
     from sklearn.metrics import average_precision_score
 
-    found = np.full(cells.weight.shape[1], np.nan)
-    for k in range(len(found)):
+    precisions = np.full(cells.weight.shape[1], np.nan)
+    for k in range(len(precisions)):
         counted = cells.counted[:, k]
         outcome = cells.outcome[counted, k]
         if outcome.any():
             probability, weight = cells.probability[counted, k], cells.weight[counted, k]
-            found[k] = average_precision_score(outcome, probability, sample_weight=weight)
-    return found
+            precisions[k] = average_precision_score(outcome, probability, sample_weight=weight)
+    return precisions
 
 
 @reads(read_counted)
@@ -95,7 +95,7 @@ def ranking_metrics(cells: Cells) -> dict[str, float]:
     means = (
         mean_or_nan(average_precision(cells)),
         float(average_precision(pooled)[0]),
-        *(one / weight for one in sums),
+        *(total / weight for total in sums),
     )
     return dict(zip(RANKING_NAMES, means, strict=True))
 

@@ -81,7 +81,7 @@ class RankingMetrics(Metric):
         absent, present = self.counts.numpy()
         each = [_precision(*rows) for rows in zip(absent, present, strict=True)]
         pooled = _precision(absent.sum(0), present.sum(0))
-        means = (mean_or_nan(np.array(each)), pooled, *(one / weight for one in sums))
+        means = (mean_or_nan(np.array(each)), pooled, *(total / weight for total in sums))
         return dict(zip(RANKING_NAMES, means, strict=True))
 
 

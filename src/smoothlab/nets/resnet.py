@@ -67,9 +67,9 @@ class ResNet(nn.Module):
         self.norm = nn.BatchNorm2d(width)
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(channels, num_classes)
-        for one in self.modules():
-            if isinstance(one, nn.Conv2d):
-                nn.init.kaiming_normal_(one.weight, mode="fan_out", nonlinearity="relu")
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(N, num_classes)`` for images ``(N, in_channels, H, W)``."""

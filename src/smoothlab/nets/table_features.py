@@ -37,7 +37,7 @@ class TableFeatures(nn.Module):
         super().__init__()
         if num_numeric < 0 or (not num_numeric and not cardinalities):
             raise InvalidArgument("num_numeric", num_numeric, "at least one column, numeric or with codes")
-        if any(one < 1 for one in cardinalities):
+        if any(categories < 1 for categories in cardinalities):
             raise InvalidArgument("cardinalities", list(cardinalities), "numbers of categories, at least 1")
         check_whole("embedding", embedding, 1)
         self.num_numeric = num_numeric

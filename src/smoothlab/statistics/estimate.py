@@ -68,7 +68,7 @@ def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, 
 
     def critical(tail: float) -> float:
         own = (_quantile(freedom, tail) for _, freedom in parts)
-        return sum(weight * one for weight, one in zip(weights, own, strict=True) if weight > 0)
+        return sum(weight * value for weight, value in zip(weights, own, strict=True) if weight > 0)
 
     error = math.sqrt(total)
     half = error * critical(0.5 - level / 2)

@@ -126,13 +126,13 @@ def _made(value: Any, optimizer: Optimizer, total_steps: int) -> Any:
 
 
 def _schedules_in(values: Any) -> list[Schedule]:
-    found: list[Schedule] = []
+    schedules: list[Schedule] = []
     for value in values:
         if isinstance(value, Schedule):
-            found.append(value)
+            schedules.append(value)
         elif isinstance(value, Sequence) and not isinstance(value, str):
-            found += _schedules_in(value)
-    return found
+            schedules += _schedules_in(value)
+    return schedules
 
 
 def is_plateau(scheduler: Any) -> bool:

@@ -238,11 +238,12 @@ class TranslationTask(ClassificationTask):
         logits = self.net(batch.features)
         decoded = self.decode(source_of(batch))
         truth = {name: batch.metadata[name].cpu() for name in TRUTH if name in batch.metadata}
-        kept = {
-            name: torch.from_numpy(one) for name, one in reduce_rows(logits, batch.labels, from_logits=True).items()
+        columns = {
+            name: torch.from_numpy(column)
+            for name, column in reduce_rows(logits, batch.labels, from_logits=True).items()
         }
         return {
-            **kept,
+            **columns,
             **({"logits": logits.cpu(), **truth} if truth else {}),
             "labels": batch.labels.cpu(),
             "rows": batch.rows,
@@ -257,8 +258,8 @@ class TranslationTask(ClassificationTask):
 
 def decode(net: Any, source: Tensor, encoder: Any, beam_size: int, length_penalty: float) -> Decoded:
     """Translations of token ids ``(N, S)``, the same whatever sentences are in the batch."""
-    told = encoder.net_arguments
-    special = {name: told[name] for name in ("begin_index", "end_index", "padding_index")}
+    options = encoder.net_arguments
+    special = {name: options[name] for name in ("begin_index", "end_index", "padding_index")}
     if beam_size == 1:
         return greedy(net, source, max_length=net.max_length, **special)
     return beam_search(

@@ -100,7 +100,7 @@ class Online(Learner):
         classes = logits.shape[1]
         self._start(classes)
         wide = torch.float32 if logits.device.type == "mps" else torch.float64  # Metal has no float64
-        self.seen = {name: one.to(logits.device, wide) for name, one in self.seen.items()}
+        self.seen = {name: total.to(logits.device, wide) for name, total in self.seen.items()}
         votes = step.labels.is_floating_point()
         if votes:
             mass, label = step.labels.reshape(-1, classes).max(1)

@@ -136,7 +136,7 @@ class SelfDistilled(Learner):
             raise InvalidArgument("num_rows", 0, "Smoother.bind(ClassInfo(..., num_rows=...)), the rows of the data")
         rows = step.rows.reshape(-1)
         if rows.is_cpu and len(rows):
-            least, most = (int(one) for one in rows.aminmax())
+            least, most = (int(number) for number in rows.aminmax())
             if least < 0 or most >= self._shape[0]:
                 wrong = least if least < 0 else most
                 raise InvalidArgument("rows", wrong, f"row numbers from 0 to {self._shape[0] - 1}, as the data have")
@@ -224,7 +224,7 @@ class SelfDistilled(Learner):
         group = torch.distributed
         several = group.is_available() and group.is_initialized() and group.get_world_size() > 1
         for total, own, before, now in zip(
-            *(one.split(max(1, BLOCK // self._shape[1])) for one in (count, mine, past, present)), strict=True
+            *(tensor.split(max(1, BLOCK // self._shape[1])) for tensor in (count, mine, past, present)), strict=True
         ):
             if several:
                 block = torch.where(own.unsqueeze(1), now.to(total.device), 0)

@@ -36,9 +36,9 @@ class ByClass:
         self.default = None if default is None else check_share("default", default)
         self._table: Table | None = None
         if isinstance(epsilon, dict):
-            self._by_name = {str(name): check_share(f"epsilon.{name}", one) for name, one in epsilon.items()}
+            self._by_name = {str(name): check_share(f"epsilon.{name}", value) for name, value in epsilon.items()}
         elif isinstance(epsilon, Sequence) and not isinstance(epsilon, str) and len(epsilon):
-            self._fill([check_share(f"epsilon[{index}]", one) for index, one in enumerate(epsilon)])
+            self._fill([check_share(f"epsilon[{index}]", value) for index, value in enumerate(epsilon)])
         else:
             raise InvalidArgument("epsilon", epsilon, "a list of numbers, one a class, or numbers by class name")
 

@@ -62,8 +62,8 @@ class Controller(Feedback):
 
     def allocate(self, num_classes: int) -> dict[str, Tensor]:
         """Epsilon and gap, each a number or one a class."""
-        kept = super().allocate(num_classes)
-        return kept | {"gap": torch.zeros_like(kept["epsilon"])}
+        state = super().allocate(num_classes)
+        return state | {"gap": torch.zeros_like(state["epsilon"])}
 
     def learn(self, sums: dict[str, Tensor]) -> None:
         """The rule above; without samples all stays as it was."""

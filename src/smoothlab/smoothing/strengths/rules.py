@@ -51,10 +51,12 @@ class Rules(nn.Module):
             raise InvalidArgument("rules", rules, "a list of rules, such as {when: {class: elk}, epsilon: 0.1}")
         self.rules = [_rule(f"rules[{index}]", rule, categories or {}) for index, rule in enumerate(rules)]
         self.default = _strength("default", default)
-        self.signed = any(getattr(one, "signed", False) for one in self.strengths)
-        self.keeps_distributions = all(getattr(one, "keeps_distributions", True) for one in self.strengths)
+        self.signed = any(getattr(strength, "signed", False) for strength in self.strengths)
+        self.keeps_distributions = all(getattr(strength, "keeps_distributions", True) for strength in self.strengths)
         # registered, so that those with a state are moved, saved and taught
-        self.modules_in_rules = nn.ModuleList(one for one in self.strengths if isinstance(one, nn.Module))
+        self.modules_in_rules = nn.ModuleList(
+            strength for strength in self.strengths if isinstance(strength, nn.Module)
+        )
 
     @property
     def strengths(self) -> list[Strength]:
@@ -84,7 +86,7 @@ class Rules(nn.Module):
 
     def extra_repr(self) -> str:
         """How many rules, and the strengths that are no modules."""
-        plain = ", ".join(repr(one) for one in self.strengths if not isinstance(one, nn.Module))
+        plain = ", ".join(repr(strength) for strength in self.strengths if not isinstance(strength, nn.Module))
         return f"{len(self.rules)} rules: {plain}"
 
 
