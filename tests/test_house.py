@@ -8,7 +8,8 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 # From the lowest floor up. A room imports from the floors below it and from itself; docs/contributing.md draws it.
 FLOORS = (
-    ("errors", "ties"),
+    ("errors",),
+    ("flat_keys", "numbers", "ties"),
     ("targets", "classes", "statistics", "processes", "rundir"),
     ("step", "soft_labels"),
     ("learner", "kinds"),

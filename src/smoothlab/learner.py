@@ -111,7 +111,7 @@ class Learner(nn.Module):
                     raise InvalidArgument(f"state {name}.{key}", tuple(theirs[key].shape), expected)
             if mine and mine.keys() != theirs.keys():
                 raise InvalidArgument(f"state {name}", sorted(theirs), f"{sorted(mine)}")
-            device = next((one.device for one in mine.values()), torch.device("cpu"))
+            device = next((tensor.device for tensor in mine.values()), torch.device("cpu"))
             setattr(self, name, {key: _moved(value, device).clone() for key, value in theirs.items()})
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Learner:
@@ -125,12 +125,12 @@ class Learner(nn.Module):
 
 def learners_in(*modules: Any) -> list[Learner]:
     """The learners among these objects and in them, each once."""
-    found: dict[int, Learner] = {}
+    learners: dict[int, Learner] = {}
     for module in modules:
-        for one in module.modules() if isinstance(module, nn.Module) else ():
-            if isinstance(one, Learner):
-                found[id(one)] = one
-    return list(found.values())
+        for part in module.modules() if isinstance(module, nn.Module) else ():
+            if isinstance(part, Learner):
+                learners[id(part)] = part
+    return list(learners.values())
 
 
 def widest(device: torch.device) -> torch.dtype:

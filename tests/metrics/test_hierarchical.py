@@ -216,7 +216,7 @@ def test_ranks_add_up():
         (lambda: metrics.hierarchical_metrics(np.eye(3), range(3), HIERARCHY, from_logits=False), "4 classes, as in"),
         (lambda: metrics.hierarchical_metrics(np.eye(4), [9] * 4, HIERARCHY, from_logits=False), "a class index in"),
         (lambda: metrics.hierarchical_metrics([[math.nan] * 4], [0], HIERARCHY, from_logits=True), "values = 'NaN'"),
-        (lambda: metrics.HierarchicalMetrics(HIERARCHY, top_k=(5,)), r"top_k = 5: expected integers in \[1, 4\]"),
+        (lambda: metrics.HierarchicalMetrics(HIERARCHY, top_k=(5,)), r"top_k = 5: expected an integer in \[1, 4\]"),
         (lambda: metrics.HierarchicalMetrics(Hierarchy(["a"], ["a"])), "hierarchy = 1: expected at least two"),
         (
             lambda: metrics.multilabel_hierarchical_metrics(np.eye(3), np.eye(3), HIERARCHY, from_logits=False),

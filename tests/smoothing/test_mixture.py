@@ -138,7 +138,7 @@ def test_any_two_from_the_command_line():
         ({}, {}, "priors = {}: expected one or more priors"),
         ({"a": Uniform()}, {"b": 1}, r"weights = \['b'\]: expected a number for each of a"),
         ({"a": Uniform()}, [1], r"weights = \[1\]: expected a number for each of a"),
-        ({"a": Uniform()}, {"a": -1}, r"weights\.a = -1\.0: expected a number >= 0"),
+        ({"a": Uniform()}, {"a": -1}, r"weights\.a = -1: expected a number >= 0"),
         ({"a": Uniform()}, {"a": "1"}, r"weights\.a = '1': expected a number >= 0"),
         ({"a": Uniform()}, {"a": 0}, r"weights = \{'a': 0\}: expected some weight above 0"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 from smoothlab.ties import ROUNDING, first_of_falling_ties
 
 CANDIDATES = 20  # thresholds that are judged, at even shares of the samples
@@ -58,8 +59,7 @@ class Abstention:
         Classification for Deep Neural Networks", NeurIPS 2017.
         """
         for name, value in (("risk", risk), ("delta", delta)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-                raise InvalidArgument(name, value, "a number in (0, 1)")
+            check_number(name, value, above=0, below=1)
         confidence, wrong = np.asarray(confidence, dtype=np.float64), ~np.asarray(correct, dtype=bool)
         if confidence.ndim != 1 or confidence.shape != wrong.shape or not len(confidence):
             raise InvalidArgument("confidence", confidence.shape, "as many confidences as answers, at least one")
@@ -73,10 +73,12 @@ class Abstention:
             if not len(ends):
                 break
             end = int(ends[-1])
-            kept, wrongs = end + 1, int(errors[end])
-            bound = upper_bound(wrongs, kept, delta / CANDIDATES)
+            answered, wrongs = end + 1, int(errors[end])
+            bound = upper_bound(wrongs, answered, delta / CANDIDATES)
             if bound <= risk:
-                return cls(float(ordered[end]), risk, delta, kept / len(ordered), wrongs / kept, bound, len(ordered))
+                return cls(
+                    float(ordered[end]), risk, delta, answered / len(ordered), wrongs / answered, bound, len(ordered)
+                )
         return None
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from smoothlab.calibration.observed import Observed
 from smoothlab.calibration.temperature import optimal_temperature
-from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # what regularisation: auto chooses from
 FOLDS = 5
@@ -56,8 +56,8 @@ def fit_affine(inputs: Tensor, observed: Observed, *, full: bool, regularisation
     start = 1.0 / optimal_temperature(Observed(inputs, observed.labels, observed.weights))
     if regularisation == "auto":
         regularisation = _chosen(inputs, observed, full, start)
-    found = _minimum(inputs, observed, full, float(regularisation), start)
-    return found, float(regularisation)
+    fitted = _minimum(inputs, observed, full, float(regularisation), start)
+    return fitted, float(regularisation)
 
 
 def check_regularisation(value: object) -> float | str:
@@ -68,9 +68,7 @@ def check_regularisation(value: object) -> float | str:
     """
     if value == "auto":
         return "auto"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise InvalidArgument("regularisation", value, "a finite number >= 0, or auto")
-    return float(value)
+    return check_number("regularisation", value, "a finite number >= 0, or auto", at_least=0)
 
 
 def _chosen(inputs: Tensor, observed: Observed, full: bool, start: float) -> float:
@@ -80,12 +78,12 @@ def _chosen(inputs: Tensor, observed: Observed, full: bool, start: float) -> flo
     fold = torch.arange(count) % FOLDS
     scores = dict.fromkeys(reversed(GRID), 0.0)
     for held_out in range(FOLDS):
-        kept, left = fold != held_out, fold == held_out
-        fitted, judged, found = observed.take(kept), observed.take(left), None
+        fitting, left = fold != held_out, fold == held_out
+        fitted, judged, affine = observed.take(fitting), observed.take(left), None
         for regularisation in scores:  # the strongest first: its neighbour's optimum is not far
-            found = _minimum(inputs[kept], fitted, full, regularisation, start, begin=found, options=ROUGH)
-            scores[regularisation] += judged.nll(found(inputs[left])) * float(observed.weights[left].sum())
-    return min(scores, key=lambda one: scores[one])
+            affine = _minimum(inputs[fitting], fitted, full, regularisation, start, begin=affine, options=ROUGH)
+            scores[regularisation] += judged.nll(affine(inputs[left])) * float(observed.weights[left].sum())
+    return min(scores, key=lambda strength: scores[strength])
 
 
 def _minimum(
@@ -121,5 +119,5 @@ def _minimum(
 
     begin = begin or Affine(origin, torch.zeros(classes, dtype=torch.float64))
     first = torch.cat([begin.weight.reshape(-1), begin.bias]).numpy()
-    found = torch.from_numpy(minimize(objective, first, jac=True, method="L-BFGS-B", options=dict(options)).x)
-    return Affine(found[:-classes].reshape(origin.shape).clone(), found[-classes:].clone())
+    solution = torch.from_numpy(minimize(objective, first, jac=True, method="L-BFGS-B", options=dict(options)).x)
+    return Affine(solution[:-classes].reshape(origin.shape).clone(), solution[-classes:].clone())

@@ -14,6 +14,7 @@ from smoothlab.calibration.affine import LOG_FLOOR
 from smoothlab.calibration.calibrator import Calibrator
 from smoothlab.calibration.observed import Observed
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 
 
 class Beta(Calibrator):
@@ -37,10 +38,7 @@ class Beta(Calibrator):
 
     def __init__(self, regularisation: float = 1e-4) -> None:
         super().__init__()
-        number = isinstance(regularisation, int | float) and not isinstance(regularisation, bool)
-        if not number or not 0 <= regularisation < float("inf"):
-            raise InvalidArgument("regularisation", regularisation, "a finite number >= 0")
-        self.regularisation = float(regularisation)
+        self.regularisation = check_number("regularisation", regularisation, at_least=0)
         self._learn(coefficients=torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64))
 
     def forward(self, logits: Tensor) -> Tensor:
@@ -78,8 +76,8 @@ class Beta(Calibrator):
 
         bounds = [(0.0, None), (0.0, None), (None, None)]
         options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
-        found = minimize(objective, identity, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
-        self._learn(coefficients=torch.from_numpy(found))
+        solution = minimize(objective, identity, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+        self._learn(coefficients=torch.from_numpy(solution))
 
 
 def _check_two(shape: torch.Size) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from smoothlab.calibration.calibrator import Calibrator
 from smoothlab.calibration.observed import Observed
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 from smoothlab.ties import first_of_ties, means_of_ties
 
 Array = NDArray[np.float64]
@@ -75,10 +76,10 @@ class ClassCurves(Calibrator):
         probabilities = torch.softmax(wide, -1)
         if classes == 2:
             second = self.read(probabilities[..., 1:], points, values)
-            found = torch.cat([1 - second, second], -1).clamp(min=SMALLEST).log()
+            curves = torch.cat([1 - second, second], -1).clamp(min=SMALLEST).log()
         else:
-            found = self.read(probabilities, points, values).log().masked_fill(logits == -torch.inf, -torch.inf)
-        return found.to(logits.dtype)
+            curves = self.read(probabilities, points, values).log().masked_fill(logits == -torch.inf, -torch.inf)
+        return curves.to(logits.dtype)
 
     def settings(self) -> dict[str, Any]:
         """See :class:`Calibrator`."""
@@ -131,6 +132,4 @@ def check_floor(floor: object) -> float | None:
     """
     if floor is None:
         return None
-    if isinstance(floor, bool) or not isinstance(floor, int | float) or not 0 <= floor < 0.5:
-        raise InvalidArgument("floor", floor, "a number in [0, 0.5), or null")
-    return float(floor)
+    return check_number("floor", floor, "a number in [0, 0.5), or null", at_least=0, below=0.5)

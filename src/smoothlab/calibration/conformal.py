@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from smoothlab.calibration.observed import Observed
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number, check_whole
 
 FORMAT = 2  # 1 had scores that tie where a probability rounds to 1
 ROUNDING = 1e-9  # scores that differ by less are equal; counts such as 10 * 0.9 are meant as whole
@@ -43,10 +44,8 @@ class ConformalSets(nn.Module):
 
     def __init__(self, alpha: float, class_conditional: bool = False) -> None:
         super().__init__()
-        number = isinstance(alpha, int | float) and not isinstance(alpha, bool)
-        if not number or not 0 < alpha < 1:
-            raise InvalidArgument("alpha", alpha, "a number in (0, 1)")
-        self.alpha, self.class_conditional = float(alpha), bool(class_conditional)
+        self.alpha = check_number("alpha", alpha, above=0, below=1)
+        self.class_conditional = bool(class_conditional)
         self.register_buffer("thresholds", torch.empty(0, 2, dtype=torch.float64))
 
     def scores(self, log_probabilities: Tensor) -> Tensor:
@@ -164,12 +163,8 @@ class RAPS(APS):
 
     def __init__(self, alpha: float, class_conditional: bool = False, *, penalty: float = 0.01, free: int = 1) -> None:
         super().__init__(alpha, class_conditional)
-        number = isinstance(penalty, int | float) and not isinstance(penalty, bool)
-        if not number or not 0 <= penalty < math.inf:
-            raise InvalidArgument("penalty", penalty, "a finite number >= 0")
-        if isinstance(free, bool) or not isinstance(free, int) or free < 0:
-            raise InvalidArgument("free", free, "an integer >= 0")
-        self.penalty, self.free = float(penalty), free
+        self.penalty = check_number("penalty", penalty, at_least=0)
+        self.free = check_whole("free", free, 0)
 
     def prices(self, num_classes: int) -> Tensor:
         """See :class:`APS`."""
@@ -180,7 +175,7 @@ class RAPS(APS):
         return {**super().settings(), "penalty": self.penalty, "free": self.free}
 
 
-SETS: dict[str, type[ConformalSets]] = {one.kind: one for one in (Split, APS, RAPS)}
+SETS: dict[str, type[ConformalSets]] = {sets.kind: sets for sets in (Split, APS, RAPS)}
 
 
 def conformal_quantile(scores: Tensor, alpha: float) -> float:

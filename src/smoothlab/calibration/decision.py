@@ -259,9 +259,9 @@ def operating_point(
             "decided_positive": (hits + alarms, total),
         }
         return point | {name: float(part / whole) for name, (part, whole) in shares.items() if whole}
-    right, true, said = table.diagonal(), table.sum(1), table.sum(0)
+    right, true, predicted = table.diagonal(), table.sum(1), table.sum(0)
     point["recall"] = {name: float(right[k] / true[k]) for k, name in enumerate(class_names) if true[k]}
-    point["precision"] = {name: float(right[k] / said[k]) for k, name in enumerate(class_names) if said[k]}
+    point["precision"] = {name: float(right[k] / predicted[k]) for k, name in enumerate(class_names) if predicted[k]}
     return point
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from smoothlab.calibration.class_curves import Array, ClassCurves, check_floor, passed
-from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_whole
 from smoothlab.ties import means_of_ties
 
 
@@ -31,9 +31,7 @@ class Histogram(ClassCurves):
 
     def __init__(self, num_bins: int = 15, floor: float | None = None) -> None:
         super().__init__(check_floor(floor))
-        if isinstance(num_bins, bool) or not isinstance(num_bins, int) or num_bins < 1:
-            raise InvalidArgument("num_bins", num_bins, "an integer of at least 1")
-        self.num_bins = num_bins
+        self.num_bins = check_whole("num_bins", num_bins, 1)
 
     def settings(self) -> dict[str, Any]:
         """See :class:`Calibrator`."""

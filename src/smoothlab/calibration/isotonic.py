@@ -22,8 +22,8 @@ class Isotonic(ClassCurves):
 
     def curve(self, probabilities: Array, shares: Array, weights: Array) -> tuple[Array, Array]:
         """See :class:`ClassCurves`."""
-        found = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(probabilities, shares, weights)
-        return np.asarray(found.X_thresholds_, float), np.asarray(found.y_thresholds_, float)
+        fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(probabilities, shares, weights)
+        return np.asarray(fitted.X_thresholds_, float), np.asarray(fitted.y_thresholds_, float)
 
     def read(self, probabilities: Tensor, points: Tensor, values: Tensor) -> Tensor:
         """See :class:`ClassCurves`."""

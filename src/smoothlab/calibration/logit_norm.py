@@ -65,12 +65,12 @@ class LogitNormalisation(Calibrator):
     def _fit(self, observed: Observed) -> None:
         if observed.num_classes < 3:
             raise InvalidArgument("logits", tuple(observed.logits.shape), "at least three classes")
-        found = []
+        candidates = []
         for order in (PLAIN, *self.orders):
             scaled = normalised(observed.logits, order)
             temperature = optimal_temperature(Observed(scaled, observed.labels, observed.weights))
-            found.append((aurc(scaled / temperature, observed), order, temperature))
-        _, self._order, temperature = min(found, key=lambda one: one[:2])
+            candidates.append((aurc(scaled / temperature, observed), order, temperature))
+        _, self._order, temperature = min(candidates, key=lambda candidate: candidate[:2])
         self._learn(temperature=torch.tensor(temperature, dtype=torch.float64), order=torch.tensor(self._order))
 
     def _restore(self, tensors: dict[str, Tensor]) -> None:

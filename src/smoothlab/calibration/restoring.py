@@ -19,8 +19,8 @@ from smoothlab.calibration.unsmooth import Unsmooth
 from smoothlab.errors import InvalidArgument
 
 KINDS: dict[str, type[Calibrator]] = {
-    one.__name__: one
-    for one in (
+    calibrator.__name__: calibrator
+    for calibrator in (
         *(Temperature, VectorScaling, MatrixScaling, Dirichlet, Isotonic, Histogram, Beta),
         *(Unsmooth, LogitNormalisation),
     )
@@ -45,11 +45,11 @@ def calibrator_from_state(state: Mapping[str, Any]) -> Calibrator:
     settings, tensors = state.get("settings"), state.get("tensors")
     if not isinstance(settings, Mapping) or not isinstance(tensors, Mapping):
         raise InvalidArgument("calibrator", "a state without settings or tensors", "what to_state gave")
-    if set(tensors) != set(kind.learned) or not all(isinstance(one, Tensor) for one in tensors.values()):
+    if set(tensors) != set(kind.learned) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise InvalidArgument("calibrator.tensors", sorted(map(str, tensors)), f"tensors {', '.join(kind.learned)}")
     try:
         made = kind(**settings)
     except TypeError:
         raise InvalidArgument("calibrator.settings", sorted(map(str, settings)), f"those of {kind.__name__}") from None
-    made._restore({name: one.detach().clone() for name, one in tensors.items()})
+    made._restore({name: tensor.detach().clone() for name, tensor in tensors.items()})
     return EachAnswer(made) if state.get("each_answer") else made

@@ -61,8 +61,8 @@ class AffineCalibrator(Calibrator):
 
     def _fit(self, observed: Observed) -> None:
         inputs = self.inputs(observed.logits)
-        found, self.used = fit_affine(inputs, observed, full=self.full, regularisation=self.regularisation)
-        self._learn(weight=found.weight, bias=found.bias)
+        affine, self.used = fit_affine(inputs, observed, full=self.full, regularisation=self.regularisation)
+        self._learn(weight=affine.weight, bias=affine.bias)
 
 
 class VectorScaling(AffineCalibrator):

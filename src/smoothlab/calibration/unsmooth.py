@@ -11,6 +11,7 @@ from smoothlab.calibration.calibrator import Calibrator
 from smoothlab.calibration.class_curves import SMALLEST, check_floor
 from smoothlab.calibration.observed import Observed
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_share
 
 NEVER_SEEN = 1e-6  # the floor where nothing was fitted
 
@@ -43,9 +44,8 @@ class Unsmooth(Calibrator):
 
     def __init__(self, epsilon: float | None, prior: Any = None, floor: float | None = None) -> None:
         super().__init__()
-        if not isinstance(epsilon, int | float) or isinstance(epsilon, bool) or not 0 <= epsilon < 1:
-            raise InvalidArgument("epsilon", epsilon, "a number in [0, 1), as the model was trained with")
-        self.epsilon, self.floor = float(epsilon), check_floor(floor)
+        self.epsilon = check_share("epsilon", epsilon, "a number in [0, 1), as the model was trained with")
+        self.floor = check_floor(floor)
         rows = _distributions(prior)
         self.register_buffer("prior", rows, persistent=False)
         self.register_buffer("inverse", _inverse(self.epsilon, rows), persistent=False)
@@ -91,8 +91,8 @@ def to_simplex(values: Tensor) -> Tensor:
     ordered = torch.sort(values, -1, descending=True).values
     count = torch.arange(1, values.shape[-1] + 1, dtype=values.dtype, device=values.device)
     excess = (ordered.cumsum(-1) - 1) / count  # tau, were so many of the largest entries kept
-    kept = (ordered > excess).sum(-1, keepdim=True)
-    return (values - excess.gather(-1, kept - 1)).clamp(min=0)
+    support = (ordered > excess).sum(-1, keepdim=True)
+    return (values - excess.gather(-1, support - 1)).clamp(min=0)
 
 
 def _distributions(prior: Any) -> Tensor:

@@ -36,7 +36,7 @@ class ClassTree:
     parents: tuple[int, ...]
     children: tuple[tuple[int, ...], ...] = field(init=False, repr=False)
     heights: tuple[int, ...] = field(init=False, repr=False)
-    _found: dict[str, list[int]] = field(init=False, repr=False)
+    _by_name: dict[str, list[int]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.names or len(self.names) != len(self.parents):
@@ -52,15 +52,15 @@ class ClassTree:
         object.__setattr__(self, "children", tuple(map(tuple, children)))
         object.__setattr__(self, "heights", tuple(heights))
         for node, below in enumerate(children):
-            twice = [name for name, times in Counter(self.names[one] for one in below).items() if times > 1]
+            twice = [name for name, times in Counter(self.names[child] for child in below).items() if times > 1]
             if twice:
                 expected = f"a name once below {self.names[node]!r}"
                 raise InvalidArgument("tree", twice[0], expected)
-        found: dict[str, list[int]] = {}
+        nodes: dict[str, list[int]] = {}
         for node in range(len(self.names)):
             for key in {self.names[node], self.path(node), f"{self.names[0]} {SEPARATOR} {self.path(node)}"}:
-                found.setdefault(key, []).append(node)
-        object.__setattr__(self, "_found", found)
+                nodes.setdefault(key, []).append(node)
+        object.__setattr__(self, "_by_name", nodes)
 
     @classmethod
     def from_nested(cls, nested: Mapping | Sequence) -> ClassTree:
@@ -162,7 +162,7 @@ class ClassTree:
     def path(self, node: int) -> str:
         """Names from the first one below the root to the node's own; the root's own name for the root."""
         above = [*reversed(self.ancestors(node)[:-1]), node]
-        return f" {SEPARATOR} ".join(self.names[one] for one in above)
+        return f" {SEPARATOR} ".join(self.names[ancestor] for ancestor in above)
 
     def node(self, name: str) -> int:
         """The node of a class: by its name, the leaf of that name if there are inner nodes too, or by its path.
@@ -170,16 +170,16 @@ class ClassTree:
         Raises:
             InvalidArgument: no such node, or several.
         """
-        found = self._found.get(name)
-        if found is None and isinstance(name, str) and SEPARATOR in name:
-            found = self._found.get(f" {SEPARATOR} ".join(split_path(name)))
-        if found is None:
-            near = difflib.get_close_matches(str(name), self._found, n=1)
+        nodes = self._by_name.get(name)
+        if nodes is None and isinstance(name, str) and SEPARATOR in name:
+            nodes = self._by_name.get(f" {SEPARATOR} ".join(split_path(name)))
+        if nodes is None:
+            near = difflib.get_close_matches(str(name), self._by_name, n=1)
             raise InvalidArgument("classes", name, "a node of the tree" + (f"; nearest: {near[0]}" if near else ""))
-        leaves = [node for node in found if not self.children[node]]
-        if len(found) > 1 and len(leaves) != 1:
-            raise InvalidArgument("classes", name, f"the path of one of {', '.join(map(self.path, leaves or found))}")
-        return leaves[0] if len(found) > 1 else found[0]
+        leaves = [node for node in nodes if not self.children[node]]
+        if len(nodes) > 1 and len(leaves) != 1:
+            raise InvalidArgument("classes", name, f"the path of one of {', '.join(map(self.path, leaves or nodes))}")
+        return leaves[0] if len(nodes) > 1 else nodes[0]
 
     def nodes(self, class_names: Iterable[str]) -> list[int]:
         """The nodes of the classes, in their order.
@@ -226,8 +226,8 @@ class ClassTree:
         """
         below: list[list[int]] = [[] for _ in self.names]
         for place, node in enumerate(nodes):
-            for one in (node, *self.ancestors(node)):
-                below[one].append(place)
+            for ancestor in (node, *self.ancestors(node)):
+                below[ancestor].append(place)
         distances = torch.zeros(len(nodes), len(nodes), dtype=torch.float64)
         for node, places in enumerate(below):  # from the root down: the last to write is the lowest
             if len(places) > 1:
@@ -273,8 +273,8 @@ def _branches(below: object) -> list[tuple[object, object]]:
     if not isinstance(below, Sequence):
         raise InvalidArgument("tree", below, "mappings, lists and names")
     branches: list[tuple[object, object]] = []
-    for one in below:
-        branches.extend(one.items() if isinstance(one, Mapping) else [(one, None)])
+    for branch in below:
+        branches.extend(branch.items() if isinstance(branch, Mapping) else [(branch, None)])
     return branches
 
 

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Splits, Training, Weights
-from smoothlab.data.parts.keys import Name, named, takes_keys
+from smoothlab.data.parts.keys import Name, named
 from smoothlab.data.rows import RowData, Understood
 from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.kinds import Column
 from smoothlab.errors import UserMistake
+from smoothlab.flat_keys import takes_keys
 
 SPLITS = ("train", "val", "test")
 Arrays = Mapping[str, np.ndarray]

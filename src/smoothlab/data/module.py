@@ -14,10 +14,10 @@ from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
 from smoothlab.data.encoder import Encoder
 from smoothlab.data.loader import MemoryLoader
-from smoothlab.data.parts.keys import takes_keys
 from smoothlab.data.parts.loading import Loading
 from smoothlab.data.ranks import this_rank
 from smoothlab.errors import UserMistake
+from smoothlab.flat_keys import takes_keys
 
 SPLITS = ("train", "val", "test")
 

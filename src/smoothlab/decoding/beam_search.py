@@ -9,8 +9,8 @@ from torch import Tensor
 
 from smoothlab.decoding.decoded import Decoded, check_length
 from smoothlab.decoding.logits import best_tokens, log_probability
-from smoothlab.errors import InvalidArgument
 from smoothlab.nets.seq2seq import Seq2Seq
+from smoothlab.numbers import check_number, check_whole
 
 
 @torch.no_grad()
@@ -53,10 +53,8 @@ def beam_search(
     and Translate", ICLR 2015, in their code.
     """
     check_length(max_length, net.max_length)
-    if beam_size < 1:
-        raise InvalidArgument("beam_size", beam_size, "an integer of at least 1")
-    if not 0 <= length_penalty < torch.inf:
-        raise InvalidArgument("length_penalty", length_penalty, "a finite number of at least 0")
+    check_whole("beam_size", beam_size, 1)
+    check_number("length_penalty", length_penalty, at_least=0)
     if not len(source):
         return Decoded.none()
     state = net.begin(source)

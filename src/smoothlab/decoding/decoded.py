@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_whole
 
 
 @dataclass(frozen=True)
@@ -47,5 +47,4 @@ def check_length(max_length: int, most: int) -> None:
     Raises:
         InvalidArgument: it is below 1 or above ``most``.
     """
-    if not 1 <= max_length <= most:
-        raise InvalidArgument("max_length", max_length, f"an integer from 1 to the net's max_length = {most}")
+    check_whole("max_length", max_length, 1, most, f"an integer from 1 to the net's max_length = {most}")

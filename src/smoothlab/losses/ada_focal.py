@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.confidence_sketch import ConfidenceSketch
 from smoothlab.losses.focal import power
 from smoothlab.losses.probabilities import probabilities
-from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
+from smoothlab.numbers import check_number, check_whole
 from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ class AdaFocal(Learner):
         gamma_max: float = 20.0,
     ) -> None:
         super().__init__()
-        if not isinstance(num_bins, int) or isinstance(num_bins, bool) or num_bins < 1:
-            raise InvalidArgument("num_bins", num_bins, "an integer of at least 1")
+        check_whole("num_bins", num_bins, 1)
         check_number("rate", rate, at_least=0)
         check_number("switch", switch, at_least=0)
         check_number("gamma_min", gamma_min, at_most=0)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
-from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
+from smoothlab.numbers import check_number, check_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,12 +63,9 @@ class BiTempered:
     needs_distributions: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_number("t1", self.t1, at_least=0, at_most=2)
-        if self.t1 >= 2:
-            raise InvalidArgument("t1", self.t1, "a number in [0, 2)")
+        check_number("t1", self.t1, at_least=0, below=2)
         check_number("t2", self.t2, above=0)
-        if isinstance(self.iterations, bool) or not isinstance(self.iterations, int) or self.iterations < 1:
-            raise InvalidArgument("iterations", self.iterations, "an integer of at least 1")
+        check_whole("iterations", self.iterations, 1)
 
     @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.weights import accumulator
+from smoothlab.numbers import check_choice
 from smoothlab.soft_labels import SoftLabels
 from smoothlab.targets import check_tensor, checked_epsilon
 
@@ -100,10 +101,8 @@ def soft_binary_cross_entropy(
     Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, for each label's two
     values in place of the classes.
     """
-    if over_classes not in ("mean", "sum"):
-        raise InvalidArgument("over_classes", over_classes, "'mean' or 'sum'")
-    if reduction not in ("mean", "sum", "none"):
-        raise InvalidArgument("reduction", reduction, "'mean', 'sum' or 'none'")
+    check_choice("over_classes", over_classes, ("mean", "sum"))
+    check_choice("reduction", reduction, ("mean", "sum", "none"))
     check_tensor("logits", logits, "a float tensor of shape (..., K)")
     if not logits.is_floating_point() or not logits.ndim:
         raise InvalidArgument("logits", f"{logits.dtype} tensor of shape {tuple(logits.shape)}", "floats (..., K)")

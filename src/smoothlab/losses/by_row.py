@@ -35,10 +35,10 @@ def by_row(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         check_shapes(logits, target, None, None)
         if getattr(self, "needs_distributions", False):
             check_distributions(self, target)
-        target, kept = keep_rows(target, logits.shape[-1], IGNORED, look=logits.is_cpu and is_eager(logits))
-        if kept is None:
+        target, counted = keep_rows(target, logits.shape[-1], IGNORED, look=logits.is_cpu and is_eager(logits))
+        if counted is None:
             return function(self, logits, target, step, **more)
-        absent = ~kept
+        absent = ~counted
         rows = function(self, logits.masked_fill(absent.unsqueeze(-1), 0), target, step, **more)
         return rows.masked_fill(absent, 0)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.losses.chunked import chunked_rows, chunked_sum
 from smoothlab.losses.dispatch import is_eager, wants_gradient
 from smoothlab.losses.reference import reference_rows
 from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.small import dense_sum, table_sum
 from smoothlab.losses.weights import accumulator, keep_rows, row_weight
+from smoothlab.numbers import check_choice
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,12 +64,9 @@ def soft_cross_entropy(
     Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", CVPR 2016, for smoothed labels;
     pytorch issue 104776 for the distortion by class weights inside the sum.
     """
-    if class_weight_mode not in ("sample", "torch"):
-        raise InvalidArgument("class_weight_mode", class_weight_mode, "'sample' or 'torch'")
-    if reduction not in ("mean", "sum", "none"):
-        raise InvalidArgument("reduction", reduction, "'mean', 'sum' or 'none'")
-    if implementation not in ("auto", "reference"):
-        raise InvalidArgument("implementation", implementation, "'auto' or 'reference'")
+    check_choice("class_weight_mode", class_weight_mode, ("sample", "torch"))
+    check_choice("reduction", reduction, ("mean", "sum", "none"))
+    check_choice("implementation", implementation, ("auto", "reference"))
     check_shapes(logits, target, class_weight, sample_weight)
 
     eager_cpu = logits.is_cpu and is_eager(logits)
@@ -79,8 +76,8 @@ def soft_cross_entropy(
     if fast and not wants_gradient(target, class_weight, sample_weight):
         return _fast(logits, target, class_weight, sample_weight, ignore_index, reduction)
 
-    target, kept = keep_rows(target, logits.shape[-1], ignore_index, look=eager_cpu)
-    weight = row_weight(target, kept, weighing, sample_weight, accumulator(logits.dtype))
+    target, counted = keep_rows(target, logits.shape[-1], ignore_index, look=eager_cpu)
+    weight = row_weight(target, counted, weighing, sample_weight, accumulator(logits.dtype))
     rows = reference_rows(logits, target, weight, bent)
     if reduction == "none":
         return rows
@@ -115,9 +112,9 @@ def _fast(
         loss = table_sum(logits, target, scale)
         if loss is not None:
             return loss
-    target, kept = keep_rows(target, num_classes, ignore_index, look=True)
+    target, counted = keep_rows(target, num_classes, ignore_index, look=True)
     flat_weight = None if sample_weight is None else sample_weight.reshape(-1)
-    weight = row_weight(target, kept, class_weight, flat_weight, accumulator(logits.dtype))
+    weight = row_weight(target, counted, class_weight, flat_weight, accumulator(logits.dtype))
     if reduction == "none":
         return chunked_rows(logits, target, weight).reshape(leading)
     if reduction == "mean" and weight is not None:

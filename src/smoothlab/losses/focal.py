@@ -9,7 +9,7 @@ import torch
 
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
-from smoothlab.losses.settings import check_number
+from smoothlab.numbers import check_number
 
 if TYPE_CHECKING:
     from torch import Tensor

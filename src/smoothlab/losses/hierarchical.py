@@ -15,8 +15,8 @@ from smoothlab.classes.tree import ClassTree
 from smoothlab.classes.tree_file import tree_from
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
-from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
+from smoothlab.numbers import check_number
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -110,7 +110,7 @@ class HierarchicalCrossEntropy:
         if logits.shape[-1] != self.num_classes:
             raise InvalidArgument("logits", tuple(logits.shape), f"{self.num_classes} classes, as in the tree")
         if self.levels[0].parents.device != logits.device:
-            self.levels = [Level(*(one.to(logits.device) for one in level)) for level in self.levels]
+            self.levels = [Level(*(part.to(logits.device) for part in level)) for level in self.levels]
         z = logits.to(accumulator(logits.dtype))
         q = target.dense(z.shape[-1], z, dtype=z.dtype)
         masked = z == -math.inf

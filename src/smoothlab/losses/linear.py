@@ -13,6 +13,7 @@ from smoothlab.losses.dispatch import is_eager, wants_gradient
 from smoothlab.losses.linear_chunks import linear_sum, matmul_dtype, rows_at_once
 from smoothlab.losses.shapes import check_factors, check_kind, check_linear, described
 from smoothlab.losses.weights import accumulator, keep_rows, row_weight
+from smoothlab.numbers import check_choice, check_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,12 +69,10 @@ def linear_soft_cross_entropy(
     Source: Hsu et al., "Liger Kernel: Efficient Triton Kernels for LLM Training", arXiv 2410.10989, 2024, for chunks of
     rows whose gradients are made in the forward pass (there with uniform smoothing alone).
     """
-    if reduction not in ("mean", "sum"):
-        raise InvalidArgument("reduction", reduction, "'mean' or 'sum'")
-    if implementation not in ("auto", "reference"):
-        raise InvalidArgument("implementation", implementation, "'auto' or 'reference'")
-    if chunk_size is not None and (type(chunk_size) is not int or chunk_size < 1):
-        raise InvalidArgument("chunk_size", chunk_size, "None or a whole number >= 1")
+    check_choice("reduction", reduction, ("mean", "sum"))
+    check_choice("implementation", implementation, ("auto", "reference"))
+    if chunk_size is not None:
+        check_whole("chunk_size", chunk_size, 1)
     check_kind(target)
     check_linear(hidden, weight, bias)
     dtype = matmul_dtype(hidden)
@@ -97,9 +96,9 @@ def linear_soft_cross_entropy(
             implementation=implementation,
         )
 
-    target, kept = keep_rows(target.flatten(), num_classes, ignore_index, look=hidden.is_cpu)
+    target, counted = keep_rows(target.flatten(), num_classes, ignore_index, look=hidden.is_cpu)
     flat_weight = None if sample_weight is None else sample_weight.reshape(-1)
-    by_row = row_weight(target, kept, None, flat_weight, accumulator(dtype))
+    by_row = row_weight(target, counted, None, flat_weight, accumulator(dtype))
     scale: float | Tensor = 1.0
     if reduction == "mean":
         scale = 1 / num_rows if by_row is None else _inverse(by_row.sum())

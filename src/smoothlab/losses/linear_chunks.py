@@ -176,9 +176,9 @@ class _Walk:
 
     def sum(self) -> Tensor:
         """The sum of the weighted losses, a scalar."""
-        one = self.on_cpu if self.hidden.is_cpu else self.on_device
+        chunk_sum = self.on_cpu if self.hidden.is_cpu else self.on_device
         starts = range(0, len(self.hidden), self.step)
-        return torch.cat([one(slice(start, start + self.step)) for start in starts]).sum()
+        return torch.cat([chunk_sum(slice(start, start + self.step)) for start in starts]).sum()
 
     def on_cpu(self, rows: slice) -> Tensor:
         """The weighted losses of a chunk; its logits become their gradient in their own memory."""

@@ -10,8 +10,8 @@ import torch
 
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.reference import reference_rows
-from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
+from smoothlab.numbers import check_number
 from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument, LabelOutOfRange
-from smoothlab.losses.settings import check_number
+from smoothlab.numbers import check_number
 from smoothlab.targets import IGNORED, check_tensor
 
 LABELS = "class indices (N,) or distributions (N, K)"

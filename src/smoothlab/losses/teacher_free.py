@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
-from smoothlab.losses.settings import check_number
+from smoothlab.numbers import check_choice, check_number
 
 if TYPE_CHECKING:
     from smoothlab.step import Step
@@ -166,8 +166,7 @@ def _check(share: object, temperature: object, multiplier: object, average: obje
     check_number("share", share, at_least=0, at_most=1)
     check_number("temperature", temperature, above=0)
     check_number("multiplier", multiplier, at_least=0)
-    if average not in ("rows", "classes"):
-        raise InvalidArgument("average", average, "'rows' or 'classes'")
+    check_choice("average", average, ("rows", "classes"))
 
 
 def _load(net: object, checkpoint: str | Path) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.losses.settings import check_number
+from smoothlab.numbers import check_share
 
 Noise = str | Path | Sequence[Sequence[float]] | Tensor
 
@@ -45,10 +45,7 @@ def transition_of(noise: Noise, rate: float | None) -> Transition:
             read, rows that are no distributions, or a class that is never observed.
     """
     if isinstance(noise, str) and noise in ("symmetric", "pair"):
-        check_number("rate", rate, at_least=0, at_most=1)
-        if rate is None or rate >= 1:
-            raise InvalidArgument("rate", rate, "a number in [0, 1)")
-        return Symmetric(rate) if noise == "symmetric" else Pair(rate)
+        return (Symmetric if noise == "symmetric" else Pair)(check_share("rate", rate))
     if rate is not None:
         raise InvalidArgument("rate", rate, "none beside a matrix, which has its own")
     return Matrix(_checked(_read(noise)))

@@ -40,19 +40,19 @@ def keep_rows(
         return target, None if look and not bool(left_out.any()) else ~left_out
     if look and not 0 <= ignore_index < num_classes and _all_inside(labels, num_classes):
         return target, None
-    kept = labels != ignore_index
-    labels = labels.where(kept, 0)
+    counted = labels != ignore_index
+    labels = labels.where(counted, 0)
     if look and not _all_inside(labels, num_classes):
         outside = labels[(labels < 0) | (labels >= num_classes)]
         raise LabelOutOfRange("target.base", int(outside[0]), num_classes)
     if labels.is_cuda and not _are_functorch_transforms_active():  # vmap has no rule for it
         torch._assert_async(((labels >= 0) & (labels < num_classes)).all())
-    return replace(target, base=labels), kept
+    return replace(target, base=labels), counted
 
 
 def row_weight(
     target: SoftTarget,
-    kept: Tensor | None,
+    counted: Tensor | None,
     class_weight: Tensor | None,
     sample_weight: Tensor | None,
     dtype: torch.dtype,
@@ -66,8 +66,8 @@ def row_weight(
         by_class = class_weight.to(dtype)
         of_row = by_class[target.base] if target.is_index else (target.base.to(dtype) * by_class).sum(-1)
         weight = of_row if weight is None else weight * of_row
-    if kept is not None:
-        weight = kept.to(dtype) if weight is None else weight.where(kept, 0)
+    if counted is not None:
+        weight = counted.to(dtype) if weight is None else weight.where(counted, 0)
     return weight
 
 

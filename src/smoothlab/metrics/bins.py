@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.groups import ConfidenceGroups, group
+from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,8 +47,7 @@ class ReliabilityBins:
 
 def check_bins(num_bins: int) -> None:
     """Refuse anything but a positive whole number of bins."""
-    if not isinstance(num_bins, int) or isinstance(num_bins, bool) or num_bins < 1:
-        raise InvalidArgument("num_bins", num_bins, "a whole number >= 1")
+    check_whole("num_bins", num_bins, 1)
 
 
 def bin_index(confidence: Array, num_bins: int) -> NDArray[np.int64]:
@@ -146,16 +147,17 @@ def bins_of(
     raise InvalidArgument("scheme", scheme, '"width" or "mass"')
 
 
-def reliability_bins(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-    scheme: Scheme = "width",
+def binned(
+    prediction: Prediction, num_bins: int, scheme: Scheme = "width", *, whole_ties: bool = False
 ) -> ReliabilityBins:
+    """Bins of the predicted class, as :func:`bins_of` makes them."""
+    return bins_of(
+        prediction.confidence, prediction.correct, prediction.weights, num_bins, scheme, whole_ties=whole_ties
+    )
+
+
+@reads(Prediction.of)
+def reliability_bins(prediction: Prediction, *, num_bins: int = 15, scheme: Scheme = "width") -> ReliabilityBins:
     """Per bin of confidence: count, mean confidence, accuracy - what a reliability diagram draws.
 
     Args:
@@ -169,5 +171,4 @@ def reliability_bins(
 
     Source: DeGroot and Fienberg, The Statistician 1983; Guo et al., ICML 2017.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    return bins_of(told.confidence, told.correct, told.weights, num_bins, scheme)
+    return binned(prediction, num_bins, scheme)

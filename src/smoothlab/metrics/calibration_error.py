@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,11 +10,12 @@ from smoothlab.metrics.bins import (
     ReliabilityBins,
     Scheme,
     bin_index,
+    binned,
     bins_of,
     check_bins,
-    reliability_bins,
     sums_at,
 )
+from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -47,15 +48,8 @@ def debiased_squared_error(bins: ReliabilityBins) -> float:
     return float(bins.share[several] @ (bins.gap[several] ** 2 - chance))
 
 
-def ece(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-) -> float:
+@reads(Prediction.of)
+def ece(prediction: Prediction, *, num_bins: int = 15) -> float:
     """Expected calibration error of the predicted class over bins of equal width, in [0, 1]; 0 is best.
 
     ECE = sum_b n_b / N * |accuracy_b - confidence_b|, with bin b = [b/B, (b+1)/B) and 1.0 in the last bin.
@@ -79,22 +73,11 @@ def ece(
 
     Source: Naeini et al., AAAI 2015; Guo et al., ICML 2017.
     """
-    return expected_error(
-        reliability_bins(
-            values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask, num_bins=num_bins
-        )
-    )
+    return expected_error(binned(prediction, num_bins))
 
 
-def ece_equal_mass(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-) -> float:
+@reads(Prediction.of)
+def ece_equal_mass(prediction: Prediction, *, num_bins: int = 15) -> float:
     """Expected calibration error over bins of equally many samples ("adaptive" ECE), in [0, 1]; 0 is best.
 
     Arguments and formula as in :func:`ece`; the ranked samples are cut as ``numpy.array_split`` cuts them,
@@ -105,28 +88,11 @@ def ece_equal_mass(
 
     Source: Nguyen and O'Connor, EMNLP 2015; Nixon et al., CVPR workshops 2019.
     """
-    return expected_error(
-        reliability_bins(
-            values,
-            labels,
-            from_logits=from_logits,
-            sample_weight=sample_weight,
-            mask=mask,
-            num_bins=num_bins,
-            scheme="mass",
-        )
-    )
+    return expected_error(binned(prediction, num_bins, "mass"))
 
 
-def mce(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-) -> float:
+@reads(Prediction.of)
+def mce(prediction: Prediction, *, num_bins: int = 15) -> float:
     """Maximum calibration error: the largest |accuracy_b - confidence_b| over bins of equal width, in [0, 1].
 
     Arguments as in :func:`ece`. Empty bins count as 0. A bin with a single sample can decide it, so read it
@@ -134,44 +100,23 @@ def mce(
 
     Source: Naeini et al., AAAI 2015.
     """
-    return maximum_error(
-        reliability_bins(
-            values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask, num_bins=num_bins
-        )
-    )
+    return maximum_error(binned(prediction, num_bins))
 
 
-def ace(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-) -> float:
+@reads(Prediction.of)
+def ace(prediction: Prediction, *, num_bins: int = 15) -> float:
     """Average calibration error: the plain mean of |accuracy_b - confidence_b| over filled bins.
 
     Arguments as in :func:`ece`. The name is also used for *adaptive* errors, which is :func:`ece_equal_mass`.
 
     Source: Neumann et al., 2018; as "ACE" in netcal.
     """
-    bins = reliability_bins(
-        values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask, num_bins=num_bins
-    )
+    bins = binned(prediction, num_bins)
     return float(np.abs(bins.gap[bins.count > 0]).mean())
 
 
-def rmsce(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-    scheme: Scheme = "width",
-) -> float:
+@reads(Prediction.of)
+def rmsce(prediction: Prediction, *, num_bins: int = 15, scheme: Scheme = "width") -> float:
     """Root-mean-square calibration error: sqrt(sum_b n_b / N * (accuracy_b - confidence_b)^2), in [0, 1].
 
     Arguments as in :func:`ece`; ``scheme="mass"`` takes bins of equally many samples, as verified_calibration
@@ -179,28 +124,12 @@ def rmsce(
 
     Source: Hendrycks et al., ICLR 2019; Kumar et al., NeurIPS 2019.
     """
-    bins = reliability_bins(
-        values,
-        labels,
-        from_logits=from_logits,
-        sample_weight=sample_weight,
-        mask=mask,
-        num_bins=num_bins,
-        scheme=scheme,
-    )
+    bins = binned(prediction, num_bins, scheme)
     return float(np.sqrt(squared_error(bins)))
 
 
-def rmsce_debiased(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-    scheme: Scheme = "mass",
-) -> float:
+@reads(Prediction.of)
+def rmsce_debiased(prediction: Prediction, *, num_bins: int = 15, scheme: Scheme = "mass") -> float:
     """Root-mean-square calibration error less the part that chance adds, in [0, 1].
 
     sqrt(max(0, sum_b n_b / N * [(accuracy_b - confidence_b)^2 - accuracy_b (1 - accuracy_b) / (n_b - 1)])).
@@ -213,49 +142,44 @@ def rmsce_debiased(
     Source: Kumar et al., NeurIPS 2019 (verified_calibration), there with bins of equal mass, the default
     here too.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    bins = bins_of(told.confidence, told.correct, told.weights, num_bins, scheme, whole_ties=True)
+    bins = binned(prediction, num_bins, scheme, whole_ties=True)
     return float(np.sqrt(max(0.0, debiased_squared_error(bins))))
 
 
-def classwise_bins(told: Prediction, num_bins: int, scheme: Scheme = "width") -> list[ReliabilityBins]:
+def classwise_bins(prediction: Prediction, num_bins: int, scheme: Scheme = "width") -> list[ReliabilityBins]:
     """One-against-the-rest bins of each class: its probability against whether it is the label; ties stay whole."""
-    probabilities, outcomes = told.probabilities.T.contiguous().numpy(), told.outcomes.T.contiguous().numpy()
+    probabilities, outcomes = (
+        prediction.probabilities.T.contiguous().numpy(),
+        prediction.outcomes.T.contiguous().numpy(),
+    )
     return [
-        bins_of(probability, outcome, told.weights, num_bins, scheme, whole_ties=True)
+        bins_of(probability, outcome, prediction.weights, num_bins, scheme, whole_ties=True)
         for probability, outcome in zip(probabilities, outcomes, strict=True)
     ]
 
 
-def classwise_errors(told: Prediction, num_bins: int) -> Array:
+def classwise_errors(prediction: Prediction, num_bins: int) -> Array:
     """(K,) the equal-width ECE of each class against the rest.
 
     Rows sum to 1, so few entries reach the second bin: those are binned one by one, and the first bin is what is left
     of each class's total.
     """
-    size = told.num_classes * num_bins
-    probability, weights = told.probabilities.numpy(), told.weights
+    size = prediction.num_classes * num_bins
+    probability, weights = prediction.probabilities.numpy(), prediction.weights
     entries = np.flatnonzero(probability >= 1.0 / num_bins)
-    row, column = np.divmod(entries, told.num_classes)
+    row, column = np.divmod(entries, prediction.num_classes)
     listed = probability.ravel()[entries]
     place = column * num_bins + bin_index(listed, num_bins)
     gaps = sums_at(place, weights[row] * listed, size).reshape(-1, num_bins)
     gaps[:, 0] += weights @ probability - gaps.sum(1)
-    labels = told.labels.numpy()
+    labels = prediction.labels.numpy()
     own = bin_index(probability[np.arange(len(labels)), labels], num_bins)
     gaps -= sums_at(labels * num_bins + own, weights, size).reshape(-1, num_bins)
     return np.asarray(np.abs(gaps).sum(1) / weights.sum())
 
 
-def ece_classwise(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-) -> float:
+@reads(Prediction.of)
+def ece_classwise(prediction: Prediction, *, num_bins: int = 15) -> float:
     """Class-wise (static, marginal) calibration error: the mean over classes of class k's ECE.
 
     (1/K) sum_k sum_b n_kb / N * |frequency_kb - probability_kb|, each class against the rest; every class
@@ -267,20 +191,11 @@ def ece_classwise(
     Source: Nixon et al., CVPR workshops 2019 (SCE); Kull et al., NeurIPS 2019.
     """
     check_bins(num_bins)
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    return float(classwise_errors(told, num_bins).mean())
+    return float(classwise_errors(prediction, num_bins).mean())
 
 
-def rmsce_classwise_debiased(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-    scheme: Scheme = "mass",
-) -> float:
+@reads(Prediction.of)
+def rmsce_classwise_debiased(prediction: Prediction, *, num_bins: int = 15, scheme: Scheme = "mass") -> float:
     """Debiased root-mean-square error over classes: sqrt(max(0, mean_k of class k's debiased squared error)).
 
     Arguments as in :func:`rmsce_debiased`. A class's debiased square may be negative, and then takes off from the mean
@@ -292,6 +207,5 @@ def rmsce_classwise_debiased(
 
     Source: Kumar et al., NeurIPS 2019.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    errors = [debiased_squared_error(bins) for bins in classwise_bins(told, num_bins, scheme)]
+    errors = [debiased_squared_error(bins) for bins in classwise_bins(prediction, num_bins, scheme)]
     return float(np.sqrt(max(0.0, float(np.mean(errors)))))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.inputs import read
+from smoothlab.metrics.inputs import read, reads
 from smoothlab.metrics.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -81,12 +81,16 @@ class CostSums:
             raise InvalidArgument("values", tuple(batch.values.shape), expected)
         if not len(batch):
             return np.zeros(self.length)
-        told = Prediction(batch)
-        cheapest = (told.probabilities.numpy() @ self.costs).argmin(1)
-        costs = self.costs[told.labels.numpy()] if told.votes is None else told.votes.double().numpy() @ self.costs
+        prediction = Prediction(batch)
+        cheapest = (prediction.probabilities.numpy() @ self.costs).argmin(1)
+        costs = (
+            self.costs[prediction.labels.numpy()]
+            if prediction.votes is None
+            else prediction.votes.double().numpy() @ self.costs
+        )
         rows = np.arange(len(batch))
-        weights = told.weights
-        argmax = told.predicted.numpy()
+        weights = prediction.weights
+        argmax = prediction.predicted.numpy()
         return np.array([weights.sum(), weights @ costs[rows, cheapest], weights @ costs[rows, argmax]])
 
     def metrics(self, sums: Array) -> dict[str, float]:
@@ -95,9 +99,8 @@ class CostSums:
         return dict(zip(NAMES, (cost / weight if weight else float("nan") for cost in costs), strict=True))
 
 
-def cost_metrics(
-    values: Any, labels: Any, costs: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
-) -> dict[str, float]:
+@reads(read)
+def cost_metrics(batch: Batch, costs: Any) -> dict[str, float]:
     """The mean cost of decisions made from the probabilities, exact.
 
     With ``C[i, j]`` the cost of deciding j where i is true and p the probabilities of a sample:
@@ -122,4 +125,4 @@ def cost_metrics(
     Source: Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001 (whose matrix is the transpose).
     """
     sums = CostSums(costs)
-    return sums.metrics(sums.of(read(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)))
+    return sums.metrics(sums.of(batch))

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.inputs import check_finite, read
-from smoothlab.metrics.multilabel import Cells, read_cells
+from smoothlab.metrics.inputs import check_finite, read, reads
+from smoothlab.metrics.multilabel import Cells, read_counted
+from smoothlab.numbers import check_whole
 
 if TYPE_CHECKING:
     from smoothlab.classes.hierarchy import Hierarchy
@@ -44,8 +45,7 @@ class TreeSums:
         if len(hierarchy) < 2:
             raise InvalidArgument("hierarchy", len(hierarchy), "at least two classes")
         for k in top_k:
-            if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= len(hierarchy):
-                raise InvalidArgument("top_k", k, f"integers in [1, {len(hierarchy)}]")
+            check_whole("top_k", k, 1, len(hierarchy))
         self.hierarchy, self.top_k = hierarchy, tuple(top_k)
         self.distances = hierarchy.distances().numpy()
         self.levels = np.array([hierarchy.level(number) for number in range(1, hierarchy.depth + 1)])
@@ -76,20 +76,12 @@ class TreeSums:
         weight, wrong, distance, *rest = sums.tolist()
         nothing = float("nan")
         values = [distance / wrong if wrong else nothing]
-        values += [one / weight if weight else nothing for one in (distance, *rest)]
+        values += [total / weight if weight else nothing for total in (distance, *rest)]
         return dict(zip(hierarchical_names(self.hierarchy, self.top_k), values, strict=True))
 
 
-def hierarchical_metrics(
-    values: Any,
-    labels: Any,
-    hierarchy: Hierarchy,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    top_k: Sequence[int] = (),
-) -> dict[str, float]:
+@reads(read)
+def hierarchical_metrics(batch: Batch, hierarchy: Hierarchy, *, top_k: Sequence[int] = ()) -> dict[str, float]:
     """How bad mistakes are on a tree of classes, exact.
 
     The distance of two classes is the height of their lowest common ancestor, the edges from it to the farthest leaf
@@ -118,7 +110,7 @@ def hierarchical_metrics(
     Source: Bertinetto et al., "Making Better Mistakes: Leveraging Class Hierarchies with Deep Networks", CVPR 2020.
     """
     sums = TreeSums(hierarchy, top_k)
-    return sums.metrics(sums.of(read(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)))
+    return sums.metrics(sums.of(batch))
 
 
 def mistake_severity(values: Any, labels: Any, hierarchy: Hierarchy, *, from_logits: bool, **known: Any) -> float:
@@ -137,8 +129,8 @@ def hierarchical_distance(
 
     Arguments as in :func:`hierarchical_metrics`.
     """
-    told = hierarchical_metrics(values, labels, hierarchy, from_logits=from_logits, top_k=(k,), **known)
-    return told[f"hierarchical_distance_top_{k}"]
+    metrics = hierarchical_metrics(values, labels, hierarchy, from_logits=from_logits, top_k=(k,), **known)
+    return metrics[f"hierarchical_distance_top_{k}"]
 
 
 class LabelSetSums:
@@ -179,15 +171,8 @@ class LabelSetSums:
         return dict(zip(LABEL_SET_NAMES, values, strict=True))
 
 
-def multilabel_hierarchical_metrics(
-    values: Any,
-    labels: Any,
-    hierarchy: Hierarchy,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-) -> dict[str, float]:
+@reads(read_counted)
+def multilabel_hierarchical_metrics(cells: Cells, hierarchy: Hierarchy) -> dict[str, float]:
     """Sets of labels on a tree, exact.
 
     A label is predicted above probability 0.5; predicted and true sets are closed, so that a label brings those above
@@ -214,7 +199,4 @@ def multilabel_hierarchical_metrics(
     Application to Text Categorization", Canadian AI 2006; the share of violations is our own.
     """
     sums = LabelSetSums(hierarchy)
-    cells = read_cells(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    if not cells.counted.any():
-        raise InvalidArgument("values", "no counted label", "at least one")
     return sums.metrics(sums.of(cells))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,6 +22,59 @@ if TYPE_CHECKING:
 # Half-precision softmax rows miss 1 by percents, float32 ones by 1e-6; a row of logits misses it by far more.
 SUM_TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}
 DEFAULT_SUM_TOLERANCE = 1e-3
+POSITIONAL, KEYWORD = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+
+Result = TypeVar("Result", covariant=True)
+
+
+class Metric(Protocol[Result]):
+    """A metric as its caller sees it; ``more`` and ``options`` are what one metric alone takes, as ``help`` shows."""
+
+    def __call__(
+        self,
+        values: Any,
+        labels: Any,
+        *more: Any,
+        from_logits: bool,
+        sample_weight: Any = None,
+        mask: Any = None,
+        **options: Any,
+    ) -> Result:
+        """See the metric."""
+
+
+def reads(make: Callable[..., Any], *, weights: bool = True) -> Callable[[Callable[..., Result]], Metric[Result]]:
+    """Let a metric take values and labels, as :func:`read` describes them, in place of what is made of them.
+
+        @reads(Prediction.of)
+        def top_k_accuracy(prediction: Prediction, *, k: int = 5) -> float: ...
+
+        top_k_accuracy(values, labels, from_logits=True, mask=mask, k=3)
+
+    Args:
+        make: turns the arguments that all metrics share into the metric's first one.
+        weights: whether the metric takes ``sample_weight``.
+    """
+
+    def of(function: Callable[..., Result]) -> Metric[Result]:
+        _, *own = inspect.signature(function).parameters.values()
+
+        @functools.wraps(function)
+        def metric(values: Any, labels: Any, *more: Any, from_logits: bool, **options: Any) -> Result:
+            shared = {name: options.pop(name) for name in optional if name in options}
+            return function(make(values, labels, from_logits=from_logits, **shared), *more, **options)
+
+        optional = ("sample_weight", "mask") if weights else ("mask",)
+        shown = [inspect.Parameter(name, POSITIONAL, annotation=Any) for name in ("values", "labels")]
+        shown += [inspect.Parameter("from_logits", KEYWORD, annotation=bool)]
+        shown += [inspect.Parameter(name, KEYWORD, default=None, annotation=Any) for name in optional]
+        returned = inspect.signature(function).return_annotation
+        shown = sorted(shown + own, key=lambda parameter: parameter.kind)
+        metric.__signature__ = inspect.Signature(shown, return_annotation=returned)  # type: ignore[attr-defined]
+        metric.__annotations__ = {name.name: name.annotation for name in shown} | {"return": returned}
+        return cast("Metric[Result]", metric)
+
+    return of
 
 
 @dataclass(frozen=True)

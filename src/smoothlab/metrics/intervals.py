@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.bins import bin_index, check_bins, mass_bins, width_bins
-from smoothlab.metrics.calibration_error import expected_error, maximum_error, squared_error
-from smoothlab.metrics.groups import ConfidenceGroups, group
+from smoothlab.metrics.bins import bin_index, binned, check_bins
+from smoothlab.metrics.calibration_error import squared_error
+from smoothlab.metrics.groups import ConfidenceGroups
+from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
-from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.smooth import smooth_error
+from smoothlab.metrics.summary import metrics_of_predicted
+from smoothlab.numbers import check_number, check_whole
 from smoothlab.ties import ROUNDING, first_of_falling_ties
 
 if TYPE_CHECKING:
@@ -61,12 +63,10 @@ class _Cells:
     index: Positions  # (G,) its equal-width bin
 
 
+@reads(Prediction.of, weights=False)
 def bootstrap(
-    values: Any,
-    labels: Any,
+    prediction: Prediction,
     *,
-    from_logits: bool,
-    mask: Any = None,
     metrics: Sequence[str] = DEFAULT,
     resamples: int = 400,
     level: float = 0.95,
@@ -104,21 +104,16 @@ def bootstrap(
     for name in metrics:
         if name not in MEANS + ERRORS:
             raise InvalidArgument("metrics", name, "names out of " + ", ".join(MEANS + ERRORS))
-    if not 0.0 < level < 1.0:
-        raise InvalidArgument("level", level, "a number in (0, 1)")
-    if not isinstance(resamples, int) or resamples < 2:
-        raise InvalidArgument("resamples", resamples, "a whole number >= 2")
-    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
-    cells = _cells(told, num_bins)
+    check_number("level", level, above=0, below=1)
+    check_whole("resamples", resamples, 2)
+    cells = _cells(prediction, num_bins)
     random = np.random.default_rng(seed)
     counts = _draw(cells.size, resamples, random)
-    exact = {name: _exact(told, name, num_bins) for name in metrics}
+    exact = metrics_of_predicted(prediction, num_bins)
+    exact["rmsce"] = float(np.sqrt(squared_error(binned(prediction, num_bins))))
     drawn = _resampled(cells, counts, metrics, num_bins, random)
     tail = 100.0 * (1.0 - level) / 2.0
-    result = {}
-    for name in metrics:
-        result[name] = percentile_interval(exact[name], drawn[name], tail, moved=name in ERRORS)
-    return result
+    return {name: percentile_interval(exact[name], drawn[name], tail, moved=name in ERRORS) for name in metrics}
 
 
 def percentile_interval(estimate: float, drawn: Array, tail: float, *, moved: bool = False) -> Interval:
@@ -136,9 +131,9 @@ def percentile_interval(estimate: float, drawn: Array, tail: float, *, moved: bo
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate), bias)
 
 
-def _cells(told: Prediction, num_bins: int) -> _Cells:
-    order = np.lexsort((told.correct, -told.confidence))
-    confidence, correct = told.confidence[order], told.correct[order]
+def _cells(prediction: Prediction, num_bins: int) -> _Cells:
+    order = np.lexsort((prediction.correct, -prediction.confidence))
+    confidence, correct = prediction.confidence[order], prediction.correct[order]
     index = bin_index(confidence, num_bins)
     starts_group = np.zeros(len(order), dtype=np.bool_)
     starts_group[first_of_falling_ties(confidence, ROUNDING)] = True
@@ -147,7 +142,7 @@ def _cells(told: Prediction, num_bins: int) -> _Cells:
         rank = np.cumsum(starts_group) * (MAX_CELLS // 2) // int(starts_group.sum() + 1)
         starts_group = np.concatenate(([True], (rank[1:] != rank[:-1]) | (index[1:] != index[:-1])))
         order = order[np.lexsort((correct, np.cumsum(starts_group)))]
-        correct = told.correct[order]
+        correct = prediction.correct[order]
         starts_cell = starts_group | np.concatenate(([True], correct[1:] != correct[:-1]))
     else:
         starts_cell = np.ones(len(order), dtype=np.bool_)
@@ -161,9 +156,9 @@ def _cells(told: Prediction, num_bins: int) -> _Cells:
         spread = ordered - np.repeat(mean, size.astype(np.int64))
         return mean, np.add.reduceat(spread**2, cells) / size
 
-    finite = np.where(np.isfinite(told.nll), told.nll, 0.0)  # an infinite mean has an infinite interval
-    (nll, nll_variance), (brier, brier_variance) = moments(finite), moments(told.brier)
-    mean_confidence = np.add.reduceat(told.confidence[order], groups) / sizes
+    finite = np.where(np.isfinite(prediction.nll), prediction.nll, 0.0)  # an infinite mean has an infinite interval
+    (nll, nll_variance), (brier, brier_variance) = moments(finite), moments(prediction.brier)
+    mean_confidence = np.add.reduceat(prediction.confidence[order], groups) / sizes
     return _Cells(
         size=size,
         nll=nll,
@@ -186,28 +181,6 @@ def _draw(size: Array, resamples: int, random: np.random.Generator) -> Array:
     picked += np.arange(resamples)[:, None] * total
     counts = np.bincount(picked.ravel(), minlength=resamples * total)
     return counts.reshape(resamples, total).astype(np.float64)
-
-
-def _exact(told: Prediction, name: str, num_bins: int) -> float:
-    if name in ("nll", "brier"):
-        return told.mean(getattr(told, name))
-    if name == "accuracy":
-        return told.mean(told.correct)
-    if name == "confidence_gap":
-        return told.mean(told.confidence - told.correct)
-    groups = group(told.confidence, told.correct)
-    if name == "aurc":
-        return RiskCoverage(groups).area()
-    if name == "smece":
-        return smooth_error(groups)
-    if name == "ece_equal_mass":
-        return expected_error(mass_bins(groups, num_bins))
-    bins = width_bins(told.confidence, told.correct, told.weights, num_bins)
-    return {
-        "ece": expected_error(bins),
-        "mce": maximum_error(bins),
-        "rmsce": float(np.sqrt(squared_error(bins))),
-    }[name]
 
 
 def _resampled(

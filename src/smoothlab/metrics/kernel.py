@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_number
 
 Kind = Literal["canonical", "marginal", "top_label"]
 CLAMP = 1e-6  # the kernels' logarithms need probabilities off 0 and 1
@@ -17,15 +19,9 @@ CELLS = 1 << 22  # pairs of samples that are held at once
 GRID = np.concatenate((np.logspace(-5, -1, 15), np.linspace(0.2, 1.0, 5)))
 
 
+@reads(Prediction.of, weights=False)
 def ece_kde(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    mask: Any = None,
-    kind: Kind = "canonical",
-    bandwidth: float | None = None,
-    power: float = 1.0,
+    prediction: Prediction, *, kind: Kind = "canonical", bandwidth: float | None = None, power: float = 1.0
 ) -> float:
     """Calibration error with E[label | prediction] estimated by kernels, each sample left out of its own.
 
@@ -48,24 +44,24 @@ def ece_kde(
 
     Source: Popordanoska, Sayer and Blaschko, NeurIPS 2022.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
-    if len(told.labels) < 2:
-        raise InvalidArgument("values", len(told.labels), "at least two counted samples")
-    p = told.probabilities.clamp(CLAMP, 1.0 - CLAMP)
+    if len(prediction.labels) < 2:
+        raise InvalidArgument("values", len(prediction.labels), "at least two counted samples")
+    p = prediction.probabilities.clamp(CLAMP, 1.0 - CLAMP)
     p = p / p.sum(1, keepdim=True)
     if kind == "canonical":
-        sets = [(p, told.outcomes, p)]
+        sets = [(p, prediction.outcomes, p)]
     elif kind == "marginal":
-        sets = [(_pair(p[:, k]), told.outcomes[:, k : k + 1], p[:, k : k + 1]) for k in range(told.num_classes)]
+        sets = [
+            (_pair(p[:, k]), prediction.outcomes[:, k : k + 1], p[:, k : k + 1]) for k in range(prediction.num_classes)
+        ]
     elif kind == "top_label":
         top = p.amax(1)
-        sets = [(_pair(top), torch.from_numpy(told.correct)[:, None], top[:, None])]
+        sets = [(_pair(top), torch.from_numpy(prediction.correct)[:, None], top[:, None])]
     else:
         raise InvalidArgument("kind", kind, '"canonical", "marginal" or "top_label"')
     if bandwidth is None:
         bandwidth = kde_bandwidth(sets[0][0] if kind == "top_label" else p)
-    if not bandwidth > 0:
-        raise InvalidArgument("bandwidth", bandwidth, "a number > 0")
+    check_number("bandwidth", bandwidth, above=0)
     return sum(_error(points, outcomes, forecasts, bandwidth, power) for points, outcomes, forecasts in sets)
 
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import check_bins
-from smoothlab.metrics.multilabel import labelwise_ece, read_cells
+from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.multilabel import Cells, labelwise_ece, read_counted
 from smoothlab.metrics.ranking import average_precision
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
 
 
-def labelwise_metrics(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-) -> dict[str, Array]:
+@reads(read_counted)
+def labelwise_metrics(cells: Cells, *, num_bins: int = 15) -> dict[str, Array]:
     """What is known of each label, an array ``(L,)`` each, exact; NaN where there is nothing to tell from.
 
     ``known`` and ``present`` (weights of samples), ``nll``, ``ece`` (equal-width bins, of the positive outcome),
@@ -34,9 +27,6 @@ def labelwise_metrics(
         InvalidArgument: as of :func:`multilabel_metrics`, nothing counted included.
     """
     check_bins(num_bins)
-    cells = read_cells(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    if not cells.counted.any():
-        raise InvalidArgument("values", "no counted label", "at least one")
     known = cells.weight.sum(0)
 
     def mean(per_cell: Array) -> Array:

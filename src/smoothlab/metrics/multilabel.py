@@ -10,17 +10,19 @@ import torch
 from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.bins import bins_of, check_bins, mass_bins, width_bins
-from smoothlab.metrics.calibration_error import expected_error, maximum_error
+from smoothlab.metrics.binned_scores import calibration_scores
+from smoothlab.metrics.bins import bins_of, check_bins, width_bins
+from smoothlab.metrics.calibration_error import expected_error
 from smoothlab.metrics.correctness import f1_from_counts
 from smoothlab.metrics.groups import group
-from smoothlab.metrics.inputs import floating, tensor, weight_vector
+from smoothlab.metrics.inputs import floating, reads, tensor, weight_vector
 from smoothlab.metrics.selective import RiskCoverage
-from smoothlab.metrics.smooth import smooth_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from smoothlab.metrics.bins import ReliabilityBins
+    from smoothlab.metrics.groups import ConfidenceGroups
     from smoothlab.metrics.inputs import Array
 
 NAMES = (
@@ -67,6 +69,14 @@ class Cells:
     def row_right(self) -> Array:
         """(N,) 1 where every counted cell is right."""
         return np.asarray(((self.right > 0) | ~self.counted).all(1), dtype=np.float64)
+
+    def totals(self) -> Array:
+        """Weight of the cells; their summed nll, Brier score, hits, p and outcome; weight of rows, of right rows."""
+        counted, rows = self.counted, self.row_weight()
+        parts = (self.nll, self.brier, self.right, self.probability, self.outcome)
+        weight = self.weight[counted]
+        sums = [weight @ part[counted] for part in parts]
+        return np.array([weight.sum(), *sums, rows.sum(), rows @ self.row_right()])
 
     def label_counts(self) -> Array:
         """(3, L) weights of hits, of positive decisions, of positive outcomes."""
@@ -120,15 +130,16 @@ def read_cells(values: Any, labels: Any, *, from_logits: bool, sample_weight: An
     )
 
 
-def multilabel_metrics(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-) -> dict[str, float]:
+def read_counted(values: Any, labels: Any, **shared: Any) -> Cells:
+    """Cells of which one counts at least; see :func:`read_cells`."""
+    cells = read_cells(values, labels, **shared)
+    if not cells.counted.any():
+        raise InvalidArgument("values", "no counted label", "at least one")
+    return cells
+
+
+@reads(read_counted)
+def multilabel_metrics(cells: Cells, *, num_bins: int = 15) -> dict[str, float]:
     """All metrics of labels that are decided one by one, exact.
 
     A decision is positive above probability 0.5. ``nll`` and ``brier`` (here (p - y)^2, in [0, 1]), ``accuracy``,
@@ -150,34 +161,29 @@ def multilabel_metrics(
         InvalidArgument: NaN, labels outside [0, 1], probabilities outside [0, 1], nothing counted.
     """
     check_bins(num_bins)
-    cells = read_cells(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
     counted = cells.counted
-    if not counted.any():
-        raise InvalidArgument("values", "no counted label", "at least one")
     probability, outcome, weight = cells.probability[counted], cells.outcome[counted], cells.weight[counted]
-    bins = width_bins(probability, outcome, weight, num_bins)
-    groups = group(probability, outcome, weight)
-    hits, decided, positive = cells.label_counts()
-    f1 = f1_from_counts(hits, decided, positive)
-    rows = cells.row_weight()
+    bins, groups = width_bins(probability, outcome, weight, num_bins), group(probability, outcome, weight)
+    return scores_of(cells.totals(), cells.label_counts(), labelwise_ece(cells, num_bins), bins, groups)
 
-    def mean(per_cell: Array) -> float:
-        return float(weight @ per_cell[counted] / weight.sum()) + 0.0
 
-    return {
-        "nll": mean(cells.nll),
-        "accuracy": mean(cells.right),
-        "subset_accuracy": float(rows @ cells.row_right() / rows.sum()),
-        "macro_f1": mean_or_nan(f1),
-        "micro_f1": mean_or_nan(f1_from_counts(*(part.sum(keepdims=True) for part in (hits, decided, positive)))),
-        "ece": expected_error(bins),
-        "ece_equal_mass": expected_error(mass_bins(groups, num_bins)),
-        "ece_labelwise": float(np.nanmean(labelwise_ece(cells, num_bins))),
-        "smece": smooth_error(groups),
-        "mce": maximum_error(bins),
-        "brier": mean(cells.brier),
-        "confidence_gap": mean(cells.probability - cells.outcome),
+def scores_of(
+    totals: Array, label_counts: Array, labelwise: Array, bins: ReliabilityBins, groups: ConfidenceGroups
+) -> dict[str, float]:
+    """All of :data:`NAMES` from ``totals`` and ``label_counts`` of :class:`Cells`, (L,) ECEs, bins and groups."""
+    weight, nll, brier, right, probability, outcome, rows, right_rows = totals.tolist()
+    scores = {
+        "nll": nll / weight + 0.0,
+        "accuracy": right / weight,
+        "subset_accuracy": right_rows / rows,
+        "macro_f1": mean_or_nan(f1_from_counts(*label_counts)),
+        "micro_f1": mean_or_nan(f1_from_counts(*label_counts.sum(1, keepdims=True))),
+        **calibration_scores(bins, groups),
+        "ece_labelwise": mean_or_nan(labelwise),
+        "brier": brier / weight,
+        "confidence_gap": (probability - outcome) / weight,
     }
+    return {name: scores[name] for name in NAMES}
 
 
 def mean_or_nan(values: Array) -> float:

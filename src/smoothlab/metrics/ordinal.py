@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothlab.metrics.inputs import check_finite, read
+from smoothlab.metrics.inputs import check_finite, read, reads
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array, Batch
@@ -41,9 +41,8 @@ class OrdinalSums:
         return dict(zip(NAMES, (distance / weight, kappa), strict=True))
 
 
-def ordinal_metrics(
-    values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
-) -> dict[str, float]:
+@reads(read)
+def ordinal_metrics(batch: Batch) -> dict[str, float]:
     """How far predictions are from their labels on classes in their order, exact.
 
     With p the predicted class (the first of the most probable ones) and y the label, as numbers 0 to K - 1:
@@ -67,4 +66,4 @@ def ordinal_metrics(
     Psychological Bulletin 1968.
     """
     sums = OrdinalSums()
-    return sums.metrics(sums.of(read(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)))
+    return sums.metrics(sums.of(batch))

@@ -132,5 +132,5 @@ def reduce_rows(values: Any, labels: Any, *, from_logits: bool) -> dict[str, Arr
     batch = read(values, labels, from_logits=from_logits)
     reduced = row_sums(batch, edge=2.0)  # beyond every probability: no entry is listed
     correct = (reduced.predicted == batch.labels.cpu().numpy()).astype(np.float64)
-    kept = {"confidence": reduced.confidence, "correct": correct, "nll": reduced.nll, "brier": reduced.brier}
-    return kept | {"predicted": reduced.predicted}
+    columns = {"confidence": reduced.confidence, "correct": correct, "nll": reduced.nll, "brier": reduced.brier}
+    return columns | {"predicted": reduced.predicted}

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from smoothlab.metrics.bins import bin_index, check_bins, sums_at
-from smoothlab.metrics.inputs import read
+from smoothlab.metrics.inputs import read, reads
 from smoothlab.metrics.prediction import Prediction
 
 
-def nll(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None) -> float:
+@reads(Prediction.of)
+def nll(prediction: Prediction) -> float:
     """Negative log-likelihood in nats, in [0, inf]; 0 is best.
 
     mean_i of -log p_i[y_i]; for votes q the cross-entropy -sum_k q_k log p_k. Labels are never smoothed here.
@@ -29,11 +30,11 @@ def nll(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = Non
 
     Source: Good, JRSS B 1952.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    return told.mean(told.nll)
+    return prediction.mean(prediction.nll)
 
 
-def brier(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None) -> float:
+@reads(Prediction.of)
+def brier(prediction: Prediction) -> float:
     """Brier score, the sum form: mean_i of sum_k (p_ik - y_ik)^2, in [0, 2]; 0 is best.
 
     Arguments as in :func:`nll`; for votes ``y`` is their distribution.
@@ -43,8 +44,7 @@ def brier(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = N
 
     Source: Brier, Monthly Weather Review 1950.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    return told.mean(told.brier)
+    return prediction.mean(prediction.brier)
 
 
 class BrierParts(NamedTuple):
@@ -56,15 +56,8 @@ class BrierParts(NamedTuple):
     within_bins: float  # what joining different forecasts in one bin leaves over; 0 where each bin has one forecast
 
 
-def brier_parts(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-) -> BrierParts:
+@reads(Prediction.of)
+def brier_parts(prediction: Prediction, *, num_bins: int = 15) -> BrierParts:
     """The Brier score as reliability - resolution + uncertainty, each class binned by its own probability.
 
     With p, o the means of forecast and outcome in bin b of class k and base rate o_k: reliability =
@@ -77,10 +70,9 @@ def brier_parts(
     Source: Murphy, Journal of Applied Meteorology 1973; Stephenson et al., Weather and Forecasting 2008.
     """
     check_bins(num_bins)
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    share = told.weights / told.weights.sum()
+    share = prediction.weights / prediction.weights.sum()
     reliability = resolution = uncertainty = 0.0
-    for forecast, outcome in zip(told.probabilities.T.numpy(), told.targets.T.numpy(), strict=True):
+    for forecast, outcome in zip(prediction.probabilities.T.numpy(), prediction.targets.T.numpy(), strict=True):
         index = bin_index(forecast, num_bins)
         mass, forecasts, outcomes = (
             sums_at(index, share * part, num_bins) for part in (np.ones_like(share), forecast, outcome)
@@ -91,7 +83,7 @@ def brier_parts(
         reliability += float(((forecasts - outcomes) ** 2 / mass).sum())
         resolution += float((mass * (outcomes / mass - base_rate) ** 2).sum())
         uncertainty += float(share @ outcome**2) - base_rate**2
-    score = told.mean(told.brier)
+    score = prediction.mean(prediction.brier)
     return BrierParts(reliability, resolution, uncertainty, score - reliability + resolution - uncertainty)
 
 
@@ -111,6 +103,6 @@ def sharpness(values: Any, *, from_logits: bool, sample_weight: Any = None, mask
     """
     shape = tuple(np.shape(values) if not isinstance(values, torch.Tensor) else values.shape)
     unused = np.zeros(shape[:-1], dtype=np.int64)
-    told = Prediction(read(values, unused, from_logits=from_logits, sample_weight=sample_weight, mask=mask))
-    entropy = torch.special.entr(told.probabilities).sum(1).numpy()
-    return 1.0 - told.mean(entropy) / float(np.log(told.num_classes))
+    prediction = Prediction(read(values, unused, from_logits=from_logits, sample_weight=sample_weight, mask=mask))
+    entropy = torch.special.entr(prediction.probabilities).sum(1).numpy()
+    return 1.0 - prediction.mean(entropy) / float(np.log(prediction.num_classes))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.multilabel import Cells, mean_or_nan, read_cells
+from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.multilabel import Cells, mean_or_nan, read_counted
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -44,19 +44,18 @@ def average_precision(cells: Cells) -> Array:
     """(L,) the average precision of each label; NaN where none of its known samples has it."""
     from sklearn.metrics import average_precision_score
 
-    found = np.full(cells.weight.shape[1], np.nan)
-    for k in range(len(found)):
+    precisions = np.full(cells.weight.shape[1], np.nan)
+    for k in range(len(precisions)):
         counted = cells.counted[:, k]
         outcome = cells.outcome[counted, k]
         if outcome.any():
             probability, weight = cells.probability[counted, k], cells.weight[counted, k]
-            found[k] = average_precision_score(outcome, probability, sample_weight=weight)
-    return found
+            precisions[k] = average_precision_score(outcome, probability, sample_weight=weight)
+    return precisions
 
 
-def ranking_metrics(
-    values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
-) -> dict[str, float]:
+@reads(read_counted)
+def ranking_metrics(cells: Cells) -> dict[str, float]:
     """How well several labels a sample are ranked, exact.
 
     Over samples, for each label:
@@ -90,16 +89,13 @@ def ranking_metrics(
     Source: Tsoumakas, Katakis and Vlahavas, "Mining Multi-label Data", Data Mining and Knowledge Discovery Handbook,
     2010.
     """
-    cells = read_cells(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    if not cells.counted.any():
-        raise InvalidArgument("values", "no counted label", "at least one")
     flat = cells.counted
     pooled = Cells(*(part[flat].reshape(-1, 1) for part in _parts(cells)))
     weight, *sums = sample_sums(cells).tolist()
     means = (
         mean_or_nan(average_precision(cells)),
         float(average_precision(pooled)[0]),
-        *(one / weight for one in sums),
+        *(total / weight for total in sums),
     )
     return dict(zip(RANKING_NAMES, means, strict=True))
 

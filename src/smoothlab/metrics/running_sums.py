@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothlab.metrics.bins import ReliabilityBins, bin_index, from_sums, mass_bins, sums_at
-from smoothlab.metrics.calibration_error import expected_error, maximum_error
+from smoothlab.metrics.binned_scores import calibration_scores
+from smoothlab.metrics.bins import ReliabilityBins, bin_index, from_sums, sums_at
 from smoothlab.metrics.correctness import f1_from_counts
 from smoothlab.metrics.groups import ConfidenceGroups, whole
 from smoothlab.metrics.row_sums import row_sums
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.sketch import append, ranked
-from smoothlab.metrics.smooth import smooth_error
 from smoothlab.metrics.summary import NAMES, OF_PREDICTED
 
 if TYPE_CHECKING:
@@ -132,13 +131,10 @@ class RunningSums:
             return dict.fromkeys(names, float("nan"))
         bins = self.reliability_bins()
         groups = self.groups()
-        found = {
+        scores = {
             "nll": float(nll / weight) + 0.0,
             "accuracy": float(correct / weight),
-            "ece": expected_error(bins),
-            "ece_equal_mass": expected_error(mass_bins(groups, self.num_bins)),
-            "smece": smooth_error(groups),
-            "mce": maximum_error(bins),
+            **calibration_scores(bins, groups),
             "brier": float(brier / weight),
             "confidence_gap": float((confidence - correct) / weight),
             "aurc": RiskCoverage(groups).area(),
@@ -146,6 +142,6 @@ class RunningSums:
         if self.num_classes:
             # |sum of probabilities - sum of outcomes| / N is share x gap, summed over bins, averaged over classes
             apart = np.abs(self.classwise[1] - self.classwise[2]).sum(1) / weight
-            found["macro_f1"] = float(np.nanmean(f1_from_counts(*self.classes)))
-            found["ece_classwise"] = float(apart.mean())
-        return {name: found[name] for name in names}
+            scores["macro_f1"] = float(np.nanmean(f1_from_counts(*self.classes)))
+            scores["ece_classwise"] = float(apart.mean())
+        return {name: scores[name] for name in names}

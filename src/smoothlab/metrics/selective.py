@@ -10,8 +10,9 @@ from scipy.special import digamma
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.groups import ConfidenceGroups, group, scaled
-from smoothlab.metrics.inputs import vector, weight_vector
+from smoothlab.metrics.inputs import reads, vector, weight_vector
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_number
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -38,8 +39,8 @@ class RiskCoverage:
         cls, values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
     ) -> RiskCoverage:
         """The curve of a classifier's own confidence (arguments as in :func:`aurc`)."""
-        told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-        return cls(group(told.confidence, told.correct, told.weights))
+        prediction = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+        return cls(group(prediction.confidence, prediction.correct, prediction.weights))
 
     @classmethod
     def from_scores(cls, score: Any, correct: Any, sample_weight: Any = None) -> RiskCoverage:
@@ -138,8 +139,7 @@ class RiskCoverage:
 
     def risk_at(self, coverage: float) -> float:
         """Risk among the most confident share ``coverage`` (see :func:`risk_at_coverage`)."""
-        if not 0.0 < coverage <= 1.0:
-            raise InvalidArgument("coverage", coverage, "a number in (0, 1]")
+        check_number("coverage", coverage, above=0, at_most=1)
         accepted = coverage * self.total
         if self.groups.integral:
             accepted = max(1.0, float(np.ceil(accepted - 1e-9 * self.total)))
@@ -147,8 +147,7 @@ class RiskCoverage:
 
     def coverage_at(self, risk: float) -> float:
         """Largest coverage whose risk is at most ``risk``, or 0.0 (see :func:`coverage_at_risk`)."""
-        if not 0.0 <= risk <= 1.0:
-            raise InvalidArgument("risk", risk, "a number in [0, 1]")
+        check_number("risk", risk, at_least=0, at_most=1)
         end = self.start + self.weight
         slack = 1e-12 * self.total
         fits = np.flatnonzero(self.errors_before + self.errors <= risk * end + slack)
@@ -173,15 +172,8 @@ class RiskCoverage:
         return float(right @ (wrong_after + self.errors / 2.0) / pairs) if pairs > 0 else float("nan")
 
 
-def aurc(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    rule: Rule = "mean",
-) -> float:
+@reads(RiskCoverage.of)
+def aurc(curve: RiskCoverage, *, rule: Rule = "mean") -> float:
     """Area under the risk-coverage curve of the confidence, in [0, 1]; 0 is best. Ties are averaged.
 
     With r_k the expected error rate among the k most confident of n samples, the area is by ``rule``:
@@ -204,18 +196,11 @@ def aurc(
 
     Source: El-Yaniv and Wiener, JMLR 2010; Geifman, Uziel and El-Yaniv, ICLR 2019.
     """
-    return RiskCoverage.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask).area(rule)
+    return curve.area(rule)
 
 
-def excess_aurc(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    rule: Rule = "mean",
-) -> float:
+@reads(RiskCoverage.of)
+def excess_aurc(curve: RiskCoverage, *, rule: Rule = "mean") -> float:
     """AURC less that of an oracle that ranks all errors last, in [0, 1): what better ranking could gain.
 
     Arguments as in :func:`aurc`. The oracle is that of the same n samples and rule.
@@ -225,19 +210,11 @@ def excess_aurc(
 
     Source: Geifman, Uziel and El-Yaniv, ICLR 2019.
     """
-    curve = RiskCoverage.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
     return max(0.0, curve.area(rule) - curve.oracle().area(rule))
 
 
-def augrc(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    rule: Rule = "origin",
-) -> float:
+@reads(RiskCoverage.of)
+def augrc(curve: RiskCoverage, *, rule: Rule = "origin") -> float:
     """Area under the generalised risk-coverage curve, in [0, 0.5]; 0 is best. Ties are averaged.
 
     The generalised risk of k accepted samples is errors / n: the chance that a sample is accepted and wrong.
@@ -247,51 +224,36 @@ def augrc(
 
     Source: Traub et al., NeurIPS 2024.
     """
-    return RiskCoverage.of(
-        values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask
-    ).generalised_area(rule)
+    return curve.generalised_area(rule)
 
 
-def risk_at_coverage(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    coverage: float,
-    sample_weight: Any = None,
-    mask: Any = None,
-) -> float:
+@reads(RiskCoverage.of)
+def risk_at_coverage(curve: RiskCoverage, *, coverage: float) -> float:
     """Error rate among the ceil(coverage * n) most confident samples, in [0, 1]; ties in part.
 
     Arguments as in :func:`aurc`; ``coverage`` in (0, 1]. Weights that are no whole numbers are not rounded
     up.
     """
-    return RiskCoverage.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask).risk_at(
-        coverage
-    )
+    return curve.risk_at(coverage)
 
 
-def coverage_at_risk(
-    values: Any, labels: Any, *, from_logits: bool, risk: float, sample_weight: Any = None, mask: Any = None
-) -> float:
+@reads(RiskCoverage.of)
+def coverage_at_risk(curve: RiskCoverage, *, risk: float) -> float:
     """Largest share of the samples that can be accepted at an error rate of at most ``risk``, in [0, 1].
 
     Arguments as in :func:`aurc`; ``risk`` in [0, 1]. 0.0 where not even the most confident sample meets it
     (others return NaN there, which no mean over runs survives). A group of ties is accepted in part, in
     random order.
     """
-    return RiskCoverage.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask).coverage_at(
-        risk
-    )
+    return curve.coverage_at(risk)
 
 
-def confidence_auroc(
-    values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None, mask: Any = None
-) -> float:
+@reads(RiskCoverage.of)
+def confidence_auroc(curve: RiskCoverage) -> float:
     """AUROC of the confidence as a detector of right predictions, in [0, 1]; 0.5 is chance, ties count half.
 
     Arguments as in :func:`aurc`. NaN where all predictions are right, or all are wrong.
 
     Source: Hendrycks and Gimpel, ICLR 2017.
     """
-    return RiskCoverage.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask).auroc()
+    return curve.auroc()

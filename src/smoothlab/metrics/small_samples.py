@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from smoothlab.metrics.bins import bin_index, check_bins, sums_at, width_bins
 from smoothlab.metrics.calibration_error import expected_error
+from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -27,16 +28,8 @@ class ECEBias:
     p_value: float  # share of draws with at least the ECE of the data
 
 
-def ece_bias(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    mask: Any = None,
-    num_bins: int = 15,
-    draws: int = 400,
-    seed: int = 0,
-) -> ECEBias:
+@reads(Prediction.of, weights=False)
+def ece_bias(prediction: Prediction, *, num_bins: int = 15, draws: int = 400, seed: int = 0) -> ECEBias:
     """How much of an ECE is noise: draw labels that make the model calibrated, and take the ECE again.
 
     With n_b samples in a bin of confidence p, chance alone puts the accuracy sqrt(p (1 - p) / n_b) off. So
@@ -55,9 +48,8 @@ def ece_bias(
     Source: Bröcker and Smith, Weather and Forecasting 2007 (consistency); Vaicenavicius et al., AISTATS 2019.
     """
     check_bins(num_bins)
-    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
-    observed = expected_error(width_bins(told.confidence, told.correct, told.weights, num_bins))
-    drawn = calibrated_eces(told.confidence, num_bins, draws, seed)
+    observed = expected_error(width_bins(prediction.confidence, prediction.correct, prediction.weights, num_bins))
+    drawn = calibrated_eces(prediction.confidence, num_bins, draws, seed)
     p_value = (1.0 + float((drawn >= observed).sum())) / (1.0 + draws)
     return ECEBias(observed, float(drawn.mean()), float(np.quantile(drawn, 0.95)), p_value)
 

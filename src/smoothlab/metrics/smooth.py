@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.groups import ConfidenceGroups, group
+from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.numbers import check_number
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -90,8 +91,7 @@ def smooth_error(groups: ConfidenceGroups, width: float | None = None) -> float:
     """smECE of grouped pairs: at a given ``width``, or at the one that equals the error there."""
     smoothed = SmoothedResidual(groups)
     if width is not None:
-        if not NARROWEST <= width <= 100.0:
-            raise InvalidArgument("width", width, f"a number in [{NARROWEST}, 100]")
+        check_number("width", width, at_least=NARROWEST, at_most=100)
         return smoothed.absolute_integral(width)
     low, high = NARROWEST, 1.0
     at_low: float | None = None
@@ -134,15 +134,8 @@ def _falsi(smoothed: SmoothedResidual, low: tuple[float, float], high: tuple[flo
     return left if at_left == 0.0 else (left + right) / 2.0
 
 
-def smece(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    width: float | None = None,
-) -> float:
+@reads(Prediction.of)
+def smece(prediction: Prediction, *, width: float | None = None) -> float:
     """Smooth calibration error of the predicted class, in [0, 1]; 0 is best. It has no bins and no edges.
 
     smECE_s = integral over [0, 1] of |mean_i (confidence_i - correct_i) K_s(t, confidence_i)| dt with a
@@ -163,5 +156,4 @@ def smece(
 
     Source: Błasiok and Nakkiran, ICLR 2024.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
-    return smooth_error(group(told.confidence, told.correct, told.weights), width)
+    return smooth_error(group(prediction.confidence, prediction.correct, prediction.weights), width)

@@ -14,6 +14,7 @@ from smoothlab.metrics.bins import ReliabilityBins, check_bins
 from smoothlab.metrics.inputs import read
 from smoothlab.metrics.running_sums import RunningSums
 from smoothlab.metrics.sketch import CAPACITY
+from smoothlab.numbers import check_whole
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -69,8 +70,7 @@ class ClassificationMetrics(Metric):
     ) -> None:
         kwargs.setdefault("dist_sync_fn", gather_from_cpu)
         super().__init__(**kwargs)
-        if not isinstance(num_classes, int) or num_classes < 2:
-            raise InvalidArgument("num_classes", num_classes, "a whole number >= 2")
+        check_whole("num_classes", num_classes, 2)
         check_bins(num_bins)
         if not isinstance(from_logits, bool):
             raise InvalidArgument("from_logits", from_logits, "True or False")

@@ -10,14 +10,12 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.bins import bin_index, check_bins, from_sums, mass_bins, sums_at
-from smoothlab.metrics.calibration_error import expected_error, maximum_error
-from smoothlab.metrics.correctness import f1_from_counts
+from smoothlab.metrics.bins import bin_index, check_bins, from_sums, sums_at
 from smoothlab.metrics.groups import whole
-from smoothlab.metrics.multilabel import NAMES, Cells, mean_or_nan, read_cells
+from smoothlab.metrics.multilabel import NAMES, Cells, read_cells, scores_of
 from smoothlab.metrics.sketch import CAPACITY, append, ranked
-from smoothlab.metrics.smooth import smooth_error
 from smoothlab.metrics.streaming import gather_from_cpu, side_by_side
+from smoothlab.numbers import check_whole
 
 
 class MultilabelMetrics(Metric):
@@ -45,8 +43,7 @@ class MultilabelMetrics(Metric):
     def __init__(self, num_labels: int, num_bins: int = 15, from_logits: bool = True, **kwargs: Any) -> None:
         kwargs.setdefault("dist_sync_fn", gather_from_cpu)
         super().__init__(**kwargs)
-        if not isinstance(num_labels, int) or num_labels < 1:
-            raise InvalidArgument("num_labels", num_labels, "a whole number >= 1")
+        check_whole("num_labels", num_labels, 1)
         check_bins(num_bins)
         self.num_labels, self.num_bins, self.from_logits = num_labels, num_bins, from_logits
         for name, shape in (
@@ -73,21 +70,8 @@ class MultilabelMetrics(Metric):
     def _add(self, cells: Cells) -> None:
         counted = cells.counted
         weight, probability, outcome = (part[counted] for part in (cells.weight, cells.probability, cells.outcome))
-        rows = cells.row_weight()
-        self.totals += torch.tensor(
-            [
-                weight.sum(),
-                weight @ cells.nll[counted],
-                weight @ cells.brier[counted],
-                weight @ cells.right[counted],
-                weight @ probability,
-                weight @ outcome,
-                rows.sum(),
-                rows @ cells.row_right(),
-                0.0 if whole(weight) else 1.0,
-            ],
-            dtype=torch.float64,
-        )
+        totals = np.append(cells.totals(), 0.0 if whole(weight) else 1.0)
+        self.totals += torch.from_numpy(totals)
         self.labels += torch.from_numpy(cells.label_counts())
         place = np.nonzero(counted)[1] * self.num_bins + bin_index(probability, self.num_bins)
         size = self.num_labels * self.num_bins
@@ -99,8 +83,8 @@ class MultilabelMetrics(Metric):
 
     def compute(self) -> dict[str, float]:
         """All metrics over everything counted on all ranks; NaN where nothing was."""
-        weight, nll, brier, right, probability, outcome, rows, right_rows, fractional = self.totals.tolist()
-        if weight <= 0:
+        *totals, fractional = self.totals.numpy()
+        if totals[0] <= 0:
             return dict.fromkeys(NAMES, float("nan"))
         edges = np.arange(self.num_bins + 1) / self.num_bins
         sums = self.bins.numpy()
@@ -108,19 +92,4 @@ class MultilabelMetrics(Metric):
         seen = sums[:, :, 0].sum(1)
         apart = np.abs(sums[:, :, 1] - sums[:, :, 2]).sum(1)[seen > 0] / seen[seen > 0]
         groups = ranked(side_by_side(self.table), fractional == 0)
-        hits, decided, positive = self.labels.numpy()
-        pooled = f1_from_counts(*(part.sum(keepdims=True) for part in (hits, decided, positive)))
-        return {
-            "nll": nll / weight + 0.0,
-            "accuracy": right / weight,
-            "subset_accuracy": right_rows / rows,
-            "macro_f1": mean_or_nan(f1_from_counts(hits, decided, positive)),
-            "micro_f1": mean_or_nan(pooled),
-            "ece": expected_error(bins),
-            "ece_equal_mass": expected_error(mass_bins(groups, self.num_bins)),
-            "ece_labelwise": float(apart.mean()),
-            "smece": smooth_error(groups),
-            "mce": maximum_error(bins),
-            "brier": brier / weight,
-            "confidence_gap": (probability - outcome) / weight,
-        }
+        return scores_of(np.array(totals), self.labels.numpy(), apart, bins, groups)

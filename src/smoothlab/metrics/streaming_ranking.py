@@ -14,6 +14,7 @@ from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.multilabel import mean_or_nan, read_cells
 from smoothlab.metrics.ranking import RANKING_NAMES, sample_sums
 from smoothlab.metrics.streaming import gather_from_cpu
+from smoothlab.numbers import check_whole
 
 STEPS = 4096  # of the logit, for each label
 MOST = 1 << 22  # counters of all labels together
@@ -43,8 +44,7 @@ class RankingMetrics(Metric):
     def __init__(self, num_labels: int, from_logits: bool = True, **kwargs: Any) -> None:
         kwargs.setdefault("dist_sync_fn", gather_from_cpu)
         super().__init__(**kwargs)
-        if not isinstance(num_labels, int) or num_labels < 1:
-            raise InvalidArgument("num_labels", num_labels, "a whole number >= 1")
+        check_whole("num_labels", num_labels, 1)
         self.num_labels, self.from_logits = num_labels, from_logits
         self.steps = max(min(STEPS, MOST // (2 * num_labels)), 64)
         self.add_state("sums", torch.zeros(4, dtype=torch.float64), dist_reduce_fx="sum")
@@ -81,7 +81,7 @@ class RankingMetrics(Metric):
         absent, present = self.counts.numpy()
         each = [_precision(*rows) for rows in zip(absent, present, strict=True)]
         pooled = _precision(absent.sum(0), present.sum(0))
-        means = (mean_or_nan(np.array(each)), pooled, *(one / weight for one in sums))
+        means = (mean_or_nan(np.array(each)), pooled, *(total / weight for total in sums))
         return dict(zip(RANKING_NAMES, means, strict=True))
 
 

@@ -71,7 +71,7 @@ class TranslationQuality:
             return text.strip().lower() if self.lowercase else text.strip()
 
         pairs = zip(self.translations, self.references, strict=True)
-        return np.array([float(same(one) == same(other)) for one, other in pairs])
+        return np.array([float(same(ours) == same(theirs)) for ours, theirs in pairs])
 
     @cached_property
     def sentence_bleu(self) -> Array:
@@ -105,7 +105,7 @@ class TranslationQuality:
 
     def part(self, index: Sequence[int]) -> TranslationQuality:
         """Some of the sentences."""
-        translations, references = ([one[i] for i in index] for one in (self.translations, self.references))
+        translations, references = ([texts[i] for i in index] for texts in (self.translations, self.references))
         return TranslationQuality(translations, references, self.lowercase, self.tokenize)
 
     def _metric(self, **options: Any) -> Any:
@@ -119,15 +119,15 @@ class TranslationQuality:
     @cached_property
     def _scored(self) -> tuple[Array, Array]:
         metric, bleu, counts = self._metric(effective_order=True), [], []
-        for one, other in zip(self.translations, self.references, strict=True):
-            found = metric.sentence_score(one, [other])
-            bleu.append(found.score)
-            counts.append([*found.counts, *found.totals, found.sys_len, found.ref_len])
+        for translation, reference in zip(self.translations, self.references, strict=True):
+            result = metric.sentence_score(translation, [reference])
+            bleu.append(result.score)
+            counts.append([*result.counts, *result.totals, result.sys_len, result.ref_len])
         return np.array(bleu), np.array(counts, dtype=np.float64)
 
     def _bleu_of(self, totals: Array) -> float:
         counts = totals.round().astype(int).tolist()
-        found = sacrebleu().BLEU.compute_bleu(
+        result = sacrebleu().BLEU.compute_bleu(
             correct=counts[:ORDER],
             total=counts[ORDER : 2 * ORDER],
             sys_len=counts[-2],
@@ -135,7 +135,7 @@ class TranslationQuality:
             smooth_method="exp",
             effective_order=False,
         )
-        return float(found.score)
+        return float(result.score)
 
 
 def check_tokenizer(name: str, value: str) -> None:

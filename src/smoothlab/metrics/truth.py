@@ -44,15 +44,15 @@ def truth_metrics(values: Any, posterior: Any, *, from_logits: bool) -> dict[str
     Raises:
         InvalidArgument: for other shapes, no rows, or values that are no numbers.
     """
-    told, truth = floating("values", values), floating("posterior", posterior)
-    if told.ndim != 2 or told.shape != truth.shape or not len(told):
-        raise InvalidArgument("posterior", tuple(truth.shape), f"the shape of the values, {tuple(told.shape)}")
+    predicted, truth = floating("values", values), floating("posterior", posterior)
+    if predicted.ndim != 2 or predicted.shape != truth.shape or not len(predicted):
+        raise InvalidArgument("posterior", tuple(truth.shape), f"the shape of the values, {tuple(predicted.shape)}")
     sums = torch.zeros(len(NAMES), dtype=torch.float64)
-    for p, t in zip(told.split(CHUNK), truth.split(CHUNK), strict=True):
+    for p, t in zip(predicted.split(CHUNK), truth.split(CHUNK), strict=True):
         sums += _sums(p.cpu().double(), t.cpu().double(), from_logits)
     if bool(sums.isnan().any()):
         raise InvalidArgument("values", "nan", "numbers")
-    return dict(zip(NAMES, (sums / len(told)).tolist(), strict=True))
+    return dict(zip(NAMES, (sums / len(predicted)).tolist(), strict=True))
 
 
 def _sums(values: Tensor, truth: Tensor, from_logits: bool) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_share, check_whole
 
 
 class ConvNet(nn.Module):
@@ -43,10 +44,8 @@ class ConvNet(nn.Module):
         super().__init__()
         if not widths or any(width < 1 for width in widths):
             raise InvalidArgument("widths", list(widths), "at least one width, each at least 1")
-        if layers < 1:
-            raise InvalidArgument("layers", layers, "an integer of at least 1")
-        if not 0 <= dropout < 1:
-            raise InvalidArgument("dropout", dropout, "a number in [0, 1)")
+        check_whole("layers", layers, 1)
+        check_share("dropout", dropout)
         if image_size is not None and min(image_size) < 2 ** len(widths):
             expected = (
                 f"at most {min(image_size).bit_length() - 1} blocks for images of {image_size[0]} x {image_size[1]}"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.nets.mlp import MLP
+from smoothlab.numbers import check_whole
 
 Pooling = Literal["mean", "root"]
 SPREAD = 0.05  # of the vectors at the start: large ones of rare tokens would stay, as noise
@@ -49,8 +50,7 @@ class EmbeddingBag(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        if width < 1:
-            raise InvalidArgument("width", width, "an integer of at least 1")
+        check_whole("width", width, 1)
         if pooling not in get_args(Pooling):
             raise InvalidArgument("pooling", pooling, f"one of {', '.join(get_args(Pooling))}")
         self.head = MLP(width, num_classes, hidden=hidden, dropout=dropout)  # checks hidden and dropout

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.nets.table_features import TableFeatures
+from smoothlab.numbers import check_share, check_whole
 
 
 class MLP(nn.Sequential):
@@ -60,16 +61,15 @@ class MLP(nn.Sequential):
 
 def check_hidden(dropout: float, hidden: Sequence[int]) -> None:
     """Refuse what is no share, and widths below 1."""
-    if not 0 <= dropout < 1:
-        raise InvalidArgument("dropout", dropout, "a number in [0, 1)")
+    check_share("dropout", dropout)
     if any(width < 1 for width in hidden):
         raise InvalidArgument("hidden", list(hidden), "widths of at least 1")
 
 
 def check_sizes(in_features: int | None, num_classes: int | None) -> tuple[int, int]:
     """Refuse features or classes whose number is not said, or none."""
-    if in_features is None or in_features < 1:
-        raise InvalidArgument("in_features", in_features, "the number of features; this net is for tables")
-    if num_classes is None or num_classes < 1:
-        raise InvalidArgument("num_classes", num_classes, "the number of classes")
-    return in_features, num_classes
+    features = "the number of features; this net is for tables"
+    return (
+        check_whole("in_features", in_features, 1, expected=features),
+        check_whole("num_classes", num_classes, 1, expected="the number of classes"),
+    )

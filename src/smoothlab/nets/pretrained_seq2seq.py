@@ -75,8 +75,8 @@ class PretrainedSeq2Seq(nn.Module):
 
     def _configured(self, name: str) -> Any:
         generation = getattr(self.net, "generation_config", None)
-        found = getattr(generation, name, None)
-        return getattr(self.net.config, name, None) if found is None else found
+        value = getattr(generation, name, None)
+        return getattr(self.net.config, name, None) if value is None else value
 
     def _check_sizes(self, source_vocab_size: int) -> None:
         known = self.net.get_input_embeddings().num_embeddings
@@ -164,10 +164,10 @@ class PretrainedSeq2Seq(nn.Module):
 
         Models scale these vectors in ways of their own before that layer (T5), so they are taken where they enter it.
         """
-        kept: list[Tensor] = []
+        vectors: list[Tensor] = []
 
         def take(_: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            kept.append(given[0])
+            vectors.append(given[0])
             return (given[0][:0],)
 
         handle = self._head().register_forward_pre_hook(take)
@@ -175,7 +175,7 @@ class PretrainedSeq2Seq(nn.Module):
             output = self.net(**inputs)
         finally:
             handle.remove()
-        return kept[0], output
+        return vectors[0], output
 
 
 @dataclass

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_whole
 
 STAGES = 3
 
@@ -48,10 +49,8 @@ class ResNet(nn.Module):
         super().__init__()
         if depth < 8 or (depth - 2) % (2 * STAGES):
             raise InvalidArgument("depth", depth, "8, 14, 20, 26, ... (6 n + 2)")
-        if width < 1:
-            raise InvalidArgument("width", width, "an integer of at least 1")
-        if stem_stride < 1:
-            raise InvalidArgument("stem_stride", stem_stride, "an integer of at least 1")
+        check_whole("width", width, 1)
+        check_whole("stem_stride", stem_stride, 1)
         smallest = stem_stride * 2 ** (STAGES - 1)
         if image_size is not None and min(image_size) < smallest:
             raise InvalidArgument(
@@ -68,9 +67,9 @@ class ResNet(nn.Module):
         self.norm = nn.BatchNorm2d(width)
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(channels, num_classes)
-        for one in self.modules():
-            if isinstance(one, nn.Conv2d):
-                nn.init.kaiming_normal_(one.weight, mode="fan_out", nonlinearity="relu")
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(N, num_classes)`` for images ``(N, in_channels, H, W)``."""

@@ -11,12 +11,42 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.flat_keys import takes_keys
 from smoothlab.nets.attention import DecoderBlock, EncoderBlock, KeysValues, tokens_seen
+from smoothlab.numbers import check_choice, check_share, check_whole
 
 if TYPE_CHECKING:
     from smoothlab.data.parallel.pairs import SentencePairs
 
 GROWTH = 16  # places that a full cache gets more: few copies, little memory for nothing
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the net is.
+
+    Args:
+        width: of a token's vector, an even multiple of ``heads``.
+        encoder_blocks: how many, at least 1.
+        decoder_blocks: how many, at least 1.
+        heads: of an attention, at least 1.
+        hidden: width between the two linear layers of a block, at least 1.
+        dropout: share of the vectors, the attention and the hidden units that a training step drops, in [0, 1).
+    """
+
+    width: int = 64
+    encoder_blocks: int = 2
+    decoder_blocks: int = 2
+    heads: int = 4
+    hidden: int = 256
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("encoder_blocks", "decoder_blocks", "heads", "hidden"):
+            check_whole(name, getattr(self, name), 1)
+        if self.width < 1 or self.width % self.heads or self.width % 2:
+            raise InvalidArgument("width", self.width, f"an even multiple of heads = {self.heads}")
+        check_share("dropout", self.dropout)
 
 
 class Seq2SeqTransformer(nn.Module):
@@ -29,12 +59,7 @@ class Seq2SeqTransformer(nn.Module):
         begin_index: the id that a target begins with.
         end_index: the id that a sentence ends with.
         max_length: tokens of a sentence at most, the begin or the end token apart.
-        width: of a token's vector, a multiple of ``heads``.
-        encoder_blocks: how many, at least 1.
-        decoder_blocks: how many, at least 1.
-        heads: of an attention, at least 1.
-        hidden: width between the two linear layers of a block, at least 1.
-        dropout: share of the vectors, the attention and the hidden units that a training step drops, in [0, 1).
+        sizes: of the blocks, or its keys.
         joint_vocabulary: whether a token of the source and one of the target with the same id are the same.
         tied: one table of vectors for the source, the target and the output, which needs one vocabulary for both.
         positions: waves of fixed frequencies, or vectors that are learned.
@@ -47,6 +72,7 @@ class Seq2SeqTransformer(nn.Module):
     Wolf, "Using the Output Embedding to Improve Language Models", EACL 2017.
     """
 
+    @takes_keys
     def __init__(
         self,
         source_vocab_size: int,
@@ -56,42 +82,30 @@ class Seq2SeqTransformer(nn.Module):
         begin_index: int,
         end_index: int,
         max_length: int,
-        width: int,
-        encoder_blocks: int,
-        decoder_blocks: int,
-        heads: int,
-        hidden: int,
-        dropout: float,
+        sizes: Sizes = Sizes(),
         joint_vocabulary: bool = True,
         tied: bool = True,
         positions: Literal["sinusoidal", "learned"] = "sinusoidal",
     ) -> None:
         super().__init__()
-        sizes = {"encoder_blocks": encoder_blocks, "decoder_blocks": decoder_blocks, "heads": heads, "hidden": hidden}
-        for name, value in (sizes | {"max_length": max_length}).items():
-            if value < 1:
-                raise InvalidArgument(name, value, "an integer of at least 1")
-        if width < 1 or width % heads or width % 2:
-            raise InvalidArgument("width", width, f"an even multiple of heads = {heads}")
-        if not 0 <= dropout < 1:
-            raise InvalidArgument("dropout", dropout, "a number in [0, 1)")
+        check_whole("max_length", max_length, 1)
         if tied and (source_vocab_size != num_classes or not joint_vocabulary):
             both = f"vocabularies of {source_vocab_size} tokens of the source and {num_classes} of the target"
             raise InvalidArgument("tied", tied, f"false for {both}, or one vocabulary for both languages")
-        if positions not in ("sinusoidal", "learned"):
-            raise InvalidArgument("positions", positions, "sinusoidal or learned")
+        check_choice("positions", positions, ("sinusoidal", "learned"))
         self.padding_index, self.begin_index, self.end_index = padding_index, begin_index, end_index
         self.max_length = max_length
+        width, block = sizes.width, (sizes.width, sizes.heads, sizes.hidden, sizes.dropout)
         self.tokens = nn.Embedding(num_classes, width)
         self.source_tokens = None if tied else nn.Embedding(source_vocab_size, width)
         self.output = None if tied else nn.Parameter(torch.empty(num_classes, width))
         self.bias = nn.Parameter(torch.zeros(num_classes))
         self.source_places = Places(max_length + 1, width, learned=positions == "learned")
         self.target_places = Places(max_length + 1, width, learned=positions == "learned")
-        self.dropout = nn.Dropout(dropout)
-        self.encoder = nn.ModuleList(EncoderBlock(width, heads, hidden, dropout) for _ in range(encoder_blocks))
+        self.dropout = nn.Dropout(sizes.dropout)
+        self.encoder = nn.ModuleList(EncoderBlock(*block) for _ in range(sizes.encoder_blocks))
         self.encoder_norm = nn.LayerNorm(width)
-        self.decoder = nn.ModuleList(DecoderBlock(width, heads, hidden, dropout) for _ in range(decoder_blocks))
+        self.decoder = nn.ModuleList(DecoderBlock(*block) for _ in range(sizes.decoder_blocks))
         self.decoder_norm = nn.LayerNorm(width)
         self._begin_weights(width)
 

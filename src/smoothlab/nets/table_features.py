@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_whole
 
 # Whole numbers up to here are exact; beyond, two categories would be one.
 EXACT = {torch.bfloat16: 1 << 8, torch.float16: 1 << 11, torch.float32: 1 << 24}
@@ -36,10 +37,9 @@ class TableFeatures(nn.Module):
         super().__init__()
         if num_numeric < 0 or (not num_numeric and not cardinalities):
             raise InvalidArgument("num_numeric", num_numeric, "at least one column, numeric or with codes")
-        if any(one < 1 for one in cardinalities):
+        if any(categories < 1 for categories in cardinalities):
             raise InvalidArgument("cardinalities", list(cardinalities), "numbers of categories, at least 1")
-        if embedding < 1:
-            raise InvalidArgument("embedding", embedding, "an integer of at least 1")
+        check_whole("embedding", embedding, 1)
         self.num_numeric = num_numeric
         self.cardinalities = list(cardinalities)
         self.out_features = num_numeric + embedding * len(cardinalities)

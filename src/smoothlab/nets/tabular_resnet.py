@@ -11,6 +11,7 @@ from torch.nn import functional
 from smoothlab.errors import InvalidArgument
 from smoothlab.nets.mlp import check_hidden, check_sizes
 from smoothlab.nets.table_features import TableFeatures
+from smoothlab.numbers import check_choice, check_share, check_whole
 
 Normalization = Literal["layer", "batch"]
 
@@ -57,16 +58,13 @@ class TabularResNet(nn.Module):
     ) -> None:
         super().__init__()
         check_hidden(dropout, [])
-        if not 0 <= residual_dropout < 1:
-            raise InvalidArgument("residual_dropout", residual_dropout, "a number in [0, 1)")
-        for name, size, least in (("width", width, 1), ("blocks", blocks, 0)):
-            if size < least:
-                raise InvalidArgument(name, size, f"an integer of at least {least}")
+        check_share("residual_dropout", residual_dropout)
+        check_whole("width", width, 1)
+        check_whole("blocks", blocks, 0)
         hidden = round(width * hidden_factor)
         if hidden < 1:
             raise InvalidArgument("hidden_factor", hidden_factor, "a number that makes at least one hidden unit")
-        if normalization not in ("layer", "batch"):
-            raise InvalidArgument("normalization", normalization, "layer or batch")
+        check_choice("normalization", normalization, ("layer", "batch"))
         columns = num_numeric if cardinalities else check_sizes(in_features, num_classes)[0]
         self.features = TableFeatures(columns, cardinalities, embedding)
         self.first = nn.Linear(self.features.out_features, width)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.nets.attention import EncoderBlock, tokens_seen
+from smoothlab.numbers import check_share, check_whole
 
 
 class TextTransformer(nn.Module):
@@ -45,12 +46,10 @@ class TextTransformer(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("blocks", blocks), ("heads", heads), ("hidden", hidden), ("max_length", max_length)):
-            if value < 1:
-                raise InvalidArgument(name, value, "an integer of at least 1")
+            check_whole(name, value, 1)
         if width < 1 or width % heads:
             raise InvalidArgument("width", width, f"a multiple of heads = {heads}, at least {heads}")
-        if not 0 <= dropout < 1:
-            raise InvalidArgument("dropout", dropout, "a number in [0, 1)")
+        check_share("dropout", dropout)
         self.padding_index = padding_index
         self.tokens = nn.Embedding(vocab_size, width, padding_idx=padding_index)
         self.positions = nn.Parameter(torch.randn(max_length, width) * 0.02)

@@ -71,7 +71,7 @@ class TranslationScores:
         by_row = made["sentences"].argsort()
         translations = [texts[index] for index in by_row.tolist()]
         references = list(data.references(split))
-        quality = TranslationQuality(translations, references, task.lowercase, task.tokenize)
+        quality = TranslationQuality(translations, references, task.scoring.lowercase, task.scoring.tokenize)
         log_probability, length = (made[name][by_row].double().numpy() for name in OF_SENTENCES[1:])
         sentences = pd.DataFrame(
             {

@@ -42,9 +42,9 @@ class ExcludedClasses:
     def __init__(self, classes: Sequence[int | str]) -> None:
         if isinstance(classes, str) or not isinstance(classes, Sequence):
             raise InvalidArgument("exclude", classes, "a list of classes, by name or number")
-        for one in classes:
-            if isinstance(one, bool) or not isinstance(one, int | str) or (isinstance(one, int) and one < 0):
-                raise InvalidArgument("exclude", one, "the name of a class, or its number, 0 or more")
+        for label in classes:
+            if isinstance(label, bool) or not isinstance(label, int | str) or (isinstance(label, int) and label < 0):
+                raise InvalidArgument("exclude", label, "the name of a class, or its number, 0 or more")
         self.classes = list(classes)
         self._names: list[str] | None = None
         self._left: Table | None = None  # 1 on the classes that are left, (K,)
@@ -110,18 +110,18 @@ class ExcludedClasses:
 
     def _table(self, classes: int) -> Table:
         left = torch.ones(classes, dtype=torch.float64)
-        for one in self.classes:
-            if isinstance(one, str):
+        for label in self.classes:
+            if isinstance(label, str):
                 if self._names is None:
-                    raise InvalidArgument("exclude", one, "numbers of classes, or Smoother.bind with their names")
-                if one not in self._names:
+                    raise InvalidArgument("exclude", label, "numbers of classes, or Smoother.bind with their names")
+                if label not in self._names:
                     known = ", ".join(self._names[:20]) + (", ..." if len(self._names) > 20 else "")
-                    raise InvalidArgument("exclude", one, f"names of classes: {known}")
-                left[self._names.index(one)] = 0.0
-            elif one >= classes:
-                raise InvalidArgument("exclude", one, f"a number below {classes}, the number of classes")
+                    raise InvalidArgument("exclude", label, f"names of classes: {known}")
+                left[self._names.index(label)] = 0.0
+            elif label >= classes:
+                raise InvalidArgument("exclude", label, f"a number below {classes}, the number of classes")
             else:
-                left[one] = 0.0
+                left[label] = 0.0
         if not bool(left.any()):
             raise InvalidArgument("exclude", self.classes, "some class to be left")
         return Table(left)

@@ -14,10 +14,10 @@ from smoothlab.classes.info import ClassInfo, bind_part
 from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
+from smoothlab.numbers import check_choice
 from smoothlab.smoothing.priors.class_frequency import ClassFrequency
 from smoothlab.smoothing.priors.vector import Vector
 from smoothlab.smoothing.priors.zipf import Zipf
-from smoothlab.smoothing.ranges import checked_choice
 from smoothlab.smoothing.strengths.by_class import ByClass
 from smoothlab.smoothing.strengths.schedules import Schedule
 from smoothlab.smoothing.strengths.strength import Constant
@@ -82,7 +82,7 @@ class MultilabelSmoother(nn.Module):
             )
         if getattr(strength, "signed", False):
             raise InvalidArgument("strength", type(strength).__name__, "one of at least 0: soft labels are in [0, 1]")
-        checked_choice("unclosed", unclosed, ("close", "refuse"))
+        check_choice("unclosed", unclosed, ("close", "refuse"))
         self.strength = strength
         self.prior = prior
         self.tree = tree

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from smoothlab.classes.info import NeedsClasses
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_choice, checked_positive, checked_strength, clamp_strength
+from smoothlab.numbers import check_choice, check_number, check_share
+from smoothlab.smoothing.ranges import clamp_strength
 from smoothlab.targets import PerSample
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Teacher:
 
     def __init__(self, net: nn.Module, temperature: float, exclusive: bool = False) -> None:
         self.teacher = FrozenNet(net)
-        self.temperature = checked_positive("temperature", temperature)
+        self.temperature = check_number("temperature", temperature, above=0)
         self.exclusive = exclusive
 
     def bind(self, info: ClassInfo) -> None:
@@ -91,9 +92,9 @@ class TeacherConfidence:
         self, net: nn.Module, epsilon: float, formula: Literal["falling", "rising"], temperature: float
     ) -> None:
         self.teacher = FrozenNet(net)
-        self.epsilon = checked_strength("epsilon", epsilon)
-        self.formula = checked_choice("formula", formula, ("falling", "rising"))
-        self.temperature = checked_positive("temperature", temperature)
+        self.epsilon = check_share("epsilon", epsilon)
+        self.formula = check_choice("formula", formula, ("falling", "rising"))
+        self.temperature = check_number("temperature", temperature, above=0)
 
     def bind(self, info: ClassInfo) -> None:
         """Check that the teacher knows these classes."""

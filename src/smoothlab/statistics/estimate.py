@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 
-from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 
 SMALLEST = 1e-12  # probability of a tail that is told apart from less
 
@@ -68,7 +68,7 @@ def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, 
 
     def critical(tail: float) -> float:
         own = (_quantile(freedom, tail) for _, freedom in parts)
-        return sum(weight * one for weight, one in zip(weights, own, strict=True) if weight > 0)
+        return sum(weight * value for weight, value in zip(weights, own, strict=True) if weight > 0)
 
     error = math.sqrt(total)
     half = error * critical(0.5 - level / 2)
@@ -89,5 +89,4 @@ def _quantile(freedom: float, tail: float) -> float:
 
 def check_level(level: float) -> None:
     """Raise unless ``level`` is in (0, 1)."""
-    if not 0.0 < level < 1.0:
-        raise InvalidArgument("level", level, "a number in (0, 1)")
+    check_number("level", level, above=0, below=1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 from smoothlab.statistics.estimate import Estimate, check_level, t_estimate
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def nadeau_bengio(values: ArrayLike, ratio: float, *, level: float = 0.95) -> Es
     given = np.asarray(values, dtype=np.float64)
     if given.ndim != 1 or not len(given) or not np.isfinite(given).all():
         raise InvalidArgument("values", values, "at least one finite number, in one dimension")
-    if not ratio >= 0 or math.isinf(ratio):
-        raise InvalidArgument("ratio", ratio, "rows that are tested over the other rows, a number >= 0")
+    check_number("ratio", ratio, "rows that are tested over the other rows, a number >= 0", at_least=0)
     check_level(level)
     n = len(given)
     variance = float(given.var(ddof=1)) * (1 / n + ratio) if n > 1 else math.nan

@@ -61,11 +61,11 @@ def friedman_nemenyi(scores: ArrayLike, *, level: float = 0.95) -> RankCompariso
     critical = quantile * math.sqrt(arms * (arms + 1) / (6 * sets))
     order = np.argsort(ranks, kind="stable")
     return RankComparison(
-        ranks=tuple(float(one) for one in ranks),
+        ranks=tuple(float(number) for number in ranks),
         critical_difference=critical,
         p=float(stats.chi2.sf(chi_square, arms - 1)),
         groups=_groups(ranks[order], critical),
-        order=tuple(int(one) for one in order),
+        order=tuple(int(number) for number in order),
     )
 
 

@@ -64,8 +64,8 @@ class ClassificationTask(Task):
 
     def count(self, metrics: list[Metric], logits: Tensor, labels: Tensor) -> None:
         """See :class:`Task`."""
-        for one in metrics:
-            one.update(logits, labels)
+        for metric in metrics:
+            metric.update(logits, labels)
 
     def losses(self, logits: Tensor, target: SoftTarget, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
         """See :class:`Task`."""

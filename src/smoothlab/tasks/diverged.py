@@ -49,16 +49,16 @@ def likely_cause(task: Any, *, first: bool = False) -> str:
         first: whether it happened before the optimizer's first step, where no setting of the optimizer is in reach.
     """
     parts = {"smoothing": task.smoother, "loss": task.loss, **{f"penalty.{k}": p for k, p in task.penalties.items()}}
-    found = {key: what for key, what in bad_parts(task) if parts[key] is not None}
-    if found:
-        return "; ".join(_of_part(key, what, parts[key]) for key, what in found.items())
+    causes = {key: what for key, what in bad_parts(task) if parts[key] is not None}
+    if causes:
+        return "; ".join(_of_part(key, what, parts[key]) for key, what in causes.items())
     half, decay = str(task.trainer.precision).startswith("16"), None if first else _decay(task.trainer.optimizers)
     reach = [f"{key}={value:g}" for key, value in _extremes({**parts, "mixing": task.mixing, "net": task.net})]
     if half:
         reach.append(f"trainer.precision={task.trainer.precision}")
     if not first:
         reach += [_rate(task), *_of_optimizers(task.trainer.optimizers)]
-    finite = all(bool(one.isfinite().all()) for one in task.net.parameters())
+    finite = all(bool(weights.isfinite().all()) for weights in task.net.parameters())
     seen = _seen(task.net, finite=finite, first=first)
     return f"{seen}; {_main_cause(task, reach, finite=finite, first=first, decay=decay)}"
 
@@ -68,12 +68,12 @@ def _seen(net: nn.Module, *, finite: bool, first: bool) -> str:
         return "it was so before the optimizer's first step, which rules the optimizer out"
     if not finite:
         return "the weights are no longer finite"
-    largest = max((float(one.detach().abs().max()) for one in net.parameters() if one.numel()), default=0.0)
+    largest = max((float(weights.detach().abs().max()) for weights in net.parameters() if weights.numel()), default=0.0)
     return f"the weights are finite, up to {largest:.3g}"
 
 
 def _main_cause(task: Any, reach: list[str], *, finite: bool, first: bool, decay: str | None) -> str:
-    extreme = next((one for one in reach if not one.startswith(("optimizer.", "trainer."))), None)
+    extreme = next((key for key in reach if not key.startswith(("optimizer.", "trainer."))), None)
     if decay is not None:
         main = decay
     elif extreme is not None:
@@ -88,7 +88,7 @@ def _main_cause(task: Any, reach: list[str], *, finite: bool, first: bool, decay
         main += "trainer.gradient_clip_val=1)"
     else:
         main = "so the logits overflowed or the net divides by zero; debug=anomaly finds the operation"
-    others = [one for one in reach if one not in main]
+    others = [key for key in reach if key not in main]
     return main + (f" (in reach too: {', '.join(others)})" if others else "")
 
 
@@ -125,7 +125,7 @@ def _tried(task: Any) -> Iterator[tuple[str, str]]:
             return
     loss, penalties = task.losses(logits, target, step)
     totals = {} if _learns(task.loss) else {"loss": loss}
-    totals |= {f"penalty.{name}": one for name, one in penalties.items() if not _learns(task.penalties[name])}
+    totals |= {f"penalty.{name}": penalty for name, penalty in penalties.items() if not _learns(task.penalties[name])}
     for key, total in totals.items():
         if not bool(total.isfinite()):
             yield key, f"is {float(total.detach())} for logits of ordinary size"

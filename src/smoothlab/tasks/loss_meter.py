@@ -134,7 +134,9 @@ class LossMeter:
             rows = held[:, int(bad[0])].isfinite().logical_not().nonzero().flatten().tolist()
             self.seen = " and ".join(names[row] for row in rows)
         self._filled = 0
-        first = [one for one in of_all_ranks(self._first_step + int(bad[0]) if len(bad) else None) if one is not None]
+        first = [
+            step for step in of_all_ranks(self._first_step + int(bad[0]) if len(bad) else None) if step is not None
+        ]
         return min(first, default=None)
 
     def summary(self) -> dict[str, float]:
@@ -153,7 +155,7 @@ class LossMeter:
         count, low, high = max(sum(counts), 1), min(lows), max(highs)
         loss, entropy, epsilon = (sum(each) / count for each in zip(*all_sums, strict=True))
         names = dict.fromkeys(name for penalties in all_penalties for name in penalties)
-        of_penalties = {name: sum(one.get(name, 0.0) for one in all_penalties) / count for name in names}
+        of_penalties = {name: sum(of_rank.get(name, 0.0) for of_rank in all_penalties) / count for name in names}
         of_entropy = {"train/kl": loss - entropy, "smoothing/target_entropy": entropy}
         return {
             "train/loss": loss,

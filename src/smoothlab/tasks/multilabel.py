@@ -67,8 +67,8 @@ class MultilabelTask(Task):
 
     def count(self, metrics: list[Metric], logits: Tensor, labels: Tensor) -> None:
         """See :class:`Task`."""
-        for one in metrics:
-            one.update(logits, labels, mask=labels >= 0)
+        for metric in metrics:
+            metric.update(logits, labels, mask=labels >= 0)
 
     def mixed(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Mixed as ever; a label that is unknown in one of two samples is unknown in their mixture."""
@@ -101,7 +101,7 @@ class MultilabelTask(Task):
 
     def show(self, learner: Learner, logits: Tensor, labels: Tensor) -> None:
         """A learner in the prior sees logits and labels, every other one the questions."""
-        if any(learner is one for one in learners_in(self.smoother.prior)):
+        if any(learner is other for other in learners_in(self.smoother.prior)):
             learner.validate(logits, labels)
         else:
             learner.validate(question_logits(logits), question_labels(labels, logits))

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau, SequentialLR
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_whole
 
 INTERVALS = ("step", "epoch")
 LENGTH = "total_steps"  # the argument of a scheduler that takes the length of the run
@@ -47,8 +48,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.interval not in (None, *INTERVALS):
             raise InvalidArgument("interval", self.interval, f"{' or '.join(INTERVALS)}")
-        if not isinstance(self.frequency, int) or isinstance(self.frequency, bool) or self.frequency < 1:
-            raise InvalidArgument("frequency", self.frequency, "an integer of at least 1")
+        check_whole("frequency", self.frequency, 1)
         name = getattr(self.function, "__name__", str(self.function))
         if self.watches and self.monitor is None:
             raise InvalidArgument("monitor", None, f"the metric that {name} watches, such as val/nll")
@@ -126,13 +126,13 @@ def _made(value: Any, optimizer: Optimizer, total_steps: int) -> Any:
 
 
 def _schedules_in(values: Any) -> list[Schedule]:
-    found: list[Schedule] = []
+    schedules: list[Schedule] = []
     for value in values:
         if isinstance(value, Schedule):
-            found.append(value)
+            schedules.append(value)
         elif isinstance(value, Sequence) and not isinstance(value, str):
-            found += _schedules_in(value)
-    return found
+            schedules += _schedules_in(value)
+    return schedules
 
 
 def is_plateau(scheduler: Any) -> bool:

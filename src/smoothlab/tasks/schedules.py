@@ -7,7 +7,7 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number, check_share, check_whole
 
 
 def cosine(optimizer: Optimizer, total_steps: int, *, warmup: float = 0.0, end: float = 0.0) -> LambdaLR:
@@ -19,10 +19,8 @@ def cosine(optimizer: Optimizer, total_steps: int, *, warmup: float = 0.0, end: 
         warmup: share of the steps that rise from 0 to the peak, in [0, 1).
         end: learning rate at the last step, as a share of the peak, in [0, 1].
     """
-    if not 0 <= warmup < 1:
-        raise InvalidArgument("warmup", warmup, "a number in [0, 1)")
-    if not 0 <= end <= 1:
-        raise InvalidArgument("end", end, "a number in [0, 1]")
+    check_share("warmup", warmup)
+    check_number("end", end, at_least=0, at_most=1)
     rising = warmup * total_steps
 
     def factor(step: int) -> float:
@@ -50,10 +48,9 @@ def inverse_sqrt(
 
     Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, equation 3, divided by its highest value.
     """
-    if not 0 <= warmup < 1:
-        raise InvalidArgument("warmup", warmup, "a number in [0, 1)")
-    if warmup_steps is not None and warmup_steps < 1:
-        raise InvalidArgument("warmup_steps", warmup_steps, "an integer of at least 1, or null")
+    check_share("warmup", warmup)
+    if warmup_steps is not None:
+        check_whole("warmup_steps", warmup_steps, 1, expected="an integer of at least 1, or null")
     rising = max(1.0, warmup * total_steps) if warmup_steps is None else warmup_steps
 
     def factor(step: int) -> float:

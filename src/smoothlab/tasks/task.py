@@ -24,6 +24,7 @@ from smoothlab.learner import Learner, learners_in
 from smoothlab.losses import Loss
 from smoothlab.losses.penalties import Penalty
 from smoothlab.metrics import cost_matrix
+from smoothlab.numbers import check_whole
 from smoothlab.smoothing import MultilabelSmoother, Smoother
 from smoothlab.soft_labels import SoftLabels
 from smoothlab.step import Step
@@ -103,10 +104,8 @@ class Task(LightningModule):
         encoder_state: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if num_bins < 1:
-            raise InvalidArgument("num_bins", num_bins, "an integer of at least 1")
-        if num_slices < 1:
-            raise InvalidArgument("num_slices", num_slices, "an integer of at least 1")
+        check_whole("num_bins", num_bins, 1)
+        check_whole("num_slices", num_slices, 1)
         self.net = net
         self.smoother = smoother
         self.class_names = list(class_names)
@@ -114,7 +113,7 @@ class Task(LightningModule):
         self.penalties = dict(penalties or {})
         # registered, so that those with a state are moved and saved
         self.penalty_modules = nn.ModuleDict(
-            {k: one for k, one in self.penalties.items() if isinstance(one, nn.Module)}
+            {k: penalty for k, penalty in self.penalties.items() if isinstance(penalty, nn.Module)}
         )
         self.mixing = mixing
         self.learners = {
@@ -220,7 +219,9 @@ class Task(LightningModule):
             raise diverged(self, bad_step)
         if isinstance(self.trainer.strategy, FSDPStrategy):  # its parameters are whole within a forward pass alone
             return self.net(batch.features).sum() * 0.0
-        return torch.stack([(one * 0.0).sum().float() for one in self.parameters() if one.requires_grad]).sum()
+        return torch.stack(
+            [(weights * 0.0).sum().float() for weights in self.parameters() if weights.requires_grad]
+        ).sum()
 
     def terms(self, batch: Batch) -> tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]:
         """A training batch's soft target, the sum of its losses, and the sums of its penalties by name."""
@@ -367,9 +368,9 @@ class Task(LightningModule):
             warnings.filterwarnings(
                 "ignore", message=".*was called before the ``update`` method"
             )  # a rank's share: none
-            values = {f"{split}/{name}": float(value) for one in metrics for name, value in one.compute().items()}
-        for one in metrics:
-            one.reset()
+            values = {f"{split}/{name}": float(value) for metric in metrics for name, value in metric.compute().items()}
+        for metric in metrics:
+            metric.reset()
         self.log_dict(values, logger=False)
         return values
 

@@ -82,7 +82,7 @@ def test_for_votes_the_label_is_their_mode():
     [
         ({"weight": -1.0}, "weight"),
         ({"power": 0.0}, "power"),
-        ({"distribution": "pareto"}, "distribution = 'pareto': expected 'rank', 'integral' or 'constant'"),
+        ({"distribution": "pareto"}, "distribution = 'pareto': expected one of rank, integral, constant"),
     ],
 )
 def test_arguments_out_of_range_are_refused(options, message):

@@ -28,12 +28,12 @@ from smoothlab.data.loader import MemoryLoader
 from smoothlab.data.module import DataModule, count_classes
 from smoothlab.data.parts import Labels, Loading, Splits, Training, Weights
 from smoothlab.data.parts.columns import metadata_of
-from smoothlab.data.parts.keys import takes_keys
 from smoothlab.data.parts.splits import check_rows
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.table.kinds import check_columns, understand
 from smoothlab.data.table.labels import LabelledRows
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.flat_keys import takes_keys
 
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".arrow", ".feather", ".gz", ".bz2", ".xz", ".zip")
 STATISTICS_FROM = 2000  # training images, where they are not all in memory, and at most

@@ -31,11 +31,12 @@ from smoothlab.data.parallel.tokenizers import (
     tokenizer_in_file,
     word_tokenizer,
 )
-from smoothlab.data.parts.keys import check_seed, takes_keys
+from smoothlab.data.parts.keys import check_seed
 from smoothlab.data.parts.loading import Loading
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.text.tokenizer import tokenizer_library
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.flat_keys import takes_keys
 
 TOKENIZERS = {"subwords": (subword_tokenizer, SUBWORDS), "words": (word_tokenizer, WORDS)}
 Pair = str | Sequence[str] | None

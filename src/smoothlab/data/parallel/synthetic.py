@@ -19,8 +19,9 @@ from smoothlab.data.parallel.lexicon import END
 from smoothlab.data.parallel.module import ParallelData, TokenLoading, Vocabulary
 from smoothlab.data.parallel.ragged import Ragged
 from smoothlab.data.parallel.tokenizers import WORDS, words_as_tokenizer
-from smoothlab.data.parts.keys import check_least, check_seed, takes_keys
+from smoothlab.data.parts.keys import check_least, check_seed
 from smoothlab.errors import UserMistake
+from smoothlab.flat_keys import takes_keys
 
 
 @dataclass(frozen=True)

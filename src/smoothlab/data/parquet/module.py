@@ -23,7 +23,7 @@ from smoothlab.data.parquet.splitting import Splitter
 from smoothlab.data.parquet.stream import ParquetBatches
 from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Splits, Weights
 from smoothlab.data.parts.columns import Taken, notes_on, roles
-from smoothlab.data.parts.keys import all_named, check_least, named, takes_keys
+from smoothlab.data.parts.keys import all_named, check_least, named
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.table.encoder import ColumnEncoder, TableEncoder
 from smoothlab.data.table.fitting import MOST_WORDS, CategoryFit, ColumnFit, DateFit, NumericFit
@@ -32,6 +32,7 @@ from smoothlab.data.table.texts import TextColumn
 from smoothlab.data.table.trees import class_tree
 from smoothlab.data.table.weights import class_weights
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.flat_keys import takes_keys
 
 SAMPLED_GROUPS = 8  # row groups, evenly spaced, that kinds of columns are guessed from
 SAMPLED_ROWS = 5_000  # of each

@@ -11,7 +11,6 @@ import torch
 from smoothlab.data.batch import Batch
 from smoothlab.data.loader import MemoryLoader, StreamLoader
 from smoothlab.data.module import SPLITS, DataModule, MemoryData
-from smoothlab.data.parts.keys import takes_keys
 from smoothlab.data.parts.loading import Loading
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.synthetic.domain import Domain
@@ -20,6 +19,7 @@ from smoothlab.data.synthetic.rows import SyntheticRows, without_truth
 from smoothlab.data.synthetic.stream import RowStream
 from smoothlab.data.thinning import check_thinning, thinned
 from smoothlab.errors import InvalidArgument
+from smoothlab.flat_keys import takes_keys
 
 IN_MEMORY_ROWS = 1_000_000  # of all splits; 100 to 300 bytes each
 

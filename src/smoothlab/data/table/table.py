@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Reading, Splits, Training, Weights
-from smoothlab.data.parts.keys import takes_keys
 from smoothlab.data.rows import RowData
 from smoothlab.data.table.categorical import OTHER, CategoricalColumn
 from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.sources import TableSource
+from smoothlab.flat_keys import takes_keys
 
 
 class TableData(RowData):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from smoothlab.data.parts import Columns, Labels, Loading, Reading, Splits, Training, Weights
 from smoothlab.data.parts.columns import roles
-from smoothlab.data.parts.keys import Name, takes_keys
+from smoothlab.data.parts.keys import Name
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.rows import RowData, Understood
 from smoothlab.data.table.kinds import Column, check_columns
@@ -21,6 +21,7 @@ from smoothlab.data.text.encoder import TextEncoder, texts_of
 from smoothlab.data.text.loader import TextLoader
 from smoothlab.data.text.tokenizer import tokenizer_library
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.flat_keys import takes_keys
 
 NOISE_FEATURES = 64
 CHUNK = 8192

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, number_of, taking_part, weight_at
-from smoothlab.losses.settings import check_number
+from smoothlab.numbers import check_choice, check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,8 +61,7 @@ class ACLS:
         for name in ("weight", "predicted_weight", "other_weight"):
             check_weight(name, getattr(self, name))
         check_number("margin", self.margin, at_least=0)
-        if self.origin not in ("zero", "lowest"):
-            raise InvalidArgument("origin", self.origin, "'zero' or 'lowest'")
+        check_choice("origin", self.origin, ("zero", "lowest"))
 
     @by_row
     def __call__(self, logits: Tensor, target: SoftTarget, step: Step | None = None) -> Tensor:

@@ -10,9 +10,9 @@ from torch import Tensor
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
 from smoothlab.losses.by_row import by_row
-from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, check_every, class_zeros, means
+from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, class_zeros, means
 from smoothlab.losses.penalties.penalty import number_of, taking_part
-from smoothlab.losses.settings import check_number
+from smoothlab.numbers import check_number, check_whole
 from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ class AugmentedLagrangian(Learner):
         check_number("rho_max", rho_max, at_least=rho_min)
         check_number("growth", growth, at_least=1)
         check_number("tolerance", tolerance, at_least=0, at_most=1)
-        check_every("multiplier_every", multiplier_every, 1)
-        check_every("rho_every", rho_every, 0)
+        check_whole("multiplier_every", multiplier_every, 1)
+        check_whole("rho_every", rho_every, 0)
         self.margin = margin
         self.function = function
         self.multiplier_min = multiplier_min

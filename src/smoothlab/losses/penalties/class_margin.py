@@ -9,9 +9,9 @@ from torch import Tensor
 
 from smoothlab.learner import Learner
 from smoothlab.losses.by_row import by_row
-from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, check_every, class_zeros, means
+from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, class_zeros, means
 from smoothlab.losses.penalties.penalty import number_of, taking_part
-from smoothlab.losses.settings import check_number
+from smoothlab.numbers import check_number, check_whole
 from smoothlab.targets import check_tensor
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ClassMargin(Learner):
             check_number(name, value, at_least=0)
         check_number("growth", growth, at_least=1)
         check_number("tolerance", tolerance, at_least=1)
-        check_every("every", every, 1)
+        check_whole("every", every, 1)
         check_number("weight_max", weight_max, at_least=weight_min)
         self.weight = weight
         self.margin = margin

@@ -9,12 +9,6 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.learner import widest
 
 
-def check_every(name: str, value: object, at_least: int) -> None:
-    """Raise InvalidArgument unless the value is a whole number of validations."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise InvalidArgument(name, value, f"an integer of at least {at_least}")
-
-
 def class_zeros(num_classes: int, device: torch.device) -> Tensor:
     """``(K,)`` in float64, which sums of many samples need, where the device has it."""
     return torch.zeros(num_classes, dtype=widest(device), device=device)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, number_of, taking_part, weight_at
-from smoothlab.losses.settings import check_number
+from smoothlab.numbers import check_number
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
-from smoothlab.losses.settings import check_number
 from smoothlab.losses.weights import accumulator
+from smoothlab.numbers import check_number
 from smoothlab.step import Step
 
 if TYPE_CHECKING:

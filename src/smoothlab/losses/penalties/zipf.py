@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from smoothlab.classes.ranks import integrated_zipf_weights, zipf_weights
-from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, number_of, taking_part, weight_at
-from smoothlab.losses.settings import check_number
+from smoothlab.numbers import check_choice, check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,8 +57,7 @@ class ZipfPenalty:
     def __post_init__(self) -> None:
         check_weight("weight", self.weight)
         check_number("power", self.power, above=0)
-        if self.distribution not in ("rank", "integral", "constant"):
-            raise InvalidArgument("distribution", self.distribution, "'rank', 'integral' or 'constant'")
+        check_choice("distribution", self.distribution, ("rank", "integral", "constant"))
 
     @by_row
     def __call__(

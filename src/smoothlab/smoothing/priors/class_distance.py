@@ -10,8 +10,9 @@ from torch import Tensor
 
 from smoothlab.classes.info import check_order
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_whole
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import check_matrix, checked_count
+from smoothlab.smoothing.ranges import check_matrix
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -36,7 +37,7 @@ class ClassDistance(ABC):
     by_label = True
 
     def __init__(self, num_classes: int | None = None) -> None:
-        self.num_classes = None if num_classes is None else checked_count("num_classes", num_classes, 1)
+        self.num_classes = None if num_classes is None else check_whole("num_classes", num_classes, 1)
         self._table: Table | None = None
 
     @abstractmethod

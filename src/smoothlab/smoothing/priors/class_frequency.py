@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 from smoothlab.smoothing.priors.count_prior import CountPrior
 from smoothlab.smoothing.priors.distribution import checked_weights, normalised
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import checked_number
 
 
 class ClassFrequency(CountPrior):
@@ -33,10 +33,8 @@ class ClassFrequency(CountPrior):
     """
 
     def __init__(self, power: float, pseudo_count: float, counts: Sequence[float] | Tensor | None = None) -> None:
-        self.power = checked_number("power", power, "a number")
-        self.pseudo_count = checked_number("pseudo_count", pseudo_count, "a number >= 0")
-        if self.pseudo_count < 0:
-            raise InvalidArgument("pseudo_count", pseudo_count, "a number >= 0")
+        self.power = check_number("power", power)
+        self.pseudo_count = check_number("pseudo_count", pseudo_count, at_least=0)
         self.take(counts)
 
     def table_of(self, counts: object) -> Table:

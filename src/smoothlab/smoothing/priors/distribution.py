@@ -19,7 +19,7 @@ def checked_weights(name: str, value: object, dimensions: int) -> Tensor:
     expected = "a list of numbers >= 0, one a class" if dimensions == 1 else "K rows of K numbers >= 0"
     try:
         if isinstance(value, str) or (
-            isinstance(value, Sequence) and any(isinstance(one, str | bool) for one in value)
+            isinstance(value, Sequence) and any(isinstance(entry, str | bool) for entry in value)
         ):
             raise TypeError  # torch would take truth values for numbers
         weights = torch.as_tensor(value).detach().to("cpu", torch.float64)

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from smoothlab.classes.rows_file import ClassRows, read_class_rows
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 from smoothlab.smoothing.priors.distribution import normalised
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import check_matrix, checked_positive
+from smoothlab.smoothing.ranges import check_matrix
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -56,8 +57,8 @@ class Embeddings:
     ) -> None:
         if (temperature is None) == (power is None):
             raise InvalidArgument("temperature", temperature, f"a number, or a power, not both (power = {power})")
-        self.temperature = None if temperature is None else checked_positive("temperature", temperature)
-        self.power = None if power is None else checked_positive("power", power)
+        self.temperature = None if temperature is None else check_number("temperature", temperature, above=0)
+        self.power = None if power is None else check_number("power", power, above=0)
         self.own = own
         if isinstance(embeddings, str | Path):
             self._rows = read_class_rows("embeddings", embeddings, square=False)

@@ -12,10 +12,10 @@ from smoothlab.classes.hierarchy import Hierarchy
 from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 from smoothlab.smoothing.multilabel import bound_hierarchy, checked_labels
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.priors.tree import soft_labels
-from smoothlab.smoothing.ranges import checked_number
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -53,9 +53,7 @@ class Flow:
 
     def __init__(self, tree: Hierarchy | ClassTree | dict | list | str | Path | None, beta: float) -> None:
         self.tree = tree
-        self.beta = checked_number("beta", beta, "a number >= 0")
-        if self.beta < 0:
-            raise InvalidArgument("beta", beta, "a number >= 0")
+        self.beta = check_number("beta", beta, at_least=0)
         self._hierarchy: Hierarchy | None = None
         self._logs = Table(torch.zeros(0, 0))
         if isinstance(tree, Hierarchy):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number, check_whole
 from smoothlab.smoothing.priors.distribution import check_classes, checked_weights
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import checked_count, checked_number
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -84,17 +84,14 @@ class Prevalence:
         counts: Sequence[float] | Tensor | None = None,
         num_samples: int | None = None,
     ) -> None:
-        self.power = checked_number("power", power, "a number >= 0")
-        self.pseudo_count = checked_number("pseudo_count", pseudo_count, "a number >= 0")
-        for name, value in (("power", self.power), ("pseudo_count", self.pseudo_count)):
-            if value < 0:
-                raise InvalidArgument(name, value, "a number >= 0")
+        self.power = check_number("power", power, at_least=0)
+        self.pseudo_count = check_number("pseudo_count", pseudo_count, at_least=0)
         self._given = counts is not None
         self._table: Table | None = None
         if counts is not None:
             if num_samples is None:
                 raise InvalidArgument("num_samples", None, "the number of training samples, beside their counts")
-            self._fill(counts, checked_count("num_samples", num_samples, 1))
+            self._fill(counts, check_whole("num_samples", num_samples, 1))
 
     def _fill(self, counts: object, num_samples: int) -> None:
         present = checked_weights("counts", counts, 1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_whole
 from smoothlab.smoothing.ranges import check_matrix
 from smoothlab.targets import PerClass
 
@@ -41,8 +42,7 @@ class Learnable(nn.Module):
     def bind(self, info: ClassInfo) -> None:
         """Make the table for the data's number of classes."""
         classes = len(info.class_names)
-        if classes < 2:
-            raise InvalidArgument("classes", classes, "at least 2, since a label's mass goes to the others")
+        check_whole("classes", classes, 2, expected="at least 2, since a label's mass goes to the others")
         check_matrix(classes)
         if isinstance(self.table, UninitializedParameter):
             self.table = nn.Parameter(torch.zeros(classes, classes - 1))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from smoothlab.classes.info import bind_part
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_number
+from smoothlab.numbers import check_number
 from smoothlab.targets import OtherClasses, PerClass, PerSample
 
 if TYPE_CHECKING:
@@ -49,16 +49,15 @@ class Mixture(nn.Module):
         if not isinstance(weights, Mapping) or set(weights) != set(priors):
             given = sorted(weights) if isinstance(weights, Mapping) else weights
             raise InvalidArgument("weights", given, f"a number for each of {', '.join(priors)}")
-        numbers = {name: checked_number(f"weights.{name}", weights[name], "a number >= 0") for name in priors}
-        for name, number in numbers.items():
-            if number < 0:
-                raise InvalidArgument(f"weights.{name}", number, "a number >= 0")
+        numbers = {name: check_number(f"weights.{name}", weights[name], at_least=0) for name in priors}
         total = sum(numbers.values())
         if total == 0:
             raise InvalidArgument("weights", dict(weights), "some weight above 0")
         self.priors = dict(priors)
         self.weights = {name: number / total for name, number in numbers.items()}
-        self.modules_among_priors = nn.ModuleDict({k: one for k, one in priors.items() if isinstance(one, nn.Module)})
+        self.modules_among_priors = nn.ModuleDict(
+            {k: prior for k, prior in priors.items() if isinstance(prior, nn.Module)}
+        )
         self._classes: int | None = None
         self._last: tuple[list[Tensor], tuple[object, ...], PerClass] | None = None  # from what, and what
 
@@ -102,8 +101,8 @@ class Mixture(nn.Module):
 
     def _vector(self, parts: list[tuple[float, PriorFactor]], step: Step, classes: int) -> Tensor:
         """The sum of vectors and uniform priors, ``(K,)``."""
-        vectors = [(weight, one) for weight, one in parts if isinstance(one, Tensor)]
-        constant = sum(weight for weight, one in parts if isinstance(one, str) and one == "uniform") / classes
+        vectors = [(weight, prior) for weight, prior in parts if isinstance(prior, Tensor)]
+        constant = sum(weight for weight, prior in parts if isinstance(prior, str) and prior == "uniform") / classes
         dtype = vectors[0][1].dtype if vectors else step.dtype
         total = torch.full((classes,), constant, dtype=dtype, device=step.labels.device)
         for weight, vector in vectors:
@@ -112,7 +111,7 @@ class Mixture(nn.Module):
 
     def _matrix(self, parts: list[tuple[float, PriorFactor]], step: Step, classes: int) -> PerClass:
         """The sum of all, ``(K, K)``; made again only where a tensor is another one, or was changed in place."""
-        keys = [_tensor_of(one) for _, one in parts]
+        keys = [_tensor_of(prior) for _, prior in parts]
         tensors = [key for key in keys if isinstance(key, Tensor)]
         still = not any(tensor.requires_grad or tensor.is_inference() for tensor in tensors)
         form = (classes, step.dtype, step.labels.device, *(tensor._version for tensor in tensors if still))
@@ -120,11 +119,11 @@ class Mixture(nn.Module):
         if still and last and last[1] == form and all(map(operator.is_, tensors, last[0])):
             return last[2]
         total = self._vector(parts, step, classes).expand(classes, classes)
-        for weight, one in parts:
-            if isinstance(one, PerClass):
-                total = total + weight * one.matrix
-            elif _is_exclusive(one):
-                total = total + weight * _exclusive(torch.eye(classes, dtype=total.dtype, device=total.device), one)
+        for weight, prior in parts:
+            if isinstance(prior, PerClass):
+                total = total + weight * prior.matrix
+            elif _is_exclusive(prior):
+                total = total + weight * _exclusive(torch.eye(classes, dtype=total.dtype, device=total.device), prior)
         made = PerClass(total)
         if still:
             self._last = (tensors, form, made)
@@ -134,26 +133,26 @@ class Mixture(nn.Module):
         """The sum of all for each sample, ``(..., K)``."""
         labels, total = step.labels, self._vector(parts, step, classes)
         votes = labels if labels.is_floating_point() else None
-        for weight, one in parts:
-            if isinstance(one, PerSample):
-                total = total + weight * one.rows.reshape(*(labels.shape if votes is None else labels.shape[:-1]), -1)
-            elif isinstance(one, PerClass):
+        for weight, prior in parts:
+            if isinstance(prior, PerSample):
+                total = total + weight * prior.rows.reshape(*(labels.shape if votes is None else labels.shape[:-1]), -1)
+            elif isinstance(prior, PerClass):
                 if votes is None:
-                    rows = one.matrix[labels.clamp(0, classes - 1)]
+                    rows = prior.matrix[labels.clamp(0, classes - 1)]
                 else:
                     with torch.autocast(votes.device.type, enabled=False):
-                        rows = votes.to(one.matrix.dtype) @ one.matrix
+                        rows = votes.to(prior.matrix.dtype) @ prior.matrix
                 total = total + weight * rows
-            elif _is_exclusive(one):
+            elif _is_exclusive(prior):
                 base = votes
                 if base is None:
                     base = (labels.unsqueeze(-1) == torch.arange(classes, device=labels.device)).to(total.dtype)
-                total = total + weight * _exclusive(base, one)
+                total = total + weight * _exclusive(base, prior)
         return total
 
     def extra_repr(self) -> str:
         """The weights, and priors that are no modules; torch shows those that are."""
-        shown = [f"{name}={one!r}" for name, one in self.priors.items() if not isinstance(one, nn.Module)]
+        shown = [f"{name}={prior!r}" for name, prior in self.priors.items() if not isinstance(prior, nn.Module)]
         return ", ".join([*shown, f"weights={self.weights}"])
 
 

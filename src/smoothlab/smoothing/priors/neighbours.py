@@ -90,4 +90,4 @@ class Neighbours:
         return torch.where(sums > 0, rows / sums.where(sums > 0, 1), votes)
 
     def __repr__(self) -> str:
-        return f"Neighbours({[round(one, 4) for one in self.weights]})"
+        return f"Neighbours({[round(weight, 4) for weight in self.weights]})"

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
+from smoothlab.numbers import check_choice, check_number, check_share
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import check_matrix, checked_choice, checked_number, checked_strength
+from smoothlab.smoothing.ranges import check_matrix
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -57,14 +58,12 @@ class Online(Learner):
         initial_epsilon: float | None = None,
     ) -> None:
         super().__init__()
-        self.initial = checked_choice("initial", initial, ("label", "uniform", "smoothed"))
-        self.unseen = checked_choice("unseen", unseen, ("uniform", "keep"))
-        self.freeze_at = None if freeze_at is None else checked_number("freeze_at", freeze_at, "a number in (0, 1]")
-        if self.freeze_at is not None and not 0 < self.freeze_at <= 1:
-            raise InvalidArgument("freeze_at", freeze_at, "a number in (0, 1]")
+        self.initial = check_choice("initial", initial, ("label", "uniform", "smoothed"))
+        self.unseen = check_choice("unseen", unseen, ("uniform", "keep"))
+        self.freeze_at = None if freeze_at is None else check_number("freeze_at", freeze_at, above=0, at_most=1)
         self.initial_epsilon = 0.0
         if initial_epsilon is not None or initial == "smoothed":
-            self.initial_epsilon = checked_strength("initial_epsilon", initial_epsilon)
+            self.initial_epsilon = check_share("initial_epsilon", initial_epsilon)
         self._table: tuple[Tensor, Table] | None = None
 
     def bind(self, info: ClassInfo) -> None:
@@ -101,7 +100,7 @@ class Online(Learner):
         classes = logits.shape[1]
         self._start(classes)
         wide = torch.float32 if logits.device.type == "mps" else torch.float64  # Metal has no float64
-        self.seen = {name: one.to(logits.device, wide) for name, one in self.seen.items()}
+        self.seen = {name: total.to(logits.device, wide) for name, total in self.seen.items()}
         votes = step.labels.is_floating_point()
         if votes:
             mass, label = step.labels.reshape(-1, classes).max(1)

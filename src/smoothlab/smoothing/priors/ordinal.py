@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from smoothlab.numbers import check_choice, check_number
 from smoothlab.smoothing.priors.class_distance import ClassDistance, class_gaps
-from smoothlab.smoothing.ranges import checked_choice, checked_positive
 
 Family = Literal["gaussian", "exponential", "triangular", "binomial"]
 FAMILIES = ("gaussian", "exponential", "triangular", "binomial")
@@ -39,8 +39,8 @@ class Ordinal(ClassDistance):
 
     def __init__(self, family: Family, scale: float, num_classes: int | None = None) -> None:
         super().__init__(num_classes)
-        self.family = checked_choice("family", family, FAMILIES)
-        self.scale = checked_positive("scale", scale)
+        self.family = check_choice("family", family, FAMILIES)
+        self.scale = check_number("scale", scale, above=0)
 
     def matrix(self, num_classes: int) -> Tensor:
         """The rows ``(K, K)``."""

@@ -28,8 +28,8 @@ class RowFile:
         self.path = path
         numbers = HEADER + shape[0] * shape[1]
         if not new and (not path.is_file() or path.stat().st_size != 4 * numbers):
-            found = f"{path.stat().st_size} bytes" if path.is_file() else None
-            raise InvalidArgument(str(path), found, f"the {4 * numbers} bytes that the checkpoint goes with")
+            size = f"{path.stat().st_size} bytes" if path.is_file() else None
+            raise InvalidArgument(str(path), size, f"the {4 * numbers} bytes that the checkpoint goes with")
         self._map = np.memmap(path, dtype=np.float32, mode="w+" if new else "r+", shape=(numbers,))
         self._mark = self._map[:HEADER].view(np.int64)
         self.rows = torch.from_numpy(self._map[HEADER:].reshape(shape))

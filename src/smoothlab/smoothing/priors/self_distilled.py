@@ -13,8 +13,8 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner, sum_over_ranks
+from smoothlab.numbers import check_whole
 from smoothlab.smoothing.priors.row_file import RowFile
-from smoothlab.smoothing.ranges import checked_count
 from smoothlab.targets import PerSample
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SelfDistilled(Learner):
 
     def __init__(self, memory_limit: int, folder: str | None = None) -> None:
         super().__init__()
-        self.memory_limit = checked_count("memory_limit", memory_limit, 0)
+        self.memory_limit = check_whole("memory_limit", memory_limit, 0)
         self.folder = None if folder is None else Path(folder)
         self._shape = (0, 0)
         self._epoch = 0  # how often the matrices have changed places
@@ -136,7 +136,7 @@ class SelfDistilled(Learner):
             raise InvalidArgument("num_rows", 0, "Smoother.bind(ClassInfo(..., num_rows=...)), the rows of the data")
         rows = step.rows.reshape(-1)
         if rows.is_cpu and len(rows):
-            least, most = (int(one) for one in rows.aminmax())
+            least, most = (int(number) for number in rows.aminmax())
             if least < 0 or most >= self._shape[0]:
                 wrong = least if least < 0 else most
                 raise InvalidArgument("rows", wrong, f"row numbers from 0 to {self._shape[0] - 1}, as the data have")
@@ -224,7 +224,7 @@ class SelfDistilled(Learner):
         group = torch.distributed
         several = group.is_available() and group.is_initialized() and group.get_world_size() > 1
         for total, own, before, now in zip(
-            *(one.split(max(1, BLOCK // self._shape[1])) for one in (count, mine, past, present)), strict=True
+            *(tensor.split(max(1, BLOCK // self._shape[1])) for tensor in (count, mine, past, present)), strict=True
         ):
             if several:
                 block = torch.where(own.unsqueeze(1), now.to(total.device), 0)

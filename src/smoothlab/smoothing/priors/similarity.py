@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from smoothlab.classes.rows_file import ClassRows, read_class_rows
+from smoothlab.numbers import check_number
 from smoothlab.smoothing.priors.distribution import checked_weights, normalised
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import checked_positive
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -41,7 +41,7 @@ class Similarity:
     by_label = True
 
     def __init__(self, matrix: Sequence[Sequence[float]] | Tensor | str | Path, power: float = 1.0) -> None:
-        self.power = checked_positive("power", power)
+        self.power = check_number("power", power, above=0)
         if isinstance(matrix, str | Path):
             self._rows = read_class_rows("matrix", matrix, square=True)
         else:

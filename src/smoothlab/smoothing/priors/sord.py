@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from smoothlab.numbers import check_choice, check_number
 from smoothlab.smoothing.priors.class_distance import ClassDistance, class_gaps
-from smoothlab.smoothing.ranges import checked_choice, checked_positive
 
 DISTANCES = ("absolute", "squared")
 
@@ -34,8 +34,8 @@ class Sord(ClassDistance):
         self, alpha: float, distance: Literal["absolute", "squared"] = "absolute", num_classes: int | None = None
     ) -> None:
         super().__init__(num_classes)
-        self.alpha = checked_positive("alpha", alpha)
-        self.distance = checked_choice("distance", distance, DISTANCES)
+        self.alpha = check_number("alpha", alpha, above=0)
+        self.distance = check_choice("distance", distance, DISTANCES)
 
     def matrix(self, num_classes: int) -> Tensor:
         """The rows ``(K, K)``."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_count, checked_positive
+from smoothlab.numbers import check_number, check_whole
 from smoothlab.targets import PerSample
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Spatial:
     """
 
     def __init__(self, sigma: float, size: int) -> None:
-        self.sigma = checked_positive("sigma", sigma)
-        self.size = checked_count("size", size, 3)
+        self.sigma = check_number("sigma", sigma, above=0)
+        self.size = check_whole("size", size, 3)
         if size % 2 == 0:
             raise InvalidArgument("size", size, "an odd number, so that a pixel is at the centre")
         self.weights = [math.exp(-(d**2) / (2 * self.sigma**2)) for d in range(1, size // 2 + 1)]

@@ -13,8 +13,9 @@ from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import SEPARATOR, ClassTree, split_path
 from smoothlab.classes.tree_file import tree_from
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import check_matrix, checked_number
+from smoothlab.smoothing.ranges import check_matrix
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -48,9 +49,7 @@ class Tree:
         self, tree: ClassTree | dict | list | str | Path | None, beta: float, classes: Sequence[str] | None = None
     ) -> None:
         self.tree = None if tree is None else tree_from(tree)
-        self.beta = checked_number("beta", beta, "a number >= 0")
-        if self.beta < 0:
-            raise InvalidArgument("beta", beta, "a number >= 0")
+        self.beta = check_number("beta", beta, at_least=0)
         self.classes = None if classes is None else list(classes)
         if classes is not None and self.tree is None:
             raise InvalidArgument("classes", list(classes), "None, where the tree is that of the data")

@@ -44,4 +44,4 @@ class Vector:
         return self._table.at(step)
 
     def __repr__(self) -> str:
-        return f"Vector({[round(one, 4) for one in self._table.values.tolist()]})"
+        return f"Vector({[round(weight, 4) for weight in self._table.values.tolist()]})"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from smoothlab.classes.ranks import zipf_weights
+from smoothlab.numbers import check_number
 from smoothlab.smoothing.priors.count_prior import CountPrior
 from smoothlab.smoothing.priors.distribution import checked_weights, normalised
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import checked_positive
 
 
 class Zipf(CountPrior):
@@ -32,7 +32,7 @@ class Zipf(CountPrior):
     """
 
     def __init__(self, power: float, counts: Sequence[float] | Tensor | None = None) -> None:
-        self.power = checked_positive("power", power)
+        self.power = check_number("power", power, above=0)
         self.take(counts)
 
     def table_of(self, counts: object) -> Table:

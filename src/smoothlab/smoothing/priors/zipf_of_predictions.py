@@ -11,7 +11,7 @@ from torch import Tensor
 
 from smoothlab.classes.ranks import zipf_weights
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_positive
+from smoothlab.numbers import check_number
 from smoothlab.targets import PerSample
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ZipfOfPredictions:
     power: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "power", checked_positive("power", self.power))
+        object.__setattr__(self, "power", check_number("power", self.power, above=0))
 
     def __call__(self, step: Step) -> PerSample:
         """The distributions ``(..., K)`` of logits ``(..., K)``."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_positive, checked_strength
+from smoothlab.numbers import check_number, check_share
 from smoothlab.smoothing.strengths.feedback import Feedback, Scope, Source
 
 
@@ -40,11 +39,9 @@ class Accuracy(Feedback):
 
     def __init__(self, low: float, high: float, power: float, start: float, scope: Scope, source: Source) -> None:
         super().__init__(start, scope, source)
-        self.low = checked_strength("low", low)
-        self.high = checked_strength("high", high)
-        if self.high < self.low:
-            raise InvalidArgument("high", high, f"at least low, {self.low:g}")
-        self.power = checked_positive("power", power)
+        self.low = check_share("low", low)
+        self.high = check_number("high", check_share("high", high), f"at least low, {self.low:g}", at_least=self.low)
+        self.power = check_number("power", power, above=0)
 
     def count(self, sums: dict[str, Tensor], logits: Tensor, labels: Tensor) -> None:
         """Count samples and right predictions by label."""

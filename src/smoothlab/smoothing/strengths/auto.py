@@ -9,7 +9,7 @@ import torch
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
-from smoothlab.smoothing.ranges import checked_positive, checked_strength
+from smoothlab.numbers import check_number, check_share
 from smoothlab.smoothing.strengths.inverse_temperature import (
     LOG_BETAS,
     SUMS,
@@ -63,9 +63,9 @@ class Auto(Learner):
 
     def __init__(self, start: float = 0.3, rate: float = 1.5, limit: float = 0.5) -> None:
         super().__init__()
-        self.start = checked_strength("start", start)
-        self.rate = checked_positive("rate", rate)
-        self.limit = checked_strength("limit", limit)
+        self.start = check_share("start", start)
+        self.rate = check_number("rate", rate, above=0)
+        self.limit = check_share("limit", limit)
         # wide, so that the sums of ranks are those of one process; on a device without float64 they are float32
         wide = torch.float64
         self.kept = {

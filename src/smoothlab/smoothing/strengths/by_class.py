@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_share
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import checked_strength, clamp_strength
+from smoothlab.smoothing.ranges import clamp_strength
 
 if TYPE_CHECKING:
     from smoothlab.classes.info import ClassInfo
@@ -32,12 +33,12 @@ class ByClass:
 
     def __init__(self, epsilon: Sequence[float] | dict, default: float | None = None) -> None:
         self.epsilon = epsilon
-        self.default = None if default is None else checked_strength("default", default)
+        self.default = None if default is None else check_share("default", default)
         self._table: Table | None = None
         if isinstance(epsilon, dict):
-            self._by_name = {str(name): checked_strength(f"epsilon.{name}", one) for name, one in epsilon.items()}
+            self._by_name = {str(name): check_share(f"epsilon.{name}", value) for name, value in epsilon.items()}
         elif isinstance(epsilon, Sequence) and not isinstance(epsilon, str) and len(epsilon):
-            self._fill([checked_strength(f"epsilon[{index}]", one) for index, one in enumerate(epsilon)])
+            self._fill([check_share(f"epsilon[{index}]", value) for index, value in enumerate(epsilon)])
         else:
             raise InvalidArgument("epsilon", epsilon, "a list of numbers, one a class, or numbers by class name")
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_choice, check_number, check_share
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import checked_choice, checked_number, checked_strength, clamp_strength
+from smoothlab.smoothing.ranges import clamp_strength
 
 if TYPE_CHECKING:
     from smoothlab.step import Step
@@ -54,11 +55,11 @@ class Column:
     missing: float
 
     def __post_init__(self) -> None:
-        checked_choice("formula", self.formula, FORMULAS)
+        check_choice("formula", self.formula, FORMULAS)
         for name in ("low", "high", "missing"):
-            object.__setattr__(self, name, checked_strength(name, getattr(self, name)))
+            object.__setattr__(self, name, check_share(name, getattr(self, name)))
         for name in ("minimum", "maximum"):
-            object.__setattr__(self, name, checked_number(name, getattr(self, name), "a number"))
+            object.__setattr__(self, name, check_number(name, getattr(self, name)))
         if self.maximum <= self.minimum:
             raise InvalidArgument("maximum", self.maximum, f"a number above the minimum, {self.minimum:g}")
 
@@ -91,11 +92,11 @@ class ColumnTable:
     def __init__(self, column: str, values: Mapping[float, float], default: float) -> None:
         self.column = column
         self.values = values
-        self.default = checked_strength("default", default)
+        self.default = check_share("default", default)
         if not isinstance(values, Mapping) or not values:
             raise InvalidArgument("values", values, "epsilon by value of the column, such as {0: 0.02, 1: 0.2}")
         keys = [_key(key) for key in values]
-        epsilons = [checked_strength(f"values.{key}", epsilon) for key, epsilon in values.items()]
+        epsilons = [check_share(f"values.{key}", epsilon) for key, epsilon in values.items()]
         self._keys = Table(torch.tensor(keys, dtype=torch.float64))
         self._changes = Table(torch.tensor(epsilons, dtype=torch.float64) - self.default)
 
@@ -127,4 +128,4 @@ def _key(key: object) -> float:
     if isinstance(key, str):  # configs turn keys into text
         with suppress(ValueError):
             key = float(key)
-    return checked_number("values", key, "numbers as keys, as the column holds them")
+    return check_number("values", key, "numbers as keys, as the column holds them")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_number
+from smoothlab.numbers import check_number
 from smoothlab.smoothing.strengths.column import column_of
 from smoothlab.smoothing.strengths.feedback import plain_labels
 
@@ -125,30 +125,31 @@ def conditions_of(name: str, when: object, categories: Categories) -> list[Condi
         InvalidArgument: for anything else.
     """
     if isinstance(when, list):
-        return [one for index, part in enumerate(when) for one in conditions_of(f"{name}[{index}]", part, categories)]
+        parts = [conditions_of(f"{name}[{index}]", part, categories) for index, part in enumerate(when)]
+        return [condition for part in parts for condition in part]
     if not isinstance(when, Mapping) or not any(subject in when for subject in SUBJECTS):
         raise InvalidArgument(name, when, f"a mapping with one of {', '.join(SUBJECTS)}")
     unknown = [key for key in when if key not in (*SUBJECTS, *COMPARISONS)]
     if unknown:
         raise InvalidArgument(name, unknown[0], f"one of {', '.join((*SUBJECTS, *COMPARISONS))}")
-    found: list[Condition] = []
+    conditions: list[Condition] = []
     compared = {key: value for key, value in when.items() if key in COMPARISONS}
     if "column" in when:
         column = when["column"]
         if not isinstance(column, str):
             raise InvalidArgument(f"{name}.column", column, "the name of a metadata column")
-        found.append(ColumnIs(column, _comparison(name, compared, categories.get(column))))
+        conditions.append(ColumnIs(column, _comparison(name, compared, categories.get(column))))
     elif compared:
         raise InvalidArgument(name, next(iter(compared)), "a column to compare")
     if "confidence" in when:
-        found.append(ConfidenceIs(_comparison(f"{name}.confidence", when["confidence"], None)))
+        conditions.append(ConfidenceIs(_comparison(f"{name}.confidence", when["confidence"], None)))
     if "class" in when:
         classes = when["class"]
         classes = classes if isinstance(classes, list | tuple) else [classes]
-        if not classes or any(isinstance(one, Mapping | list | bool) or one is None for one in classes):
+        if not classes or any(isinstance(label, Mapping | list | bool) or label is None for label in classes):
             raise InvalidArgument(f"{name}.class", when["class"], "a class name, or a list of them")
-        found.append(ClassIs(tuple(str(one) for one in classes), f"{name}.class"))
-    return found
+        conditions.append(ClassIs(tuple(str(label) for label in classes), f"{name}.class"))
+    return conditions
 
 
 def _comparison(name: str, given: object, words: Sequence[str] | None) -> Comparison:
@@ -162,8 +163,8 @@ def _comparison(name: str, given: object, words: Sequence[str] | None) -> Compar
     elif "in" in given:
         if not isinstance(given["in"], list | tuple) or not given["in"]:
             raise InvalidArgument(f"{name}.in", given["in"], "a list of values")
-        values = tuple(_number(f"{name}.in", one, words) for one in given["in"])
-    limits = {key: checked_number(f"{name}.{key}", given[key], "a number") for key in COMPARISONS[2:] if key in given}
+        values = tuple(_number(f"{name}.in", value, words) for value in given["in"])
+    limits = {key: check_number(f"{name}.{key}", given[key]) for key in COMPARISONS[2:] if key in given}
     if len(limits) == 2 and limits["below"] <= limits["at_least"]:
         raise InvalidArgument(f"{name}.below", given["below"], f"a number above at_least, {limits['at_least']:g}")
     return Comparison(values, **limits)
@@ -176,4 +177,4 @@ def _number(name: str, value: object, words: Sequence[str] | None) -> float:
         if value not in words:
             raise InvalidArgument(name, value, f"one of {', '.join(words)}")
         return float(list(words).index(value))
-    return float(value) if isinstance(value, bool) else checked_number(name, value, "a number, as the column holds it")
+    return float(value) if isinstance(value, bool) else check_number(name, value, "a number, as the column holds it")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_positive, checked_strength
+from smoothlab.numbers import check_number, check_share
 from smoothlab.smoothing.strengths.feedback import Feedback, Scope
 
 
@@ -45,9 +45,9 @@ class Controller(Feedback):
 
     def __init__(self, gain: float, damping: float, maximum: float, start: float, scope: Scope) -> None:
         super().__init__(start, scope, "validation")
-        self.gain = checked_positive("gain", gain)
-        self.damping = checked_strength("damping", damping)
-        self.maximum = checked_strength("maximum", maximum)
+        self.gain = check_number("gain", gain, above=0)
+        self.damping = check_share("damping", damping)
+        self.maximum = check_share("maximum", maximum)
         if self.start > self.maximum:
             raise InvalidArgument("start", start, f"at most maximum, {self.maximum:g}")
 
@@ -62,8 +62,8 @@ class Controller(Feedback):
 
     def allocate(self, num_classes: int) -> dict[str, Tensor]:
         """Epsilon and gap, each a number or one a class."""
-        kept = super().allocate(num_classes)
-        return kept | {"gap": torch.zeros_like(kept["epsilon"])}
+        state = super().allocate(num_classes)
+        return state | {"gap": torch.zeros_like(state["epsilon"])}
 
     def learn(self, sums: dict[str, Tensor]) -> None:
         """The rule above; without samples all stays as it was."""

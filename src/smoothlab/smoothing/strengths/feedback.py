@@ -9,9 +9,10 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
+from smoothlab.numbers import check_choice, check_share
 from smoothlab.smoothing.priors.distribution import check_classes
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.smoothing.ranges import checked_choice, checked_strength, clamp_strength
+from smoothlab.smoothing.ranges import clamp_strength
 from smoothlab.smoothing.strengths.by_class import epsilon_of_labels
 from smoothlab.targets import IGNORED, check_tensor
 
@@ -41,9 +42,9 @@ class Feedback(Learner):
 
     def __init__(self, start: float, scope: Scope, source: Source) -> None:
         super().__init__()
-        self.start = checked_strength("start", start)
-        self.scope = checked_choice("scope", scope, ("global", "per_class"))
-        self.source = checked_choice("source", source, ("running", "validation"))
+        self.start = check_share("start", start)
+        self.scope = check_choice("scope", scope, ("global", "per_class"))
+        self.source = check_choice("source", source, ("running", "validation"))
         self._epsilon: float | Table = self.start  # a copy of the kept one, so that no step waits for a device
 
     # What a subclass overrides ----------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def inverse_temperature(
         cubic = v * v * ((1 + 2 * u) * value[0] + u * rise[0]) + u * u * ((1 + 2 * v) * value[1] - v * rise[1])
         low, high = (u, high) if cubic < 0.0 else (low, u)
     log_beta = LOG_BETAS[left] + width * low
-    between = [(1.0 - low) * one[left] + low * one[left + 1] for one in (curvature, squares)]
+    between = [(1.0 - low) * curve[left] + low * curve[left + 1] for curve in (curvature, squares)]
     return log_beta, _error(log_beta, *between)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_number, checked_positive, checked_strength
+from smoothlab.numbers import check_number, check_share
 
 if TYPE_CHECKING:
     from smoothlab.step import Step
@@ -61,17 +60,11 @@ class Negative:
         return self.warm_up > 0
 
     def __post_init__(self) -> None:
-        expected = "a finite number of at most 1"
-        rate = checked_number("rate", self.rate, expected)
-        if rate > 1.0:
-            raise InvalidArgument("rate", rate, expected)
-        plain = checked_number("plain_weight", self.plain_weight, "a number >= 0")
-        if plain < 0.0:
-            raise InvalidArgument("plain_weight", plain, "a number >= 0")
+        rate = check_number("rate", self.rate, "a finite number of at most 1", at_most=1)
         object.__setattr__(self, "rate", rate)
-        object.__setattr__(self, "plain_weight", plain)
-        object.__setattr__(self, "warm_up", checked_strength("warm_up", self.warm_up))
-        object.__setattr__(self, "smoothed_weight", checked_positive("smoothed_weight", self.smoothed_weight))
+        object.__setattr__(self, "plain_weight", check_number("plain_weight", self.plain_weight, at_least=0))
+        object.__setattr__(self, "warm_up", check_share("warm_up", self.warm_up))
+        object.__setattr__(self, "smoothed_weight", check_number("smoothed_weight", self.smoothed_weight, above=0))
 
     @property
     def epsilon(self) -> float:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from smoothlab.classes.info import bind_part
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_strength, clamp_strength
+from smoothlab.numbers import check_share
+from smoothlab.smoothing.ranges import clamp_strength
 from smoothlab.smoothing.strengths.conditions import Categories, ClassIs, Condition, conditions_of
 from smoothlab.smoothing.strengths.strength import Constant, Strength
 
@@ -50,10 +51,12 @@ class Rules(nn.Module):
             raise InvalidArgument("rules", rules, "a list of rules, such as {when: {class: elk}, epsilon: 0.1}")
         self.rules = [_rule(f"rules[{index}]", rule, categories or {}) for index, rule in enumerate(rules)]
         self.default = _strength("default", default)
-        self.signed = any(getattr(one, "signed", False) for one in self.strengths)
-        self.keeps_distributions = all(getattr(one, "keeps_distributions", True) for one in self.strengths)
+        self.signed = any(getattr(strength, "signed", False) for strength in self.strengths)
+        self.keeps_distributions = all(getattr(strength, "keeps_distributions", True) for strength in self.strengths)
         # registered, so that those with a state are moved, saved and taught
-        self.modules_in_rules = nn.ModuleList(one for one in self.strengths if isinstance(one, nn.Module))
+        self.modules_in_rules = nn.ModuleList(
+            strength for strength in self.strengths if isinstance(strength, nn.Module)
+        )
 
     @property
     def strengths(self) -> list[Strength]:
@@ -83,7 +86,7 @@ class Rules(nn.Module):
 
     def extra_repr(self) -> str:
         """How many rules, and the strengths that are no modules."""
-        plain = ", ".join(repr(one) for one in self.strengths if not isinstance(one, nn.Module))
+        plain = ", ".join(repr(strength) for strength in self.strengths if not isinstance(strength, nn.Module))
         return f"{len(self.rules)} rules: {plain}"
 
 
@@ -95,11 +98,11 @@ def _rule(name: str, rule: object, categories: Categories) -> tuple[list[Conditi
     if not conditions:
         raise InvalidArgument(f"{name}.when", rule["when"], "at least one condition")
     if "epsilon" in rule:
-        return conditions, Constant(checked_strength(f"{name}.epsilon", rule["epsilon"]))
+        return conditions, Constant(check_share(f"{name}.epsilon", rule["epsilon"]))
     if not callable(rule["strength"]):
         raise InvalidArgument(f"{name}.strength", rule["strength"], "a strength")
     return conditions, rule["strength"]
 
 
 def _strength(name: str, value: object) -> Strength:
-    return value if callable(value) else Constant(checked_strength(name, value))
+    return value if callable(value) else Constant(check_share(name, value))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_count, checked_number, checked_strength
+from smoothlab.numbers import check_number, check_share, check_whole
 
 if TYPE_CHECKING:
     from smoothlab.step import Step
@@ -45,12 +45,9 @@ class Schedule(ABC):
 
     def __post_init__(self) -> None:
         for name in ("start", "end"):
-            object.__setattr__(self, name, checked_strength(name, getattr(self, name)))
+            object.__setattr__(self, name, check_share(name, getattr(self, name)))
         for name in ("warm_up", "hold"):
-            expected = "a share of the training in [0, 1)"
-            share = checked_number(name, getattr(self, name), expected)
-            if not 0.0 <= share < 1.0:
-                raise InvalidArgument(name, share, expected)
+            share = check_share(name, getattr(self, name), "a share of the training in [0, 1)")
             object.__setattr__(self, name, share)
         if self.warm_up + self.hold >= 1.0:
             raise InvalidArgument("hold", self.hold, f"less than {1 - self.warm_up:g}, what the warm-up leaves")
@@ -112,7 +109,7 @@ class Stepwise(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checked_count("jumps", self.jumps, 1)
+        check_whole("jumps", self.jumps, 1)
 
     def curve(self, u: float) -> float:
         """A staircase."""
@@ -141,8 +138,8 @@ class Exponential(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         expected = "a number in [-50, 50], not 0"
-        rate = checked_number("rate", self.rate, expected)
-        if rate == 0.0 or abs(rate) > 50.0:
+        rate = check_number("rate", self.rate, expected, at_least=-50, at_most=50)
+        if rate == 0.0:
             raise InvalidArgument("rate", rate, expected)
         object.__setattr__(self, "rate", rate)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.smoothing.ranges import checked_choice, checked_strength
+from smoothlab.numbers import check_choice, check_share
 
 if TYPE_CHECKING:
     from smoothlab.step import Step
@@ -52,9 +52,9 @@ class Uncertainty:
     high: float
 
     def __post_init__(self) -> None:
-        checked_choice("measure", self.measure, MEASURES)
+        check_choice("measure", self.measure, MEASURES)
         for name in ("low", "high"):
-            object.__setattr__(self, name, checked_strength(name, getattr(self, name)))
+            object.__setattr__(self, name, check_share(name, getattr(self, name)))
 
     def __call__(self, step: Step) -> Tensor:
         """Epsilon ``(...,)`` of logits ``(..., K)``, in float32 or wider."""
