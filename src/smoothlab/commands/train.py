@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from smoothlab.errors import RunFailed, UserMistake
 
 if TYPE_CHECKING:
     from smoothlab.models.run import Run
+    from smoothlab.sweeps.launcher_pool import Pool
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
@@ -213,26 +215,29 @@ def sweep(overrides: Sequence[str]) -> int:
         )
     if str(OmegaConf.select(base, "hydra.sweeper._target_")) != BASIC_SWEEPER:
         return _hydra_sweep(overrides, base)
-    if str(OmegaConf.select(base, "hydra.launcher._target_")) != OUR_LAUNCHER:
-        return _launched_sweep(overrides, base)
+    with contextlib.ExitStack() as stack:
+        if str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER:
+            from smoothlab.sweeps.pool import JobPool
 
-    from smoothlab.processes import WarmServer
-    from smoothlab.sweeps.devices import check_n_jobs
+            # its server imports while the jobs are composed and checked
+            return _run_jobs(overrides, base, stack.enter_context(JobPool(base.hydra.launcher.n_jobs)))
+        from smoothlab.sweeps.launcher_pool import LauncherPool
 
-    n_jobs = OmegaConf.select(base, "hydra.launcher.n_jobs")
-    check_n_jobs(n_jobs)
-    with WarmServer() as server:  # it imports while the jobs are composed and checked
-        return _own_sweep(overrides, base, n_jobs=n_jobs, server=server)
+        words = [override for override in overrides if not is_list(override)]
+        words.append(f"hydra.sweep.dir={quoted(sweep_folder(base, overrides))}")
+        launcher = stack.enter_context(hydra_launcher("train", words, _sweep_job))  # such as submitit's on a cluster
+        return _run_jobs(overrides, base, LauncherPool(launcher))
 
 
-def _own_sweep(overrides: Sequence[str], base: DictConfig, **how: Any) -> int:
-    """The runs of a sweep in directories of their own; ``how`` they run is as ``run_sweep`` takes it."""
+def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
+    """The runs of a sweep, in directories of their own."""
     jobs = expand_sweep(with_params(base, overrides))
     configs = compose_jobs("train", jobs)
     values = [plain(config) for config in configs]
 
     from smoothlab.rundir.directory import DONE
-    from smoothlab.sweeps.launcher import Planned, run_sweep
+    from smoothlab.sweeps.launcher import run_sweep
+    from smoothlab.sweeps.pool import Planned
     from smoothlab.sweeps.table import rows
     from smoothlab.training.loggers import check_loggers
     from smoothlab.training.preparing import check_config
@@ -244,21 +249,10 @@ def _own_sweep(overrides: Sequence[str], base: DictConfig, **how: Any) -> int:
     folder = sweep_folder(configs[0], overrides)
     check_folder_of(folder)
     planned = [
-        Planned(tuple(job), config, run_values) for job, config, run_values in zip(jobs, configs, values, strict=True)
+        Planned(run_values, tuple(job), config) for job, config, run_values in zip(jobs, configs, values, strict=True)
     ]
-    ledger = run_sweep(planned, folder, **how)
+    ledger = run_sweep(planned, folder, pool)
     return 0 if all(row.state == DONE for row in rows(ledger)) else 1
-
-
-def _launched_sweep(overrides: Sequence[str], base: DictConfig) -> int:
-    """A sweep whose runs another launcher of Hydra's starts, such as submitit's on a cluster."""
-    from smoothlab.sweeps.launcher import through_launcher
-
-    folder = f"hydra.sweep.dir={quoted(sweep_folder(base, overrides))}"
-    with hydra_launcher(
-        "train", [*(override for override in overrides if not is_list(override)), folder], _sweep_job
-    ) as launcher:
-        return _own_sweep(overrides, base, through=through_launcher(launcher))
 
 
 def with_params(config: DictConfig, overrides: Sequence[str]) -> list[str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from smoothlab.comparing.arm import told
-from smoothlab.comparing.plan import Places, PlannedRun, is_done
+from smoothlab.comparing.plan import Places, PlannedRun
+from smoothlab.sweeps.ledger import is_done
 
 
 @dataclass(frozen=True)

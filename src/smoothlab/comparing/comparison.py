@@ -9,11 +9,12 @@ from pathlib import Path
 
 from smoothlab.comparing.answering import write_answer
 from smoothlab.comparing.condition import SLICES
-from smoothlab.comparing.plan import Places, Plan, PlannedRun, is_done
+from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.comparing.planning import Resolve, make_plan
 from smoothlab.comparing.question import Question
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.sweeps.ledger import is_done
 
 SHOWN = 5  # failed runs that are named in full
 
@@ -43,9 +44,9 @@ def answer(question: Question, resolve: Resolve) -> int:
 
 
 def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tuple[Plan, dict[PlannedRun, str]]:
-    from smoothlab.processes import WarmServer
+    from smoothlab.sweeps.pool import JobPool
 
-    with WarmServer() as server:  # it imports while the arms are composed and tried
+    with JobPool(question.n_jobs) as pool:  # its server imports while the arms are composed and tried
         from smoothlab.comparing.running import run_all
         from smoothlab.rundir.writable import check_folder
 
@@ -69,7 +70,7 @@ def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tu
         with RunDirectory(question.folder).held():
             plan.write(file)
             try:
-                return plan, run_all(plan, left, places, n_jobs=question.n_jobs, server=server) if left else {}
+                return plan, run_all(plan, left, places, pool) if left else {}
             except KeyboardInterrupt:
                 with contextlib.suppress(OSError):
                     done = sum(is_done(places.of(run)) for run in plan.runs)

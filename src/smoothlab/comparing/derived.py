@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 from smoothlab.comparing.arm import ENSEMBLE, Arm
-from smoothlab.comparing.plan import Places, PlannedRun, is_done
+from smoothlab.comparing.plan import Places, PlannedRun
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_atomically, write_json
 from smoothlab.rundir.directory import DONE, RunDirectory, now
+from smoothlab.sweeps.ledger import is_done
 
 FEWEST = 3  # seeds of the baseline that an ensemble is made from: of two, each would be the other alone
 SPLITS = ("val", "test")

@@ -12,7 +12,7 @@ from typing import Any
 
 from smoothlab.comparing.arm import Settings, told
 from smoothlab.rundir.atomic import write_json
-from smoothlab.rundir.directory import DONE, RunDirectory
+from smoothlab.rundir.directory import RunDirectory
 
 HEX = 8  # digits of the identity in a directory's name
 FORMAT = 1
@@ -100,16 +100,6 @@ class Places:
     def of(self, run: PlannedRun) -> RunDirectory:
         """The directory of a run, there or not."""
         return RunDirectory(self._by_identity.setdefault(run.identity[:HEX], self.folder / run.directory))
-
-
-def is_done(run: RunDirectory) -> bool:
-    """Whether a run has its results; a status that cannot be read is that of a run to be made again."""
-    from smoothlab.errors import UserMistake
-
-    try:
-        return run.read_status().get("state") == DONE and run.results.is_file()
-    except UserMistake:
-        return False
 
 
 def units(seed: int, seeds: int, folds: int | None) -> list[tuple[int, int | None]]:

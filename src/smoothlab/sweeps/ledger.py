@@ -14,7 +14,7 @@ import yaml
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_json
-from smoothlab.rundir.directory import RunDirectory, now
+from smoothlab.rundir.directory import DONE, RunDirectory, now
 from smoothlab.rundir.identity import NOT_IDENTITY, differences, flat
 
 FORMAT = 1
@@ -127,6 +127,19 @@ class Ledger:
         ]
         told = {"format": FORMAT, "created": self.created, "jobs": jobs, "base": self.base}
         write_json(self.folder / FILE, told)
+
+
+def state_of(run: RunDirectory) -> str:
+    """The state of a run; empty where there is none, or a damaged status: such a run is made again."""
+    try:
+        return str(run.read_status().get("state", ""))
+    except UserMistake:
+        return ""
+
+
+def is_done(run: RunDirectory) -> bool:
+    """Whether a run has its results."""
+    return state_of(run) == DONE and run.results.is_file()
 
 
 def common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:

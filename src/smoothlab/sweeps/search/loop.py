@@ -2,55 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
 
-from smoothlab.sweeps.search.study import DONE, FAILED, PRUNED, Study, Trial
+from smoothlab.sweeps.search.pool_runner import PoolRunner
+from smoothlab.sweeps.search.study import DONE, FAILED, INTERRUPTED, PRUNED, Ended, Study, Trial
 
-INTERRUPTED = "interrupted"
 POLL_SECONDS = 0.1  # between two looks at what the running trials have reported
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a trial's run ended.
-
-    Args:
-        number: the trial's.
-        state: ``done``, ``failed``, ``pruned`` or ``interrupted``.
-        values: of a run that is done, by objective; None where it has none.
-        reason: of a run that is not done.
-    """
-
-    number: int
-    state: str
-    values: tuple[float | None, ...] = ()
-    reason: str = ""
-
-
-class Runner(Protocol):
-    """What runs the trials, several at a time."""
-
-    def room(self) -> bool:
-        """Whether one more trial can start."""
-
-    def start(self, trial: Trial) -> str:
-        """Start a trial, or go on with it where its run directory is there; returns that directory's name."""
-
-    def wait(self, seconds: float | None) -> list[Ended]:
-        """Wait until a trial has ended, or ``seconds`` are over; returns those that have ended since."""
-
-    def reports(self, number: int) -> Sequence[tuple[int, float]]:
-        """Epochs (from 1) and objectives that a trial has reported since the last call, also when it just ended."""
-
-    def stop(self, number: int, reason: str) -> None:
-        """Ask a running trial to end itself as pruned."""
 
 
 def run_trials(
     study: Study,
-    runner: Runner,
+    runner: PoolRunner,
     *,
     pruning: bool = False,
     retry_failed: bool = False,
@@ -95,7 +57,7 @@ def run_trials(
                 ended(_tell(study, one))
 
 
-def _look_at(study: Study, runner: Runner, number: int, *, over: bool) -> None:
+def _look_at(study: Study, runner: PoolRunner, number: int, *, over: bool) -> None:
     """Tell the study what a trial has reported; one that is over is not stopped, but others are measured by it."""
     for step, value in runner.reports(number):
         if study.report(number, step, value) and not over:

@@ -19,6 +19,7 @@ DIRECTORY = "smoothlab:directory"
 POINT = "smoothlab:point"
 REPLACED = "smoothlab:replaced"
 DONE, FAILED, PRUNED, RUNNING, WAITING = "done", "failed", "pruned", "running", "waiting"
+INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,23 @@ class Trial:
     reason: str | None = None
     directory: str | None = None
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a trial's run ended.
+
+    Args:
+        number: the trial's.
+        state: ``done``, ``failed``, ``pruned`` or ``interrupted``.
+        values: of a run that is done, by objective; None where it has none.
+        reason: of a run that is not done.
+    """
+
+    number: int
+    state: str
+    values: tuple[float | None, ...] = ()
+    reason: str = ""
 
 
 class Study:

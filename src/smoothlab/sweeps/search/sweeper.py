@@ -7,19 +7,18 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from smoothlab.config.compose import compose_config, compose_jobs, plain
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import RunDirectory
-from smoothlab.sweeps.devices import Devices
-from smoothlab.sweeps.launcher import Fingerprints, Planned, through_launcher
+from smoothlab.sweeps.launcher import Fingerprints
+from smoothlab.sweeps.launcher_pool import LauncherPool, Pool
 from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
-from smoothlab.sweeps.pool import JobPool
-from smoothlab.sweeps.search.batch_runner import BatchRunner
-from smoothlab.sweeps.search.loop import Runner, run_trials
+from smoothlab.sweeps.pool import JobPool, Planned
+from smoothlab.sweeps.search.loop import run_trials
 from smoothlab.sweeps.search.optional import load_optuna
 from smoothlab.sweeps.search.outcome import as_text, progress, write_outcome
 from smoothlab.sweeps.search.pool_runner import PoolRunner
@@ -30,9 +29,6 @@ from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.storage import open_storage
 from smoothlab.sweeps.search.study import DONE, FAILED, Objective, Study
 from smoothlab.training.stopping import stopped_by_signals
-
-if TYPE_CHECKING:
-    from smoothlab.processes import WarmServer
 
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
 
@@ -64,14 +60,10 @@ def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
     if not ours and settings.pruner != "none":
         raise UserMistake(f"hydra.sweeper.pruner = {settings.pruner!r}: needs hydra/launcher=smoothlab; expected none")
     folder = Path(str(config.hydra.sweep.dir))
-    if not ours:
-        _search_in_batches(settings, space, composing, folder, launcher)
-        return
-    from smoothlab.processes import WarmServer
-
-    devices = Devices.of_this_machine(OmegaConf.select(config, "hydra.launcher.n_jobs"))
-    with WarmServer() as server:  # it imports while the space is checked
-        _search_in_pool(settings, space, composing, folder, devices, server)
+    pool = JobPool(OmegaConf.select(config, "hydra.launcher.n_jobs")) if ours else LauncherPool(launcher)
+    # the pool's server imports while the space is checked; it is closed while the folder is still held
+    with pool, _begun(settings, space, composing, folder) as begun, pool:
+        _run(settings, begun, pool, folder)
 
 
 class Composing:
@@ -91,7 +83,7 @@ class Composing:
             UserMistake: it cannot be composed.
         """
         config = compose_config("train", [*self._always, *overrides])
-        return Planned(tuple(overrides), config, plain(config))
+        return Planned(plain(config), tuple(overrides), config)
 
     def several(self, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """The resolved configs of some trials."""
@@ -169,32 +161,13 @@ def _opened(
         yield study
 
 
-def _search_in_pool(
-    settings: Settings, space: Space, composing: Composing, folder: Path, devices: Devices, server: WarmServer
-) -> None:
-    with _begun(settings, space, composing, folder) as begun, JobPool(devices=devices, server=server) as pool:
-        pruning = settings.pruner != "none"
-        runner = PoolRunner(
-            pool, begun.ledger, begun.study.objectives, compose=composing.one, place=begun.place, pruning=pruning
-        )
-        _run(settings, begun.study, runner, folder, pruning=pruning)
-
-
-def _search_in_batches(settings: Settings, space: Space, composing: Composing, folder: Path, launcher: Any) -> None:
-    with _begun(settings, space, composing, folder) as begun:
-        launch, objectives = through_launcher(launcher), begun.study.objectives
-        runner = BatchRunner(
-            launch, begun.ledger, objectives, compose=composing.one, place=begun.place, size=settings.batch_size
-        )
-        _run(settings, begun.study, runner, folder, pruning=False)
-
-
 @dataclass(frozen=True)
 class _Begun:
     """A search in which nothing is wrong: its study, and where its runs stand."""
 
     study: Study
     ledger: Ledger
+    compose: Callable[[Sequence[str]], Planned]
     place: Callable[[Planned], Entry]
 
 
@@ -215,10 +188,20 @@ def _begun(settings: Settings, space: Space, composing: Composing, folder: Path)
         with RunDirectory(folder).held():  # says who works on it
             pass
     with _opened(settings, space, folder, objectives, corners[0]) as study:
-        yield _Begun(study, ledger, place)
+        yield _Begun(study, ledger, composing.one, place)
 
 
-def _run(settings: Settings, study: Study, runner: Runner, folder: Path, *, pruning: bool) -> None:
+def _run(settings: Settings, begun: _Begun, pool: Pool, folder: Path) -> None:
+    study, pruning = begun.study, settings.pruner != "none"
+    runner = PoolRunner(
+        pool,
+        begun.ledger,
+        study.objectives,
+        compose=begun.compose,
+        place=begun.place,
+        pruning=pruning,
+        size=settings.batch_size,
+    )
     before = study.ended()
     looked_for = " and ".join(f"{one.name} ({one.mode})" for one in study.objectives)
     earlier = f", {before} of them done before" if before else ""
