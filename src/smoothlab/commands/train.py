@@ -77,8 +77,8 @@ def train(overrides: Sequence[str] = ()) -> Run:
 
     with stopped_by_signals(), server_for(values) as server:
         prepared = prepare(values)
-        found = found_ranks(os.environ)
-        if found is not None and found.rank > 0:  # rank 0 makes the directory, and says which
+        given = found_ranks(os.environ)
+        if given is not None and given.rank > 0:  # rank 0 makes the directory, and says which
             return Run(follow(prepared))
         if OmegaConf.select(config, "hydra.job.chdir"):
             raise UserMistake("hydra.job.chdir = true: runs stay in the working directory")
@@ -147,10 +147,10 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
     if wanted in (None, "none"):
         return RunDirectory(fresh), False
     if wanted == "auto":
-        found = newest_unfinished(fresh.parent, identity)
-        if found is None:
+        unfinished = newest_unfinished(fresh.parent, identity)
+        if unfinished is None:
             print("resume=auto: no unfinished run of this config; starting anew", file=sys.stderr)
-        return found or RunDirectory(fresh), found is not None
+        return unfinished or RunDirectory(fresh), unfinished is not None
     run = existing_run(wanted, key="resume")
     status = run.read_status()
     if status.get("state") == DONE:
@@ -291,8 +291,8 @@ def _hydra_sweep(overrides: Sequence[str], base: DictConfig) -> int:
     """Let Hydra's sweeper do it, such as the search."""
     folder = sweep_folder(base, overrides)
     check_folder_of(folder)
-    kept = [override for override in overrides if override.split("=", 1)[0] != "hydra.sweep.dir"]
-    error = multirun("train", [*kept, f"hydra.sweep.dir={quoted(folder)}"], _sweep_job)
+    own = [override for override in overrides if override.split("=", 1)[0] != "hydra.sweep.dir"]
+    error = multirun("train", [*own, f"hydra.sweep.dir={quoted(folder)}"], _sweep_job)
     if isinstance(error, UserMistake):
         raise error
     if error is not None:

@@ -32,10 +32,10 @@ def confusion_counts(values: Any, labels: Any, *, from_logits: bool, sample_weig
         from_logits: whether ``values`` are logits.
         sample_weight: ``(...)`` numbers >= 0.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight)
-    cells = told.labels.numpy() * told.num_classes + told.predicted.numpy()
-    counts = sums_at(cells, told.weights, told.num_classes**2)
-    return counts.reshape(told.num_classes, -1)
+    prediction = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight)
+    cells = prediction.labels.numpy() * prediction.num_classes + prediction.predicted.numpy()
+    counts = sums_at(cells, prediction.weights, prediction.num_classes**2)
+    return counts.reshape(prediction.num_classes, -1)
 
 
 def confusion_matrix(

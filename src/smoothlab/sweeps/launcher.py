@@ -178,7 +178,7 @@ def _weight_bytes(values: dict[str, Any]) -> int | None:
         task = prepare(values).task
     except Exception:
         return None
-    return sum(one.numel() * one.element_size() for one in task.parameters())
+    return sum(parameter.numel() * parameter.element_size() for parameter in task.parameters())
 
 
 def _say(text: str) -> None:

@@ -218,7 +218,7 @@ class JobPool:
             if left is not None and left <= 0:
                 break
             # now and then, so that a signal is heard at once on every system
-            self._server.wait_any([one.child for one in self._running if one.child], min(left or 1.0, 1.0))
+            self._server.wait_any([job.child for job in self._running if job.child], min(left or 1.0, 1.0))
         ended, self._ended = self._ended, []
         return ended
 
@@ -235,7 +235,7 @@ class JobPool:
         self._waiting.clear()
         try:
             self._collect()
-            _terminate([one.child for one in self._running if one.child])
+            _terminate([job.child for job in self._running if job.child])
             for job in list(self._running):
                 assert job.child is not None
                 ending = job.child.wait()

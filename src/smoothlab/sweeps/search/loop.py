@@ -45,16 +45,16 @@ def run_trials(
         if not running:
             return whole
         endings = runner.wait(POLL_SECONDS if pruning else None)
-        over = {one.number for one in endings}
+        over = {ending.number for ending in endings}
         for number in sorted(running) if pruning else ():
             _look_at(study, runner, number, over=number in over)
-        for one in endings:
-            running.discard(one.number)
-            if one.state == INTERRUPTED:
+        for ending in endings:
+            running.discard(ending.number)
+            if ending.state == INTERRUPTED:
                 whole = False
-                study.let_go(one.number)
+                study.let_go(ending.number)
             else:
-                ended(_tell(study, one))
+                ended(_tell(study, ending))
 
 
 def _look_at(study: Study, runner: PoolRunner, number: int, *, over: bool) -> None:
@@ -65,10 +65,10 @@ def _look_at(study: Study, runner: PoolRunner, number: int, *, over: bool) -> No
             return
 
 
-def _tell(study: Study, one: Ended) -> Trial:
-    if one.state == DONE:
-        return study.tell(one.number, one.values)
-    if one.state == PRUNED:
-        return study.prune(one.number, one.reason)
-    assert one.state == FAILED, one.state
-    return study.fail(one.number, one.reason or "no reason given")
+def _tell(study: Study, ending: Ended) -> Trial:
+    if ending.state == DONE:
+        return study.tell(ending.number, ending.values)
+    if ending.state == PRUNED:
+        return study.prune(ending.number, ending.reason)
+    assert ending.state == FAILED, ending.state
+    return study.fail(ending.number, ending.reason or "no reason given")

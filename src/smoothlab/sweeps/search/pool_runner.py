@@ -76,7 +76,7 @@ class PoolRunner:
         else:
             self._ledger.write()
             if self._pruning:
-                chosen = dict(one.split("=", 1) for one in trial.overrides)
+                chosen = dict(override.split("=", 1) for override in trial.overrides)
                 TrialFiles(run.path).begin(number=trial.number, monitor=self._objectives[0].name, overrides=chosen)
             self._jobs[self._pool.submit(planned, run.path)] = [trial.number]
         return run.path.name
@@ -94,8 +94,8 @@ class PoolRunner:
         """Epochs (from 1) and objectives that a trial has reported since the last call, also when it just ended."""
         if number not in self._runs:
             return []
-        found, self._offsets[number] = TrialFiles(self._runs[number].path).read_reports(self._offsets[number])
-        return found
+        reports, self._offsets[number] = TrialFiles(self._runs[number].path).read_reports(self._offsets[number])
+        return reports
 
     def stop(self, number: int, reason: str) -> None:
         """Ask a running trial to end itself as pruned."""

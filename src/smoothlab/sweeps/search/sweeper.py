@@ -76,7 +76,7 @@ class Composing:
     def __init__(self, always: Sequence[str]) -> None:
         self._always = list(always)
 
-    def one(self, overrides: Sequence[str]) -> Planned:
+    def planned(self, overrides: Sequence[str]) -> Planned:
         """The config of a trial.
 
         Raises:
@@ -87,7 +87,7 @@ class Composing:
 
     def several(self, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """The resolved configs of some trials."""
-        return [plain(one) for one in compose_jobs("train", [[*self._always, *job] for job in jobs])]
+        return [plain(config) for config in compose_jobs("train", [[*self._always, *job] for job in jobs])]
 
 
 def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
@@ -100,8 +100,8 @@ def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
     from smoothlab.training.preparing import check_config
 
     corners = [space.overrides(values) for values in space.corners()]
-    found = composing.several(corners)
-    for overrides, values in zip(corners, found, strict=True):
+    configs = composing.several(corners)
+    for overrides, values in zip(corners, configs, strict=True):
         if values["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a search that is started again goes on by itself")
         try:
@@ -109,7 +109,7 @@ def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
         except UserMistake as mistake:
             chosen = " ".join(overrides[len(space.fixed) :])
             raise UserMistake(f"{mistake} (in the trial {chosen})") from None
-    return found
+    return configs
 
 
 def _objectives(settings: Settings, values: dict[str, Any]) -> list[Objective]:
@@ -188,7 +188,7 @@ def _begun(settings: Settings, space: Space, composing: Composing, folder: Path)
         with RunDirectory(folder).held():  # says who works on it
             pass
     with _opened(settings, space, folder, objectives, corners[0]) as study:
-        yield _Begun(study, ledger, composing.one, place)
+        yield _Begun(study, ledger, composing.planned, place)
 
 
 def _run(settings: Settings, begun: _Begun, pool: Pool, folder: Path) -> None:
@@ -203,7 +203,7 @@ def _run(settings: Settings, begun: _Begun, pool: Pool, folder: Path) -> None:
         size=settings.batch_size,
     )
     before = study.ended()
-    looked_for = " and ".join(f"{one.name} ({one.mode})" for one in study.objectives)
+    looked_for = " and ".join(f"{objective.name} ({objective.mode})" for objective in study.objectives)
     earlier = f", {before} of them done before" if before else ""
     _say(f"search for {looked_for}: {study.total} trials{earlier} in {folder}")
 
@@ -220,8 +220,8 @@ def _run(settings: Settings, begun: _Begun, pool: Pool, folder: Path) -> None:
     write_outcome(study, folder)
     _say(f"\n{as_text(study)}\nbest: {folder / 'best.yaml'}" if study.best() else f"\n{as_text(study)}")
     trials = study.trials()
-    failed = sum(one.state == FAILED for one in trials)
-    if failed or not whole or not any(one.state == DONE for one in trials):
+    failed = sum(trial.state == FAILED for trial in trials)
+    if failed or not whole or not any(trial.state == DONE for trial in trials):
         interrupted = "" if whole else "; some were interrupted, the same command goes on with them"
         raise RunFailed(f"{failed} of {len(trials)} trials failed{interrupted}")
 

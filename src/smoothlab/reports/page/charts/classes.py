@@ -49,12 +49,12 @@ def class_chart(baseline: str, of_baseline: pd.DataFrame, arm: str, of_arm: pd.D
         drawing.text(left, 20, title, "head")
         ticks = ticks_of(*x, most=4)
         panel.horizontal(
-            [one for one in ticks if not share or one <= 1], "", percent_form if share else plain_form(ticks)
+            [tick for tick in ticks if not share or tick <= 1], "", percent_form if share else plain_form(ticks)
         )
         for place, row in enumerate(rows):
             pair, y = (float(before[row]), float(after[row])), len(rows) - place - 0.5
-            told = f"{number(pair[0])} under {baseline}, {number(pair[1])} under {arm}"
-            says = f"{of_arm['class'].iloc[row]}, {title}: {told}"
+            change_text = f"{number(pair[0])} under {baseline}, {number(pair[1])} under {arm}"
+            says = f"{of_arm['class'].iloc[row]}, {title}: {change_text}"
             if all(map(math.isfinite, pair)):
                 panel.line(pair, [y, y], "whisker soft", says)
             for value, mark in zip(pair, ("hollow soft", "fill under"), strict=True):
