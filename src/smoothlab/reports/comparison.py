@@ -137,9 +137,8 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what is not a finite number is None."""
-        content = asdict(self) | {"table": self.table.to_dict("records")}
-        plain: dict[str, Any] = _plain(content)
-        return plain
+        content: dict[str, Any] = plain_values(asdict(self) | {"table": self.table.to_dict("records")})
+        return content
 
 
 def baseline_of(by_arm: Mapping[str, Sequence[RunRecord]]) -> str:
@@ -267,15 +266,16 @@ def _validation(arm: Runs, baseline: Runs) -> float:
     return math.fsum(differences) / len(differences) if differences else math.nan
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
+    """What JSON can hold: None for what is not a finite number, text without a lone half of a character."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): plain_values(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain_values(part) for part in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return json.loads(json.dumps(value, default=str))
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value if value is None or isinstance(value, bool | int) else json.loads(json.dumps(value, default=str))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from smoothlab.metrics.inputs import Array
 
+LONGEST_NAME = 20
 UNDER, OVER, MODEL, BAND, GUIDE = "#0072B2", "#D55E00", "#222222", "#D0D0D0", "#777777"
 STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -70,6 +71,11 @@ def _percent(axis: Any) -> None:
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+
+
+def short_name(name: str) -> str:
+    """A class's name as axes have room for it."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + "..."
 
 
 def reliability_diagram(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothlab.reports.figures import ABOVE, BAND, GUIDE, MODEL, OVER, UNDER, _apart, _figure, _percent
+from smoothlab.reports.figures import ABOVE, BAND, GUIDE, MODEL, OVER, UNDER, _apart, _figure, _percent, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ MOST_NUMBERS = 10  # classes up to which each cell says its value
 MOST_NAMES = 40  # classes up to which the axes say their names
 MOST_CELLS = 256  # classes of a heat map
 MOST_BARS = 30
-LONGEST_NAME = 20
 WIDE = 100.0  # a ratio of shares above which their colours are logarithmic
 
 
@@ -56,7 +55,7 @@ def soft_target_map(inspection: Inspection) -> Figure:
     labelled = count <= MOST_NAMES
     side = 1.2 + (0.62 if count <= MOST_NUMBERS else 0.2) * count if labelled else 5.2
     side = min(max(side, 2.2), 7.5)
-    longest = max(len(_short(inspection.class_names[k])) for k in inspection.targets.classes[places].tolist())
+    longest = max(len(short_name(inspection.class_names[k])) for k in inspection.targets.classes[places].tolist())
     margin = 0.075 * longest if labelled else 0.5
     upright = labelled and 0.085 * longest > 0.9 * side / count
     panels = len(shown)
@@ -107,7 +106,7 @@ def _map(
         axes.set_ylabel("label")
     if len(places) > MOST_NAMES:
         return
-    names = [_short(inspection.class_names[k]) for k in classes.tolist()]
+    names = [short_name(inspection.class_names[k]) for k in classes.tolist()]
     axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0, fontsize=8)
     axes.set_yticks(range(len(names)), names if first else [], fontsize=8)
     axes.tick_params(length=0)
@@ -127,7 +126,7 @@ def logit_gaps(inspection: Inspection) -> Figure:
     """
     targets = inspection.targets
     places = _largest(targets, MOST_BARS)
-    names = [_short(inspection.class_names[k]) for k in targets.classes[places].tolist()]
+    names = [short_name(inspection.class_names[k]) for k in targets.classes[places].tolist()]
     keeps = targets.keeps[places].numpy()
     near, far = targets.smallest_gap[places].numpy(), targets.largest_gap[places].numpy()
     y = np.arange(len(places))
@@ -271,10 +270,6 @@ def _largest(targets: SoftTargets, most: int) -> list[int]:
 def _of(inspection: Inspection, count: int) -> str:
     every = len(inspection.class_names)
     return "" if count == every else f" of the {count} largest of {every:,} classes"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + "..."
 
 
 def _cell(value: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from omegaconf import DictConfig
 
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import DONE, RUNNING, RunDirectory
+from smoothlab.sweeps.folder import make_folder, refuse_held, say
 from smoothlab.sweeps.launcher_pool import Pool
 from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, is_done, prefixes
 from smoothlab.sweeps.pool import Job, JobPool, Planned
@@ -45,26 +45,23 @@ def run_sweep(jobs: Sequence[Planned], folder: Path, pool: Pool) -> Ledger:
     ledger = Ledger.open(folder, common([job.values for job in jobs]))
     entries = _place(ledger, jobs)
     left = [(job, entry) for job, entry in zip(jobs, entries, strict=True) if not is_done(ledger.run(entry))]
-    _refuse_held(ledger, [entry for _, entry in left])
+    _refuse_running(ledger, [entry for _, entry in left])
     finished = [ledger.run(entry).path for entry in ledger.entries if is_done(ledger.run(entry))]
     size = estimate(finished, _weight_bytes(left[0][0].values) if len(left) >= LARGE and not finished else None)
     if size is not None and left:
-        _say(check_space(folder, len(left), size))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserMistake(f"{folder}: cannot be made ({error.strerror}); give output_root=...") from None
+        say(check_space(folder, len(left), size))
+    make_folder(folder)
     skipped = f", {len(jobs) - len(left)} of them done before" if len(left) < len(jobs) else ""
-    _say(f"sweep of {len(jobs)} runs{skipped} in {folder}")
+    say(f"sweep of {len(jobs)} runs{skipped} in {folder}")
     with RunDirectory(folder).held():
         _write(ledger)
         try:
             with stopped_by_signals(), pool:
                 _run_all(left, ledger, pool, sized=size is not None)
         except KeyboardInterrupt:
-            _say(f"\n{as_text(rows(ledger))}\ninterrupted; the same command goes on with it")
+            say(f"\n{as_text(rows(ledger))}\ninterrupted; the same command goes on with it")
             raise
-    _say(f"\n{as_text(rows(ledger))}")
+    say(f"\n{as_text(rows(ledger))}")
     return ledger
 
 
@@ -72,10 +69,10 @@ def _run_all(left: Sequence[tuple[Planned, Entry]], ledger: Ledger, pool: Pool, 
     for planned, entry in left:
         pool.submit(planned, ledger.run(entry).path)
     for ended, job in enumerate(pool.ended(), 1):
-        _say(f"[{ended}/{len(left)}] {_ending(job)}")
+        say(f"[{ended}/{len(left)}] {_ending(job)}")
         if job.state == DONE and not sized and len(left) >= LARGE and ended < len(left):
             sized = True
-            _say(check_space(ledger.folder, len(left) - ended, estimate([job.directory.path], None) or 0))
+            say(check_space(ledger.folder, len(left) - ended, estimate([job.directory.path], None) or 0))
 
 
 def _ending(job: Job) -> str:
@@ -149,16 +146,13 @@ class Fingerprints:
         return run_identity(values, self._of[key])
 
 
-def _refuse_held(ledger: Ledger, entries: Sequence[Entry]) -> None:
+def _refuse_running(ledger: Ledger, entries: Sequence[Entry]) -> None:
     """A sweep that runs already is refused by its own lock; this is for runs that were started singly."""
-    if RunDirectory(ledger.folder).is_locked():
-        with RunDirectory(ledger.folder).held():
-            pass
+    refuse_held(ledger.folder)
     for entry in entries:
         run = ledger.run(entry)
-        if run.lock.is_file() and run.is_locked() and run.read_status().get("state") == RUNNING:
-            with run.held():
-                pass
+        if run.lock.is_file() and run.read_status().get("state") == RUNNING:
+            refuse_held(run.path)
 
 
 def _write(ledger: Ledger) -> None:
@@ -179,7 +173,3 @@ def _weight_bytes(values: dict[str, Any]) -> int | None:
     except Exception:
         return None
     return sum(parameter.numel() * parameter.element_size() for parameter in task.parameters())
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, RUNNING, now
+from smoothlab.sweeps.folder import say
 from smoothlab.sweeps.ledger import key_of
 from smoothlab.sweeps.pool import Job, JobPool, Planned
 
@@ -41,7 +41,7 @@ class LauncherPool:
         try:
             endings = self._launcher.launch([job_words(job.planned.overrides, job.directory.path) for job in jobs], 0)
         except Exception as error:  # a job that was killed; what the others say stands in their directories
-            print(f"{type(self._launcher).__name__}: {_line(error)}", file=sys.stderr, flush=True)
+            say(f"{type(self._launcher).__name__}: {_line(error)}")
         else:
             for job, ending in zip(jobs, endings, strict=True):
                 try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.directory import DONE, RunDirectory
+from smoothlab.sweeps.folder import refuse_held
 from smoothlab.sweeps.ledger import Ledger
 from smoothlab.sweeps.table import Row, rows
 
@@ -58,9 +59,7 @@ def plan(ledger: Ledger, *, keep: str = "best", free: Sequence[str] = ("checkpoi
     number = {"best": 1, "none": 0, BEST_CHECKPOINTS: 0}.get(keep, int(keep) if keep.isdecimal() else None)
     if number is None:
         raise UserMistake(f"keep = {keep}: expected best, a number of runs, {BEST_CHECKPOINTS} or none")
-    if RunDirectory(ledger.folder).is_locked():
-        with RunDirectory(ledger.folder).held():
-            pass
+    refuse_held(ledger.folder)
     done = [row for row in rows(ledger) if row.state == DONE]
     whole = {row.directory for row in _by_objective(done)[:number]}
     files: list[Path] = []

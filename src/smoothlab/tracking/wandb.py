@@ -90,7 +90,14 @@ def make_wandb_logger(
         InvalidArgument: an option that W&B does not take.
         UserMistake: W&B did not start the run in the mode that was asked for.
     """
-    own = {"project": project, "entity": entity, "group": group, "job_type": job_type, "tags": tags, "notes": notes}
+    own = {
+        "project": project,
+        "entity": entity,
+        "group": group,
+        "job_type": job_type,
+        "tags": tags,
+        "notes": notes,
+    }
     _check(**own, checkpoints=checkpoints, diff=diff, system=system, samples=samples)
     chosen = choose_mode(mode)
     if chosen == "disabled":
@@ -98,7 +105,8 @@ def make_wandb_logger(
     by_choice = chosen_by_user(mode) == "online"
     folder = Path(run_dir).resolve()  # W&B's own process may have another working directory
     code = code_state()
-    own |= {
+    arguments = {
+        **own,
         "group": group or group_of(folder, str(config.get("name", name))),
         "tags": list(tags) if tags else None,
         "name": name,
@@ -108,7 +116,7 @@ def make_wandb_logger(
     timeout = START_SECONDS["online" if by_choice else "auto"]
     settings = {"x_disable_stats": not system, "init_timeout": timeout, "git_commit": code["commit"]}
     run = _start_or_fall_back(
-        lambda written, run_id: _start(own, settings, written, run_id),
+        lambda written, run_id: _start(arguments, settings, written, run_id),
         chosen,
         RunId(folder / "wandb"),
         resumed=resume_step > 0,

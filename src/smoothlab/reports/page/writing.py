@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from smoothlab.errors import UserMistake
+from smoothlab.reports.comparison import plain_values
 from smoothlab.reports.page.contents import Contents, contents
 from smoothlab.reports.page.html import render_html
 from smoothlab.reports.page.markdown import render_markdown
@@ -104,7 +104,9 @@ def _fill(new: Path, report: Contents, comparison: Comparison, records: Records,
     _csv(comparison.table, new / TABLE)
     if len(report.all_classes):
         _csv(report.all_classes, new / CLASSES)
-    text = json.dumps(_plain(_as_json(report, comparison, records)), indent=2, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(
+        plain_values(_as_json(report, comparison, records)), indent=2, allow_nan=False, ensure_ascii=False
+    )
     (new / NUMBERS).write_text(text + "\n", encoding="utf-8")
 
 
@@ -153,16 +155,3 @@ def _as_json(report: Contents, comparison: Comparison, records: Records) -> dict
         "problems": [{"path": str(problem.path), "says": problem.says} for problem in records.problems],
         "figures": {chart.name: {"title": chart.title, "describes": chart.describes} for chart in report.charts},
     }
-
-
-def _plain(value: Any) -> Any:
-    """The same with None for what is not a number, and text that is no lone half of a character."""
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from smoothlab.config.compose import compose_config, compose_jobs, plain
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.sweeps.folder import make_folder, refuse_held, say
 from smoothlab.sweeps.launcher import Fingerprints
 from smoothlab.sweeps.launcher_pool import LauncherPool, Pool
 from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
@@ -140,10 +140,7 @@ def _opened(
     total = settings.total(space)
     if settings.storage not in ("journal", "sqlite"):
         raise UserMistake(f"hydra.sweeper.storage = {settings.storage!r}: expected journal or sqlite")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserMistake(f"{folder}: cannot be made ({error.strerror}); give output_root=...") from None
+    make_folder(folder)
     with RunDirectory(folder).held():
         try:
             study = Study(
@@ -184,9 +181,7 @@ def _begun(settings: Settings, space: Space, composing: Composing, folder: Path)
         prefix = prefixes([[], own], otherwise="trial")[1]
         return ledger.place(planned.overrides, prints.identity(planned.values), prefix, planned.values)
 
-    if RunDirectory(folder).is_locked():
-        with RunDirectory(folder).held():  # says who works on it
-            pass
+    refuse_held(folder)
     with _opened(settings, space, folder, objectives, corners[0]) as study:
         yield _Begun(study, ledger, composing.planned, place)
 
@@ -205,26 +200,22 @@ def _run(settings: Settings, begun: _Begun, pool: Pool, folder: Path) -> None:
     before = study.ended()
     looked_for = " and ".join(f"{objective.name} ({objective.mode})" for objective in study.objectives)
     earlier = f", {before} of them done before" if before else ""
-    _say(f"search for {looked_for}: {study.total} trials{earlier} in {folder}")
+    say(f"search for {looked_for}: {study.total} trials{earlier} in {folder}")
 
     def ended(trial: Any) -> None:
-        _say(progress(study, trial))
+        say(progress(study, trial))
         write_outcome(study, folder)
 
     try:
         with stopped_by_signals():
             whole = run_trials(study, runner, pruning=pruning, retry_failed=settings.retry_failed, ended=ended)
     except KeyboardInterrupt:
-        _say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
+        say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
         raise
     write_outcome(study, folder)
-    _say(f"\n{as_text(study)}\nbest: {folder / 'best.yaml'}" if study.best() else f"\n{as_text(study)}")
+    say(f"\n{as_text(study)}\nbest: {folder / 'best.yaml'}" if study.best() else f"\n{as_text(study)}")
     trials = study.trials()
     failed = sum(trial.state == FAILED for trial in trials)
     if failed or not whole or not any(trial.state == DONE for trial in trials):
         interrupted = "" if whole else "; some were interrupted, the same command goes on with them"
         raise RunFailed(f"{failed} of {len(trials)} trials failed{interrupted}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from smoothlab.reports.arm_names import REPETITION, arm_names
+from smoothlab.reports.arm_names import arm_names, tells
 from smoothlab.reports.page.charts.conditions import condition_curve
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Figures, Paragraph, Section
-from smoothlab.rundir.identity import NOT_IDENTITY
 
 if TYPE_CHECKING:
     from smoothlab.reports.page.svg import Chart
@@ -62,13 +61,8 @@ def _charts(material: Material) -> list[Chart]:
 def varied(records: Sequence[RunRecord]) -> list[str]:
     """Keys of the config that hold at least three different numbers over the runs, seeds aside."""
     keys = dict.fromkeys(key for record in records for key in record.flat)
-    numeric = []
-    for key in keys:
-        if key in REPETITION or key.split(".")[0] in NOT_IDENTITY:
-            continue
-        values = {_value(record, key) for record in records} - {None}
-        if len(values) >= FEWEST:
-            numeric.append(key)
+    numbers = {key: {_value(record, key) for record in records} - {None} for key in keys if tells(key)}
+    numeric = [key for key, values in numbers.items() if len(values) >= FEWEST]
     return sorted(numeric, key=lambda key: not key.startswith("data."))
 
 
