@@ -25,6 +25,8 @@ from smoothlab.config.compose import (
     split_options,
 )
 from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.rundir.directory import DONE, INTERRUPTED, PRUNED, RUNNING, RunDirectory, existing_run
+from smoothlab.rundir.writable import check_folder
 
 if TYPE_CHECKING:
     from smoothlab.models.run import Run
@@ -68,8 +70,6 @@ def train(overrides: Sequence[str] = ()) -> Run:
 
     from smoothlab.models.run import Run
     from smoothlab.processes.ranks import found_ranks
-    from smoothlab.rundir.directory import INTERRUPTED, RunDirectory
-    from smoothlab.rundir.writable import check_folder
     from smoothlab.training.preparing import prepare
     from smoothlab.training.ranks import leave_status, server_for, train_on_devices
     from smoothlab.training.stopping import stopped_by_signals
@@ -139,7 +139,6 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
         UserMistake: the run to continue is not there, is finished, or has another config.
     """
     from smoothlab.models.run import Run
-    from smoothlab.rundir.directory import DONE, RunDirectory, existing_run
     from smoothlab.rundir.identity import differences
 
     wanted = values["resume"]
@@ -176,8 +175,6 @@ def check_resumable(run: Any) -> None:
 
 def newest_unfinished(folder: Path, identity: str) -> Any:
     """The newest run directory in ``folder`` of this identity that is neither done nor held by a living process."""
-    from smoothlab.rundir.directory import DONE, PRUNED, RUNNING, RunDirectory
-
     candidates = []
     for status_file in folder.glob("*/status.json"):
         run = RunDirectory(status_file.parent)
@@ -235,7 +232,6 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     configs = compose_jobs("train", jobs)
     values = [plain(config) for config in configs]
 
-    from smoothlab.rundir.directory import DONE
     from smoothlab.sweeps.launcher import run_sweep
     from smoothlab.sweeps.pool import Planned
     from smoothlab.sweeps.table import rows
@@ -247,7 +243,7 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
             raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
         check_loggers(run_values, check_config(run_values).parts.allowed)
     folder = sweep_folder(configs[0], overrides)
-    check_folder_of(folder)
+    check_folder(folder, key="output_root")
     planned = [
         Planned(run_values, tuple(job), config) for job, config, run_values in zip(jobs, configs, values, strict=True)
     ]
@@ -280,17 +276,10 @@ def sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     return folder / str(name or sweep_hash(with_params(config, overrides)))
 
 
-def check_folder_of(folder: Path) -> None:
-    """Refuse a sweep's directory in which nothing can be written."""
-    from smoothlab.rundir.writable import check_folder
-
-    check_folder(folder, key="output_root")
-
-
 def _hydra_sweep(overrides: Sequence[str], base: DictConfig) -> int:
     """Let Hydra's sweeper do it, such as the search."""
     folder = sweep_folder(base, overrides)
-    check_folder_of(folder)
+    check_folder(folder, key="output_root")
     own = [override for override in overrides if override.split("=", 1)[0] != "hydra.sweep.dir"]
     error = multirun("train", [*own, f"hydra.sweep.dir={quoted(folder)}"], _sweep_job)
     if isinstance(error, UserMistake):
@@ -305,7 +294,6 @@ def _sweep_job(config: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from smoothlab.models.run import Run
-    from smoothlab.rundir.directory import RunDirectory
     from smoothlab.training import job
 
     place = RunDirectory(HydraConfig.get().runtime.output_dir)

@@ -70,6 +70,12 @@ def class_table(
     )
 
 
+def most_changed(first: pd.DataFrame, last: pd.DataFrame, most: int) -> NDArray[np.int64]:
+    """Rows of the classes, ``most`` of them, whose NLL differs most between two tables of the same classes."""
+    change = (last["nll"] - first["nll"]).abs().fillna(0.0).to_numpy()
+    return np.sort(np.argsort(-change, kind="stable")[:most])
+
+
 def _sums(index: NDArray[np.int64], values: Array, prediction: Prediction) -> Array:
     return sums_at(index, values, prediction.num_classes)
 

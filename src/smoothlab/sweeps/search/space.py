@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
+from smoothlab.config.compose import quoted
 from smoothlab.errors import UserMistake
 from smoothlab.sweeps.search.parameter import Choice, Number, Parameter
 
@@ -284,4 +285,4 @@ def _text(key: str, value: Any) -> str:
             return value
     except HydraException:
         pass
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return quoted(value)

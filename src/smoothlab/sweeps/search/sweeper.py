@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +61,8 @@ def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
     folder = Path(str(config.hydra.sweep.dir))
     pool = JobPool(OmegaConf.select(config, "hydra.launcher.n_jobs")) if ours else LauncherPool(launcher)
     # the pool's server imports while the space is checked; it is closed while the folder is still held
-    with pool, _begun(settings, space, composing, folder) as begun, pool:
-        _run(settings, begun, pool, folder)
+    with pool, _begun(settings, space, composing, folder, pool) as (study, runner), pool:
+        _run(settings, study, runner, folder)
 
 
 class Composing:
@@ -158,18 +157,10 @@ def _opened(
         yield study
 
 
-@dataclass(frozen=True)
-class _Begun:
-    """A search in which nothing is wrong: its study, and where its runs stand."""
-
-    study: Study
-    ledger: Ledger
-    compose: Callable[[Sequence[str]], Planned]
-    place: Callable[[Planned], Entry]
-
-
 @contextlib.contextmanager
-def _begun(settings: Settings, space: Space, composing: Composing, folder: Path) -> Iterator[_Begun]:
+def _begun(
+    settings: Settings, space: Space, composing: Composing, folder: Path, pool: Pool
+) -> Iterator[tuple[Study, PoolRunner]]:
     """Check everything, and hold the folder from before its files are opened until the search is over."""
     corners = check_space(space, composing)
     objectives = _objectives(settings, corners[0])
@@ -183,20 +174,14 @@ def _begun(settings: Settings, space: Space, composing: Composing, folder: Path)
 
     refuse_held(folder)
     with _opened(settings, space, folder, objectives, corners[0]) as study:
-        yield _Begun(study, ledger, composing.planned, place)
+        pruning, size = settings.pruner != "none", settings.batch_size
+        yield (
+            study,
+            PoolRunner(pool, ledger, objectives, compose=composing.planned, place=place, pruning=pruning, size=size),
+        )
 
 
-def _run(settings: Settings, begun: _Begun, pool: Pool, folder: Path) -> None:
-    study, pruning = begun.study, settings.pruner != "none"
-    runner = PoolRunner(
-        pool,
-        begun.ledger,
-        study.objectives,
-        compose=begun.compose,
-        place=begun.place,
-        pruning=pruning,
-        size=settings.batch_size,
-    )
+def _run(settings: Settings, study: Study, runner: PoolRunner, folder: Path) -> None:
     before = study.ended()
     looked_for = " and ".join(f"{objective.name} ({objective.mode})" for objective in study.objectives)
     earlier = f", {before} of them done before" if before else ""
@@ -208,7 +193,9 @@ def _run(settings: Settings, begun: _Begun, pool: Pool, folder: Path) -> None:
 
     try:
         with stopped_by_signals():
-            whole = run_trials(study, runner, pruning=pruning, retry_failed=settings.retry_failed, ended=ended)
+            whole = run_trials(
+                study, runner, pruning=settings.pruner != "none", retry_failed=settings.retry_failed, ended=ended
+            )
     except KeyboardInterrupt:
         say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
         raise
