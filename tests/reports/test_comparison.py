@@ -328,14 +328,14 @@ def test_arms_that_are_always_best_are_told_apart_over_many_data_sets():
     sets["set 3"] = drawn_comparison({"a": 1.0, "c": 1.3, "b": 1.4, "only here": 0.1})
     found = CriticalDifference.of(sets)
     assert found.arms == ("a", "b", "c")
-    assert found.found.ranks[0] == 1.0
-    assert found.found.groups == ((1, 2),)
+    assert found.ranking.ranks[0] == 1.0
+    assert found.ranking.groups == ((1, 2),)
     assert "only here" in found.notes[0]
 
 
 def test_more_is_better_where_it_is():
     sets = {name: drawn_comparison({"a": 0.9, "b": 0.8}, "accuracy", "max") for name in ("one", "two")}
-    assert CriticalDifference.of(sets, metric="accuracy").found.ranks == (1.0, 2.0)
+    assert CriticalDifference.of(sets, metric="accuracy").ranking.ranks == (1.0, 2.0)
 
 
 def test_the_diagram_names_each_arm_with_its_rank():

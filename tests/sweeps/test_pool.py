@@ -11,7 +11,7 @@ import pytest
 from smoothlab.processes import Child, Ending
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.devices import Devices
-from smoothlab.sweeps.pool import JobPool
+from smoothlab.sweeps.pool import JobPool, Planned
 
 
 class Made:
@@ -38,7 +38,7 @@ class Made:
         self.children[number]._ended(ending)
 
 
-VALUES = {"trainer": {"accelerator": "gpu", "devices": 1}}
+RUN = Planned({"trainer": {"accelerator": "gpu", "devices": 1}})
 
 
 @pytest.fixture
@@ -47,8 +47,11 @@ def made() -> Made:
 
 
 def test_so_many_run_at_a_time_in_the_order_of_submission(made, tmp_path):
+    begun = RunDirectory(tmp_path / "1").last_checkpoint
+    begun.parent.mkdir(parents=True)
+    begun.touch()
     with JobPool(devices=Devices(2, 4), server=made) as pool:
-        jobs = [pool.submit(VALUES, tmp_path / str(number), resume=number == 1) for number in range(3)]
+        jobs = [pool.submit(RUN, tmp_path / str(number)) for number in range(3)]
         assert [job.state for job in jobs] == ["started", "started", "waiting"]
         assert pool.free == 0
         made.end(1, Ending(0), state="done")
@@ -57,7 +60,7 @@ def test_so_many_run_at_a_time_in_the_order_of_submission(made, tmp_path):
         assert pool.wait_any(timeout=0.0) == []
         for number in (0, 2):
             made.end(number, Ending(0), state="done")
-        assert set(pool.wait_any()) == {jobs[0], jobs[2]}
+        assert set(pool.ended()) == {jobs[0], jobs[2]}
         assert pool.wait_any() == []
         assert pool.free == 2
     assert [one["resume"] for one in made.launched] == [False, True, False]
@@ -68,7 +71,7 @@ def test_so_many_run_at_a_time_in_the_order_of_submission(made, tmp_path):
 
 def test_each_run_has_a_gpu_of_its_own_and_waits_for_it(made, tmp_path):
     with JobPool(devices=Devices(3, 4, ["4", "7"]), server=made) as pool:
-        jobs = [pool.submit(VALUES, tmp_path / str(number)) for number in range(3)]
+        jobs = [pool.submit(RUN, tmp_path / str(number)) for number in range(3)]
         assert [one["env"]["CUDA_VISIBLE_DEVICES"] for one in made.launched] == ["4", "7"]
         assert jobs[2].state == "waiting"
         made.end(1, Ending(0), state="done")
@@ -89,7 +92,7 @@ def test_each_run_has_a_gpu_of_its_own_and_waits_for_it(made, tmp_path):
 )
 def test_status_json_says_how_a_run_ended_whatever_happened(made, tmp_path, ending, status, state, error):
     with JobPool(devices=Devices(1, 1), server=made) as pool:
-        job = pool.submit(VALUES, tmp_path / "run")
+        job = pool.submit(RUN, tmp_path / "run")
         made.end(0, ending, **status)
         assert pool.wait_any() == [job]
     told = RunDirectory(tmp_path / "run").read_status()
@@ -102,7 +105,7 @@ def test_status_json_says_how_a_run_ended_whatever_happened(made, tmp_path, endi
 
 def test_leaving_the_pool_ends_what_runs_and_forgets_what_waits(made, tmp_path):
     with JobPool(devices=Devices(1, 1), server=made) as pool:
-        running, waiting = (pool.submit(VALUES, tmp_path / name) for name in "ab")
+        running, waiting = (pool.submit(RUN, tmp_path / name) for name in "ab")
     assert made.children[0].poll() == Ending(None, signal.SIGTERM)
     assert running.state == "interrupted"
     assert RunDirectory(tmp_path / "a").read_status()["state"] == "interrupted"
@@ -113,7 +116,7 @@ def test_leaving_the_pool_ends_what_runs_and_forgets_what_waits(made, tmp_path):
 @pytest.mark.parametrize("ending", [Ending(None, signal.SIGTERM), Ending(1, None, "in a library, at its very end")])
 def test_a_run_that_is_done_stays_so_however_its_process_ended(made, tmp_path, ending):
     with JobPool(devices=Devices(1, 1), server=made) as pool:
-        job = pool.submit(VALUES, tmp_path / "a")
+        job = pool.submit(RUN, tmp_path / "a")
         (tmp_path / "a" / "results.json").write_text('{"objective": {"value": 0.5}}')
         made.end(0, ending, state="done")
         assert pool.wait_any() == [job]
@@ -125,9 +128,9 @@ def test_a_run_for_whose_process_there_is_no_room_fails_and_the_next_one_runs(ma
     launch = made.launch
     made.launch = lambda *args, **options: (_ for _ in ()).throw(OSError("no process could be made"))
     with JobPool(devices=Devices(1, 1), server=made) as pool:
-        first = pool.submit(VALUES, tmp_path / "a")
+        first = pool.submit(RUN, tmp_path / "a")
         made.launch = launch
-        second = pool.submit(VALUES, tmp_path / "b")
+        second = pool.submit(RUN, tmp_path / "b")
         assert pool.wait_any() == [first]
         assert (first.state, first.error) == ("failed", "no process could be made")
         assert second in pool.running

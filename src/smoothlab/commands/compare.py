@@ -51,8 +51,8 @@ def run(words: Sequence[str]) -> int:
     arms = take(arms, settings["baseline"], settings["take"], settings["without"] or [])
     if config.hydra.runtime.choices.get("debug") in DEBUG:
         settings |= {"seeds": min(settings["seeds"], 2), "grid": 1}
-        kept = {*list(arms)[:DEBUG_ARMS], *own_arms, *(settings["take"] or ())}
-        arms = {name: arm for name, arm in arms.items() if name in kept}
+        chosen = {*list(arms)[:DEBUG_ARMS], *own_arms, *(settings["take"] or ())}
+        arms = {name: arm for name, arm in arms.items() if name in chosen}
     check(settings)
     folder = Path(settings["output_root"]) / "comparisons" / re.sub(r"[^\w.=+-]+", "_", settings["name"])
     from smoothlab.comparing.comparison import answer
@@ -169,10 +169,10 @@ class Composer:
         import importlib.util
 
         spec = importlib.util.find_spec("smoothlab.conf")
-        found = [Path(place) for place in (spec.submodule_search_locations or []) if spec is not None] if spec else []
-        found += [Path(place.split("file://", 1)[1].rstrip("'] ")) for place in self._words if "file://" in place]
+        places = [Path(place) for place in (spec.submodule_search_locations or []) if spec is not None] if spec else []
+        places += [Path(place.split("file://", 1)[1].rstrip("'] ")) for place in self._words if "file://" in place]
         leaves = _texts([self._settings["data"], self._settings["code"]])
-        return [place for place in (*found, *map(Path, leaves)) if place.exists()]
+        return [place for place in (*places, *map(Path, leaves)) if place.exists()]
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         key = tuple(overrides)
@@ -203,12 +203,12 @@ def key_given(overrides: Sequence[str], key: str) -> bool:
 
 def quoted_arm(word: str) -> str:
     """``arms.mine=[smoothing=none,seed=1]`` as Hydra's grammar takes it, with each override in quotes, and added."""
-    found = re.fullmatch(r"\+*(arms\.[\w-]+)=\[(.*)\]", word, re.DOTALL)
-    if not found:
+    match = re.fullmatch(r"\+*(arms\.[\w-]+)=\[(.*)\]", word, re.DOTALL)
+    if not match:
         return re.sub(r"^arms\.", "++arms.", word)
     items, depth, last = [], 0, ""
     quote = ""
-    for letter in found[2]:
+    for letter in match[2]:
         if quote:
             quote = "" if letter == quote else quote
         elif letter in "'\"":
@@ -221,7 +221,7 @@ def quoted_arm(word: str) -> str:
             last += letter
     items = [item.strip() for item in (*items, last) if item.strip()]
     unquoted = [item[1:-1] if len(item) > 1 and item[0] == item[-1] and item[0] in "'\"" else item for item in items]
-    return f"++{found[1]}=[{','.join(quoted(item) for item in unquoted)}]"
+    return f"++{match[1]}=[{','.join(quoted(item) for item in unquoted)}]"
 
 
 def _texts(node: Any) -> list[str]:

@@ -193,39 +193,42 @@ def _check_target(data: Any) -> None:
     raise UserMistake(f"data.target: missing; give it as target=<column>, one of {shown}")
 
 
-def show(found: Description, console: Console) -> None:
+def show(description: Description, console: Console) -> None:
     """Print what was understood of a table."""
     console.print(
         ", ".join(
-            [f"{len(found.columns)} columns", *(f"{rows:,} rows for {name}" for name, rows in found.splits.items())]
+            [
+                f"{len(description.columns)} columns",
+                *(f"{rows:,} rows for {name}" for name, rows in description.splits.items()),
+            ]
         )
     )
     table = _table("column", "kind", "used as", "missing", "values", "example")
-    for column in found.columns[:SHOWN]:
+    for column in description.columns[:SHOWN]:
         role = f"{column['role']} ({column['note']})" if column.get("note") else column["role"]
         counts = (f"{column['missing']:,}" if column["missing"] else "", f"{column['distinct']:,}")
         table.add_row(str(column["name"]), column["kind"], role, *counts, str(column["example"]))
     console.print(table)
-    _say_rest(console, len(found.columns), "columns")
-    table = _table("class", *found.splits)
-    for class_row in found.classes[:SHOWN]:
-        table.add_row(str(class_row["name"]), *(f"{class_row[split]:,}" for split in found.splits))
+    _say_rest(console, len(description.columns), "columns")
+    table = _table("class", *description.splits)
+    for class_row in description.classes[:SHOWN]:
+        table.add_row(str(class_row["name"]), *(f"{class_row[split]:,}" for split in description.splits))
     console.print(table)
-    _say_rest(console, len(found.classes), "classes")
-    for note in found.notes:
+    _say_rest(console, len(description.classes), "classes")
+    for note in description.notes:
         console.print(f"note: {note}", markup=False)
-    for warning in found.warnings:
+    for warning in description.warnings:
         console.print(f"warning: {warning}", markup=False)
-    if not found.warnings:
+    if not description.warnings:
         console.print("nothing looks wrong")
 
 
-def show_pairs(found: PairsDescription, console: Console) -> None:
+def show_pairs(description: PairsDescription, console: Console) -> None:
     """Print what was understood of sentence pairs."""
-    source, target = found.vocabularies
+    source, target = description.vocabularies
     console.print(f"vocabularies: {source:,} source tokens, {target:,} target tokens (the classes)")
     table = _table("split", "pairs", "batches", "source tokens", "mean, longest", "target tokens", "mean, longest")
-    for split in found.splits:
+    for split in description.splits:
         sides = [
             word
             for side in ("source", "target")
@@ -233,13 +236,13 @@ def show_pairs(found: PairsDescription, console: Console) -> None:
         ]
         table.add_row(split["split"], f"{split['pairs']:,}", f"{split['batches']:,}", *sides)
     console.print(table)
-    for cut in found.examples:
+    for cut in description.examples:
         console.print(" -> ".join(" | ".join(tokens) for tokens in cut))
-    for note in found.notes:
+    for note in description.notes:
         console.print(f"note: {note}", markup=False)
-    for warning in found.warnings:
+    for warning in description.warnings:
         console.print(f"warning: {warning}", markup=False)
-    if not found.warnings:
+    if not description.warnings:
         console.print("nothing looks wrong")
 
 

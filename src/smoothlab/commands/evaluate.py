@@ -46,21 +46,21 @@ def _new_rows(values: dict[str, Any], output: Path | None) -> int:
     from smoothlab.tracking.console import drift_table, new_rows_table, run_log
 
     with run_log(None):
-        found = evaluate_file(
+        evaluation = evaluate_file(
             values["run"], Path(values["input"]), checkpoint=values["checkpoint"], code=values["code"]
         )
-    print(new_rows_table(found.metrics, found.intervals, found.test, found.test_intervals))
-    print(f"\n{found.rows} rows of {values['input']}; test: the run's own test rows")
-    if found.columns is not None:
-        print("\n" + drift_table(found.columns))
-    if found.label_shift is not None:
-        index, chance = found.label_shift
+    print(new_rows_table(evaluation.metrics, evaluation.intervals, evaluation.test, evaluation.test_intervals))
+    print(f"\n{evaluation.rows} rows of {values['input']}; test: the run's own test rows")
+    if evaluation.columns is not None:
+        print("\n" + drift_table(evaluation.columns))
+    if evaluation.label_shift is not None:
+        index, chance = evaluation.label_shift
         print(f"\nlabels: stability index {index:.3f} ({chance:.3f} is exceeded by chance once in a hundred times)")
-    if len(found.classes):
-        print(found.classes.to_string(index=False, max_rows=20, float_format=lambda number: f"{number:.3f}"))
-    for note in found.notes:
+    if len(evaluation.classes):
+        print(evaluation.classes.to_string(index=False, max_rows=20, float_format=lambda number: f"{number:.3f}"))
+    for note in evaluation.notes:
         print(note, file=sys.stderr)
     if output is not None:
         about = {key: values[key] for key in ("run", "checkpoint", "input")}
-        write_json(output, {**about, **found.to_json()})
+        write_json(output, {**about, **evaluation.to_json()})
     return 0

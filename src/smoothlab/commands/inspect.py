@@ -40,15 +40,17 @@ def run(words: Sequence[str]) -> int:
     from smoothlab.reports.label_inspection import label_figures
     from smoothlab.training.inspecting import inspect_config, inspect_run
 
-    found = inspect_config(values) if path is None else inspect_run(path, checkpoint=checkpoint, code=values["code"])
+    inspection = (
+        inspect_config(values) if path is None else inspect_run(path, checkpoint=checkpoint, code=values["code"])
+    )
     console = Console(highlight=False)
-    if isinstance(found, LabelInspection):
-        show_labels(found, console)
+    if isinstance(inspection, LabelInspection):
+        show_labels(inspection, console)
     else:
-        show(found, console)
+        show(inspection, console)
     if folder is not None:
-        drawn = label_figures(found) if isinstance(found, LabelInspection) else figures(found)
-        write(folder, found.json(), drawn)
+        drawn = label_figures(inspection) if isinstance(inspection, LabelInspection) else figures(inspection)
+        write(folder, inspection.json(), drawn)
         print(f"figures and inspection.json in {folder}", file=sys.stderr)
     return 0
 

@@ -100,7 +100,7 @@ def _chosen(records: Records, places: Sequence[Path]) -> tuple[Records, int]:
 
     arms = {folder: arms_of(folder) for folder in {record.path.parent for record in records.records}}
     named = {place.resolve() for place in places}
-    kept = tuple(
+    chosen = tuple(
         record
         for record in records.records
         if not record.done
@@ -108,7 +108,7 @@ def _chosen(records: Records, places: Sequence[Path]) -> tuple[Records, int]:
         or record.path.name in arms[record.path.parent]
         or record.path.resolve() in named
     )
-    return Records(kept, records.problems), len(records.records) - len(kept)
+    return Records(chosen, records.problems), len(records.records) - len(chosen)
 
 
 def _check(records: Records, places: Sequence[Path], baseline: str | None) -> None:
@@ -119,9 +119,9 @@ def _check(records: Records, places: Sequence[Path], baseline: str | None) -> No
     """
     arms = list(dict.fromkeys(record.arm for record in records.records if record.done))
     if not arms:
-        found = [f"{record.path.name}: {record.says}" for record in records.problems]
-        found += [f"{record.path.name}: {record.state}" for record in records.records]
-        what = f"found {'; '.join(found[:NAMES])}" if found else "expected folders with results.json in them"
+        states = [f"{record.path.name}: {record.says}" for record in records.problems]
+        states += [f"{record.path.name}: {record.state}" for record in records.records]
+        what = f"found {'; '.join(states[:NAMES])}" if states else "expected folders with results.json in them"
         raise UserMistake(f"report {' '.join(map(str, places))}: no finished run; {what}")
     if baseline is not None and baseline not in arms:
         near = difflib.get_close_matches(baseline, arms, n=1)

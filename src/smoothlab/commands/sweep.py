@@ -65,8 +65,8 @@ def prune(words: Sequence[str]) -> int:
     planned = plan(Ledger.read(folder), keep=options["keep"], free=free)
     dry = options["dry_run"] == "true"
     size = shown(planned.size)
-    kept = f"; whole: {_some(planned.kept)}" if planned.kept else ""
-    what = f"{len(planned.files)} files ({' and '.join(free)}) of {len(planned.touched)} runs, {size}{kept}"
+    whole = f"; whole: {_some(planned.whole)}" if planned.whole else ""
+    what = f"{len(planned.files)} files ({' and '.join(free)}) of {len(planned.touched)} runs, {size}{whole}"
     if dry:
         print(f"would remove {what}\nadd dry_run=false to do so")
         return 0

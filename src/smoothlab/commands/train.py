@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -25,9 +26,12 @@ from smoothlab.config.compose import (
 )
 from smoothlab.config.places import check_name
 from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.rundir.directory import DONE, INTERRUPTED, PRUNED, RUNNING, RunDirectory, existing_run
+from smoothlab.rundir.writable import check_folder
 
 if TYPE_CHECKING:
     from smoothlab.models.run import Run
+    from smoothlab.sweeps.launcher_pool import Pool
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
@@ -67,8 +71,6 @@ def train(overrides: Sequence[str] = ()) -> Run:
 
     from smoothlab.models.run import Run
     from smoothlab.processes.ranks import found_ranks
-    from smoothlab.rundir.directory import INTERRUPTED, RunDirectory
-    from smoothlab.rundir.writable import check_folder
     from smoothlab.training.preparing import prepare
     from smoothlab.training.ranks import leave_status, server_for, train_on_devices
     from smoothlab.training.stopping import stopped_by_signals
@@ -76,8 +78,8 @@ def train(overrides: Sequence[str] = ()) -> Run:
 
     with stopped_by_signals(), server_for(values) as server:
         prepared = prepare(values)
-        found = found_ranks(os.environ)
-        if found is not None and found.rank > 0:  # rank 0 makes the directory, and says which
+        given = found_ranks(os.environ)
+        if given is not None and given.rank > 0:  # rank 0 makes the directory, and says which
             return Run(follow(prepared))
         if OmegaConf.select(config, "hydra.job.chdir"):
             raise UserMistake("hydra.job.chdir = true: runs stay in the working directory")
@@ -140,7 +142,6 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
         UserMistake: the run to continue is not there, is finished, or has another config.
     """
     from smoothlab.models.run import Run
-    from smoothlab.rundir.directory import DONE, RunDirectory, existing_run
     from smoothlab.rundir.identity import differences
 
     wanted = values["resume"]
@@ -148,10 +149,10 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
     if wanted in (None, "none"):
         return RunDirectory(fresh), False
     if wanted == "auto":
-        found = newest_unfinished(fresh.parent, identity)
-        if found is None:
+        unfinished = newest_unfinished(fresh.parent, identity)
+        if unfinished is None:
             print("resume=auto: no unfinished run of this config; starting anew", file=sys.stderr)
-        return found or RunDirectory(fresh), found is not None
+        return unfinished or RunDirectory(fresh), unfinished is not None
     run = existing_run(wanted, key="resume")
     status = run.read_status()
     if status.get("state") == DONE:
@@ -177,8 +178,6 @@ def check_resumable(run: Any) -> None:
 
 def newest_unfinished(folder: Path, identity: str) -> Any:
     """The newest run directory in ``folder`` of this identity that is neither done nor held by a living process."""
-    from smoothlab.rundir.directory import DONE, PRUNED, RUNNING, RunDirectory
-
     candidates = []
     for status_file in folder.glob("*/status.json"):
         run = RunDirectory(status_file.parent)
@@ -216,26 +215,28 @@ def sweep(overrides: Sequence[str]) -> int:
         )
     if str(OmegaConf.select(base, "hydra.sweeper._target_")) != BASIC_SWEEPER:
         return _hydra_sweep(overrides, base)
-    if str(OmegaConf.select(base, "hydra.launcher._target_")) != OUR_LAUNCHER:
-        return _launched_sweep(overrides, base)
+    with contextlib.ExitStack() as stack:
+        if str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER:
+            from smoothlab.sweeps.pool import JobPool
 
-    from smoothlab.processes import WarmServer
-    from smoothlab.sweeps.devices import check_n_jobs
+            # its server imports while the jobs are composed and checked
+            return _run_jobs(overrides, base, stack.enter_context(JobPool(base.hydra.launcher.n_jobs)))
+        from smoothlab.sweeps.launcher_pool import LauncherPool
 
-    n_jobs = OmegaConf.select(base, "hydra.launcher.n_jobs")
-    check_n_jobs(n_jobs)
-    with WarmServer() as server:  # it imports while the jobs are composed and checked
-        return _own_sweep(overrides, base, n_jobs=n_jobs, server=server)
+        words = [override for override in overrides if not is_list(override)]
+        words.append(f"hydra.sweep.dir={quoted(sweep_folder(base, overrides))}")
+        launcher = stack.enter_context(hydra_launcher("train", words, _sweep_job))  # such as submitit's on a cluster
+        return _run_jobs(overrides, base, LauncherPool(launcher))
 
 
-def _own_sweep(overrides: Sequence[str], base: DictConfig, **how: Any) -> int:
-    """The runs of a sweep in directories of their own; ``how`` they run is as ``run_sweep`` takes it."""
+def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
+    """The runs of a sweep, in directories of their own."""
     jobs = expand_sweep(with_params(base, overrides))
     configs = compose_jobs("train", jobs)
     values = [plain(config) for config in configs]
 
-    from smoothlab.rundir.directory import DONE
-    from smoothlab.sweeps.launcher import Planned, run_sweep
+    from smoothlab.sweeps.launcher import run_sweep
+    from smoothlab.sweeps.pool import Planned
     from smoothlab.sweeps.table import rows
     from smoothlab.training.loggers import check_loggers
     from smoothlab.training.preparing import check_config
@@ -245,23 +246,12 @@ def _own_sweep(overrides: Sequence[str], base: DictConfig, **how: Any) -> int:
             raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
         check_loggers(run_values, check_config(run_values).parts.allowed)
     folder = sweep_folder(configs[0], overrides)
-    check_folder_of(folder)
+    check_folder(folder, key="output_root")
     planned = [
-        Planned(tuple(job), config, run_values) for job, config, run_values in zip(jobs, configs, values, strict=True)
+        Planned(run_values, tuple(job), config) for job, config, run_values in zip(jobs, configs, values, strict=True)
     ]
-    ledger = run_sweep(planned, folder, **how)
+    ledger = run_sweep(planned, folder, pool)
     return 0 if all(row.state == DONE for row in rows(ledger)) else 1
-
-
-def _launched_sweep(overrides: Sequence[str], base: DictConfig) -> int:
-    """A sweep whose runs another launcher of Hydra's starts, such as submitit's on a cluster."""
-    from smoothlab.sweeps.launcher import through_launcher
-
-    folder = f"hydra.sweep.dir={quoted(sweep_folder(base, overrides))}"
-    with hydra_launcher(
-        "train", [*(override for override in overrides if not is_list(override)), folder], _sweep_job
-    ) as launcher:
-        return _own_sweep(overrides, base, through=through_launcher(launcher))
 
 
 def with_params(config: DictConfig, overrides: Sequence[str]) -> list[str]:
@@ -291,19 +281,12 @@ def sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     return folder / str(name or sweep_hash(with_params(config, overrides)))
 
 
-def check_folder_of(folder: Path) -> None:
-    """Refuse a sweep's directory in which nothing can be written."""
-    from smoothlab.rundir.writable import check_folder
-
-    check_folder(folder, key="output_root")
-
-
 def _hydra_sweep(overrides: Sequence[str], base: DictConfig) -> int:
     """Let Hydra's sweeper do it, such as the search."""
     folder = sweep_folder(base, overrides)
-    check_folder_of(folder)
-    kept = [override for override in overrides if override.split("=", 1)[0] != "hydra.sweep.dir"]
-    error = multirun("train", [*kept, f"hydra.sweep.dir={quoted(folder)}"], _sweep_job)
+    check_folder(folder, key="output_root")
+    own = [override for override in overrides if override.split("=", 1)[0] != "hydra.sweep.dir"]
+    error = multirun("train", [*own, f"hydra.sweep.dir={quoted(folder)}"], _sweep_job)
     if isinstance(error, UserMistake):
         raise error
     if error is not None:
@@ -316,7 +299,6 @@ def _sweep_job(config: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from smoothlab.models.run import Run
-    from smoothlab.rundir.directory import RunDirectory
     from smoothlab.training import job
 
     place = RunDirectory(HydraConfig.get().runtime.output_dir)

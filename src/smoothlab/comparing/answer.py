@@ -35,8 +35,8 @@ class Chosen:
         return {
             "level": self.level.name,
             "arms": self.arms,
-            "chosen": {name: dict(one.settings) for name, one in self.by_arm.items()},
-            "tried": {name: [one.to_json() for one in points] for name, points in self.tried.items()},
+            "chosen": {name: dict(point.settings) for name, point in self.by_arm.items()},
+            "tried": {name: [point.to_json() for point in points] for name, points in self.tried.items()},
         }
 
 

@@ -55,10 +55,10 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
     from smoothlab.comparing.shown import show
 
     shown, numbers = show(question, answers)
-    told: dict[str, Any] = {
+    content: dict[str, Any] = {
         "format": FORMAT,
         "baseline": question.baseline,
-        **(levels[0].to_json() if len(levels) == 1 else {"levels": [one.to_json() for one in levels]}),
+        **(levels[0].to_json() if len(levels) == 1 else {"levels": [chosen.to_json() for chosen in levels]}),
         "left_out": left_out,
         "failed": [{"run": places.of(run).path.name, "arm": run.arm, "error": why} for run, why in failed.items()],
         **numbers,
@@ -66,7 +66,7 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
         "page": str(answers[-1].page),
         "shown": shown,
     }
-    write_json(file, told)
+    write_json(file, content)
     print(shown)
 
 
@@ -98,7 +98,7 @@ def _derive(question: Question, chosen: Chosen, places: Places, left_out: dict[s
             left_out[name] = str(mistake)
             print(f"left out: {name}: {mistake}", file=sys.stderr)
             continue
-        arms |= {one.path.name: name for one in made}
+        arms |= {directory.path.name: name for directory in made}
     return arms
 
 
@@ -109,15 +109,15 @@ def _compare(question: Question, chosen: Chosen, places: Places) -> Answer:
     from smoothlab.reports.records import read_records
 
     write_json(places.folder / FILE, {"format": FORMAT, "arms": chosen.arms})  # by which the records know their arms
-    found = read_records([places.folder / name for name in chosen.arms])
-    for problem in found.problems:
+    records = read_records([places.folder / name for name in chosen.arms])
+    for problem in records.problems:
         print(f"left out: {problem.path}: {problem.says}", file=sys.stderr)
-    compared = Comparison.of(found.records, baseline=question.baseline, level=question.level)
+    compared = Comparison.of(records.records, baseline=question.baseline, level=question.level)
     folder, title = question.answers / PAGE, f"{question.title}: does smoothing help?"
     if chosen.level.name is not None and question.condition is not None:
         folder /= re.sub(r"[^\w.=+-]+", "_", chosen.level.name)
         title = f"{title} {question.condition.axis} {chosen.level.name}"
-    return Answer(chosen, found, compared, write_page(compared, found, folder, title=title))
+    return Answer(chosen, records, compared, write_page(compared, records, folder, title=title))
 
 
 def _map(answers: list[Answer], places: Places) -> None:
@@ -133,16 +133,16 @@ def _map(answers: list[Answer], places: Places) -> None:
 def _made_from(question: Question, levels: list[Chosen], places: Places) -> str:
     """A hash of the runs' results and of the code that makes the answer of them."""
     folders = [Path(__file__).parent.parent / name for name in CODE]
-    files = [one for folder in folders for one in sorted(folder.rglob("*")) if one.suffix not in (".pyc", "")]
-    runs = [run for level in levels for one in level.by_arm.values() for run in one.runs]
-    stats = [(str(one), one.stat().st_mtime_ns) for one in (*(places.of(run).results for run in runs), *files)]
+    files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix not in (".pyc", "")]
+    runs = [run for level in levels for point in level.by_arm.values() for run in point.runs]
+    stats = [(str(path), path.stat().st_mtime_ns) for path in (*(places.of(run).results for run in runs), *files)]
     asked = [question.baseline, question.level, question.title, list(question.arms), repr(question.condition)]
     return hashlib.sha256(json.dumps([asked, stats]).encode()).hexdigest()
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}

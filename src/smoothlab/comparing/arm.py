@@ -49,7 +49,7 @@ def read_arms(node: Mapping[str, Any]) -> dict[str, Arm]:
     Raises:
         UserMistake: an arm is neither.
     """
-    return {str(name): _read(str(name), one) for name, one in node.items() if one is not None}
+    return {str(name): _read(str(name), arm) for name, arm in node.items() if arm is not None}
 
 
 def _read(name: str, node: Any) -> Arm:
@@ -62,12 +62,12 @@ def _read(name: str, node: Any) -> Arm:
             f"arms.{name} = {node!r}: expected a list of overrides such as [smoothing=standard], or a mapping with "
             f"{', '.join(KEYS)}"
         )
-    overrides = tuple(str(one) for one in node.get("overrides") or ())
-    for one in overrides:
-        if "=" not in one:
-            raise UserMistake(f"arms.{name}: {one!r} is no override; expected key=value or group=option")
+    overrides = tuple(str(override) for override in node.get("overrides") or ())
+    for override in overrides:
+        if "=" not in override:
+            raise UserMistake(f"arms.{name}: {override!r} is no override; expected key=value or group=option")
     grid = node.get("grid") or {}
-    if not isinstance(grid, Mapping) or not all(isinstance(one, list) and one for one in grid.values()):
+    if not isinstance(grid, Mapping) or not all(isinstance(values, list) and values for values in grid.values()):
         raise UserMistake(f"arms.{name}.grid = {grid!r}: expected a list of values by key")
     made_of = node.get("made_of")
     if made_of not in (None, *MADE_OF):
@@ -114,6 +114,6 @@ def take(
     return {name: arms[name] for name in names}
 
 
-def told(settings: Settings) -> str:
+def settings_text(settings: Settings) -> str:
     """Settings as people read them: ``epsilon 0.1``."""
     return ", ".join(f"{key.replace('/', '.').rsplit('.', 1)[-1]} {value}" for key, value in settings.items())

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smoothlab.comparing.arm import told
-from smoothlab.comparing.plan import Places, PlannedRun, is_done
+from smoothlab.comparing.arm import settings_text
+from smoothlab.comparing.plan import Places, PlannedRun
+from smoothlab.sweeps.ledger import is_done
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,18 @@ def choose(runs: Sequence[PlannedRun], places: Places) -> tuple[Tried | None, li
     """
     points: dict[str, list[PlannedRun]] = {}
     for run in runs:
-        points.setdefault(told(run.settings), []).append(run)
+        points.setdefault(settings_text(run.settings), []).append(run)
     nll = {run: value for run in runs if (value := val_nll(run, places)) is not None}
-    shared = [{(one.seed, one.fold) for one in point if one in nll} for point in points.values()]
-    shared = [one for one in shared if one]
+    shared = [{(run.seed, run.fold) for run in point if run in nll} for point in points.values()]
+    shared = [units for units in shared if units]
     common = set.intersection(*shared) if shared else set()
     tried = []
     for point in points.values():
-        done = tuple(one for one in point if one in nll)
-        judged = [nll[one] for one in done if (one.seed, one.fold) in common]
+        done = tuple(run for run in point if run in nll)
+        judged = [nll[run] for run in done if (run.seed, run.fold) in common]
         tried.append(Tried(point[0].settings, done, sum(judged) / len(judged) if judged else math.nan))
-    judged_points = [one for one in tried if not math.isnan(one.val_nll)]
-    return (min(judged_points, key=lambda one: one.val_nll) if judged_points else None), tried
+    judged_points = [point for point in tried if not math.isnan(point.val_nll)]
+    return (min(judged_points, key=lambda point: point.val_nll) if judged_points else None), tried
 
 
 def val_nll(run: PlannedRun, places: Places) -> float | None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smoothlab.comparing.answering import write_answer
 from smoothlab.comparing.condition import SLICES
-from smoothlab.comparing.plan import Places, Plan, PlannedRun, is_done
+from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.comparing.planning import Resolve, make_plan
 from smoothlab.comparing.question import Question
-from smoothlab.errors import UserMistake
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.sweeps.folder import make_folder, say
+from smoothlab.sweeps.ledger import is_done
 
 SHOWN = 5  # failed runs that are named in full
 
@@ -36,16 +36,16 @@ def answer(question: Question, resolve: Resolve) -> int:
     if plan is None or not all(is_done(places.of(run)) for run in plan.runs):
         plan, failed = _run(question, resolve, places, file)
     else:
-        _say(f"{len(plan.runs)} runs, all of them done before, in {places.folder}")
+        say(f"{len(plan.runs)} runs, all of them done before, in {places.folder}")
     write_answer(question, plan, places, failed)
     _name(failed, places)
     return 1 if failed else 0
 
 
 def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tuple[Plan, dict[PlannedRun, str]]:
-    from smoothlab.processes import WarmServer
+    from smoothlab.sweeps.pool import JobPool
 
-    with WarmServer() as server:  # it imports while the arms are composed and tried
+    with JobPool(question.n_jobs) as pool:  # its server imports while the arms are composed and tried
         from smoothlab.comparing.running import run_all
         from smoothlab.rundir.writable import check_folder
 
@@ -61,19 +61,16 @@ def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tu
         )
         check_folder(question.folder, key="output_root")
         left = [run for run in plan.runs if not is_done(places.of(run))]
-        _say(_announcement(question, plan, left, places))
-        try:
-            question.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserMistake(f"{question.folder}: cannot be made ({error.strerror}); give output_root=...") from None
+        say(_announcement(question, plan, left, places))
+        make_folder(question.folder)
         with RunDirectory(question.folder).held():
             plan.write(file)
             try:
-                return plan, run_all(plan, left, places, n_jobs=question.n_jobs, server=server) if left else {}
+                return plan, run_all(plan, left, places, pool) if left else {}
             except KeyboardInterrupt:
                 with contextlib.suppress(OSError):
                     done = sum(is_done(places.of(run)) for run in plan.runs)
-                    _say(f"interrupted with {done} of {len(plan.runs)} runs done; the same command goes on with it")
+                    say(f"interrupted with {done} of {len(plan.runs)} runs done; the same command goes on with it")
                 raise
 
 
@@ -90,12 +87,8 @@ def _announcement(question: Question, plan: Plan, left: Sequence[PlannedRun], pl
 def _name(failed: Mapping[PlannedRun, str], places: Places) -> None:
     for number, (run, why) in enumerate(failed.items()):
         if number == SHOWN:
-            _say(f"and {len(failed) - SHOWN} more")
+            say(f"and {len(failed) - SHOWN} more")
             break
-        _say(f"failed: {places.of(run).path}: {why}")
+        say(f"failed: {places.of(run).path}: {why}")
     if failed:
-        _say("the others were compared; the same command tries them again")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        say("the others were compared; the same command tries them again")

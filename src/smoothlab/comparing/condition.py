@@ -45,11 +45,11 @@ def read_condition(name: str, node: Any) -> Condition | None:
         return None
     if not isinstance(node, Mapping) or set(node) - {"axis", "levels", "measure"}:
         raise UserMistake(f"vary = {node!r}: expected axis, levels and measure")
-    levels = tuple(_level(one) for one in node.get("levels") or ())
+    levels = tuple(_level(level) for level in node.get("levels") or ())
     measure = node.get("measure")
     if measure not in (None, *MEASURES):
         raise UserMistake(f"vary.measure = {measure!r}: expected one of {', '.join(MEASURES)}")
-    if len({one.name for one in levels}) < len(levels):
+    if len({level.name for level in levels}) < len(levels):
         raise UserMistake("vary.levels: two of them stand at the same place")
     return Condition(name, str(node.get("axis") or ""), levels or NO_CONDITION, measure)
 
@@ -57,5 +57,5 @@ def read_condition(name: str, node: Any) -> Condition | None:
 def _level(node: Any) -> Level:
     if not isinstance(node, Mapping) or not isinstance(node.get("at"), int | float):
         raise UserMistake(f"vary.levels: {node!r}: expected at, a number, and overrides, a list")
-    overrides = tuple(str(one) for one in node.get("overrides") or ())
+    overrides = tuple(str(override) for override in node.get("overrides") or ())
     return Level(f"{node['at']:g}", float(node["at"]), overrides)

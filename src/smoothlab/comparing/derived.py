@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 from smoothlab.comparing.arm import ENSEMBLE, Arm
-from smoothlab.comparing.plan import Places, PlannedRun, is_done
+from smoothlab.comparing.plan import Places, PlannedRun
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_atomically, write_json
 from smoothlab.rundir.directory import DONE, RunDirectory, now
+from smoothlab.sweeps.ledger import is_done
 
 FEWEST = 3  # seeds of the baseline that an ensemble is made from: of two, each would be the other alone
 SPLITS = ("val", "test")
@@ -44,19 +45,19 @@ def make_derived(arm: Arm, baseline: Sequence[PlannedRun], places: Places) -> li
             raise UserMistake(f"needs {FEWEST} finished runs of the baseline; there are {len(baseline)}")
     made = []
     for run in baseline:
-        members = [one for one in baseline if one is not run] if arm.made_of == ENSEMBLE else [run]
+        members = [other for other in baseline if other is not run] if arm.made_of == ENSEMBLE else [run]
         identity = _identity(str(arm.made_of), run, members)
         derived = PlannedRun(arm.name, {}, run.seed, run.fold, identity, run.level)
         directory = places.of(derived)
         if not is_done(directory):
-            _make(directory, places.of(run), [places.of(one) for one in members], str(arm.made_of), identity)
+            _make(directory, places.of(run), [places.of(member) for member in members], str(arm.made_of), identity)
         made.append(directory)
     return made
 
 
 def _identity(made_of: str, run: PlannedRun, members: Sequence[PlannedRun]) -> str:
-    told = [made_of, run.identity, sorted(one.identity for one in members)]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    parts = [made_of, run.identity, sorted(member.identity for member in members)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _make(
@@ -69,17 +70,17 @@ def _make(
     from smoothlab.metrics import classification_metrics
     from smoothlab.scoring.scores import defined
 
-    tables = {split: [_predictions(one, split) for one in members] for split in SPLITS}
+    tables = {split: [_predictions(member, split) for member in members] for split in SPLITS}
     names = [name.removeprefix("prob_") for name in tables["test"][0].columns if name.startswith("prob_")]
     known = {name: number for number, name in enumerate(names)}
-    labels = {split: torch.tensor([known[name] for name in told[0]["label"]]) for split, told in tables.items()}
-    logits = {split: _log_mean(told, names) for split, told in tables.items()}
-    about: dict[str, Any] = {"made_of": made_of, "members": [one.path.name for one in members]}
+    labels = {split: torch.tensor([known[name] for name in of_split[0]["label"]]) for split, of_split in tables.items()}
+    logits = {split: _log_mean(of_split, names) for split, of_split in tables.items()}
+    about: dict[str, Any] = {"made_of": made_of, "members": [member.path.name for member in members]}
     if made_of != ENSEMBLE:
         from smoothlab.calibration import Temperature
 
         temperature = Temperature().fit(logits["val"], labels["val"])
-        logits = {split: temperature(one) for split, one in logits.items()}
+        logits = {split: temperature(raw) for split, raw in logits.items()}
         about |= temperature.summary()
     source = json.loads(of.results.read_text(encoding="utf-8"))
     directory.predictions.mkdir(parents=True, exist_ok=True)
@@ -90,10 +91,10 @@ def _make(
         path = directory.predictions / f"{split}.parquet"
         write_atomically(path, partial(made.to_parquet, index=False))
         metrics[split] = defined(classification_metrics(logits[split], labels[split], from_logits=True))
-    kept = {key: source[key] for key in ("format", "name", "seed", "versions", "machine", "git") if key in source}
+    origin = {key: source[key] for key in ("format", "name", "seed", "versions", "machine", "git") if key in source}
     objective = {"name": "val/nll", "mode": "min", "value": metrics["val"]["nll"]}
     shutil.copyfile(of.config, directory.config)
-    write_json(directory.results, {**kept, "identity": identity, "objective": objective, "metrics": metrics, **about})
+    write_json(directory.results, {**origin, "identity": identity, "objective": objective, "metrics": metrics, **about})
     write_json(directory.status, {"state": DONE, "identity": identity, "started": now(), "heartbeat": now()})
 
 
@@ -112,8 +113,8 @@ def _log_mean(tables: Sequence[Any], names: Sequence[str]) -> Any:
     import torch
 
     rows = tables[0]["row"].to_numpy()
-    if any(not np.array_equal(rows, one["row"].to_numpy()) for one in tables):
+    if any(not np.array_equal(rows, table["row"].to_numpy()) for table in tables):
         raise UserMistake("needs runs that share their test data")
     columns = [f"prob_{name}" for name in names]
-    mean = np.mean([one[columns].to_numpy(dtype=np.float64) for one in tables], axis=0)
+    mean = np.mean([table[columns].to_numpy(dtype=np.float64) for table in tables], axis=0)
     return torch.from_numpy(np.log(np.maximum(mean, math.exp(-700.0))))

@@ -41,7 +41,7 @@ def latency_table(records: Sequence[RunRecord]) -> pd.DataFrame:
     some = next(iter(first.values()))
     data = open_data(some.config)
     loaded = {arm: load(record.path) for arm, record in first.items()}
-    models = {arm: one for arm, one in loaded.items() if isinstance(one, Model)}  # a translator answers token by token
+    models = {arm: own for arm, own in loaded.items() if isinstance(own, Model)}  # a translator answers token by token
     features = data.first(max(BATCHES)).features
     repeated = features.repeat(-(-max(BATCHES) // len(features)), *([1] * (features.ndim - 1)))
     threads = torch.get_num_threads()
@@ -70,4 +70,4 @@ def _timed(calls: Mapping[str, Callable[..., Any]]) -> dict[str, np.ndarray]:
             function()
             if number >= WARM_UP:
                 seconds[name].append(time.perf_counter() - started)
-    return {name: np.array(one) for name, one in seconds.items()}
+    return {name: np.array(times) for name, times in seconds.items()}

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smoothlab.comparing.arm import Settings, told
+from smoothlab.comparing.arm import Settings, settings_text
 from smoothlab.rundir.atomic import write_json
-from smoothlab.rundir.directory import DONE, RunDirectory
+from smoothlab.rundir.directory import RunDirectory
 
 HEX = 8  # digits of the identity in a directory's name
 FORMAT = 1
@@ -43,9 +43,9 @@ class PlannedRun:
     @property
     def directory(self) -> str:
         """Name of its directory: readable, and ending in its identity."""
-        parts = [self.arm, self.level, told(self.settings).replace(" ", "="), f"seed={self.seed}"]
+        parts = [self.arm, self.level, settings_text(self.settings).replace(" ", "="), f"seed={self.seed}"]
         parts += [] if self.fold is None else [f"fold={self.fold}"]
-        text = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", ",".join(one for one in parts if one))
+        text = re.sub(r"[^A-Za-z0-9._=,+-]+", "_", ",".join(part for part in parts if part))
         return f"{text[:80].strip('._-,')}-{self.identity[:HEX]}"
 
 
@@ -66,9 +66,9 @@ class Plan:
     def write(self, path: Path) -> None:
         """Keep the plan, so that the same command need not make it again."""
         runs = [
-            {"arm": one.arm, "settings": dict(one.settings), "seed": one.seed, "fold": one.fold}
-            | {"identity": one.identity, "level": one.level, "teacher": one.teacher}
-            for one in self.runs
+            {"arm": run.arm, "settings": dict(run.settings), "seed": run.seed, "fold": run.fold}
+            | {"identity": run.identity, "level": run.level, "teacher": run.teacher}
+            for run in self.runs
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"format": FORMAT, "runs": runs, "left_out": self.left_out}, sync=False)
@@ -77,10 +77,10 @@ class Plan:
     def read(cls, path: Path) -> Plan | None:
         """The plan in a file; None where there is none that can be read."""
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            if kept["format"] != FORMAT:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] != FORMAT:
                 return None
-            return cls([PlannedRun(**one) for one in kept["runs"]], dict(kept["left_out"]))
+            return cls([PlannedRun(**run) for run in content["runs"]], dict(content["left_out"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -94,28 +94,18 @@ class Places:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        found = [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
-        self._by_identity = {one.name.rsplit("-", 1)[-1]: one for one in sorted(found)}
+        folders = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+        self._by_identity = {path.name.rsplit("-", 1)[-1]: path for path in sorted(folders)}
 
     def of(self, run: PlannedRun) -> RunDirectory:
         """The directory of a run, there or not."""
         return RunDirectory(self._by_identity.setdefault(run.identity[:HEX], self.folder / run.directory))
 
 
-def is_done(run: RunDirectory) -> bool:
-    """Whether a run has its results; a status that cannot be read is that of a run to be made again."""
-    from smoothlab.errors import UserMistake
-
-    try:
-        return run.read_status().get("state") == DONE and run.results.is_file()
-    except UserMistake:
-        return False
-
-
 def units(seed: int, seeds: int, folds: int | None) -> list[tuple[int, int | None]]:
     """Seed and fold of each run of an arm; with folds the seed stays the first one."""
     return (
-        [(seed + number, None) for number in range(seeds)] if folds is None else [(seed, one) for one in range(folds)]
+        [(seed + number, None) for number in range(seeds)] if folds is None else [(seed, fold) for fold in range(folds)]
     )
 
 
@@ -123,8 +113,8 @@ def signature(words: Sequence[str], paths: Sequence[Path]) -> str:
     """A hash of a command and of the files that it reads, by their sizes and times, for finding its plan again."""
     seen: list[Any] = [FORMAT, *words]
     for path in paths:
-        for one in [path, *sorted(path.rglob("*"))] if path.is_dir() else [path]:
-            if "__pycache__" not in one.parts:
-                about = one.stat()
-                seen.append([str(one), about.st_size, about.st_mtime_ns] if one.is_file() else str(one))
+        for entry in [path, *sorted(path.rglob("*"))] if path.is_dir() else [path]:
+            if "__pycache__" not in entry.parts:
+                about = entry.stat()
+                seen.append([str(entry), about.st_size, about.st_mtime_ns] if entry.is_file() else str(entry))
     return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from smoothlab.comparing.arm import TEACHER_PATH, Arm, Settings, told
+from smoothlab.comparing.arm import TEACHER_PATH, Arm, Settings, settings_text
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.errors import UserMistake
 
@@ -68,7 +68,7 @@ def make_plan(
             world.check_slices()
         taken: dict[str, str] = {}
         teachers: dict[tuple[str, int, int | None], PlannedRun] = {}
-        for name, arm in sorted(arms.items(), key=lambda one: one[1].teacher is not None):
+        for name, arm in sorted(arms.items(), key=lambda pair: pair[1].teacher is not None):
             if arm.made_of is not None or (name in plan.left_out and name not in must):
                 continue
             try:
@@ -111,7 +111,7 @@ def _runs_of(
                 same.append(taken[identity])
                 break
             if first:
-                taken[identity] = f"{arm.name}{', ' if settings else ''}{told(settings)}"
+                taken[identity] = f"{arm.name}{', ' if settings else ''}{settings_text(settings)}"
             first = False
             runs.append(PlannedRun(arm.name, dict(settings), seed, fold, identity, level.name))
             plan.values[identity] = values

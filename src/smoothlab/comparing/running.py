@@ -10,26 +10,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
-from smoothlab.processes import WarmServer
 from smoothlab.rundir.directory import DONE
-from smoothlab.sweeps.devices import Devices
-from smoothlab.sweeps.pool import Job, JobPool
+from smoothlab.sweeps.pool import Job, JobPool, Planned
 from smoothlab.training.stopping import stopped_by_signals
 
 LINE_SECONDS = 5.0  # at most one line of progress in this time, but for failures
 
 
-def run_all(
-    plan: Plan, left: Sequence[PlannedRun], places: Places, *, n_jobs: int | str, server: WarmServer
-) -> dict[PlannedRun, str]:
+def run_all(plan: Plan, left: Sequence[PlannedRun], places: Places, pool: JobPool) -> dict[PlannedRun, str]:
     """Run what is left; a run that fails does not stop the others.
 
     Args:
         plan: with the configs of its runs.
         left: the runs that are not done, in the order in which they are to be started.
         places: where they stand; a run that was cut off is continued there.
-        n_jobs: runs at a time, or ``auto``.
-        server: makes the processes.
+        pool: runs them; it is closed at the end.
 
     Returns:
         Why runs failed.
@@ -38,34 +33,30 @@ def run_all(
         UserMistake: the runs ask for devices that are not there.
         KeyboardInterrupt: the user stopped it; every process has ended, and the same command goes on.
     """
-    devices = Devices.of_this_machine(n_jobs)
     for run in left:
-        devices.check(plan.values[run.identity])
+        pool.check(plan.values[run.identity])
     failed: dict[PlannedRun, str] = {}
-    with stopped_by_signals(), Meter(len(left)) as meter, JobPool(devices=devices, server=server) as pool:
+    with stopped_by_signals(), Meter(len(left)) as meter, pool:
         planned: dict[Job, PlannedRun] = {}
 
         def submit(run: PlannedRun) -> None:
-            directory = places.of(run)
-            resume = directory.last_checkpoint.is_file()
-            planned[pool.submit(plan.values[run.identity], directory.path, resume=resume)] = run
+            planned[pool.submit(Planned(plan.values[run.identity]), places.of(run).path)] = run
 
         teachers = {run.identity for run in left}
         waiting = [run for run in left if run.teacher in teachers]
         for run in left:
             if run.teacher not in teachers:
                 submit(run)
-        while ended := pool.wait_any():
-            for job in ended:
-                name = job.directory.path.name
-                if job.state == DONE:
-                    meter.advance(f"{name} in {job.seconds:.1f} s")
-                else:
-                    failed[planned[job]] = job.error or job.state
-                    meter.advance(f"{name}: {job.state}, {job.error or 'see its run.log'}", always=True)
-                for student in [one for one in waiting if one.teacher == planned[job].identity]:
-                    waiting.remove(student)
-                    submit(student)  # of a teacher that failed too: it says so itself
+        for job in pool.ended():
+            name = job.directory.path.name
+            if job.state == DONE:
+                meter.advance(f"{name} in {job.seconds:.1f} s")
+            else:
+                failed[planned[job]] = job.error or job.state
+                meter.advance(f"{name}: {job.state}, {job.error or 'see its run.log'}", always=True)
+            for student in [run for run in waiting if run.teacher == planned[job].identity]:
+                waiting.remove(student)
+                submit(student)  # of a teacher that failed too: it says so itself
     return failed
 
 

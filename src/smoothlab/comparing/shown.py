@@ -78,7 +78,7 @@ def _of_arms(compared: Comparison, level: float) -> str:
     metrics = [name for name in METRICS if name in compared.metrics]
     shown = _table("arm", "runs", *metrics, f"nll - {compared.arms[0].name} ({level:.0%})", "p (Holm)")
     for arm in compared.arms:
-        cells = [arm.name, str(arm.runs), *(f"{rows.loc[(arm.name, one), 'mean']:.4f}" for one in metrics)]
+        cells = [arm.name, str(arm.runs), *(f"{rows.loc[(arm.name, metric), 'mean']:.4f}" for metric in metrics)]
         if not arm.is_baseline and "nll" in metrics:
             row = rows.loc[(arm.name, "nll")]
             cells.append(f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f})")
@@ -94,8 +94,8 @@ def _of_levels(table: pd.DataFrame, axis: str, baseline: str) -> str:
     shown = _table("arm", *levels)
     for arm in dict.fromkeys(table["arm"]):
         cells = [rows.loc[(arm, level)] if (arm, level) in rows.index else None for level in levels]
-        told = ["-" if one is None else f"{one['mean']:.4f}{'*' if one['p_holm'] < 0.05 else ' '}" for one in cells]
-        shown.add_row(arm, *told)
+        texts = ["-" if row is None else f"{row['mean']:.4f}{'*' if row['p_holm'] < 0.05 else ' '}" for row in cells]
+        shown.add_row(arm, *texts)
     return _printed(f"test NLL by {axis} (* differs from {baseline} beyond noise)", shown)
 
 
@@ -108,10 +108,10 @@ def _slices(answers: Sequence[Answer]) -> pd.DataFrame:
     rows = []
     for answer in answers:
         for record in answer.records.records:
-            told = record.results.get("slices", {})
-            for number, one in enumerate(told.get("test", ())):
-                kept = {name: one[name] for name in ("rows", *METRICS, "confidence_gap") if name in one}
-                rows.append({"arm": record.arm, "slice": number, "place": label_of(one), **kept})
+            slices = record.results.get("slices", {})
+            for number, part in enumerate(slices.get("test", ())):
+                numbers = {name: part[name] for name in ("rows", *METRICS, "confidence_gap") if name in part}
+                rows.append({"arm": record.arm, "slice": number, "place": label_of(part), **numbers})
     return pd.DataFrame(rows).groupby(["arm", "slice", "place"], sort=False).mean(numeric_only=True).reset_index()
 
 
@@ -146,7 +146,7 @@ MEASURED = {SLICES: _slices, COST: _cost, LATENCY: _latency}
 def _as_text(table: pd.DataFrame, title: str) -> str:
     shown = _table(*table.columns)
     for row in table.itertuples(index=False):
-        shown.add_row(*(f"{one:.4g}" if isinstance(one, float) else str(one) for one in row))
+        shown.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
     return _printed(title, shown)
 
 

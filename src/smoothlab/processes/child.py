@@ -43,7 +43,7 @@ class Ending:
     def reason(self) -> str:
         """One line: the last line of the trace, the signal's name, or the exit code."""
         if self.signal is not None:
-            known = {int(one): one.name for one in signals.Signals}
+            known = {int(signal): signal.name for signal in signals.Signals}
             name = known.get(self.signal, f"signal {self.signal}")
             likely = " (out of memory, or killed by hand)" if self.signal == signals.SIGKILL else ""
             return f"killed by {name}{likely}"

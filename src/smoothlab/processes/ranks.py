@@ -93,16 +93,16 @@ def run_ranks(
     Raises:
         RankFailed: a rank ended badly; none is left.
     """
-    told = rank_environment(ranks)
+    shared = rank_environment(ranks)
     children: list[Child] = []
     place = reserved_port()
-    told["MASTER_PORT"] = str(place.getsockname()[1])
+    shared["MASTER_PORT"] = str(place.getsockname()[1])
     try:
         for rank in range(ranks):
             log = None if rank == 0 else logs / f"rank{rank}.log"
             numbered = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
             children.append(
-                server.launch(target, tuple(args), env={**told, **numbered, **(env or {})}, log=log, threads=threads)
+                server.launch(target, tuple(args), env={**shared, **numbered, **(env or {})}, log=log, threads=threads)
             )
         first = _first_bad(server, children)
         if first is not None and on_bad is not None:
@@ -136,17 +136,17 @@ def rank_environment(ranks: int) -> dict[str, str | None]:
 
 def reserved_port() -> socket.socket:
     """A socket that keeps a port from being given to another run before rank 0, seconds later, listens on it."""
-    one = socket.socket()
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # with it rank 0 may have the same one
-    one.bind((LOCAL, 0))
-    return one
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # with it rank 0 may have the same one
+    reserved.bind((LOCAL, 0))
+    return reserved
 
 
 def free_port() -> int:
     """A port of this machine on which nobody listens."""
-    with socket.socket() as one:
-        one.bind((LOCAL, 0))
-        port: int = one.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind((LOCAL, 0))
+        port: int = probe.getsockname()[1]
         return port
 
 

@@ -147,8 +147,8 @@ class WarmServer:
         """Wait until at least one of ``children`` has ended; returns those, none after ``timeout`` seconds."""
         children = list(children)
         with self._changed:
-            self._changed.wait_for(lambda: any(one.poll() is not None for one in children), timeout)
-            return [one for one in children if one.poll() is not None]
+            self._changed.wait_for(lambda: any(child.poll() is not None for child in children), timeout)
+            return [child for child in children if child.poll() is not None]
 
     def close(self) -> None:
         """End the server and, at once, every process that it made. Nothing happens the second time."""

@@ -102,8 +102,8 @@ class _Server:
                 self._connection.send(("started", what.number, pid))
         else:
             number, wanted = what
-            for pid, one in self._running.items():
-                if one.number == number:
+            for pid, running in self._running.items():
+                if running.number == number:
                     self._signal(pid, wanted)
 
     def _start(self, request: Request, selector: selectors.BaseSelector) -> int:
@@ -127,8 +127,8 @@ class _Server:
             selector.close()
             for descriptor in (self._connection.fileno(), self._wake, self._waker):
                 os.close(descriptor)
-            for one in self._running.values():
-                os.close(one.report)
+            for running in self._running.values():
+                os.close(running.report)
             entry.run(request, report, parent)
         return pid
 
@@ -139,12 +139,12 @@ class _Server:
                 continue
             self._signal(pid, signal.SIGKILL)  # before the id is free to be another group's
             _, status = os.waitpid(pid, 0)
-            one = self._running.pop(pid)
+            dead = self._running.pop(pid)
             trace = b""
             with contextlib.suppress(BlockingIOError):
-                trace = os.read(one.report, entry.TRACE_BYTES)
-            os.close(one.report)
-            self._connection.send(("ended", one.number, (os.waitstatus_to_exitcode(status), trace.decode() or None)))
+                trace = os.read(dead.report, entry.TRACE_BYTES)
+            os.close(dead.report)
+            self._connection.send(("ended", dead.number, (os.waitstatus_to_exitcode(status), trace.decode() or None)))
 
     @staticmethod
     def _signal(pid: int, number: int) -> None:

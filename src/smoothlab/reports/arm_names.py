@@ -23,20 +23,20 @@ def arm_names(flats: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str,
         flats: the leaves of each run's config by dotted keys.
         choices: the option of each group, ``{"smoothing": "standard"}``, empty where it is not known.
     """
-    keys = dict.fromkeys(key for one in flats for key in one if tells(key))
-    varying = [key for key in keys if _differ([one.get(key, ABSENT) for one in flats])]
+    keys = dict.fromkeys(key for flat in flats for key in flat if tells(key))
+    varying = [key for key in keys if _differ([flat.get(key, ABSENT) for flat in flats])]
     words: list[list[str]] = [[] for _ in flats]
     for group in dict.fromkeys(key.split(".")[0] for key in varying):
         inside = [key for key in varying if key.split(".")[0] == group]
-        options = [str(one.get(group, "")) for one in choices]
+        options = [str(choice.get(group, "")) for choice in choices]
         told_apart = len(set(options)) > 1 and group not in NO_GROUP
-        for index, one in enumerate(flats):
+        for index, flat in enumerate(flats):
             if told_apart and options[index]:
                 words[index].append(f"{group}={options[index]}")
             alike = [other for other, option in zip(flats, options, strict=True) if option == options[index]]
             shown = [key for key in inside if _differ([other.get(key, ABSENT) for other in alike])]
-            words[index] += [f"{_short(key, varying)} {_value(one[key])}" for key in shown if key in one]
-    return [", ".join(one) or _alone(chosen) for one, chosen in zip(words, choices, strict=True)]
+            words[index] += [f"{_short(key, varying)} {_value(flat[key])}" for key in shown if key in flat]
+    return [", ".join(own) or _alone(chosen) for own, chosen in zip(words, choices, strict=True)]
 
 
 def tells(key: str) -> bool:

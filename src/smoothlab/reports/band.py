@@ -25,5 +25,5 @@ def calibrated_band(confidence: Array, count: Array, level: float = LEVEL) -> tu
     """
     whole = np.maximum(1.0, np.round(count))
     tail = (1 - level) / 2
-    low, high = (binom.ppf(one, whole, np.clip(confidence, 0, 1)) / whole for one in (tail, 1 - tail))
+    low, high = (binom.ppf(quantile, whole, np.clip(confidence, 0, 1)) / whole for quantile in (tail, 1 - tail))
     return low, high

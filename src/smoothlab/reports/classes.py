@@ -41,14 +41,16 @@ def class_table(
     Raises:
         InvalidArgument: as many names as classes were expected.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits)
-    if len(class_names) != told.num_classes:
-        raise InvalidArgument("class_names", len(class_names), f"{told.num_classes} names")
-    hits, predicted, labelled = class_counts(told)
-    total = told.weights.sum()
-    mean = told.weights @ told.probabilities.numpy() / total
+    prediction = Prediction.of(values, labels, from_logits=from_logits)
+    if len(class_names) != prediction.num_classes:
+        raise InvalidArgument("class_names", len(class_names), f"{prediction.num_classes} names")
+    hits, predicted, labelled = class_counts(prediction)
+    total = prediction.weights.sum()
+    mean = prediction.weights @ prediction.probabilities.numpy() / total
     precision = _ratio(hits, predicted)
-    confidence = _ratio(_sums(told.predicted.numpy(), told.weights * told.confidence, told), predicted)
+    confidence = _ratio(
+        _sums(prediction.predicted.numpy(), prediction.weights * prediction.confidence, prediction), predicted
+    )
     return pd.DataFrame(
         {
             "class": list(class_names),
@@ -57,8 +59,8 @@ def class_table(
             "predicted": predicted,
             "mean_probability": mean,
             "probability_gap": mean - labelled / total,
-            "ece": classwise_errors(told, num_bins),
-            "nll": _ratio(_sums(told.labels.numpy(), told.weights * told.nll, told), labelled),
+            "ece": classwise_errors(prediction, num_bins),
+            "nll": _ratio(_sums(prediction.labels.numpy(), prediction.weights * prediction.nll, prediction), labelled),
             "precision": precision,
             "recall": _ratio(hits, labelled),
             "f1": f1_from_counts(hits, predicted, labelled),
@@ -68,8 +70,14 @@ def class_table(
     )
 
 
-def _sums(index: NDArray[np.int64], values: Array, told: Prediction) -> Array:
-    return sums_at(index, values, told.num_classes)
+def most_changed(first: pd.DataFrame, last: pd.DataFrame, most: int) -> NDArray[np.int64]:
+    """Rows of the classes, ``most`` of them, whose NLL differs most between two tables of the same classes."""
+    change = (last["nll"] - first["nll"]).abs().fillna(0.0).to_numpy()
+    return np.sort(np.argsort(-change, kind="stable")[:most])
+
+
+def _sums(index: NDArray[np.int64], values: Array, prediction: Prediction) -> Array:
+    return sums_at(index, values, prediction.num_classes)
 
 
 def _ratio(above: Array, below: Array) -> Array:

@@ -108,7 +108,7 @@ class Comparison:
         unreadable: list[str] = []
         arms = {name: _runs(by_arm[name], unreadable) for name in names}
         others = _same_task(arms, base)
-        arms = {name: {key: one for key, one in runs.items() if one not in others} for name, runs in arms.items()}
+        arms = {name: {key: run for key, run in runs.items() if run not in others} for name, runs in arms.items()}
         table = _table(arms, base, level)
         return cls(
             arms=tuple(
@@ -119,7 +119,7 @@ class Comparison:
             table=table,
             verdict=_verdict(arms, base, table, level),
             notes=tuple(notes_of(arms, by_arm, base, unreadable, others)),
-            classes=next((one.classes for runs in arms.values() for one in runs.values() if one.classes), ()),
+            classes=next((run.classes for runs in arms.values() for run in runs.values() if run.classes), ()),
         )
 
     def row(self, arm: str, metric: str, variant: str = RAW) -> dict[str, Any]:
@@ -129,17 +129,16 @@ class Comparison:
             KeyError: there is none.
         """
         table = self.table
-        found = table[(table["arm"] == arm) & (table["metric"] == metric) & (table["variant"] == variant)]
-        if not len(found):
+        rows = table[(table["arm"] == arm) & (table["metric"] == metric) & (table["variant"] == variant)]
+        if not len(rows):
             raise KeyError((arm, metric, variant))
-        row: dict[str, Any] = found.iloc[0].to_dict()
+        row: dict[str, Any] = rows.iloc[0].to_dict()
         return row
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what is not a finite number is None."""
-        told = asdict(self) | {"table": self.table.to_dict("records")}
-        plain: dict[str, Any] = _plain(told)
-        return plain
+        content: dict[str, Any] = plain_values(asdict(self) | {"table": self.table.to_dict("records")})
+        return content
 
 
 def baseline_of(by_arm: Mapping[str, Sequence[RunRecord]]) -> str:
@@ -147,7 +146,7 @@ def baseline_of(by_arm: Mapping[str, Sequence[RunRecord]]) -> str:
 
     Arms without a finished run are passed over, unless there is no other.
     """
-    finished = [name for name, records in by_arm.items() if any(one.done for one in records)]
+    finished = [name for name, records in by_arm.items() if any(record.done for record in records)]
     arms = finished or list(by_arm)
     for name in ("none", "baseline"):
         if name in arms:
@@ -182,21 +181,21 @@ def _runs(records: Sequence[RunRecord], unreadable: list[str]) -> dict[tuple[int
 
 def _same_task(arms: Mapping[str, Runs], base: str) -> list[Evidence]:
     """Runs that have other classes, or another kind of labels, than those of the baseline."""
-    first = next((one for name in (base, *arms) for one in arms[name].values()), None)
+    first = next((run for name in (base, *arms) for run in arms[name].values()), None)
     if first is None:
         return []
     return [
-        one
+        run
         for runs in arms.values()
-        for one in runs.values()
-        if (one.classes, one.record.kind) != (first.classes, first.record.kind)
+        for run in runs.values()
+        if (run.classes, run.record.kind) != (first.classes, first.record.kind)
     ]
 
 
 def _settings(flats: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    keys = [key for key in dict.fromkeys(key for one in flats for key in one) if tells(key)]
-    shown = [key for key in keys if any(one.get(key) != flats[0].get(key) or key not in one for one in flats)]
-    return [{key: one[key] for key in shown if key in one} for one in flats]
+    keys = [key for key in dict.fromkeys(key for flat in flats for key in flat) if tells(key)]
+    shown = [key for key in keys if any(flat.get(key) != flats[0].get(key) or key not in flat for flat in flats)]
+    return [{key: flat[key] for key in shown if key in flat} for flat in flats]
 
 
 def _table(arms: Mapping[str, Runs], base: str, level: float) -> pd.DataFrame:
@@ -205,15 +204,15 @@ def _table(arms: Mapping[str, Runs], base: str, level: float) -> pd.DataFrame:
     rows = []
     for variant in (RAW, TEMPERATURE):
         for metric, better in (BETTER | ALSO_BETTER).items():
-            told = {name: mean_of(list(runs.values()), variant, metric, level) for name, runs in arms.items()}
+            means = {name: mean_of(list(runs.values()), variant, metric, level) for name, runs in arms.items()}
             best = best_of(arms, variant, metric, better)
             differences = {
                 name: difference_of(runs, arms[base], metric, level, variant=variant, baseline_variant=variant)
                 for name, runs in arms.items()
                 if name != base
             }
-            corrected = dict(zip(differences, holm([_p(one) for one in differences.values()]), strict=True))
-            for name, mean in told.items():
+            corrected = dict(zip(differences, holm([_p(change) for change in differences.values()]), strict=True))
+            for name, mean in means.items():
                 if mean is None:
                     continue
                 apart = differences.get(name)
@@ -229,8 +228,8 @@ def _table(arms: Mapping[str, Runs], base: str, level: float) -> pd.DataFrame:
     return table.sort_values("arm", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-def _p(told: Estimate | None) -> float:
-    return math.nan if told is None else told.p
+def _p(change: Estimate | None) -> float:
+    return math.nan if change is None else change.p
 
 
 def _verdict(arms: Mapping[str, Runs], base: str, table: pd.DataFrame, level: float) -> Verdict:
@@ -259,23 +258,24 @@ def _verdict(arms: Mapping[str, Runs], base: str, table: pd.DataFrame, level: fl
 
 def _validation(arm: Runs, baseline: Runs) -> float:
     """Mean paired difference of the validation NLL; NaN without a pair that has it."""
-    told = [
-        one - other
+    differences = [
+        ours - theirs
         for key in pairs(arm, baseline)
-        if (one := arm[key].validated) is not None and (other := baseline[key].validated) is not None
+        if (ours := arm[key].validated) is not None and (theirs := baseline[key].validated) is not None
     ]
-    return math.fsum(told) / len(told) if told else math.nan
+    return math.fsum(differences) / len(differences) if differences else math.nan
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
+    """What JSON can hold: None for what is not a finite number, text without a lone half of a character."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain_values(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain_values(part) for part in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return json.loads(json.dumps(value, default=str))
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value if value is None or isinstance(value, bool | int) else json.loads(json.dumps(value, default=str))

@@ -9,7 +9,7 @@ import numpy as np
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.prediction import Prediction
-from smoothlab.reports.figures import MODEL, _figure, _percent
+from smoothlab.reports.figures import MODEL, _figure, _percent, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
 
 MOST_NUMBERS = 12  # classes up to which each cell says its number
-LONGEST_NAME = 20
 
 
 def confusion_counts(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None) -> Array:
@@ -32,10 +31,10 @@ def confusion_counts(values: Any, labels: Any, *, from_logits: bool, sample_weig
         from_logits: whether ``values`` are logits.
         sample_weight: ``(...)`` numbers >= 0.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight)
-    cells = told.labels.numpy() * told.num_classes + told.predicted.numpy()
-    counts = sums_at(cells, told.weights, told.num_classes**2)
-    return counts.reshape(told.num_classes, -1)
+    prediction = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight)
+    cells = prediction.labels.numpy() * prediction.num_classes + prediction.predicted.numpy()
+    counts = sums_at(cells, prediction.weights, prediction.num_classes**2)
+    return counts.reshape(prediction.num_classes, -1)
 
 
 def confusion_matrix(
@@ -73,7 +72,7 @@ def confusion_matrix(
         title = f"{title}: {worst}" if title else worst[0].upper() + worst[1:]
     rows = counts.sum(1, keepdims=True)
     shares = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)[np.ix_(shown, shown)]
-    names = [_short(class_names[k]) for k in shown]
+    names = [short_name(class_names[k]) for k in shown]
     cell = 0.52 if len(shown) <= MOST_NUMBERS else 0.19
     side = max(2.2, cell * len(shown))
     margin = 0.075 * max(map(len, names))
@@ -101,7 +100,3 @@ def _numbers(axes: Axes, counts: Array, shares: Array) -> None:
         if counts[i, j]:
             colour = "w" if shares[i, j] > 0.55 else MODEL
             axes.text(j, i, f"{counts[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=7.5)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + "..."

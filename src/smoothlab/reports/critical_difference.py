@@ -27,7 +27,7 @@ class CriticalDifference:
         metric: that they are ranked by.
         arms: those that every comparison has.
         data_sets: names, in the order of the comparisons.
-        found: ranks in the order of ``arms``, critical difference, groups that are not told apart.
+        ranking: ranks in the order of ``arms``, critical difference, groups that are not told apart.
         level: of the test.
         notes: what a reader has to know.
     """
@@ -35,7 +35,7 @@ class CriticalDifference:
     metric: str
     arms: tuple[str, ...]
     data_sets: tuple[str, ...]
-    found: RankComparison
+    ranking: RankComparison
     level: float
     notes: tuple[str, ...]
 
@@ -61,19 +61,19 @@ class CriticalDifference:
             signs = {"min": table["mean"], "max": -table["mean"], "zero": table["mean"].abs()}
             better = str(table["better"].iloc[0]) if len(table) else "min"
             scores.append(dict(zip(table["arm"], signs[better], strict=True)))
-        everywhere = [name for name in (scores[0] if scores else {}) if all(name in one for one in scores)]
+        everywhere = [name for name in (scores[0] if scores else {}) if all(name in by_arm for by_arm in scores)]
         if len(scores) < 2 or len(everywhere) < 2:
             raise UserMistake(
                 f"{len(scores)} comparisons with {len(everywhere)} arms that all of them have {metric!r} of: expected "
                 "at least two of each"
             )
-        found = friedman_nemenyi([[float(one[name]) for name in everywhere] for one in scores], level=level)
+        ranking = friedman_nemenyi([[float(by_arm[name]) for name in everywhere] for by_arm in scores], level=level)
         notes = []
-        if left := sorted({name for one in scores for name in one} - set(everywhere)):
+        if left := sorted({name for by_arm in scores for name in by_arm} - set(everywhere)):
             notes.append(f"Not ranked, since not every data set has them: {', '.join(left)}.")
         if len(scores) < 5:
             notes.append(f"{len(scores)} data sets are few: ranks have to lie far apart before they are told apart.")
-        return cls(metric, tuple(everywhere), tuple(comparisons), found, level, tuple(notes))
+        return cls(metric, tuple(everywhere), tuple(comparisons), ranking, level, tuple(notes))
 
     def figure(self, *, title: str | None = None) -> Figure:
         """The diagram: arms at their average ranks, best on the left; bars join arms that are not told apart.
@@ -83,11 +83,11 @@ class CriticalDifference:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
 
-        found, count = self.found, len(self.arms)
-        ranks = np.array(found.ranks)[list(found.order)]
-        names = [self.arms[index] for index in found.order]
+        ranking, count = self.ranking, len(self.arms)
+        ranks = np.array(ranking.ranks)[list(ranking.order)]
+        names = [self.arms[index] for index in ranking.order]
         half = (count + 1) // 2
-        bars = [group for group in found.groups if group[1] > group[0]]
+        bars = [group for group in ranking.groups if group[1] > group[0]]
         first_label = 0.55 + 0.22 * len(bars)  # below the bars
         depth = first_label + 0.42 * half
         with rc_context(STYLE):
@@ -103,12 +103,12 @@ class CriticalDifference:
             for rank in range(1, count + 1):
                 axes.plot([rank, rank], [-0.1, 0], color=MODEL, linewidth=1.0)
                 axes.text(rank, -0.16, str(rank), ha="center", va="bottom")
-            width = min(found.critical_difference, count - 1)
+            width = min(ranking.critical_difference, count - 1)
             axes.plot([1, 1 + width], [-0.75, -0.75], color=GUIDE, linewidth=1.6, marker="|", markersize=7)
             axes.text(
                 1 + width / 2,
                 -0.85,
-                f"critical difference {found.critical_difference:.2f}",
+                f"critical difference {ranking.critical_difference:.2f}",
                 ha="center",
                 va="bottom",
                 fontsize=8,

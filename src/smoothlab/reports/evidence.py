@@ -99,8 +99,8 @@ def evidence_of(record: RunRecord) -> Evidence:
     Raises:
         UserMistake: its files cannot be read as predictions.
     """
-    told = record.metrics("test")
-    if not told:
+    metrics = record.metrics("test")
+    if not metrics:
         raise UserMistake(f"{record.path}: results.json has no metrics of the test split")
     validated = record.metrics("val").get("nll")
     test = record.predictions("test")
@@ -108,20 +108,20 @@ def evidence_of(record: RunRecord) -> Evidence:
         what = {"multilabel": "several labels a sample", "translation": "translation"}.get(
             record.kind, "no predictions"
         )
-        return _of_results(record, told, validated, what)
+        return _of_results(record, metrics, validated, what)
     num_bins = _num_bins(record)
     scores = {RAW: _log(test.probabilities)}
     raw = Prediction.of(scores[RAW], test.labels, from_logits=True)
-    if "nll" in told and not np.isclose(raw.mean(raw.nll), told["nll"], rtol=1e-3, atol=1e-6):
-        return _of_results(record, told, validated, "votes, or metrics that its predictions do not give", test)
+    if "nll" in metrics and not np.isclose(raw.mean(raw.nll), metrics["nll"], rtol=1e-3, atol=1e-6):
+        return _of_results(record, metrics, validated, "votes, or metrics that its predictions do not give", test)
     temperature = None
     if (val := record.predictions("val")) is not None:
         temperature = optimal_temperature(val)
         scores[TEMPERATURE] = scores[RAW] / temperature
     values, noise = {}, {}
     for variant, logits in scores.items():
-        one = raw if variant == RAW else Prediction.of(logits, test.labels, from_logits=True)
-        values[variant], noise[variant] = judged(one, num_bins)
+        prediction = raw if variant == RAW else Prediction.of(logits, test.labels, from_logits=True)
+        values[variant], noise[variant] = judged(prediction, num_bins)
     return Evidence(
         record, values, noise, len(test.labels), _fingerprint(test), test.class_names, temperature, "", validated
     )
@@ -136,33 +136,33 @@ def optimal_temperature(predictions: Predictions) -> float:
     return float(fitted.temperature)
 
 
-def judged(told: Prediction, num_bins: int) -> tuple[dict[str, float], dict[str, Array]]:
+def judged(prediction: Prediction, num_bins: int) -> tuple[dict[str, float], dict[str, Array]]:
     """The metrics of :data:`BETTER` and their vectors of noise (see :class:`Evidence`).
 
     Means have the noise of the bootstrap with endless resamples, AURC and macro F1 that of their influence functions
     (the infinitesimal jackknife), in blocks where samples are many. A binned error is no smooth function of its
     samples where a bin is calibrated, and is resampled.
     """
-    groups = group(told.confidence, told.correct)
-    f1 = f1_from_counts(*class_counts(told))
-    gap = told.confidence - told.correct
+    groups = group(prediction.confidence, prediction.correct)
+    f1 = f1_from_counts(*class_counts(prediction))
+    gap = prediction.confidence - prediction.correct
     values = {
-        "nll": told.mean(told.nll),
-        "brier": told.mean(told.brier),
-        "accuracy": told.mean(told.correct),
+        "nll": prediction.mean(prediction.nll),
+        "brier": prediction.mean(prediction.brier),
+        "accuracy": prediction.mean(prediction.correct),
         "macro_f1": float(np.nanmean(f1)),
-        "ece": expected_error(width_bins(told.confidence, told.correct, told.weights, num_bins)),
+        "ece": expected_error(width_bins(prediction.confidence, prediction.correct, prediction.weights, num_bins)),
         "ece_equal_mass": expected_error(mass_bins(groups, num_bins)),
-        "confidence_gap": told.mean(gap),
+        "confidence_gap": prediction.mean(gap),
         "aurc": RiskCoverage(groups).area(),
     }
     smooth = {
-        "nll": told.nll,
-        "brier": told.brier,
-        "accuracy": told.correct,
-        "macro_f1": _influence_on_macro_f1(told, f1),
+        "nll": prediction.nll,
+        "brier": prediction.brier,
+        "accuracy": prediction.correct,
+        "macro_f1": _influence_on_macro_f1(prediction, f1),
         "confidence_gap": gap,
-        "aurc": influence_on_aurc(told.confidence, told.correct),
+        "aurc": influence_on_aurc(prediction.confidence, prediction.correct),
     }
     samples = len(gap)
     blocks = min(samples, BLOCKS)
@@ -173,8 +173,8 @@ def judged(told: Prediction, num_bins: int) -> tuple[dict[str, float], dict[str,
         noise[name] = summed / samples * np.sqrt(blocks / max(blocks - 1, 1))
     counts = _counts(blocks)
     binned = {
-        "ece": (np.arange(samples), bin_index(told.confidence, num_bins), np.ones(samples)),
-        "ece_equal_mass": shares_of_mass_bins(told.confidence, num_bins),
+        "ece": (np.arange(samples), bin_index(prediction.confidence, num_bins), np.ones(samples)),
+        "ece_equal_mass": shares_of_mass_bins(prediction.confidence, num_bins),
     }
     gaps = [
         sums_at(block[sample] * num_bins + index, share * gap[sample], blocks * num_bins).reshape(blocks, num_bins)
@@ -223,15 +223,15 @@ def shares_of_mass_bins(confidence: Array, num_bins: int) -> tuple[NDArray[np.in
     return order[sample], index, within / (end - begin)[sample]
 
 
-def _influence_on_macro_f1(told: Prediction, f1: Array) -> Array:
+def _influence_on_macro_f1(prediction: Prediction, f1: Array) -> Array:
     """(N,) the derivative of the mean of F1_k = 2 h_k / d_k by each sample's weight; d_k predictions and labels."""
-    labels, predicted = told.labels.numpy(), told.predicted.numpy()
-    _, named, labelled = class_counts(told)
+    labels, predicted = prediction.labels.numpy(), prediction.predicted.numpy()
+    _, named, labelled = class_counts(prediction)
     seen = named + labelled
     known = np.where(seen > 0, f1, 0.0)
     scale = len(labels) / max(int((seen > 0).sum()), 1)
     share = 1.0 / np.where(seen > 0, seen, 1.0)
-    hits = 2.0 * told.correct * share[labels]
+    hits = 2.0 * prediction.correct * share[labels]
     return scale * (hits - known[labels] * share[labels] - known[predicted] * share[predicted])
 
 
@@ -242,17 +242,17 @@ def _counts(blocks: int) -> NDArray[np.float64]:
 
 
 def _of_results(
-    record: RunRecord, told: dict[str, float], validated: float | None, what: str, test: Predictions | None = None
+    record: RunRecord, metrics: dict[str, float], validated: float | None, what: str, test: Predictions | None = None
 ) -> Evidence:
-    known = {name: told[name] for name in (*BETTER, *ALSO_BETTER) if name in told}
+    known = {name: metrics[name] for name in (*BETTER, *ALSO_BETTER) if name in metrics}
     of_test = "" if test is None else _fingerprint(test)
     names = () if test is None else test.class_names
     return Evidence(record, {RAW: known}, {}, 0, of_test, names, None, what, validated)
 
 
 def _num_bins(record: RunRecord) -> int:
-    told: Any = record.flat.get("task.num_bins", 15)
-    return told if isinstance(told, int) and 1 <= told <= 1000 else 15
+    num_bins: Any = record.flat.get("task.num_bins", 15)
+    return num_bins if isinstance(num_bins, int) and 1 <= num_bins <= 1000 else 15
 
 
 def _log(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

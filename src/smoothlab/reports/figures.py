@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from smoothlab.metrics.inputs import Array
 
+LONGEST_NAME = 20
 UNDER, OVER, MODEL, BAND, GUIDE = "#0072B2", "#D55E00", "#222222", "#D0D0D0", "#777777"
 STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -72,6 +73,11 @@ def _percent(axis: Any) -> None:
     axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
 
 
+def short_name(name: str) -> str:
+    """A class's name as axes have room for it."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + "..."
+
+
 def reliability_diagram(
     values: Any,
     labels: Any,
@@ -90,10 +96,10 @@ def reliability_diagram(
     Source: DeGroot and Fienberg, The Statistician 1983; the band, Bröcker and Smith, Weather and Forecasting
         2007.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
+    prediction = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
     with _figure(4.6, 5.2, title) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        upper.set_title(_reliability(upper, lower, told, num_bins), loc="left", fontsize=8)
+        upper.set_title(_reliability(upper, lower, prediction, num_bins), loc="left", fontsize=8)
         _legend(figure, columns=3)
         upper.set_ylabel("accuracy")
         lower.set_ylabel("samples")
@@ -128,10 +134,10 @@ def before_and_after(
         _apart(figure)
         axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(4, 1))
         for column, (values, name) in enumerate(zip((before, after), names, strict=True)):
-            told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
-            said = _reliability(axes[0, column], axes[1, column], told, num_bins)
-            head = f"{name}: NLL {told.mean(told.nll):.3f}"
-            axes[0, column].set_title(f"{head}\n{said}", loc="left", fontsize=8)
+            prediction = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
+            numbers = _reliability(axes[0, column], axes[1, column], prediction, num_bins)
+            head = f"{name}: NLL {prediction.mean(prediction.nll):.3f}"
+            axes[0, column].set_title(f"{head}\n{numbers}", loc="left", fontsize=8)
             axes[1, column].set_xlabel("confidence (probability of the predicted class)")
         _legend(figure, columns=5)
         axes[0, 0].set_ylabel("accuracy")
@@ -139,9 +145,9 @@ def before_and_after(
     return figure
 
 
-def _reliability(upper: Axes, lower: Axes, told: Prediction, num_bins: int) -> str:
+def _reliability(upper: Axes, lower: Axes, prediction: Prediction, num_bins: int) -> str:
     """Draw the diagram over its counts; return its numbers in two lines."""
-    shown = Reliability.of(told, num_bins)
+    shown = Reliability.of(prediction, num_bins)
     bins = shown.bins
     _gaps(upper, shown.filled)
     upper.set_ylim(0, 1)
@@ -149,9 +155,9 @@ def _reliability(upper: Axes, lower: Axes, told: Prediction, num_bins: int) -> s
     lower.set_xlim(0, 1)
     for axis in (upper.xaxis, upper.yaxis, lower.xaxis):
         _percent(axis)
-    chance = calibrated_eces(told.confidence, num_bins, draws=200, seed=0).mean()
+    chance = calibrated_eces(prediction.confidence, num_bins, draws=200, seed=0).mean()
     error = f"ECE {shown.ece:.3f} (chance alone {chance:.3f})"
-    return f"{error}, N = {len(told.confidence):,}\nconfidence gap {shown.gap:+.3f}, {shown.sign}"
+    return f"{error}, N = {len(prediction.confidence):,}\nconfidence gap {shown.gap:+.3f}, {shown.sign}"
 
 
 PALE = 0.35
@@ -214,8 +220,8 @@ def confidence_histogram(
     The two have axes of their own, since a good model is seldom wrong. Arguments as in
     ``smoothlab.metrics.reliability_bins``.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
-    right = told.correct > 0
+    prediction = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
+    right = prediction.correct > 0
     with _figure(4.6, 4.2, title) as figure:
         panels = figure.subplots(2, 1, sharex=True)
         edges = np.linspace(0, 1, num_bins + 1)
@@ -223,7 +229,7 @@ def confidence_histogram(
             (panels[0], right, UNDER, None, "right"),
             (panels[1], ~right, OVER, "////", "wrong"),
         ):
-            confidence = told.confidence[chosen]
+            confidence = prediction.confidence[chosen]
             axes.hist(confidence, edges, facecolor=colour, edgecolor="white", hatch=hatch)
             share = len(confidence) / len(right)
             head = f"{name}: {len(confidence):,} of {len(right):,} ({share:.1%})"
@@ -256,11 +262,11 @@ def classwise_reliability(
     With more than ``most`` classes, those with the largest class-wise ECE are drawn. Other arguments as in
     ``smoothlab.metrics.reliability_bins``.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
-    classes = class_names or [f"class {k}" for k in range(told.num_classes)]
-    if len(classes) != told.num_classes:
-        raise InvalidArgument("class_names", len(classes), f"{told.num_classes} names")
-    every = classwise_bins(told, num_bins)
+    prediction = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
+    classes = class_names or [f"class {k}" for k in range(prediction.num_classes)]
+    if len(classes) != prediction.num_classes:
+        raise InvalidArgument("class_names", len(classes), f"{prediction.num_classes} names")
+    every = classwise_bins(prediction, num_bins)
     errors = np.array([expected_error(bins) for bins in every])
     shown = np.arange(len(every)) if len(every) <= most else np.sort(np.argsort(-errors)[:most])
     columns = min(4, len(shown))
@@ -277,7 +283,7 @@ def classwise_reliability(
                 continue
             k = shown[place]
             _gaps(axes, filled_bins(every[k]))
-            count = int(told.weights[told.labels.numpy() == k].sum())
+            count = int(prediction.weights[prediction.labels.numpy() == k].sum())
             axes.set_title(f"{classes[k]} ({count:,})\nECE {errors[k]:.3f}", fontsize=9)
             axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
             _percent(axes.xaxis)
@@ -310,12 +316,12 @@ def risk_coverage_curve(
         target_risk: marks how much can be accepted at this error rate.
         title: of the figure.
     """
-    told = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
-    curve = RiskCoverage(group(told.confidence, told.correct))
+    prediction = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
+    curve = RiskCoverage(group(prediction.confidence, prediction.correct))
     oracle = curve.oracle()
     with _figure(4.6, 3.6, title) as figure:
         axes = figure.subplots()
-        points = min(2000, len(told.confidence))
+        points = min(2000, len(prediction.confidence))
         axes.plot(*curve.curve(points), color=UNDER, label=f"model, AURC {curve.area():.4f}")
         axes.plot(*oracle.curve(points), color=MODEL, linestyle=":", label=f"errors last, AURC {oracle.area():.4f}")
         axes.axhline(curve.error_rate, color=GUIDE, linestyle="--", label=f"random order, {curve.error_rate:.4f}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothlab.reports.figures import ABOVE, BAND, GUIDE, MODEL, OVER, UNDER, _apart, _figure, _percent
+from smoothlab.reports.figures import ABOVE, BAND, GUIDE, MODEL, OVER, UNDER, _apart, _figure, _percent, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,48 +23,54 @@ MOST_NUMBERS = 10  # classes up to which each cell says its value
 MOST_NAMES = 40  # classes up to which the axes say their names
 MOST_CELLS = 256  # classes of a heat map
 MOST_BARS = 30
-LONGEST_NAME = 20
 WIDE = 100.0  # a ratio of shares above which their colours are logarithmic
 
 
-def figures(found: Inspection) -> dict[str, Figure]:
+def figures(inspection: Inspection) -> dict[str, Figure]:
     """All figures of an inspection by their names as files."""
-    drawn = {"soft_targets": soft_target_map(found), "logit_gaps": logit_gaps(found), "epsilon": epsilon_curves(found)}
-    if found.history is not None and found.history.epsilon is not None:
-        drawn["epsilon_by_epoch"] = epsilon_by_epoch(found)
+    drawn = {
+        "soft_targets": soft_target_map(inspection),
+        "logit_gaps": logit_gaps(inspection),
+        "epsilon": epsilon_curves(inspection),
+    }
+    if inspection.history is not None and inspection.history.epsilon is not None:
+        drawn["epsilon_by_epoch"] = epsilon_by_epoch(inspection)
     return drawn
 
 
-def soft_target_map(found: Inspection) -> Figure:
+def soft_target_map(inspection: Inspection) -> Figure:
     """The soft target of each class as a row of a heat map; of a run, before its training and as it was learned.
 
     The label's own cell is grey, so that the colours tell the others apart. Of more than 256 classes the largest are
     drawn.
     """
-    shown = [("", found.targets)]
-    if found.history is not None:
-        shown = [("before the training", found.history.start), (f"after epoch {found.history.epoch}", found.targets)]
-    places = _largest(found.targets, MOST_CELLS)
+    shown = [("", inspection.targets)]
+    if inspection.history is not None:
+        shown = [
+            ("before the training", inspection.history.start),
+            (f"after epoch {inspection.history.epoch}", inspection.targets),
+        ]
+    places = _largest(inspection.targets, MOST_CELLS)
     count = len(places)
     labelled = count <= MOST_NAMES
     side = 1.2 + (0.62 if count <= MOST_NUMBERS else 0.2) * count if labelled else 5.2
     side = min(max(side, 2.2), 7.5)
-    longest = max(len(_short(found.class_names[k])) for k in found.targets.classes[places].tolist())
+    longest = max(len(short_name(inspection.class_names[k])) for k in inspection.targets.classes[places].tolist())
     margin = 0.075 * longest if labelled else 0.5
     upright = labelled and 0.085 * longest > 0.9 * side / count
     panels = len(shown)
-    title = f"Soft targets{_of(found, count)}"
+    title = f"Soft targets{_of(inspection, count)}"
     below = 0.5 + (margin if upright else 0.2)
     with _figure((side + 0.4) * panels + margin + 0.8, side + below + 1.0, title) as figure:
         figure.set_layout_engine("compressed")  # for panels whose cells stay square
         grid = figure.subplots(1, panels, squeeze=False)[0]
         norm = _norm([targets for _, targets in shown], places)
         for place, (axes, (name, targets)) in enumerate(zip(grid, shown, strict=True)):
-            _map(axes, found, targets, places, norm, first=place == 0, upright=upright)
-            kept = targets.keeps[places]
-            head = f"label keeps {_range(float(kept.min()), float(kept.max()))} (grey)"
+            _map(axes, inspection, targets, places, norm, first=place == 0, upright=upright)
+            keeps = targets.keeps[places]
+            head = f"label keeps {_range(float(keeps.min()), float(keeps.max()))} (grey)"
             head += ", cells in %" * (count <= MOST_NUMBERS)
-            moment = name or ("" if len(found.moments) == 1 else f"at {targets.progress:.0%} of the training")
+            moment = name or ("" if len(inspection.moments) == 1 else f"at {targets.progress:.0%} of the training")
             axes.set_title("\n".join(filter(None, (moment, head))), fontsize=9)
         if count > MOST_NUMBERS and norm is not None:
             bar = figure.colorbar(grid[0].images[0], ax=list(grid), shrink=0.7, pad=0.02)
@@ -76,7 +82,14 @@ def soft_target_map(found: Inspection) -> Figure:
 
 
 def _map(
-    axes: Axes, found: Inspection, targets: SoftTargets, places: list[int], norm: Any, *, first: bool, upright: bool
+    axes: Axes,
+    inspection: Inspection,
+    targets: SoftTargets,
+    places: list[int],
+    norm: Any,
+    *,
+    first: bool,
+    upright: bool,
 ) -> None:
     classes = targets.classes[places]
     values = targets.matrix[places][:, classes].numpy()
@@ -93,7 +106,7 @@ def _map(
         axes.set_ylabel("label")
     if len(places) > MOST_NAMES:
         return
-    names = [_short(found.class_names[k]) for k in classes.tolist()]
+    names = [short_name(inspection.class_names[k]) for k in classes.tolist()]
     axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0, fontsize=8)
     axes.set_yticks(range(len(names)), names if first else [], fontsize=8)
     axes.tick_params(length=0)
@@ -105,20 +118,20 @@ def _map(
             )
 
 
-def logit_gaps(found: Inspection) -> Figure:
+def logit_gaps(inspection: Inspection) -> Figure:
     """What the label keeps, and how far its logit is asked to stand above the others', class by class.
 
     The gap is ``log q_label - log q_other`` of the cross-entropy's optimum. It has no end where another class is to
     get nothing: an arrow. Of more than 30 classes the largest are drawn.
     """
-    targets = found.targets
+    targets = inspection.targets
     places = _largest(targets, MOST_BARS)
-    names = [_short(found.class_names[k]) for k in targets.classes[places].tolist()]
+    names = [short_name(inspection.class_names[k]) for k in targets.classes[places].tolist()]
     keeps = targets.keeps[places].numpy()
     near, far = targets.smallest_gap[places].numpy(), targets.largest_gap[places].numpy()
     y = np.arange(len(places))
     with _figure(
-        7.2, max(2.4, 0.24 * len(places) + 1.6), f"What the targets ask for{_of(found, len(places))}"
+        7.2, max(2.4, 0.24 * len(places) + 1.6), f"What the targets ask for{_of(inspection, len(places))}"
     ) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         left.barh(y, keeps, color=UNDER, height=0.7)
@@ -146,25 +159,25 @@ def logit_gaps(found: Inspection) -> Figure:
     return figure
 
 
-def epsilon_curves(found: Inspection) -> Figure:
+def epsilon_curves(inspection: Inspection) -> Figure:
     """Epsilon over the training, and over the model's confidence where the strength looks at it."""
-    panels = 2 if found.by_confidence else 1
+    panels = 2 if inspection.by_confidence else 1
     with _figure(4.6 * panels, 3.4, "Epsilon, as the config says") as figure:
         _apart(figure)
         first, *rest = figure.subplots(1, panels, squeeze=False)[0]
-        what = "of the rows" + (", confidence swept" if found.by_confidence else "")
-        _band(first, found.epsilon, UNDER, "-", "mean", f"smallest to largest {what}")
+        what = "of the rows" + (", confidence swept" if inspection.by_confidence else "")
+        _band(first, inspection.epsilon, UNDER, "-", "mean", f"smallest to largest {what}")
         first.set(xlim=(0, 1), xlabel="progress of the training")
         _percent(first.xaxis)
-        epochs, stop = found.plan.epochs, found.plan.earliest_stop
+        epochs, stop = inspection.plan.epochs, inspection.plan.earliest_stop
         if epochs is not None:
             first.set_xlabel(f"progress of the training ({epochs} epochs)")
-            if found.history is None and stop is not None and stop < epochs and not found.epsilon.is_flat:
+            if inspection.history is None and stop is not None and stop < epochs and not inspection.epsilon.is_flat:
                 label = f"early stopping possible (epoch {stop})"
                 first.axvline(stop / epochs, color=OVER, linestyle=":", label=label)
-        _finish(first, [found.epsilon])
+        _finish(first, [inspection.epsilon])
         for axes in rest:
-            right, wrong = found.by_confidence["right"], found.by_confidence["wrong"]
+            right, wrong = inspection.by_confidence["right"], inspection.by_confidence["wrong"]
             same = np.allclose(right.mean, wrong.mean)
             _band(axes, right, UNDER, "-", "model right or wrong" if same else "model right", None)
             if not same:
@@ -175,12 +188,12 @@ def epsilon_curves(found: Inspection) -> Figure:
     return figure
 
 
-def epsilon_by_epoch(found: Inspection) -> Figure:
+def epsilon_by_epoch(inspection: Inspection) -> Figure:
     """The epsilon that a run used, from its metrics.csv."""
-    assert found.history is not None
-    used = found.history.epsilon
+    assert inspection.history is not None
+    used = inspection.history.epsilon
     assert used is not None
-    return used_epsilon(used, found.history.epoch)
+    return used_epsilon(used, inspection.history.epoch)
 
 
 def used_epsilon(used: EpsilonCurve, at: int, *, title: str = "Epsilon that was used") -> Figure:
@@ -213,8 +226,8 @@ def _band(axes: Axes, curve: EpsilonCurve, colour: str, line: str, name: str, ba
 
 
 def _finish(axes: Axes, curves: Sequence[EpsilonCurve]) -> None:
-    low = min(min(one.low) for one in curves)
-    high = max(max(one.high) for one in curves)
+    low = min(min(curve.low) for curve in curves)
+    high = max(max(curve.high) for curve in curves)
     room = 0.08 * max(high - min(low, 0.0), 0.02)
     axes.set_ylim(min(0.0, low) - (room if low < 0 else 0), max(high, 0.0) + room)
     axes.set_ylabel("epsilon")
@@ -254,13 +267,9 @@ def _largest(targets: SoftTargets, most: int) -> list[int]:
     return sorted(targets.counts.argsort(descending=True, stable=True)[:most].tolist())
 
 
-def _of(found: Inspection, count: int) -> str:
-    every = len(found.class_names)
+def _of(inspection: Inspection, count: int) -> str:
+    every = len(inspection.class_names)
     return "" if count == every else f" of the {count} largest of {every:,} classes"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + "..."
 
 
 def _cell(value: float) -> str:

@@ -42,13 +42,13 @@ class Design:
         """The design of an arm's runs."""
         if len(runs) < 2:
             return cls("one")
-        tests = {one.test for one in runs}
+        tests = {run.test for run in runs}
         if len(tests) < 2 and tests != {""}:
             return cls("seeds")
-        flats = [one.record.flat for one in runs]
-        if len({str(one.get("data.row_seed")) for one in flats}) > 1:
+        flats = [run.record.flat for run in runs]
+        if len({str(flat.get("data.row_seed")) for flat in flats}) > 1:
             return cls("draws")
-        if tests == {""} and not any(len({str(one.get(key)) for one in flats}) > 1 for key in SPLITTING):
+        if tests == {""} and not any(len({str(flat.get(key)) for flat in flats}) > 1 for key in SPLITTING):
             return cls("seeds")
         return cls("splits", _ratio(runs[0]))
 
@@ -70,24 +70,24 @@ def _ratio(run: Evidence) -> float:
 
 def pairs(arm: Runs, baseline: Runs) -> list[Key]:
     """Seeds and folds that both have, judged on the same test samples."""
-    return [key for key, one in arm.items() if key in baseline and one.test == baseline[key].test]
+    return [key for key, run in arm.items() if key in baseline and run.test == baseline[key].test]
 
 
 def mean_of(runs: Sequence[Evidence], variant: str, metric: str, level: float) -> Estimate | None:
     """The mean of a metric over runs; None where one of them does not have it."""
-    if not runs or any(metric not in one.values.get(variant, {}) for one in runs):
+    if not runs or any(metric not in run.values.get(variant, {}) for run in runs):
         return None
-    values = [one.values[variant][metric] for one in runs]
-    noise = [one.noise.get(variant, {}).get(metric) for one in runs]
-    told = estimate(values, noise, runs, Design.of(runs), level)
-    if math.isnan(told.low):
-        return told
+    values = [run.values[variant][metric] for run in runs]
+    noise = [run.noise.get(variant, {}).get(metric) for run in runs]
+    estimated = estimate(values, noise, runs, Design.of(runs), level)
+    if math.isnan(estimated.low):
+        return estimated
     lowest, highest = RANGES.get(metric, (0.0, 1.0 if metric in UP_TO_ONE else math.inf))
-    low, high = told.low, told.high
-    if metric in POSITIVE and told.mean > 0:
-        share = min((high - told.mean) / told.mean, 100.0)
-        low, high = told.mean * math.exp(-share), told.mean * math.exp(share)
-    return replace(told, low=max(low, lowest), high=min(high, highest))
+    low, high = estimated.low, estimated.high
+    if metric in POSITIVE and estimated.mean > 0:
+        share = min((high - estimated.mean) / estimated.mean, 100.0)
+        low, high = estimated.mean * math.exp(-share), estimated.mean * math.exp(share)
+    return replace(estimated, low=max(low, lowest), high=min(high, highest))
 
 
 def difference_of(
@@ -105,8 +105,8 @@ def difference_of(
     for key in keys:
         ours, theirs = arm[key], baseline[key]
         values.append(ours.values[variant][metric] - theirs.values[baseline_variant][metric])
-        one, other = ours.noise.get(variant, {}).get(metric), theirs.noise.get(baseline_variant, {}).get(metric)
-        noise.append(None if one is None or other is None else one - other)
+        here, there = ours.noise.get(variant, {}).get(metric), theirs.noise.get(baseline_variant, {}).get(metric)
+        noise.append(None if here is None or there is None else here - there)
     runs = [baseline[key] for key in keys]
     return estimate(values, noise, runs, Design.of(runs), level)
 
@@ -127,13 +127,13 @@ def estimate(
         design: how the runs repeat the arm.
         level: of the interval.
     """
-    tests = [one.test for one in runs]
+    tests = [run.test for run in runs]
     if design.kind == "splits":
         if all(tests):  # runs of one split with several seeds count once
             by_test = {test: [value for value, its in zip(values, tests, strict=True) if its == test] for test in tests}
-            values = [float(np.mean(one)) for one in by_test.values()]
+            values = [float(np.mean(repeats)) for repeats in by_test.values()]
         return nadeau_bengio(values, design.ratio, level=level)
-    known = [one for one in noise if one is not None]
+    known = [vector for vector in noise if vector is not None]
     if len(known) < len(values):
         return paired_t(values, level=level)
     covariance = np.zeros((len(values), len(values)))
@@ -141,14 +141,14 @@ def estimate(
         index = [place for place, its in enumerate(tests) if its == test]
         stacked = np.stack([known[place] for place in index])
         covariance[np.ix_(index, index)] = stacked @ stacked.T
-    return variances_added(values, covariance, samples=min(one.samples for one in runs), level=level)
+    return variances_added(values, covariance, samples=min(run.samples for run in runs), level=level)
 
 
 def best_of(arms: Mapping[str, Runs], variant: str, metric: str, better: str) -> dict[str, float]:
     """How likely each arm is to be the best by a metric; arms without it are left out."""
     sign = -1.0 if better == "max" else 1.0
     having = {
-        name: {key: one for key, one in runs.items() if metric in one.values.get(variant, {})}
+        name: {key: run for key, run in runs.items() if metric in run.values.get(variant, {})}
         for name, runs in arms.items()
     }
     having = {name: runs for name, runs in having.items() if runs}
@@ -159,22 +159,25 @@ def best_of(arms: Mapping[str, Runs], variant: str, metric: str, better: str) ->
     shared: list[dict[str, Array]] = []
     designs = [Design.of(list(runs.values())) for runs in having.values()]
     for row, (runs, design) in enumerate(zip(having.values(), designs, strict=True)):
-        values = np.array([sign * one.values[variant][metric] for one in runs.values()])
+        values = np.array([sign * run.values[variant][metric] for run in runs.values()])
         means[row] = values.mean()
         shared.append({})
         if len(values) > 1:
             scale = math.sqrt((1 + len(values) * design.ratio) / (len(values) * (len(values) - 1)))
             between[row, [keys.index(key) for key in runs]] = (values - values.mean()) * scale
         if design.kind in ("seeds", "one"):
-            for one in runs.values():
-                if (vector := one.noise.get(variant, {}).get(metric)) is not None:
-                    before = shared[row].get(one.test, 0.0)
-                    shared[row][one.test] = before + sign * vector / len(runs)
-    tests = dict.fromkeys(test for one in shared for test in one)
-    lengths = {test: next(len(one[test]) for one in shared if test in one) for test in tests}
+            for run in runs.values():
+                if (vector := run.noise.get(variant, {}).get(metric)) is not None:
+                    before = shared[row].get(run.test, 0.0)
+                    shared[row][run.test] = before + sign * vector / len(runs)
+    tests = dict.fromkeys(test for vectors in shared for test in vectors)
+    lengths = {test: next(len(vectors[test]) for vectors in shared if test in vectors) for test in tests}
     samples = np.array(
-        [np.concatenate([np.zeros(0), *(one.get(test, np.zeros(lengths[test])) for test in tests)]) for one in shared]
+        [
+            np.concatenate([np.zeros(0), *(vectors.get(test, np.zeros(lengths[test])) for test in tests)])
+            for vectors in shared
+        ]
     )
     freedom = max(1, max(len(runs) for runs in having.values()) - 1)
-    told = probability_of_best(means, [(between, freedom), (samples, math.inf)], towards_zero=better == "zero")
-    return dict(zip(having, (float(one) for one in told), strict=True))
+    chances = probability_of_best(means, [(between, freedom), (samples, math.inf)], towards_zero=better == "zero")
+    return dict(zip(having, (float(chance) for chance in chances), strict=True))

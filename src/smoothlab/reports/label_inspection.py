@@ -20,12 +20,12 @@ MOST_NUMBERS = 10  # labels up to which each cell says its value
 LONGEST_NAME = 20
 
 
-def label_figures(found: LabelInspection) -> dict[str, Figure]:
+def label_figures(inspection: LabelInspection) -> dict[str, Figure]:
     """All figures of an inspection by their names as files; none where no row has a label."""
-    return {"label_flow": label_flow(found)} if bool(found.flow.isfinite().any()) else {}
+    return {"label_flow": label_flow(inspection)} if bool(inspection.flow.isfinite().any()) else {}
 
 
-def label_flow(found: LabelInspection) -> Figure:
+def label_flow(inspection: LabelInspection) -> Figure:
     """By how much each label rises or falls in the rows that have another one, as a heat map.
 
     Labels are in the order of the tree, so that relatives stand together; those that no row has are no line. Of more
@@ -33,15 +33,15 @@ def label_flow(found: LabelInspection) -> Figure:
     """
     from matplotlib import colormaps
 
-    columns = commonest(found, MOST_CELLS)
-    lines = [k for k in columns if bool(found.flow[k].isfinite().any())]
-    flow = found.flow[lines][:, columns].numpy().round(12)
+    columns = commonest(inspection, MOST_CELLS)
+    lines = [k for k in columns if bool(inspection.flow[k].isfinite().any())]
+    flow = inspection.flow[lines][:, columns].numpy().round(12)
     high, wide = len(lines), len(columns)
     end = float(np.nanmax(flow, initial=0.0)) or float(np.nanmax(np.abs(flow), initial=0.0)) or 1.0
     labelled = wide <= MOST_NAMES
     cell = 0.55 if wide <= MOST_NUMBERS else 0.17
-    width, height = (max(2.6, cell * one) if labelled else 6.0 * one / wide for one in (wide, high))
-    names = [short(name, LONGEST_NAME) for name in found.class_names]
+    width, height = (max(2.6, cell * count) if labelled else 6.0 * count / wide for count in (wide, high))
+    names = [short(name, LONGEST_NAME) for name in inspection.class_names]
     margin = 0.075 * max(map(len, names)) if labelled else 0.5
     title = "Where the mass flows" + ("" if wide == len(names) else f": the {wide} commonest labels")
     with _figure(width + margin + 1.7, height + margin + 1.0, title) as figure:
@@ -51,7 +51,9 @@ def label_flow(found: LabelInspection) -> Figure:
         shown = axes.imshow(np.ma.masked_invalid(flow), cmap=colours, vmin=-end, vmax=end, interpolation="nearest")
         axes.spines[:].set_visible(False)
         axes.set_xlabel("label whose target changes")
-        axes.set_ylabel("mean over the rows with this " + ("deepest " if found.hierarchy is not None else "") + "label")
+        axes.set_ylabel(
+            "mean over the rows with this " + ("deepest " if inspection.hierarchy is not None else "") + "label"
+        )
         axes.tick_params(length=0)
         axes.set_xticks(range(wide) if labelled else [], [names[k] for k in columns] if labelled else [])
         axes.set_yticks(range(high) if labelled else [], [names[k] for k in lines] if labelled else [])

@@ -46,11 +46,11 @@ def notes_of(
         unreadable: why runs could not be read.
         others: runs that were left out, since their classes are others.
     """
-    runs = [one for of_arm in arms.values() for one in of_arm.values()]
+    runs = [run for of_arm in arms.values() for run in of_arm.values()]
     if not runs:
         yield "No finished run could be read."
     else:
-        yield DESIGNS[Design.of(list((arms[base] or next(one for one in arms.values() if one)).values())).kind]
+        yield DESIGNS[Design.of(list((arms[base] or next(of_arm for of_arm in arms.values() if of_arm)).values())).kind]
     yield from _of_states(arms, by_arm)
     yield from (f"Left out: {text}." for text in unreadable[:SHOWN])
     if len(unreadable) > SHOWN:
@@ -58,26 +58,26 @@ def notes_of(
     if others:
         yield f"Left out: {_runs(len(others))} with other classes, or another kind of labels, than those of {base}."
     yield from _of_pairs(arms, base)
-    for what, count in Counter(one.note for one in runs if one.note).items():
+    for what, count in Counter(run.note for run in runs if run.note).items():
         yield (
             f"{_runs(count)} with {what}: metrics are those in results.json, without temperature scaling; the "
             "intervals are over seeds alone."
         )
-    kept = [one for one in runs if not one.note]
-    if missing := sum(TEMPERATURE not in one.values for one in kept):
+    whole = [run for run in runs if not run.note]
+    if missing := sum(TEMPERATURE not in run.values for run in whole):
         yield f"{_runs(missing)} without validation predictions: no temperature scaling for them."
-    yield from _of_ece(kept)
+    yield from _of_ece(whole)
 
 
 def _of_states(arms: Mapping[str, Runs], by_arm: Mapping[str, Sequence[RunRecord]]) -> Iterator[str]:
     for name, records in by_arm.items():
-        left = Counter(one.state for one in records if not one.done)
+        left = Counter(record.state for record in records if not record.done)
         if left:
             states = ", ".join(f"{count} {state}" for state, count in sorted(left.items()))
-            why = next((f" ({one.error})" for one in records if one.error and not one.done), "")
+            why = next((f" ({record.error})" for record in records if record.error and not record.done), "")
             nothing = "" if arms[name] else "; nothing is known of this arm"
             yield f"Not finished, of {_runs(len(records))} of {name}: {states}{why}{nothing}."
-        keys = Counter((one.seed, one.fold) for one in records if one.done)
+        keys = Counter((record.seed, record.fold) for record in records if record.done)
         if twice := sum(count - 1 for count in keys.values()):
             yield f"{_runs(twice)} of {name} repeat a seed and fold that is there already, and do not count."
 
@@ -97,11 +97,15 @@ def _of_pairs(arms: Mapping[str, Runs], base: str) -> Iterator[str]:
 
 def _of_ece(runs: Sequence[Evidence]) -> Iterator[str]:
     chance = []
-    for one in runs:
-        told = one.record.results.get("uncertainty", {})
-        mean = told.get("test", {}).get("ece_of_a_calibrated_model", {}).get("mean") if isinstance(told, dict) else None
+    for run in runs:
+        uncertainty = run.record.results.get("uncertainty", {})
+        mean = (
+            uncertainty.get("test", {}).get("ece_of_a_calibrated_model", {}).get("mean")
+            if isinstance(uncertainty, dict)
+            else None
+        )
         if isinstance(mean, int | float):
-            chance.append((float(mean), one.samples))
+            chance.append((float(mean), run.samples))
     if chance:
         low, high = (function(value for value, _ in chance) for function in (min, max))
         about = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}"
@@ -110,7 +114,7 @@ def _of_ece(runs: Sequence[Evidence]) -> Iterator[str]:
             f"ECE is biased upwards by chance: of {samples} test samples a perfectly calibrated model would show about "
             f"{about}. Arms have the same bias only where their confidences are alike."
         )
-    elif any("ece" in one.values[RAW] for one in runs):
+    elif any("ece" in run.values[RAW] for run in runs):
         yield "ECE is biased upwards by chance, the more the fewer the test samples."
 
 

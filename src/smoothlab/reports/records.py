@@ -104,8 +104,8 @@ class RunRecord:
 
     def metrics(self, split: str) -> dict[str, float]:
         """The final metrics of a split in results.json; empty where there are none."""
-        told = self.results.get("metrics", {}).get(split, {})
-        return {str(name): float(value) for name, value in told.items() if isinstance(value, int | float)}
+        metrics = self.results.get("metrics", {}).get(split, {})
+        return {str(name): float(value) for name, value in metrics.items() if isinstance(value, int | float)}
 
     def predictions(self, split: str) -> Predictions | None:
         """What the run said about ``split``; None where it left no predictions of one label a sample.
@@ -178,17 +178,17 @@ def read_records(paths: Iterable[Path | str]) -> Records:
     Nothing is raised for what cannot be read: it is in ``problems``.
     """
     problems: list[Problem] = []
-    found: dict[Path, RunRecord] = {}
+    by_path: dict[Path, RunRecord] = {}
     for path in map(Path, paths):
         if not path.is_dir():
             problems.append(Problem(path, "no such directory"))
             continue
         for run in _run_directories(path):
             try:
-                found.setdefault(run.resolve(), _read(run))
+                by_path.setdefault(run.resolve(), _read(run))
             except (UserMistake, OSError) as error:
                 problems.append(Problem(run, _line(error).removeprefix(f"{run}/").removeprefix(f"{run}: ")))
-    return Records(tuple(_with_arms(list(found.values()))), tuple(dict.fromkeys(problems)))
+    return Records(tuple(_with_arms(list(by_path.values()))), tuple(dict.fromkeys(problems)))
 
 
 def _run_directories(path: Path) -> Iterator[Path]:
@@ -218,7 +218,7 @@ def _read(path: Path) -> RunRecord:
         state = DONE
         results = _mapping(run.results, json.loads)
         if not isinstance(results.get("metrics"), dict) or not all(
-            isinstance(one, dict) for one in results["metrics"].values()
+            isinstance(of_split, dict) for of_split in results["metrics"].values()
         ):
             raise UserMistake(f"{run.results}: no metrics in it")
     data = config.get("data")
@@ -241,21 +241,21 @@ def _mapping(path: Path, parse: Any) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise UserMistake(f"{path}: larger than {MOST_BYTES // 2**20} MiB")
-        told = parse(path.read_text(encoding="utf-8"))
+        content = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserMistake(f"{path}: no such file") from None
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise UserMistake(f"{path}: not readable ({_line(error)})") from None
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise UserMistake(f"{path}: not readable (no mapping)")
-    return told
+    return content
 
 
 def _choices(path: Path) -> dict[str, str]:
     """The option of each config group, from what Hydra left; empty where it left nothing."""
     try:
-        told = _mapping(path / ".hydra" / "hydra.yaml", lambda text: yaml.load(text, Loader=_Loader))  # noqa: S506
-        chosen = told["hydra"]["runtime"]["choices"]
+        node = _mapping(path / ".hydra" / "hydra.yaml", lambda text: yaml.load(text, Loader=_Loader))  # noqa: S506
+        chosen = node["hydra"]["runtime"]["choices"]
         return {str(group): str(option) for group, option in chosen.items() if option is not None}
     except (UserMistake, KeyError, TypeError, AttributeError):
         return {}
@@ -263,12 +263,12 @@ def _choices(path: Path) -> dict[str, str]:
 
 def _with_arms(records: Sequence[RunRecord]) -> list[RunRecord]:
     mapped = {folder: arms_of(folder) for folder in {record.path.parent for record in records}}
-    told = [mapped[record.path.parent].get(record.path.name) for record in records]
-    rest = [record for record, arm in zip(records, told, strict=True) if arm is None and record.config]
-    named = iter(arm_names([one.flat for one in rest], [one.choices for one in rest]))
+    given = [mapped[record.path.parent].get(record.path.name) for record in records]
+    rest = [record for record, arm in zip(records, given, strict=True) if arm is None and record.config]
+    named = iter(arm_names([record.flat for record in rest], [record.choices for record in rest]))
     return [
         replace(record, arm=arm if arm is not None else next(named) if record.config else "unknown")
-        for record, arm in zip(records, told, strict=True)
+        for record, arm in zip(records, given, strict=True)
     ]
 
 

@@ -33,19 +33,19 @@ def confidence_against_bleu(confidence: Array, bleu: Array, *, title: str | None
     2019.
     """
     order = np.argsort(confidence, kind="stable")
-    bins = [one for one in np.array_split(order, max(1, min(MOST_BINS, len(order) // LEAST_IN_BIN))) if len(one)]
-    x = np.array([confidence[one].mean() for one in bins])
-    y = np.array([bleu[one].mean() for one in bins])
-    spread = np.array([bleu[one].std(ddof=1) / len(one) ** 0.5 if len(one) > 1 else 0.0 for one in bins])
+    bins = [part for part in np.array_split(order, max(1, min(MOST_BINS, len(order) // LEAST_IN_BIN))) if len(part)]
+    x = np.array([confidence[part].mean() for part in bins])
+    y = np.array([bleu[part].mean() for part in bins])
+    spread = np.array([bleu[part].std(ddof=1) / len(part) ** 0.5 if len(part) > 1 else 0.0 for part in bins])
     varied = min(np.ptp(confidence), np.ptp(bleu)) > 0
-    told = f", Spearman's rank correlation {spearmanr(confidence, bleu).statistic:.2f}" if varied else ""
+    correlation = f", Spearman's rank correlation {spearmanr(confidence, bleu).statistic:.2f}" if varied else ""
     with _figure(4.6, 3.6, title) as figure:
         axes = figure.subplots()
         axes.plot(confidence, bleu, ".", color=GUIDE, markersize=3, alpha=0.4, label="sentence")
         label = f"mean of {len(bins[0]):,} sentences, 95%"
         axes.errorbar(x, y, TWO_SIDED * spread, color=UNDER, ecolor=MODEL, marker="o", capsize=2, label=label)
         axes.set(xlim=(0, 1), ylim=(0, 103))
-        axes.set_title(f"N = {len(order):,}{told}", loc="left", fontsize=8)
+        axes.set_title(f"N = {len(order):,}{correlation}", loc="left", fontsize=8)
         axes.set_xlabel("confidence (geometric mean of the tokens' probabilities)")
         axes.set_ylabel("BLEU of the sentence")
         _percent(axes.xaxis)

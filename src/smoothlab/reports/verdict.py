@@ -74,18 +74,18 @@ def verdict_of(
         level: of the intervals.
         seeds: runs of the baseline.
     """
-    judged = [one for one in candidates if one.nll is not None and math.isfinite(one.validation)]
+    judged = [arm for arm in candidates if arm.nll is not None and math.isfinite(arm.validation)]
     if not judged:
         first = f"Nothing can be said: no arm has a finished run that is paired with one of {baseline}."
         return Verdict(None, (first, _of_scaling_alone(baseline, scaled)))
-    judged.sort(key=lambda one: one.validation)
+    judged.sort(key=lambda arm: arm.validation)
     looked: list[Check] = []
-    for one in judged:
-        if one.validation >= 0:
+    for arm in judged:
+        if arm.validation >= 0:
             break
-        checks = checks_of(one, baseline, level)
+        checks = checks_of(arm, baseline, level)
         if all(check.passed for check in checks):
-            return Verdict(one.name, (_recommended(one, baseline, level), _of_scaling(one, baseline)), tuple(checks))
+            return Verdict(arm.name, (_recommended(arm, baseline, level), _of_scaling(arm, baseline)), tuple(checks))
         looked += checks
     if judged[0].validation >= 0:
         says = f"validation NLL of {judged[0].name}, the best of the others, is not below that of {baseline}"
@@ -96,39 +96,39 @@ def verdict_of(
     return Verdict(None, (first, _of_scaling_alone(baseline, scaled)), tuple(looked))
 
 
-def checks_of(one: Candidate, baseline: str, level: float) -> list[Check]:
+def checks_of(arm: Candidate, baseline: str, level: float) -> list[Check]:
     """The conditions on an arm."""
     checks = [
         Check(
             "validation NLL",
-            one.validation < 0,
-            f"Validation NLL of {one.name} is {abs(one.validation):.4f} below that of {baseline}.",
+            arm.validation < 0,
+            f"Validation NLL of {arm.name} is {abs(arm.validation):.4f} below that of {baseline}.",
         )
     ]
-    for name, told, sign, wrong in (("accuracy", one.accuracy, -1, "lower"), ("AURC", one.aurc, 1, "higher")):
-        if told is None:
+    for name, change, sign, wrong in (("accuracy", arm.accuracy, -1, "lower"), ("AURC", arm.aurc, 1, "higher")):
+        if change is None:
             continue
-        if math.isnan(told.low):
-            passed = sign * told.mean <= 0
-            says = f"Test {name} of {one.name} differs by {told.mean:+.4f}; one pair of runs gives no interval."
+        if math.isnan(change.low):
+            passed = sign * change.mean <= 0
+            says = f"Test {name} of {arm.name} differs by {change.mean:+.4f}; one pair of runs gives no interval."
         else:
-            passed = not (told.low > 0 if sign > 0 else told.high < 0)
+            passed = not (change.low > 0 if sign > 0 else change.high < 0)
             word = "not " if passed else ""
-            says = f"Test {name} of {one.name} is {word}{wrong} beyond noise: difference {interval(told, level)}."
+            says = f"Test {name} of {arm.name} is {word}{wrong} beyond noise: difference {interval(change, level)}."
         checks.append(Check(name, passed, says))
-    assert one.nll is not None
-    gains = one.nll.mean < 0 and one.nll_holm <= 1 - level
+    assert arm.nll is not None
+    gains = arm.nll.mean < 0 and arm.nll_holm <= 1 - level
     word = "" if gains else "not "
-    corrected = "no p-value" if math.isnan(one.nll_holm) else f"p {p_value(one.nll_holm)} after Holm's correction"
-    says = f"Test NLL of {one.name} is {word}lower beyond noise: difference {interval(one.nll, level)}, {corrected}."
+    corrected = "no p-value" if math.isnan(arm.nll_holm) else f"p {p_value(arm.nll_holm)} after Holm's correction"
+    says = f"Test NLL of {arm.name} is {word}lower beyond noise: difference {interval(arm.nll, level)}, {corrected}."
     return [*checks, Check("test NLL", gains, says)]
 
 
-def interval(told: Estimate, level: float) -> str:
+def interval(change: Estimate, level: float) -> str:
     """ "-0.0210 (95% interval -0.0300 to -0.0120)"."""
-    if math.isnan(told.low):
-        return f"{told.mean:+.4f}"
-    return f"{told.mean:+.4f} ({100 * level:g}% interval {told.low:+.4f} to {told.high:+.4f})"
+    if math.isnan(change.low):
+        return f"{change.mean:+.4f}"
+    return f"{change.mean:+.4f} ({100 * level:g}% interval {change.low:+.4f} to {change.high:+.4f})"
 
 
 def p_value(value: float) -> str:
@@ -136,31 +136,31 @@ def p_value(value: float) -> str:
     return "below 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _recommended(one: Candidate, baseline: str, level: float) -> str:
-    assert one.nll is not None
-    held = [name for name, told in (("accuracy", one.accuracy), ("AURC", one.aurc)) if told is not None]
+def _recommended(arm: Candidate, baseline: str, level: float) -> str:
+    assert arm.nll is not None
+    held = [name for name, change in (("accuracy", arm.accuracy), ("AURC", arm.aurc)) if change is not None]
     guards = f", and its {' and '.join(held)} {'hold' if len(held) > 1 else 'holds'}" if held else ""
     return (
-        f"Use {one.name}: it changes the test NLL of {baseline} by {interval(one.nll, level)}, "
-        f"p {p_value(one.nll_holm)} after Holm's correction{guards}."
+        f"Use {arm.name}: it changes the test NLL of {baseline} by {interval(arm.nll, level)}, "
+        f"p {p_value(arm.nll_holm)} after Holm's correction{guards}."
     )
 
 
-def _of_scaling(one: Candidate, baseline: str) -> str:
-    told = one.to_scaled
-    if told is None:
+def _of_scaling(arm: Candidate, baseline: str) -> str:
+    change = arm.to_scaled
+    if change is None:
         return f"Whether temperature scaling after {baseline} does as well is not known: it needs predictions."
-    if abs(told.mean) < SAME and not told.error > SAME:
+    if abs(change.mean) < SAME and not change.error > SAME:
         return f"That is what temperature scaling after {baseline} gives, without training anew."
-    if told.mean < 0 and told.high < 0:
-        return f"Temperature scaling after {baseline} does not do as well: its test NLL is {-told.mean:.4f} higher."
-    if told.mean > 0:
+    if change.mean < 0 and change.high < 0:
+        return f"Temperature scaling after {baseline} does not do as well: its test NLL is {-change.mean:.4f} higher."
+    if change.mean > 0:
         return (
             f"Temperature scaling after {baseline} does as well, without training anew: its test NLL is "
-            f"{told.mean:.4f} lower."
+            f"{change.mean:.4f} lower."
         )
     return (
-        f"Temperature scaling after {baseline} does as well, without training anew: its test NLL is {-told.mean:.4f} "
+        f"Temperature scaling after {baseline} does as well, without training anew: its test NLL is {-change.mean:.4f} "
         "higher, which is within noise."
     )
 

@@ -89,6 +89,6 @@ def visible_gpus() -> list[str]:
     """Ids of the GPUs that CUDA would show this process."""
     import torch
 
-    named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]
+    named = [gpu.strip() for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu.strip()]
     count = torch.cuda.device_count()
     return named[:count] if named else [str(index) for index in range(count)]

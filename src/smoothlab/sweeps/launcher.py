@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
 from smoothlab.errors import RunFailed, UserMistake
-from smoothlab.processes import WarmServer
-from smoothlab.rundir.atomic import write_json
-from smoothlab.rundir.directory import DONE, FAILED, RUNNING, RunDirectory, now
-from smoothlab.sweeps.devices import Devices
-from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, key_of, prefixes
-from smoothlab.sweeps.pool import Job, JobPool
+from smoothlab.rundir.directory import DONE, RUNNING, RunDirectory
+from smoothlab.sweeps.folder import make_folder, refuse_held, say
+from smoothlab.sweeps.launcher_pool import Pool
+from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, is_done, prefixes
+from smoothlab.sweeps.pool import Job, JobPool, Planned
 from smoothlab.sweeps.space import check_space, estimate
 from smoothlab.sweeps.table import Row, as_text, rows
 from smoothlab.training.stopping import stopped_by_signals
@@ -27,34 +24,13 @@ from smoothlab.training.stopping import stopped_by_signals
 LARGE = 10  # runs from which on the disk is thought of before the first one is there
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A job of a sweep: its overrides, its config with Hydra's node, and the resolved config."""
-
-    overrides: tuple[str, ...]
-    config: DictConfig
-    values: dict[str, Any]
-
-
-Through = Callable[[Sequence[tuple[Planned, RunDirectory]]], None]
-
-
-def run_sweep(
-    jobs: Sequence[Planned],
-    folder: Path,
-    *,
-    n_jobs: int | str = 1,
-    server: WarmServer | None = None,
-    through: Through | None = None,
-) -> Ledger:
+def run_sweep(jobs: Sequence[Planned], folder: Path, pool: Pool) -> Ledger:
     """Run what is not done yet of a sweep's jobs; a job that fails does not stop the others.
 
     Args:
         jobs: what is asked for.
         folder: the sweep's directory.
-        n_jobs: jobs at a time, or ``auto``.
-        server: makes the processes; None starts one.
-        through: runs the jobs that are left, with their directories, in place of processes of this machine.
+        pool: runs them; it is closed before the table is printed.
 
     Returns:
         The sweep's ledger; its table has been printed.
@@ -64,58 +40,43 @@ def run_sweep(
             disk does not hold it.
         KeyboardInterrupt: the user stopped it; every process has ended, and the same command goes on.
     """
-    devices = Devices.of_this_machine(n_jobs)
-    for job in jobs if through is None else ():
-        devices.check(job.values)
+    for job in jobs:
+        pool.check(job.values)
     ledger = Ledger.open(folder, common([job.values for job in jobs]))
     entries = _place(ledger, jobs)
-    left = [(job, entry) for job, entry in zip(jobs, entries, strict=True) if not _is_done(ledger.run(entry))]
-    _refuse_held(ledger, [entry for _, entry in left])
-    finished = [ledger.run(entry).path for entry in ledger.entries if _is_done(ledger.run(entry))]
+    left = [(job, entry) for job, entry in zip(jobs, entries, strict=True) if not is_done(ledger.run(entry))]
+    _refuse_running(ledger, [entry for _, entry in left])
+    finished = [ledger.run(entry).path for entry in ledger.entries if is_done(ledger.run(entry))]
     size = estimate(finished, _weight_bytes(left[0][0].values) if len(left) >= LARGE and not finished else None)
     if size is not None and left:
-        _say(check_space(folder, len(left), size))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserMistake(f"{folder}: cannot be made ({error.strerror}); give output_root=...") from None
+        say(check_space(folder, len(left), size))
+    make_folder(folder)
     skipped = f", {len(jobs) - len(left)} of them done before" if len(left) < len(jobs) else ""
-    _say(f"sweep of {len(jobs)} runs{skipped} in {folder}")
+    say(f"sweep of {len(jobs)} runs{skipped} in {folder}")
     with RunDirectory(folder).held():
         _write(ledger)
         try:
-            with stopped_by_signals():
-                if left and through is not None:
-                    through([(job, ledger.run(entry)) for job, entry in left])
-                elif left:
-                    _run_all(left, ledger, JobPool(devices=devices, server=server), sized=size is not None)
+            with stopped_by_signals(), pool:
+                _run_all(left, ledger, pool, sized=size is not None)
         except KeyboardInterrupt:
-            _say(f"\n{as_text(rows(ledger))}\ninterrupted; the same command goes on with it")
+            say(f"\n{as_text(rows(ledger))}\ninterrupted; the same command goes on with it")
             raise
-    _say(f"\n{as_text(rows(ledger))}")
+    say(f"\n{as_text(rows(ledger))}")
     return ledger
 
 
-def _run_all(left: Sequence[tuple[Planned, Entry]], ledger: Ledger, pool: JobPool, *, sized: bool) -> None:
-    with pool:
-        names = {}
-        for planned, entry in left:
-            run = ledger.run(entry)
-            keep_hydra(planned, run)
-            resume = run.last_checkpoint.is_file()
-            job = pool.submit(planned.values, run.path, resume=resume)
-            names[job] = f"{entry.directory}{' (continued)' if resume else ''}"
-        ended = 0
-        while finished := pool.wait_any():
-            for job in finished:
-                ended += 1
-                _say(f"[{ended}/{len(left)}] {_told(job, names[job])}")
-                if job.state == DONE and not sized and len(left) >= LARGE and ended < len(left):
-                    sized = True
-                    _say(check_space(ledger.folder, len(left) - ended, estimate([job.directory.path], None) or 0))
+def _run_all(left: Sequence[tuple[Planned, Entry]], ledger: Ledger, pool: Pool, *, sized: bool) -> None:
+    for planned, entry in left:
+        pool.submit(planned, ledger.run(entry).path)
+    for ended, job in enumerate(pool.ended(), 1):
+        say(f"[{ended}/{len(left)}] {_ending(job)}")
+        if job.state == DONE and not sized and len(left) >= LARGE and ended < len(left):
+            sized = True
+            say(check_space(ledger.folder, len(left) - ended, estimate([job.directory.path], None) or 0))
 
 
-def _told(job: Job, name: str) -> str:
+def _ending(job: Job) -> str:
+    name = f"{job.directory.path.name}{' (continued)' if job.resume else ''}"
     if job.state != DONE:
         return f"{name}: {job.state}{f', {job.error}' if job.error else ''}"
     value = job.objective
@@ -137,47 +98,12 @@ def launch(
     planned = []
     for overrides in job_overrides:
         composed = loader.load_sweep_config(config, list(overrides))
-        planned.append(Planned(tuple(overrides), composed, plain(composed)))
+        planned.append(Planned(plain(composed), tuple(overrides), composed))
     folder = Path(str(config.hydra.sweep.dir))
-    ledger = run_sweep(planned, folder, n_jobs=n_jobs)
+    with JobPool(n_jobs) as pool:
+        ledger = run_sweep(planned, folder, pool)
     by_overrides = {identifying(entry.overrides): row for entry, row in zip(ledger.entries, rows(ledger), strict=True)}
     return [_returned(job, by_overrides[identifying(job.overrides)]) for job in planned]
-
-
-def through_launcher(launcher: Any) -> Through:
-    """Let a launcher of Hydra's run jobs in the directories that they have in their sweep.
-
-    Args:
-        launcher: set up with the job that ``smoothlab.commands.train`` gives it.
-    """
-
-    def run(left: Sequence[tuple[Planned, RunDirectory]]) -> None:
-        jobs = [job_words(planned.overrides, run.path) for planned, run in left]
-        try:
-            endings = launcher.launch(jobs, 0)
-        except Exception as error:  # a job that was killed; what the others say stands in their directories
-            _say(f"{type(launcher).__name__}: {_one_line(error)}")
-            return
-        for (_, told), ending in zip(left, endings, strict=True):
-            try:
-                _ = ending.return_value
-            except Exception as error:
-                if not told.status.is_file():  # it ended before it could say so itself
-                    write_json(told.status, {"state": FAILED, "error": _one_line(error), "heartbeat": now()})
-
-    return run
-
-
-def _one_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def job_words(overrides: Sequence[str], directory: Path) -> list[str]:
-    """A job's overrides for a launcher of Hydra's, which has those of Hydra's node already, with its directory."""
-    from smoothlab.config.compose import quoted
-
-    kept = [one for one in overrides if key_of(one).split(".")[0] != "hydra"]
-    return [*kept, f"hydra.sweep.dir={quoted(directory.parent)}", f"hydra.sweep.subdir={quoted(directory.name)}"]
 
 
 def _returned(job: Planned, row: Row) -> JobReturn:
@@ -220,37 +146,13 @@ class Fingerprints:
         return run_identity(values, self._of[key])
 
 
-def _is_done(run: RunDirectory) -> bool:
-    try:
-        return run.read_status().get("state") == DONE and run.results.is_file()
-    except UserMistake:
-        return False
-
-
-def _refuse_held(ledger: Ledger, entries: Sequence[Entry]) -> None:
+def _refuse_running(ledger: Ledger, entries: Sequence[Entry]) -> None:
     """A sweep that runs already is refused by its own lock; this is for runs that were started singly."""
-    if RunDirectory(ledger.folder).is_locked():
-        with RunDirectory(ledger.folder).held():
-            pass
+    refuse_held(ledger.folder)
     for entry in entries:
         run = ledger.run(entry)
-        if run.lock.is_file() and run.is_locked() and run.read_status().get("state") == RUNNING:
-            with run.held():
-                pass
-
-
-def keep_hydra(planned: Planned, run: RunDirectory) -> None:
-    """What Hydra composed, where Hydra's own launchers put it."""
-    folder = run.path / ".hydra"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        task = OmegaConf.masked_copy(planned.config, [str(key) for key in planned.config if key != "hydra"])
-        OmegaConf.save(task, folder / "config.yaml")
-        with open_dict(planned.config):
-            OmegaConf.save(OmegaConf.create({"hydra": planned.config.hydra}), folder / "hydra.yaml")
-        OmegaConf.save(OmegaConf.create(list(planned.overrides)), folder / "overrides.yaml")
-    except OSError as error:
-        raise UserMistake(f"{run.path}: cannot be written ({error.strerror}); give output_root=...") from None
+        if run.lock.is_file() and run.read_status().get("state") == RUNNING:
+            refuse_held(run.path)
 
 
 def _write(ledger: Ledger) -> None:
@@ -270,8 +172,4 @@ def _weight_bytes(values: dict[str, Any]) -> int | None:
         task = prepare(values).task
     except Exception:
         return None
-    return sum(one.numel() * one.element_size() for one in task.parameters())
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    return sum(parameter.numel() * parameter.element_size() for parameter in task.parameters())

@@ -14,7 +14,7 @@ import yaml
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_json
-from smoothlab.rundir.directory import RunDirectory, now
+from smoothlab.rundir.directory import DONE, RunDirectory, now
 from smoothlab.rundir.identity import NOT_IDENTITY, differences, flat
 
 FORMAT = 1
@@ -64,12 +64,12 @@ class Ledger:
         """
         file = Path(folder) / FILE
         try:
-            told = json.loads(file.read_text(encoding="utf-8"))
-            entries = [Entry(one["directory"], tuple(one["overrides"]), one["identity"]) for one in told["jobs"]]
-            if told["format"] != FORMAT:
-                raise UserMistake(f"{file}: format {told['format']!r}; this version of smoothlab reads {FORMAT}")
-            ledger = cls(Path(folder), told["base"], entries)
-            ledger.created = told["created"]
+            content = json.loads(file.read_text(encoding="utf-8"))
+            entries = [Entry(job["directory"], tuple(job["overrides"]), job["identity"]) for job in content["jobs"]]
+            if content["format"] != FORMAT:
+                raise UserMistake(f"{file}: format {content['format']!r}; this version of smoothlab reads {FORMAT}")
+            ledger = cls(Path(folder), content["base"], entries)
+            ledger.created = content["created"]
         except FileNotFoundError:
             raise UserMistake(f"{str(folder)!r}: not a sweep's directory, it has no {FILE}") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -100,11 +100,11 @@ class Ledger:
         Raises:
             UserMistake: a run of the same overrides is there with another config or other data.
         """
-        told = identifying(overrides)
+        asked = identifying(overrides)
         for entry in self.entries:
             if entry.identity == identity:
                 return entry
-            if identifying(entry.overrides) == told:
+            if identifying(entry.overrides) == asked:
                 config = self.run(entry).config
                 before = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else values
                 changed = differences(before, values) or [
@@ -122,11 +122,24 @@ class Ledger:
     def write(self) -> None:
         """Write sweep.json, whole."""
         jobs = [
-            {"directory": one.directory, "overrides": list(one.overrides), "identity": one.identity}
-            for one in self.entries
+            {"directory": entry.directory, "overrides": list(entry.overrides), "identity": entry.identity}
+            for entry in self.entries
         ]
-        told = {"format": FORMAT, "created": self.created, "jobs": jobs, "base": self.base}
-        write_json(self.folder / FILE, told)
+        content = {"format": FORMAT, "created": self.created, "jobs": jobs, "base": self.base}
+        write_json(self.folder / FILE, content)
+
+
+def state_of(run: RunDirectory) -> str:
+    """The state of a run; empty where there is none, or a damaged status: such a run is made again."""
+    try:
+        return str(run.read_status().get("state", ""))
+    except UserMistake:
+        return ""
+
+
+def is_done(run: RunDirectory) -> bool:
+    """Whether a run has its results."""
+    return state_of(run) == DONE and run.results.is_file()
 
 
 def common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -135,7 +148,7 @@ def common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         key: value
         for key, value in first.items()
-        if key.split(".")[0] not in NOT_IDENTITY and all(key in one and one[key] == value for one in rest)
+        if key.split(".")[0] not in NOT_IDENTITY and all(key in other and other[key] == value for other in rest)
     }
 
 
@@ -146,7 +159,7 @@ def _some(changed: Sequence[str]) -> str:
 
 def identifying(overrides: Sequence[str]) -> tuple[str, ...]:
     """The overrides that make a difference to results, in an order of their own."""
-    return tuple(sorted(one for one in overrides if key_of(one).split(".")[0] not in {*NOT_IDENTITY, "hydra"}))
+    return tuple(sorted(word for word in overrides if key_of(word).split(".")[0] not in {*NOT_IDENTITY, "hydra"}))
 
 
 def key_of(override: str) -> str:
@@ -162,13 +175,13 @@ def sweep_hash(overrides: Sequence[str]) -> str:
 def prefixes(jobs: Sequence[Sequence[str]], *, otherwise: str) -> list[str]:
     """A readable beginning of each run's directory: what its overrides have that not every run's have."""
     everywhere = set.intersection(*(set(job) for job in jobs)) if jobs else set()
-    return [_readable([one for one in job if one not in everywhere]) or _clean(otherwise) for job in jobs]
+    return [_readable([word for word in job if word not in everywhere]) or _clean(otherwise) for job in jobs]
 
 
 def _readable(overrides: Sequence[str]) -> str:
     words = []
-    for one in identifying(overrides):
-        key, _, value = one.partition("=")
+    for override in identifying(overrides):
+        key, _, value = override.partition("=")
         words.append(f"{re.split(r'[./]', key.lstrip('+~'))[-1]}={value}")
     return _clean(",".join(words))
 

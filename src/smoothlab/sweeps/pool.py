@@ -1,30 +1,36 @@
-"""Runs in processes of their own, so many at a time: the API that the launcher and the search use.
+"""Runs in processes of their own, so many at a time: the loop of sweeps, searches and comparisons.
 
     with JobPool(n_jobs=2) as pool:
-        job = pool.submit(values, directory, resume=False)   # returns at once; waits in the pool until a slot is free
-        for job in pool.wait_any():                          # [] where nothing is left to wait for
+        job = pool.submit(planned, directory)   # returns at once; waits in the pool until a slot is free
+        for job in pool.ended():                # as they end, with those that are submitted meanwhile
             job.state, job.error, job.seconds, job.objective
 
-``values`` is the resolved config (plain values), ``directory`` the run directory; the run writes status.json,
-results.json and its checkpoints there, and whatever happens to its process, the pool leaves a status.json that says so.
-Ctrl-C in ``wait_any`` comes through as KeyboardInterrupt; leaving the ``with`` block then ends every process.
+The run writes status.json, results.json and its checkpoints into ``directory``, and goes on from the last of them;
+whatever happens to its process, the pool leaves a status.json that says so. Ctrl-C in ``ended`` comes through as
+KeyboardInterrupt; leaving the ``with`` block then ends every process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from smoothlab.errors import UserMistake
-from smoothlab.processes import Child, Ending, WarmServer
 from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
-from smoothlab.sweeps.devices import Devices
+from smoothlab.sweeps.devices import Devices, check_n_jobs
+
+if TYPE_CHECKING:
+    from smoothlab.processes import Child, Ending, WarmServer
 
 WAITING, STARTED = "waiting", "started"
 STOPPED = (130, 143)  # exit codes of a run that Ctrl-C or SIGTERM ended
@@ -32,21 +38,33 @@ GRACE_SECONDS = 15.0  # for a run to write its status after SIGTERM
 OUTPUT = "output.log"  # a process's standard output and error; kept where the run is not done
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A run that is asked for.
+
+    Args:
+        values: the resolved config.
+        overrides: as on the command line.
+        config: what ``values`` were resolved from, with Hydra's node; None where Hydra's files are not wanted.
+    """
+
+    values: dict[str, Any]
+    overrides: tuple[str, ...] = ()
+    config: DictConfig | None = None
+
+
 class Job:
     """One run of a pool.
 
     Args:
-        number: in order of submission.
-        values: the resolved config.
-        directory: the run directory.
-        resume: whether to continue from its last checkpoint.
+        planned: what runs.
+        directory: the run directory; a last checkpoint in it is gone on from.
     """
 
-    def __init__(self, number: int, values: dict[str, Any], directory: Path, resume: bool) -> None:
-        self.number = number
-        self.values = values
-        self.directory = RunDirectory(directory)
-        self.resume = resume
+    def __init__(self, planned: Planned, directory: Path | str) -> None:
+        self.planned = planned
+        self.directory = RunDirectory(Path(directory))
+        self.resume = self.directory.last_checkpoint.is_file()
         self.state = WAITING
         self.error: str | None = None
         self.seconds = 0.0
@@ -71,7 +89,7 @@ class Job:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
         self.child = server.launch(
             _run,
-            (self.values, str(self.directory.path), self.resume),
+            (self.planned.values, str(self.directory.path), self.resume),
             env=environment,
             log=self.directory.path / OUTPUT,
             threads=devices.threads,
@@ -134,7 +152,7 @@ class JobPool:
     Args:
         n_jobs: runs at a time, at least 1; ``auto`` is one a GPU where the runs use GPUs, else one a core.
         devices: what is shared out; None looks at this machine. Without a GPU in it nothing is said about GPUs.
-        server: makes the processes; None starts one, which the pool closes at its end.
+        server: makes the processes; None starts one, which imports meanwhile, and which the pool closes at its end.
 
     Raises:
         UserMistake: ``n_jobs`` is none of these.
@@ -143,14 +161,15 @@ class JobPool:
     def __init__(
         self, n_jobs: int | str = 1, *, devices: Devices | None = None, server: WarmServer | None = None
     ) -> None:
+        from smoothlab.processes import WarmServer
+
+        check_n_jobs(n_jobs)
+        self._own = contextlib.ExitStack()
+        self._server = server or self._own.enter_context(WarmServer())
         self.devices = devices or Devices.of_this_machine(n_jobs)
-        self.n_jobs = self.devices.n_jobs
-        self._own = server is None
-        self._server = server or WarmServer()
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._ended: list[Job] = []
-        self._count = 0
 
     @property
     def running(self) -> Sequence[Job]:
@@ -160,15 +179,29 @@ class JobPool:
     @property
     def free(self) -> int:
         """How many more jobs would start at once."""
-        return max(0, self.n_jobs - len(self._running) - len(self._waiting))
+        return max(0, self.devices.n_jobs - len(self._running) - len(self._waiting))
 
-    def submit(self, values: dict[str, Any], directory: Path | str, *, resume: bool = False) -> Job:
+    def check(self, values: dict[str, Any]) -> None:
+        """Refuse a config whose devices this machine does not have.
+
+        Raises:
+            UserMistake: it asks for more.
+        """
+        self.devices.check(values)
+
+    def submit(self, planned: Planned, directory: Path | str) -> Job:
         """Run a config in a directory, now or as soon as a slot and its GPUs are free."""
-        job = Job(self._count, values, Path(directory), resume)
-        self._count += 1
+        job = Job(planned, directory)
+        if planned.config is not None:
+            _keep_hydra(planned, planned.config, job.directory)
         self._waiting.append(job)
         self._start_waiting()
         return job
+
+    def ended(self) -> Iterator[Job]:
+        """Each job as it ends, until none is left."""
+        while ended := self.wait_any():
+            yield from ended
 
     def wait_any(self, timeout: float | None = None) -> list[Job]:
         """The jobs that have ended since the last call; waits for one, for at most ``timeout`` seconds.
@@ -185,7 +218,7 @@ class JobPool:
             if left is not None and left <= 0:
                 break
             # now and then, so that a signal is heard at once on every system
-            self._server.wait_any([one.child for one in self._running if one.child], min(left or 1.0, 1.0))
+            self._server.wait_any([job.child for job in self._running if job.child], min(left or 1.0, 1.0))
         ended, self._ended = self._ended, []
         return ended
 
@@ -202,15 +235,14 @@ class JobPool:
         self._waiting.clear()
         try:
             self._collect()
-            _terminate([one.child for one in self._running if one.child])
+            _terminate([job.child for job in self._running if job.child])
             for job in list(self._running):
                 assert job.child is not None
                 ending = job.child.wait()
                 assert ending is not None
                 self._finish(job, ending, interrupted=True)
         finally:
-            if self._own:
-                self._server.close()
+            self._own.close()
 
     def __enter__(self) -> JobPool:
         return self
@@ -219,8 +251,8 @@ class JobPool:
         self.close()
 
     def _start_waiting(self) -> None:
-        while self._waiting and len(self._running) < self.n_jobs:
-            gpus = self.devices.take(self._waiting[0].values)
+        while self._waiting and len(self._running) < self.devices.n_jobs:
+            gpus = self.devices.take(self._waiting[0].planned.values)
             if gpus is None:
                 return  # until another job gives some back
             job = self._waiting.popleft()
@@ -245,6 +277,20 @@ class JobPool:
         self.devices.give_back(job.gpus)
         job.settle(ending, interrupted=interrupted)
         self._ended.append(job)
+
+
+def _keep_hydra(planned: Planned, config: DictConfig, run: RunDirectory) -> None:
+    """What Hydra composed, where Hydra's own launchers put it."""
+    folder = run.path / ".hydra"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        OmegaConf.save(task, folder / "config.yaml")
+        with open_dict(config):
+            OmegaConf.save(OmegaConf.create({"hydra": config.hydra}), folder / "hydra.yaml")
+        OmegaConf.save(OmegaConf.create(list(planned.overrides)), folder / "overrides.yaml")
+    except OSError as error:
+        raise UserMistake(f"{run.path}: cannot be written ({error.strerror}); give output_root=...") from None
 
 
 def _terminate(children: Sequence[Child]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.directory import DONE, RunDirectory
+from smoothlab.sweeps.folder import refuse_held
 from smoothlab.sweeps.ledger import Ledger
 from smoothlab.sweeps.table import Row, rows
 
@@ -21,12 +22,12 @@ class Plan:
 
     Args:
         files: to remove.
-        kept: names of the finished runs that stay whole.
+        whole: names of the finished runs that stay whole.
         touched: names of those that lose files.
     """
 
     files: tuple[Path, ...]
-    kept: tuple[str, ...]
+    whole: tuple[str, ...]
     touched: tuple[str, ...]
 
     @property
@@ -52,15 +53,13 @@ def plan(ledger: Ledger, *, keep: str = "best", free: Sequence[str] = ("checkpoi
     Raises:
         UserMistake: no such policy, or another process works on the sweep.
     """
-    unknown = [one for one in free if one not in FREED]
+    unknown = [what for what in free if what not in FREED]
     if unknown or not free:
         raise UserMistake(f"free = {','.join(free)}: expected {' or '.join(FREED)}, or both with a comma")
     number = {"best": 1, "none": 0, BEST_CHECKPOINTS: 0}.get(keep, int(keep) if keep.isdecimal() else None)
     if number is None:
         raise UserMistake(f"keep = {keep}: expected best, a number of runs, {BEST_CHECKPOINTS} or none")
-    if RunDirectory(ledger.folder).is_locked():
-        with RunDirectory(ledger.folder).held():
-            pass
+    refuse_held(ledger.folder)
     done = [row for row in rows(ledger) if row.state == DONE]
     whole = {row.directory for row in _by_objective(done)[:number]}
     files: list[Path] = []
@@ -77,7 +76,7 @@ def _by_objective(done: Sequence[Row]) -> list[Row]:
 
 
 def _files(run: RunDirectory, free: Sequence[str], best_stays: bool) -> list[Path]:
-    found = []
+    files = []
     for folder in (getattr(run, name) for name in free):
-        found += [file for file in sorted(folder.rglob("*")) if file.is_file() or file.is_symlink()]
-    return [file for file in found if not (best_stays and file == run.best_checkpoint)]
+        files += [file for file in sorted(folder.rglob("*")) if file.is_file() or file.is_symlink()]
+    return [file for file in files if not (best_stays and file == run.best_checkpoint)]

@@ -58,30 +58,30 @@ def row_of(ledger: Ledger, entry: Entry) -> Row:
     )
 
 
-def as_json(told: Sequence[Row]) -> str:
+def as_json(table: Sequence[Row]) -> str:
     """The rows for other programs."""
-    return json.dumps([asdict(row) for row in told], indent=2)
+    return json.dumps([asdict(row) for row in table], indent=2)
 
 
-def as_text(told: Sequence[Row]) -> str:
+def as_text(table: Sequence[Row]) -> str:
     """The rows for people, the best objective marked by a star, and how many are in which state."""
-    best = best_of(told)
-    everywhere = set.intersection(*(set(row.overrides) for row in told)) if len(told) > 1 else set()
+    best = best_of(table)
+    everywhere = set.intersection(*(set(row.overrides) for row in table)) if len(table) > 1 else set()
     lines = [f"{'run':<5}{'state':<13}{'objective':<12}{'seconds':<9}overrides"]
-    for number, row in enumerate(told):
+    for number, row in enumerate(table):
         objective = "-" if row.objective is None else f"{row.objective:.4f}{' *' if row is best else ''}"
         seconds = "-" if row.seconds is None else f"{row.seconds:.1f}"
-        shown = " ".join(one for one in identifying(row.overrides) if one not in everywhere) or row.directory
+        shown = " ".join(word for word in identifying(row.overrides) if word not in everywhere) or row.directory
         error = f"   {row.error}" if row.error else ""
         lines.append(f"{number:<5}{row.state:<13}{objective:<12}{seconds:<9}{shown}{error}")
-    states = [row.state for row in told]
+    states = [row.state for row in table]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
-    return "\n".join([*lines, f"{len(told)} runs: {counts}"])
+    return "\n".join([*lines, f"{len(table)} runs: {counts}"])
 
 
-def best_of(told: Sequence[Row]) -> Row | None:
+def best_of(table: Sequence[Row]) -> Row | None:
     """The run with the best objective; None where no run has one."""
     judged = [
-        (row.objective if row.mode != "max" else -row.objective, row) for row in told if row.objective is not None
+        (row.objective if row.mode != "max" else -row.objective, row) for row in table if row.objective is not None
     ]
-    return min(judged, key=lambda one: one[0])[1] if judged else None
+    return min(judged, key=lambda pair: pair[0])[1] if judged else None

@@ -56,11 +56,11 @@ def run_log(path: Path | None) -> Iterator[None]:
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(file)
     loggers = {name: logging.getLogger(name) for name in ("smoothlab", "pytorch_lightning", "lightning_fabric")}
-    before = {name: (one.level, one.propagate, list(one.handlers)) for name, one in loggers.items()}
-    for name, one in loggers.items():
-        one.handlers = list(handlers)
-        one.propagate = False
-        one.setLevel(logging.INFO if name == "smoothlab" else logging.WARNING)
+    before = {name: (logger.level, logger.propagate, list(logger.handlers)) for name, logger in loggers.items()}
+    for name, logger in loggers.items():
+        logger.handlers = list(handlers)
+        logger.propagate = False
+        logger.setLevel(logging.INFO if name == "smoothlab" else logging.WARNING)
     logging.getLogger(SUMMARY).setLevel(logging.INFO)  # which a Trainer writes where trainer.enable_model_summary asks
     try:
         with quiet_lightning():
@@ -154,18 +154,16 @@ def _interval(ends: Sequence[float] | None) -> str:
 
 def drift_table(columns: Sequence[Any], most: int = 12) -> str:
     """How far columns have moved from training, the furthest first; of many those that are noted, and a few more."""
-    shown = [one for place, one in enumerate(columns) if one.noted or place < most][: 4 * most]
-    width = max([6, *(len(str(one.column)[:40]) for one in shown)])
+    shown = [column for place, column in enumerate(columns) if column.noted or place < most][: 4 * most]
+    width = max([6, *(len(str(column.column)[:40]) for column in shown)])
     lines = [f"{'column':<{width}}{'index':>9}{'chance':>9}{'distance':>10}{'unseen':>9}{'missing, before':>17}"]
-    for one in shown:
-        distance = "" if one.distance is None else f"{one.distance:.3f}"
-        unseen = "" if one.unseen is None else f"{one.unseen:.1%}"
-        missing = f"{one.missing[1]:.1%}, {one.missing[0]:.1%}"
-        told = (
-            f"{str(one.column)[:40]:<{width}}{one.index:>9.3f}{one.chance:>9.3f}{distance:>10}{unseen:>9}{missing:>17}"
-        )
-        lines.append(told + ("  drift" if one.noted else ""))
-    noted = sum(one.noted for one in columns)
+    for column in shown:
+        distance = "" if column.distance is None else f"{column.distance:.3f}"
+        unseen = "" if column.unseen is None else f"{column.unseen:.1%}"
+        missing = f"{column.missing[1]:.1%}, {column.missing[0]:.1%}"
+        line = f"{str(column.column)[:40]:<{width}}{column.index:>9.3f}{column.chance:>9.3f}"
+        lines.append(f"{line}{distance:>10}{unseen:>9}{missing:>17}{'  drift' if column.noted else ''}")
+    noted = sum(column.noted for column in columns)
     lines.append(
         f"drift from the training rows in {noted} of {len(columns)} columns "
         "(stability index above 0.1 and above chance)"

@@ -33,10 +33,10 @@ class CSVLogger(Logger):
         self._path = Path(run_dir) / "metrics.csv"
         self._columns: list[str] = []
         rows = read_rows(self._path) if resume_step else []
-        kept = [row for row in rows if int(row["step"]) <= resume_step]
-        if kept:
-            self._columns = list(kept[0])
-            self._rewrite(kept)
+        earlier = [row for row in rows if int(row["step"]) <= resume_step]
+        if earlier:
+            self._columns = list(earlier[0])
+            self._rewrite(earlier)
         else:
             self._path.unlink(missing_ok=True)
 

@@ -28,7 +28,12 @@ from smoothlab.tracking.wandb_server import (
 )
 
 START_SECONDS = {"online": 20.0, "auto": 10.0}  # who asked for online waits longer before it fails
-FINISH_SECONDS = 300.0  # for what is still to be uploaded at the end; `wandb sync` sends what was left
+SETTINGS: dict[str, Any] = {
+    "silent": True,
+    "console": "off",
+    "finish_timeout": 300.0,  # seconds to upload what is left at the end; `wandb sync` sends the rest
+    "disable_git": True,  # W&B's own would take the remote's address and every tracked file along
+}
 NOT_IN_PROJECT = "/\\#?%:"
 LONGEST_TAG = 64  # characters, W&B's own limit, found only by its server
 CHECKPOINTS = ("best", "last")
@@ -85,8 +90,15 @@ def make_wandb_logger(
         InvalidArgument: an option that W&B does not take.
         UserMistake: W&B did not start the run in the mode that was asked for.
     """
-    _check_options(project=project, entity=entity, group=group, job_type=job_type, tags=tags, notes=notes)
-    _check_choices(diff=diff, system=system, checkpoints=checkpoints, samples=samples)
+    own = {
+        "project": project,
+        "entity": entity,
+        "group": group,
+        "job_type": job_type,
+        "tags": tags,
+        "notes": notes,
+    }
+    _check(**own, checkpoints=checkpoints, diff=diff, system=system, samples=samples)
     chosen = choose_mode(mode)
     if chosen == "disabled":
         return None
@@ -94,26 +106,15 @@ def make_wandb_logger(
     folder = Path(run_dir).resolve()  # W&B's own process may have another working directory
     code = code_state()
     arguments = {
-        "project": project,
-        "entity": entity,
+        **own,
         "group": group or group_of(folder, str(config.get("name", name))),
-        "job_type": job_type,
         "tags": list(tags) if tags else None,
-        "notes": notes,
         "name": name,
         "dir": str(folder),
         "config": {**config, "identity": identity, "code_commit": code["commit"], "code_changed": code["changed"]},
-        "reinit": "create_new",
     }
-    settings = {
-        "silent": True,
-        "console": "off",
-        "x_disable_stats": not system,
-        "init_timeout": START_SECONDS["online" if by_choice else "auto"],
-        "finish_timeout": FINISH_SECONDS,
-        "disable_git": True,  # W&B's own would take the remote's address and every tracked file along
-        "git_commit": code["commit"],
-    }
+    timeout = START_SECONDS["online" if by_choice else "auto"]
+    settings = {"x_disable_stats": not system, "init_timeout": timeout, "git_commit": code["commit"]}
     run = _start_or_fall_back(
         lambda written, run_id: _start(arguments, settings, written, run_id),
         chosen,
@@ -127,42 +128,35 @@ def make_wandb_logger(
     return logger
 
 
-def check_wandb(
-    *,
-    mode: Mode = "auto",
-    diff: bool = False,
-    system: bool = False,
-    checkpoints: Sequence[str] = (),
-    samples: bool = False,
-    **options: Any,
-) -> None:
+def check_wandb(*, mode: Mode = "auto", **options: Any) -> None:
     """Find out before a run's directory is made what would keep its W&B run from starting.
 
     Args:
         mode: as for ``make_wandb_logger``, like all others; ``online`` asks the server.
-        diff, system, checkpoints, samples: what is sent.
-        options: of the run itself.
+        options: those of ``make_wandb_logger`` that a config gives.
 
     Raises:
         InvalidArgument: an option that W&B does not take.
         TypeError: an option that there is not.
         UserMistake: ``online``, but no key or no server that takes it.
     """
-    chosen = chosen_by_user(mode)
-    _check_options(**options)
-    _check_choices(diff=diff, system=system, checkpoints=checkpoints, samples=samples)
-    if chosen == "online":
-        check_online(mode)
+    chosen_by_user(mode)
+    _check(**options)
+    check_online(mode)
 
 
-def _check_options(
+def _check(
     *,
-    project: str | None = "smoothlab",
-    entity: str | None = None,
-    group: str | None = None,
-    job_type: str = "train",
-    tags: Sequence[str] | None = (),
-    notes: str | None = None,
+    project: Any = None,
+    tags: Any = (),
+    entity: Any = None,
+    group: Any = None,
+    job_type: Any = None,
+    notes: Any = None,
+    checkpoints: Any = (),
+    diff: Any = False,
+    system: Any = False,
+    samples: Any = False,
 ) -> None:
     if project is not None and not (
         isinstance(project, str) and 0 < len(project) <= 128 and not set(project) & set(NOT_IN_PROJECT)
@@ -175,12 +169,9 @@ def _check_options(
         isinstance(tags, str) or not all(isinstance(tag, str) and 0 < len(tag) <= LONGEST_TAG for tag in tags)
     ):
         raise InvalidArgument("tags", tags, f"a list of texts of 1 to {LONGEST_TAG} characters")
-
-
-def _check_choices(*, checkpoints: Sequence[str], **flags: bool) -> None:
     if isinstance(checkpoints, str) or not set(checkpoints or ()) <= set(CHECKPOINTS):
         raise InvalidArgument("checkpoints", checkpoints, f"a list of {', '.join(CHECKPOINTS)}; [] sends none")
-    for key, value in flags.items():
+    for key, value in {"diff": diff, "system": system, "samples": samples}.items():
         if not isinstance(value, bool):
             raise InvalidArgument(key, value, "true or false")
 
@@ -259,7 +250,8 @@ def _start(arguments: Mapping[str, Any], settings: Mapping[str, Any], written: W
             id=run_id,
             resume="allow" if written == "online" else None,
             mode=written,
-            settings=wandb.Settings(**settings),
+            reinit="create_new",
+            settings=wandb.Settings(**SETTINGS, **settings),
         )
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)

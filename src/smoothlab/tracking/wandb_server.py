@@ -123,10 +123,10 @@ def has_key(verify: bool = False) -> bool:
     from wandb.sdk.lib import wbauth
 
     # Unlike wandb.login it asks a server only on request, and prints nothing.
-    found = wbauth.authenticate_session(
+    access = wbauth.authenticate_session(
         host=base_url(), source="smoothlab", prompt=False, verify=verify, update_session=False
     )
-    return found is not None
+    return access is not None
 
 
 def verify_key() -> bool:
@@ -150,17 +150,17 @@ def within(seconds: float, ask: Callable[..., Any], *arguments: Any) -> Any:
 
     A time limit of a socket counts each read anew, and looking up a name knows none: so a thread, which is left behind.
     """
-    said: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+    outcome: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            said.put((ask(*arguments), None))
+            outcome.put((ask(*arguments), None))
         except Exception as error:  # raised again below
-            said.put((None, error))
+            outcome.put((None, error))
 
     threading.Thread(target=work, name="smoothlab-wandb", daemon=True).start()
     try:
-        value, error = said.get(timeout=seconds)
+        value, error = outcome.get(timeout=seconds)
     except queue.Empty:
         return None
     if error is not None:

@@ -10,12 +10,12 @@ import optuna
 import pytest
 
 from smoothlab.errors import UserMistake
-from smoothlab.sweeps.search.loop import INTERRUPTED, Ended, run_trials
+from smoothlab.sweeps.search.loop import run_trials
 from smoothlab.sweeps.search.pruners import make_pruner
 from smoothlab.sweeps.search.samplers import SAMPLERS, sampler_factory
 from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.storage import open_storage
-from smoothlab.sweeps.search.study import DONE, FAILED, PRUNED, RUNNING, Objective, Study
+from smoothlab.sweeps.search.study import DONE, FAILED, INTERRUPTED, PRUNED, RUNNING, Ended, Objective, Study
 
 BOWL = {"x": "interval(-1, 1)", "y": "interval(-1, 1)"}
 NLL = Objective("val/nll", "min")

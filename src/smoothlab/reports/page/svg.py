@@ -189,16 +189,16 @@ class Panel:
 
     def area(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], mark: str) -> None:
         """What lies between two lines."""
-        kept = [one for one in zip(xs, lows, highs, strict=True) if all(map(math.isfinite, one))]
-        if len(kept) < 2:
+        finite = [point for point in zip(xs, lows, highs, strict=True) if all(map(math.isfinite, point))]
+        if len(finite) < 2:
             return
-        points = [self.at(x, high) for x, _, high in kept] + [self.at(x, low) for x, low, _ in reversed(kept)]
+        points = [self.at(x, high) for x, _, high in finite] + [self.at(x, low) for x, low, _ in reversed(finite)]
         self.drawing.add("polygon", mark, points=" ".join(f"{_n(x)},{_n(y)}" for x, y in points))
 
-    def box(self, left: float, right: float, one: float, other: float, mark: str, says: str = "", **more: Any) -> None:
+    def box(self, left: float, right: float, start: float, end: float, mark: str, says: str = "", **more: Any) -> None:
         """A rectangle from ``left`` to ``right``, between two heights in either order."""
-        x0, top = self.at(left, max(one, other))
-        x1, bottom = self.at(right, min(one, other))
+        x0, top = self.at(left, max(start, end))
+        x1, bottom = self.at(right, min(start, end))
         size = {"width": max(x1 - x0, 0.5), "height": max(bottom - top, 0.5)}
         self.drawing.add("rect", mark, says, x=x0, y=top, **size, **more)
 
@@ -220,14 +220,14 @@ def ticks_of(low: float, high: float, most: int = 5) -> list[float]:
     low, high = _apart(low, high)
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
-    step = power * next(one for one in (1, 2, 2.5, 5, 10) if one * power >= rough * (1 - 1e-9))
+    step = power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(one * step, 12) + 0.0 for one in range(first, last + 1)]
+    return [round(index * step, 12) + 0.0 for index in range(first, last + 1)]
 
 
 def plain_form(ticks: Sequence[float]) -> Callable[[float], str]:
     """A format with as many decimals as tell these numbers apart."""
-    texts = [f"{one:.6g}" for one in ticks]
+    texts = [f"{tick:.6g}" for tick in ticks]
     if any("e" in text for text in texts):
         return lambda value: f"{value:.3g}"
     decimals = max((len(text.partition(".")[2]) for text in texts), default=0)
@@ -241,7 +241,7 @@ def percent_form(value: float) -> str:
 
 def limits(values: Sequence[float], *, zero: bool = False, room: float = 0.06) -> tuple[float, float]:
     """From the lowest to the highest finite value, with some room; (0, 1) where there is none."""
-    held = [float(one) for one in values if math.isfinite(one)]
+    held = [float(value) for value in values if math.isfinite(value)]
     if zero:
         held.append(0.0)
     if not held:

@@ -89,4 +89,4 @@ def number_cell(value: object, decimals: int = 3, *, sign: bool = False) -> Cell
 
 def rows_of(cells: Sequence[Sequence[Cell]]) -> tuple[Row, ...]:
     """Plain rows."""
-    return tuple(Row(tuple(one)) for one in cells)
+    return tuple(Row(tuple(row)) for row in cells)

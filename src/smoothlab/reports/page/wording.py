@@ -68,7 +68,7 @@ def probability(value: object) -> str:
 
 def interval(low: object, high: object, *, sign: bool = False) -> str:
     """Two numbers as a range; empty where there is none."""
-    texts = [number(one, sign=sign) for one in (low, high)]
+    texts = [number(end, sign=sign) for end in (low, high)]
     return "" if "–" in texts else f"{texts[0]} to {texts[1]}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from smoothlab.errors import UserMistake
+from smoothlab.reports.comparison import plain_values
 from smoothlab.reports.page.contents import Contents, contents
 from smoothlab.reports.page.html import render_html
 from smoothlab.reports.page.markdown import render_markdown
@@ -69,7 +69,7 @@ def check_folder(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise UserMistake(f"{folder}: is a file; expected a folder for the report")
-    strange = sorted({one.name for one in folder.iterdir()} - OWN)
+    strange = sorted({entry.name for entry in folder.iterdir()} - OWN)
     if strange:
         raise UserMistake(f"{folder}: holds {strange[0]!r}, which is no part of a report; expected a folder of its own")
 
@@ -104,8 +104,10 @@ def _fill(new: Path, report: Contents, comparison: Comparison, records: Records,
     _csv(comparison.table, new / TABLE)
     if len(report.all_classes):
         _csv(report.all_classes, new / CLASSES)
-    told = json.dumps(_plain(_as_json(report, comparison, records)), indent=2, allow_nan=False, ensure_ascii=False)
-    (new / NUMBERS).write_text(told + "\n", encoding="utf-8")
+    text = json.dumps(
+        plain_values(_as_json(report, comparison, records)), indent=2, allow_nan=False, ensure_ascii=False
+    )
+    (new / NUMBERS).write_text(text + "\n", encoding="utf-8")
 
 
 def _replace(folder: Path, new: Path, old: Path) -> None:
@@ -128,7 +130,7 @@ def _csv(table: pd.DataFrame, path: Path) -> None:
     shown = table.copy()
     for name in shown.columns:
         if not pd.api.types.is_numeric_dtype(shown[name]):
-            shown[name] = [f"'{one}" if str(one)[:1] in tuple("=+-@\t\r") else one for one in shown[name]]
+            shown[name] = [f"'{value}" if str(value)[:1] in tuple("=+-@\t\r") else value for value in shown[name]]
     shown.to_csv(path, index=False)
 
 
@@ -140,29 +142,16 @@ def _as_json(report: Contents, comparison: Comparison, records: Records) -> dict
         **comparison.to_json(),
         "runs": [
             {
-                "path": str(one.path),
-                "arm": one.arm,
-                "seed": one.seed,
-                "fold": one.fold,
-                "state": one.state,
-                "error": one.error,
-                "metrics": one.results.get("metrics", {}),
+                "path": str(record.path),
+                "arm": record.arm,
+                "seed": record.seed,
+                "fold": record.fold,
+                "state": record.state,
+                "error": record.error,
+                "metrics": record.results.get("metrics", {}),
             }
-            for one in records.records
+            for record in records.records
         ],
-        "problems": [{"path": str(one.path), "says": one.says} for one in records.problems],
-        "figures": {one.name: {"title": one.title, "describes": one.describes} for one in report.charts},
+        "problems": [{"path": str(problem.path), "says": problem.says} for problem in records.problems],
+        "figures": {chart.name: {"title": chart.title, "describes": chart.describes} for chart in report.charts},
     }
-
-
-def _plain(value: Any) -> Any:
-    """The same with None for what is not a number, and text that is no lone half of a character."""
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value

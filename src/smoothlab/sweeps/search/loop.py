@@ -2,55 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable
 
-from smoothlab.sweeps.search.study import DONE, FAILED, PRUNED, Study, Trial
+from smoothlab.sweeps.search.pool_runner import PoolRunner
+from smoothlab.sweeps.search.study import DONE, FAILED, INTERRUPTED, PRUNED, Ended, Study, Trial
 
-INTERRUPTED = "interrupted"
 POLL_SECONDS = 0.1  # between two looks at what the running trials have reported
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a trial's run ended.
-
-    Args:
-        number: the trial's.
-        state: ``done``, ``failed``, ``pruned`` or ``interrupted``.
-        values: of a run that is done, by objective; None where it has none.
-        reason: of a run that is not done.
-    """
-
-    number: int
-    state: str
-    values: tuple[float | None, ...] = ()
-    reason: str = ""
-
-
-class Runner(Protocol):
-    """What runs the trials, several at a time."""
-
-    def room(self) -> bool:
-        """Whether one more trial can start."""
-
-    def start(self, trial: Trial) -> str:
-        """Start a trial, or go on with it where its run directory is there; returns that directory's name."""
-
-    def wait(self, seconds: float | None) -> list[Ended]:
-        """Wait until a trial has ended, or ``seconds`` are over; returns those that have ended since."""
-
-    def reports(self, number: int) -> Sequence[tuple[int, float]]:
-        """Epochs (from 1) and objectives that a trial has reported since the last call, also when it just ended."""
-
-    def stop(self, number: int, reason: str) -> None:
-        """Ask a running trial to end itself as pruned."""
 
 
 def run_trials(
     study: Study,
-    runner: Runner,
+    runner: PoolRunner,
     *,
     pruning: bool = False,
     retry_failed: bool = False,
@@ -83,19 +45,19 @@ def run_trials(
         if not running:
             return whole
         endings = runner.wait(POLL_SECONDS if pruning else None)
-        over = {one.number for one in endings}
+        over = {ending.number for ending in endings}
         for number in sorted(running) if pruning else ():
             _look_at(study, runner, number, over=number in over)
-        for one in endings:
-            running.discard(one.number)
-            if one.state == INTERRUPTED:
+        for ending in endings:
+            running.discard(ending.number)
+            if ending.state == INTERRUPTED:
                 whole = False
-                study.let_go(one.number)
+                study.let_go(ending.number)
             else:
-                ended(_tell(study, one))
+                ended(_tell(study, ending))
 
 
-def _look_at(study: Study, runner: Runner, number: int, *, over: bool) -> None:
+def _look_at(study: Study, runner: PoolRunner, number: int, *, over: bool) -> None:
     """Tell the study what a trial has reported; one that is over is not stopped, but others are measured by it."""
     for step, value in runner.reports(number):
         if study.report(number, step, value) and not over:
@@ -103,10 +65,10 @@ def _look_at(study: Study, runner: Runner, number: int, *, over: bool) -> None:
             return
 
 
-def _tell(study: Study, one: Ended) -> Trial:
-    if one.state == DONE:
-        return study.tell(one.number, one.values)
-    if one.state == PRUNED:
-        return study.prune(one.number, one.reason)
-    assert one.state == FAILED, one.state
-    return study.fail(one.number, one.reason or "no reason given")
+def _tell(study: Study, ending: Ended) -> Trial:
+    if ending.state == DONE:
+        return study.tell(ending.number, ending.values)
+    if ending.state == PRUNED:
+        return study.prune(ending.number, ending.reason)
+    assert ending.state == FAILED, ending.state
+    return study.fail(ending.number, ending.reason or "no reason given")

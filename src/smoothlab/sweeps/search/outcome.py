@@ -16,17 +16,17 @@ FORMAT = 1
 def write_outcome(study: Study, folder: Path) -> None:
     """Write search.json (every trial) and, once a trial is done, best.yaml (the best one, or the Pareto front)."""
     best = study.best()
-    told = {
+    summary = {
         "format": FORMAT,
         "n_trials": study.total,
-        "objectives": [{"name": one.name, "mode": one.mode} for one in study.objectives],
-        "best": [one.number for one in best],
+        "objectives": [{"name": objective.name, "mode": objective.mode} for objective in study.objectives],
+        "best": [trial.number for trial in best],
         "importance": study.importance(),
-        "trials": [_as_dict(study, one) for one in study.trials()],
+        "trials": [_as_dict(study, trial) for trial in study.trials()],
     }
-    write_json(folder / "search.json", told, sync=False)
+    write_json(folder / "search.json", summary, sync=False)
     if best:
-        front = [_as_dict(study, one) for one in best]
+        front = [_as_dict(study, trial) for trial in best]
         heading = "# The best trial" if len(study.objectives) == 1 else "# The trials that no other one beats in all"
         text = f"{heading} of {folder.name}; train it again: smoothlab train <overrides>\n"
         content = front[0] if len(study.objectives) == 1 else {"pareto_front": front}
@@ -35,20 +35,20 @@ def write_outcome(study: Study, folder: Path) -> None:
 
 def as_text(study: Study) -> str:
     """The trials for people, those on the Pareto front or the best one marked by a star."""
-    trials, best = study.trials(), {one.number for one in study.best()}
-    names = [one.name for one in study.objectives]
+    trials, best = study.trials(), {trial.number for trial in study.best()}
+    names = [objective.name for objective in study.objectives]
     widths = [max(12, len(name) + 2) for name in names]
     head = "".join(f"{name:<{width}}" for name, width in zip(names, widths, strict=True))
     lines = [f"{'trial':<7}{'state':<9}{head}{'seconds':<9}values"]
-    for one in trials:
-        star = " *" if one.number in best else ""
-        values = ["-"] * len(names) if one.values is None else [f"{value:.4f}{star}" for value in one.values]
+    for trial in trials:
+        star = " *" if trial.number in best else ""
+        values = ["-"] * len(names) if trial.values is None else [f"{value:.4f}{star}" for value in trial.values]
         shown = "".join(f"{value:<{width}}" for value, width in zip(values, widths, strict=True))
-        seconds = "-" if one.seconds is None else f"{one.seconds:.1f}"
-        chosen = " ".join(one.overrides[len(study.space.fixed) :])
-        reason = f"   {one.reason}" if one.reason else ""
-        lines.append(f"{one.number:<7}{one.state:<9}{shown}{seconds:<9}{chosen}{reason}")
-    states = [one.state for one in trials]
+        seconds = "-" if trial.seconds is None else f"{trial.seconds:.1f}"
+        chosen = " ".join(trial.overrides[len(study.space.fixed) :])
+        reason = f"   {trial.reason}" if trial.reason else ""
+        lines.append(f"{trial.number:<7}{trial.state:<9}{shown}{seconds:<9}{chosen}{reason}")
+    states = [trial.state for trial in trials]
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     lines.append(f"{len(trials)} of {study.total} trials: {counts}")
     importance = study.importance()
@@ -61,11 +61,13 @@ def progress(study: Study, trial: Trial) -> str:
     """A line about a trial that has ended."""
     chosen = " ".join(trial.overrides[len(study.space.fixed) :])
     if trial.state == DONE and trial.values is not None:
-        values = ", ".join(f"{one.name} {value:.4f}" for one, value in zip(study.objectives, trial.values, strict=True))
-        said = f"{values}{'  best so far' if trial.number in {one.number for one in study.best()} else ''}"
+        values = ", ".join(
+            f"{objective.name} {value:.4f}" for objective, value in zip(study.objectives, trial.values, strict=True)
+        )
+        outcome = f"{values}{'  best so far' if trial.number in {best.number for best in study.best()} else ''}"
     else:
-        said = f"{trial.state}, {trial.reason}"
-    return f"[{study.ended()}/{study.total}] trial {trial.number} ({chosen}): {said}"
+        outcome = f"{trial.state}, {trial.reason}"
+    return f"[{study.ended()}/{study.total}] trial {trial.number} ({chosen}): {outcome}"
 
 
 def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:
     return {
         "trial": trial.number,
         "state": trial.state,
-        "values": dict(zip([one.name for one in study.objectives], values, strict=True)),
+        "values": dict(zip([objective.name for objective in study.objectives], values, strict=True)),
         "overrides": list(trial.overrides),
         "directory": trial.directory,
         "seconds": None if trial.seconds is None else round(trial.seconds, 3),

@@ -130,6 +130,6 @@ class Number(Parameter):
     def describe(self) -> dict[str, Any]:
         """See :class:`Parameter`."""
         kind = "int" if self.whole else "float"
-        found: dict[str, Any] = {"low": self.low, "high": self.high, "type": kind}
-        found |= {"step": self.step} if self.step is not None else {}
-        return found | ({"log": True} if self.log else {}) | self._condition()
+        described: dict[str, Any] = {"low": self.low, "high": self.high, "type": kind}
+        described |= {"step": self.step} if self.step is not None else {}
+        return described | ({"log": True} if self.log else {}) | self._condition()

@@ -1,44 +1,44 @@
-"""Trials as runs of a job pool: the next starts as soon as one ends, and a hopeless one is stopped."""
+"""Trials as runs of a pool: of this machine's processes, or of a launcher of Hydra's in batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from smoothlab.errors import UserMistake
-from smoothlab.rundir.directory import DONE, FAILED, PRUNED, RunDirectory
-from smoothlab.sweeps.launcher import Planned, keep_hydra
-from smoothlab.sweeps.ledger import Entry, Ledger
-from smoothlab.sweeps.pool import Job, JobPool
-from smoothlab.sweeps.search import loop
-from smoothlab.sweeps.search.loop import Ended
-from smoothlab.sweeps.search.study import Objective, Trial
+from smoothlab.rundir.directory import RunDirectory
+from smoothlab.sweeps.launcher_pool import Pool
+from smoothlab.sweeps.ledger import Entry, Ledger, state_of
+from smoothlab.sweeps.pool import Job, JobPool, Planned
+from smoothlab.sweeps.search.study import DONE, FAILED, INTERRUPTED, PRUNED, Ended, Objective, Trial
 from smoothlab.sweeps.search.values import objective_values
 from smoothlab.training.trial import TrialFiles
 
 
 class PoolRunner:
-    """Run each trial in a process of its own.
+    """Run several trials at a time, each as a run of its own.
 
     Two trials with the same values are one run: the second takes the first one's result, also while that still runs.
 
     Args:
-        pool: runs the processes.
+        pool: runs them.
         ledger: names the run directories, and is written.
         objectives: what a run is judged by.
         compose: from a trial's overrides to its config.
         place: from a trial's config to its entry in the ledger.
         pruning: let the runs report each epoch.
+        size: trials a batch, of a pool that is not of this machine's processes.
     """
 
     def __init__(
         self,
-        pool: JobPool,
+        pool: Pool,
         ledger: Ledger,
         objectives: Sequence[Objective],
         *,
         compose: Callable[[Sequence[str]], Planned],
         place: Callable[[Planned], Entry],
         pruning: bool,
+        size: int,
     ) -> None:
         self._pool = pool
         self._ledger = ledger
@@ -46,43 +46,44 @@ class PoolRunner:
         self._compose = compose
         self._place = place
         self._pruning = pruning
+        self._size = size
         self._runs: dict[int, RunDirectory] = {}
         self._offsets: dict[int, int] = {}
         self._jobs: dict[Job, list[int]] = {}  # with the trials that wait for it
         self._ended: list[Ended] = []
 
     def room(self) -> bool:
-        """See :class:`smoothlab.sweeps.search.loop.Runner`."""
-        return self._pool.free > 0
+        """Whether one more trial can start."""
+        if isinstance(self._pool, JobPool):
+            return self._pool.free > 0
+        return len(self._ended) + sum(map(len, self._jobs.values())) < self._size
 
     def start(self, trial: Trial) -> str:
-        """See :class:`smoothlab.sweeps.search.loop.Runner`."""
+        """Start a trial, or go on with it where its run directory is there; returns that directory's name."""
         try:
             planned = self._compose(trial.overrides)
             entry = self._place(planned)
         except UserMistake as mistake:  # a pair of values that the check of single ones did not show
-            self._ended.append(Ended(trial.number, loop.FAILED, reason=str(mistake)))
+            self._ended.append(Ended(trial.number, FAILED, reason=str(mistake)))
             return ""
         run = self._runs[trial.number] = self._ledger.run(entry)
         self._offsets[trial.number] = 0
         same = next((job for job in self._jobs if job.directory.path == run.path), None)
         if same is not None:
             self._jobs[same].append(trial.number)
-        elif (state := _state(run)) in (DONE, PRUNED):
+        elif (state := state_of(run)) in (DONE, PRUNED):
             self._ended.append(self._how(trial.number, state, run.read_status().get("reason", "")))
         else:
             self._ledger.write()
             if self._pruning:
-                chosen = dict(one.split("=", 1) for one in trial.overrides)
+                chosen = dict(override.split("=", 1) for override in trial.overrides)
                 TrialFiles(run.path).begin(number=trial.number, monitor=self._objectives[0].name, overrides=chosen)
-            keep_hydra(planned, run)
-            job = self._pool.submit(planned.values, run.path, resume=run.last_checkpoint.is_file())
-            self._jobs[job] = [trial.number]
+            self._jobs[self._pool.submit(planned, run.path)] = [trial.number]
         return run.path.name
 
     def wait(self, seconds: float | None) -> list[Ended]:
-        """See :class:`smoothlab.sweeps.search.loop.Runner`."""
-        if not self._ended:
+        """Wait until a trial has ended, or ``seconds`` are over; returns those that have ended since."""
+        if not self._ended or not isinstance(self._pool, JobPool):
             for job in self._pool.wait_any(seconds):
                 for number in self._jobs.pop(job):
                     self._ended.append(self._how(number, job.state, job.error or ""))
@@ -90,28 +91,20 @@ class PoolRunner:
         return ended
 
     def reports(self, number: int) -> Sequence[tuple[int, float]]:
-        """See :class:`smoothlab.sweeps.search.loop.Runner`."""
+        """Epochs (from 1) and objectives that a trial has reported since the last call, also when it just ended."""
         if number not in self._runs:
             return []
-        found, self._offsets[number] = TrialFiles(self._runs[number].path).read_reports(self._offsets[number])
-        return found
+        reports, self._offsets[number] = TrialFiles(self._runs[number].path).read_reports(self._offsets[number])
+        return reports
 
     def stop(self, number: int, reason: str) -> None:
-        """See :class:`smoothlab.sweeps.search.loop.Runner`."""
+        """Ask a running trial to end itself as pruned."""
         TrialFiles(self._runs[number].path).ask_to_stop(reason)
 
     def _how(self, number: int, state: str, error: str) -> Ended:
         if state == DONE:
             try:
-                return Ended(number, loop.DONE, objective_values(self._runs[number], self._objectives))
+                return Ended(number, DONE, objective_values(self._runs[number], self._objectives))
             except (OSError, ValueError, KeyError) as problem:
-                return Ended(number, loop.FAILED, reason=f"results.json: {problem}")
-        known = {PRUNED: loop.PRUNED, FAILED: loop.FAILED}
-        return Ended(number, known.get(state, loop.INTERRUPTED), reason=error)
-
-
-def _state(run: RunDirectory) -> str:
-    try:
-        return str(run.read_status().get("state", ""))
-    except UserMistake:
-        return ""  # damaged: run it again
+                return Ended(number, FAILED, reason=f"results.json: {problem}")
+        return Ended(number, state if state in (PRUNED, FAILED) else INTERRUPTED, reason=error)

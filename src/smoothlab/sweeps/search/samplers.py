@@ -57,7 +57,7 @@ def sampler_factory(
         space.grid()
     optuna = load_optuna()
     kind = getattr(optuna.samplers, CLASSES[name])
-    known = [one for one in inspect.signature(kind).parameters if one != "seed"] if name != "grid" else []
+    known = [key for key in inspect.signature(kind).parameters if key != "seed"] if name != "grid" else []
     for option in options:
         if option not in known:
             raise UserMistake(
@@ -90,10 +90,12 @@ def _check_cmaes(space: Space, objectives: int) -> None:
         raise UserMistake(f"{KEY} = 'cmaes': needs the package cmaes; pip install 'smoothlab[sweeps]'") from None
     if objectives > 1:
         raise UserMistake(f"{KEY} = 'cmaes': one objective only; expected nsga2, tpe, random, qmc or grid")
-    for one in space:
-        if isinstance(one, Choice):
-            raise UserMistake(f"{KEY} = 'cmaes': {one.key} is a choice; it takes numbers only")
-        if one.when:
-            raise UserMistake(f"{KEY} = 'cmaes': {one.key} has a condition; it takes parameters of every trial only")
+    for parameter in space:
+        if isinstance(parameter, Choice):
+            raise UserMistake(f"{KEY} = 'cmaes': {parameter.key} is a choice; it takes numbers only")
+        if parameter.when:
+            raise UserMistake(
+                f"{KEY} = 'cmaes': {parameter.key} has a condition; it takes parameters of every trial only"
+            )
     if len(space) < 2:
         raise UserMistake(f"{KEY} = 'cmaes': needs at least two numbers to search")

@@ -55,7 +55,7 @@ class Settings:
             raise UserMistake(f"hydra.sweeper.{unknown[0]}: no such key{f'; nearest: {near[0]}' if near else ''}")
         objectives = node["objectives"]
         named = [objectives] if isinstance(objectives, str) else objectives
-        if named is not None and (not isinstance(named, Sequence) or not all(isinstance(one, str) for one in named)):
+        if named is not None and (not isinstance(named, Sequence) or not all(isinstance(name, str) for name in named)):
             raise UserMistake(f"hydra.sweeper.objectives = {objectives!r}: expected a list such as [val/nll,val/ece]")
         if named is not None and len(set(named)) < len(named):
             raise UserMistake(f"hydra.sweeper.objectives = {objectives!r}: one stands there twice")
@@ -92,7 +92,7 @@ class Settings:
             "pruner": self.pruner,
             "pruner_options": self.pruner_options,
             "seed": self.seed,
-            "objectives": [f"{one.name} {one.mode}" for one in objectives],
+            "objectives": [f"{objective.name} {objective.mode}" for objective in objectives],
             **{f"params.{key}": value for key, value in space.describe().items()},
         }
 

@@ -10,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
+from smoothlab.config.compose import quoted
 from smoothlab.errors import UserMistake
 from smoothlab.sweeps.search.parameter import Choice, Number, Parameter
 
@@ -33,19 +34,15 @@ class Space:
         self.parameters = tuple(parameters)
         self.fixed = tuple(fixed)
         known: dict[str, Parameter] = {}
-        for one in self.parameters:
-            for key, wanted in one.when.items():
-                other = known.get(key)
+        for parameter in self.parameters:
+            for key, wanted in parameter.when.items():
+                other, place = known.get(key), f"{PARAMS}.{parameter.key}.when.{key}"
                 if not isinstance(other, Choice):
-                    raise UserMistake(
-                        f"{PARAMS}.{one.key}.when.{key}: expected an earlier parameter of this space with choices"
-                    )
+                    raise UserMistake(f"{place}: expected an earlier parameter of this space with choices")
                 for option in wanted:
                     if option not in other.options:
-                        raise UserMistake(
-                            f"{PARAMS}.{one.key}.when.{key} = {option}: expected one of {', '.join(other.options)}"
-                        )
-            known[one.key] = one
+                        raise UserMistake(f"{place} = {option}: expected one of {', '.join(other.options)}")
+            known[parameter.key] = parameter
 
     @classmethod
     def read(cls, params: Mapping[str, Any] | None, overrides: Sequence[str] = ()) -> Space:
@@ -64,15 +61,15 @@ class Space:
             UserMistake: not one of these, an empty range, a range that its logarithm or its step does not fit.
         """
         parsed = [_parsed(text) for text in overrides]
-        given = {one.get_key_element().lstrip("+~") for one in parsed}
-        found: list[Parameter] = []
+        given = {override.get_key_element().lstrip("+~") for override in parsed}
+        parameters: list[Parameter] = []
         fixed: list[str] = []
         for key, node in (params or {}).items():
             if str(key) not in given:
-                _add(found, fixed, _from_node(str(key), node))
-        for one in parsed:
-            _add(found, fixed, _from_override(one))
-        return cls(found, fixed)
+                _add(parameters, fixed, _from_node(str(key), node))
+        for override in parsed:
+            _add(parameters, fixed, _from_override(override))
+        return cls(parameters, fixed)
 
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self.parameters)
@@ -84,18 +81,15 @@ class Space:
         """Values by key that the sampler of ``trial`` (Optuna's) chooses."""
         values: dict[str, Any] = {}
         texts: dict[str, str] = {}
-        for one in self.parameters:
-            if one.applies(texts):
-                values[one.key] = one.suggest(trial)
-                texts[one.key] = one.text(values[one.key])
+        for parameter in self.parameters:
+            if parameter.applies(texts):
+                values[parameter.key] = parameter.suggest(trial)
+                texts[parameter.key] = parameter.text(values[parameter.key])
         return values
 
     def overrides(self, values: Mapping[str, Any]) -> list[str]:
         """A trial's overrides: the fixed ones and ``values``."""
-        return [
-            *self.fixed,
-            *(f"{one.key}={one.text(values[one.key])}" for one in self.parameters if one.key in values),
-        ]
+        return [*self.fixed, *(f"{key}={text}" for key, text in self._texts(values).items())]
 
     def grid(self) -> list[dict[str, Any]]:
         """Every point of the space; the last parameter changes fastest.
@@ -104,55 +98,61 @@ class Space:
             UserMistake: a parameter has endless values.
         """
         points: list[dict[str, Any]] = [{}]
-        for one in self.parameters:
-            values = one.points()
+        for parameter in self.parameters:
+            values = parameter.points()
             if values is None:
-                raise UserMistake(f"{PARAMS}.{one.key}: a grid needs a step, or a list of values")
+                raise UserMistake(f"{PARAMS}.{parameter.key}: a grid needs a step, or a list of values")
             points = [
                 point | extra
                 for point in points
-                for extra in ([{one.key: value} for value in values] if one.applies(self._texts(point)) else [{}])
+                for extra in (
+                    [{parameter.key: value} for value in values] if parameter.applies(self._texts(point)) else [{}]
+                )
             ]
         return points
 
     def corners(self) -> list[dict[str, Any]]:
         """Few points that together show each option and both ends of each range."""
         return [
-            self._point({**dict(_conditions(self, one)), one.key: value})
-            for one in self.parameters
-            for value in one.corners()
+            self._point({**dict(_conditions(self, parameter)), parameter.key: value})
+            for parameter in self.parameters
+            for value in parameter.corners()
         ]
 
     def describe(self) -> dict[str, Any]:
         """Plain values by which a continued search is compared with the one that was begun."""
-        return {one.key: one.describe() for one in self.parameters}
+        return {parameter.key: parameter.describe() for parameter in self.parameters}
 
     def _point(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """A point with the ``wanted`` values, the first ones elsewhere."""
         point: dict[str, Any] = {}
-        for one in self.parameters:
-            if one.applies(self._texts(point)):
-                point[one.key] = wanted.get(one.key, one.corners()[0])
+        for parameter in self.parameters:
+            if parameter.applies(self._texts(point)):
+                point[parameter.key] = wanted.get(parameter.key, parameter.corners()[0])
         return point
 
     def _texts(self, values: Mapping[str, Any]) -> dict[str, str]:
-        return {one.key: one.text(values[one.key]) for one in self.parameters if one.key in values}
+        return {
+            parameter.key: parameter.text(values[parameter.key])
+            for parameter in self.parameters
+            if parameter.key in values
+        }
 
 
 def _conditions(space: Space, parameter: Parameter) -> Iterator[tuple[str, str]]:
     """Options under which ``parameter`` is searched, its conditions' own conditions included."""
     for key, wanted in parameter.when.items():
         yield key, wanted[0]
-        yield from _conditions(space, next(one for one in space if one.key == key))
+        yield from _conditions(space, next(parameter for parameter in space if parameter.key == key))
 
 
-def _add(found: list[Parameter], fixed: list[str], one: Parameter | str) -> None:
-    if isinstance(one, str):
-        fixed.append(one)
+def _add(parameters: list[Parameter], fixed: list[str], given: Parameter | str) -> None:
+    if isinstance(given, str):
+        fixed.append(given)
         return
-    if any(other.key == one.key for other in found):
-        raise UserMistake(f"{one.key}: given twice")
-    found.append(one)
+    if any(other.key == given.key for other in parameters):
+        raise UserMistake(f"{given.key}: given twice")
+    parameters.append(given)
 
 
 def _parsed(text: str) -> Override:
@@ -185,7 +185,7 @@ def _from_override(override: Override, when: Mapping[str, tuple[str, ...]] | Non
             raise UserMistake(f"{override.input_line}: an empty range")
         values = sorted(values)
         step = values[1] - values[0] if len(values) > 1 else None
-        whole = all(isinstance(one, int) for one in values)
+        whole = all(isinstance(value, int) for value in values)
         step = step if whole or step is None else float(f"{step:.12g}")
         return _number(key, values[0], values[-1], step, "log" in value.tags, whole, when)
     if not isinstance(value, ChoiceSweep):
@@ -225,7 +225,7 @@ def _from_node(key: str, node: Any) -> Parameter | str:
         raise UserMistake(f"{where}.type = {kind!r}: expected int or float")
     if not isinstance(log, bool):
         raise UserMistake(f"{where}.log = {log!r}: expected true or false")
-    whole = kind == "int" or (kind is None and all(isinstance(one, int) for one in (low, high, step or 1)))
+    whole = kind == "int" or (kind is None and all(isinstance(number, int) for number in (low, high, step or 1)))
     return _number(key, low, high, step, log, whole, when)
 
 
@@ -233,7 +233,7 @@ def _wanted(where: str, name: str, value: Any) -> tuple[str, ...]:
     values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     if not values:
         raise UserMistake(f"{where}.when.{name}: expected an option or a list of options")
-    return tuple(_text(name, one) for one in values)
+    return tuple(_text(name, value) for value in values)
 
 
 def _choice(key: str, options: Sequence[str], when: Mapping[str, tuple[str, ...]]) -> Choice:
@@ -276,13 +276,13 @@ def _text(key: str, value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ",".join(_text(key, one) for one in value) + "]"
+        return "[" + ",".join(_text(key, part) for part in value) + "]"
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{_text(key, one)}" for name, one in value.items()) + "}"
+        return "{" + ",".join(f"{name}:{_text(key, part)}" for name, part in value.items()) + "}"
     try:
         parsed = OverridesParser.create().parse_override(f"{key}={value}")
         if not parsed.is_sweep_override() and parsed.value() == value:
             return value
     except HydraException:
         pass
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return quoted(value)

@@ -19,6 +19,7 @@ DIRECTORY = "smoothlab:directory"
 POINT = "smoothlab:point"
 REPLACED = "smoothlab:replaced"
 DONE, FAILED, PRUNED, RUNNING, WAITING = "done", "failed", "pruned", "running", "waiting"
+INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,23 @@ class Trial:
     reason: str | None = None
     directory: str | None = None
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a trial's run ended.
+
+    Args:
+        number: the trial's.
+        state: ``done``, ``failed``, ``pruned`` or ``interrupted``.
+        values: of a run that is done, by objective; None where it has none.
+        reason: of a run that is not done.
+    """
+
+    number: int
+    state: str
+    values: tuple[float | None, ...] = ()
+    reason: str = ""
 
 
 class Study:
@@ -99,7 +117,7 @@ class Study:
             storage=storage,
             sampler=sampler(0),
             pruner=pruner,
-            directions=["minimize" if one.mode == "min" else "maximize" for one in objectives],
+            directions=["minimize" if objective.mode == "min" else "maximize" for objective in objectives],
             load_if_exists=True,
         )
         self._check_settings()
@@ -108,25 +126,25 @@ class Study:
 
     def trials(self) -> list[Trial]:
         """Every trial in order, without those that were tried again as another one."""
-        return [self._seen(one) for one in self._kept()]
+        return [self._seen(frozen) for frozen in self._counted()]
 
     def ended(self) -> int:
         """How many trials have ended, well or not."""
-        return sum(one.state in (DONE, FAILED, PRUNED) for one in self.trials())
+        return sum(trial.state in (DONE, FAILED, PRUNED) for trial in self.trials())
 
     def best(self) -> list[Trial]:
         """The best trial, or with several objectives those that no other one beats in all; empty where none is done."""
-        done = [one for one in self.trials() if one.state == DONE and one.values is not None]
+        done = [trial for trial in self.trials() if trial.state == DONE and trial.values is not None]
         if len(self.objectives) == 1:
-            return sorted(done, key=lambda one: (self._signed(one)[0], one.number))[:1]
-        return [one for one in done if not any(_beats(self._signed(other), self._signed(one)) for other in done)]
+            return sorted(done, key=lambda trial: (self._signed(trial)[0], trial.number))[:1]
+        return [trial for trial in done if not any(_beats(self._signed(other), self._signed(trial)) for other in done)]
 
     def importance(self) -> dict[str, float] | None:
         """How much each parameter says about being among the best; None where too few trials, or several objectives."""
         if len(self.objectives) > 1:
             return None
-        done = [one for one in self._kept() if self._seen(one).state == DONE]
-        if len(done) < 4 or len({tuple(one.values) for one in done}) < 2:
+        done = [frozen for frozen in self._counted() if self._seen(frozen).state == DONE]
+        if len(done) < 4 or len({tuple(frozen.values) for frozen in done}) < 2:
             return None
         try:
             importance = self.optuna.importance.get_param_importances(
@@ -142,26 +160,26 @@ class Study:
         """The trials that ran when the search was cut off; they go on with the same values."""
         running = self.optuna.trial.TrialState.RUNNING
         left = self._study.get_trials(deepcopy=False, states=(running,))
-        return [self._start(self._again(one)) for one in left if one.number not in self._running]
+        return [self._start(self._again(frozen)) for frozen in left if frozen.number not in self._running]
 
     def retry_failed(self) -> int:
         """Try the failed trials again, with the same values and in their place; returns how many there are."""
-        failed = [one for one in self._kept() if self._seen(one).state == FAILED]
-        for one in failed:
-            attributes = {POINT: one.user_attrs[POINT]} if POINT in one.user_attrs else {}
-            self._study.enqueue_trial(dict(one.params), user_attrs={**attributes, REPLACED: one.number})
+        failed = [frozen for frozen in self._counted() if self._seen(frozen).state == FAILED]
+        for frozen in failed:
+            attributes = {POINT: frozen.user_attrs[POINT]} if POINT in frozen.user_attrs else {}
+            self._study.enqueue_trial(dict(frozen.params), user_attrs={**attributes, REPLACED: frozen.number})
         return len(failed)
 
     def ask(self) -> Trial | None:
         """The next trial; None where all have been asked for."""
-        kept = self._kept()
+        counted = self._counted()
         waiting = self.optuna.trial.TrialState.WAITING
-        if not any(one.state == waiting for one in kept):
-            if len(kept) >= self.total:
+        if not any(frozen.state == waiting for frozen in counted):
+            if len(counted) >= self.total:
                 return None
-            if self._points is not None and not self._enqueue_point(kept):
+            if self._points is not None and not self._enqueue_point(counted):
                 return None
-        self._study.sampler = self._sampler(len(kept))
+        self._study.sampler = self._sampler(len(counted))
         return self._start(self._study.ask())
 
     # Telling ----------------------------------------------------------------------------------------------------------
@@ -220,15 +238,15 @@ class Study:
         if changed:
             raise UserMistake(f"this search was begun with other settings ({'; '.join(changed[:3])})")
 
-    def _kept(self) -> list[Any]:
+    def _counted(self) -> list[Any]:
         """Optuna's trials in the order of the trials that they stand for."""
         trials = self._study.get_trials(deepcopy=False)
-        replaced = {one.user_attrs[REPLACED] for one in trials if REPLACED in one.user_attrs}
-        return [one for one in trials if one.number not in replaced]
+        replaced = {frozen.user_attrs[REPLACED] for frozen in trials if REPLACED in frozen.user_attrs}
+        return [frozen for frozen in trials if frozen.number not in replaced]
 
-    def _enqueue_point(self, kept: list[Any]) -> bool:
+    def _enqueue_point(self, counted: list[Any]) -> bool:
         assert self._points is not None
-        given = {one.user_attrs.get(POINT) for one in kept}
+        given = {frozen.user_attrs.get(POINT) for frozen in counted}
         left = next((index for index in range(len(self._points)) if index not in given), None)
         if left is None:
             return False
@@ -242,7 +260,7 @@ class Study:
             # nothing is left to choose, and making the handle would move some samplers on
             self._study.sampler = self.optuna.samplers.RandomSampler(0)
         except ValueError:  # cut off between two values
-            self._study.sampler = self._sampler([one.number for one in self._kept()].index(frozen.number))
+            self._study.sampler = self._sampler([frozen.number for frozen in self._counted()].index(frozen.number))
         return self.optuna.trial.Trial(self._study, frozen._trial_id)
 
     def _start(self, trial: Any) -> Trial:
@@ -280,8 +298,10 @@ class Study:
         """A trial's values so that less is better."""
         assert trial.values is not None
         pairs = zip(self.objectives, trial.values, strict=True)
-        return tuple(value if one.mode == "min" else -value for one, value in pairs)
+        return tuple(value if objective.mode == "min" else -value for objective, value in pairs)
 
 
-def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    return all(a <= b for a, b in zip(one, other, strict=True)) and any(a < b for a, b in zip(one, other, strict=True))
+def _beats(left: Sequence[float], right: Sequence[float]) -> bool:
+    return all(a <= b for a, b in zip(left, right, strict=True)) and any(
+        a < b for a, b in zip(left, right, strict=True)
+    )

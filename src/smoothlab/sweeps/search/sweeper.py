@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from smoothlab.config.compose import compose_config, compose_jobs, plain
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import RunDirectory
-from smoothlab.sweeps.devices import Devices
-from smoothlab.sweeps.launcher import Fingerprints, Planned, through_launcher
+from smoothlab.sweeps.folder import make_folder, refuse_held, say
+from smoothlab.sweeps.launcher import Fingerprints
+from smoothlab.sweeps.launcher_pool import LauncherPool, Pool
 from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
-from smoothlab.sweeps.pool import JobPool
-from smoothlab.sweeps.search.batch_runner import BatchRunner
-from smoothlab.sweeps.search.loop import Runner, run_trials
+from smoothlab.sweeps.pool import JobPool, Planned
+from smoothlab.sweeps.search.loop import run_trials
 from smoothlab.sweeps.search.optional import load_optuna
 from smoothlab.sweeps.search.outcome import as_text, progress, write_outcome
 from smoothlab.sweeps.search.pool_runner import PoolRunner
@@ -30,9 +28,6 @@ from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.storage import open_storage
 from smoothlab.sweeps.search.study import DONE, FAILED, Objective, Study
 from smoothlab.training.stopping import stopped_by_signals
-
-if TYPE_CHECKING:
-    from smoothlab.processes import WarmServer
 
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
 
@@ -64,14 +59,10 @@ def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
     if not ours and settings.pruner != "none":
         raise UserMistake(f"hydra.sweeper.pruner = {settings.pruner!r}: needs hydra/launcher=smoothlab; expected none")
     folder = Path(str(config.hydra.sweep.dir))
-    if not ours:
-        _search_in_batches(settings, space, composing, folder, launcher)
-        return
-    from smoothlab.processes import WarmServer
-
-    devices = Devices.of_this_machine(OmegaConf.select(config, "hydra.launcher.n_jobs"))
-    with WarmServer() as server:  # it imports while the space is checked
-        _search_in_pool(settings, space, composing, folder, devices, server)
+    pool = JobPool(OmegaConf.select(config, "hydra.launcher.n_jobs")) if ours else LauncherPool(launcher)
+    # the pool's server imports while the space is checked; it is closed while the folder is still held
+    with pool, _begun(settings, space, composing, folder, pool) as (study, runner), pool:
+        _run(settings, study, runner, folder)
 
 
 class Composing:
@@ -84,18 +75,18 @@ class Composing:
     def __init__(self, always: Sequence[str]) -> None:
         self._always = list(always)
 
-    def one(self, overrides: Sequence[str]) -> Planned:
+    def planned(self, overrides: Sequence[str]) -> Planned:
         """The config of a trial.
 
         Raises:
             UserMistake: it cannot be composed.
         """
         config = compose_config("train", [*self._always, *overrides])
-        return Planned(tuple(overrides), config, plain(config))
+        return Planned(plain(config), tuple(overrides), config)
 
     def several(self, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """The resolved configs of some trials."""
-        return [plain(one) for one in compose_jobs("train", [[*self._always, *job] for job in jobs])]
+        return [plain(config) for config in compose_jobs("train", [[*self._always, *job] for job in jobs])]
 
 
 def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
@@ -108,8 +99,8 @@ def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
     from smoothlab.training.preparing import check_config
 
     corners = [space.overrides(values) for values in space.corners()]
-    found = composing.several(corners)
-    for overrides, values in zip(corners, found, strict=True):
+    configs = composing.several(corners)
+    for overrides, values in zip(corners, configs, strict=True):
         if values["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a search that is started again goes on by itself")
         try:
@@ -117,7 +108,7 @@ def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
         except UserMistake as mistake:
             chosen = " ".join(overrides[len(space.fixed) :])
             raise UserMistake(f"{mistake} (in the trial {chosen})") from None
-    return found
+    return configs
 
 
 def _objectives(settings: Settings, values: dict[str, Any]) -> list[Objective]:
@@ -148,10 +139,7 @@ def _opened(
     total = settings.total(space)
     if settings.storage not in ("journal", "sqlite"):
         raise UserMistake(f"hydra.sweeper.storage = {settings.storage!r}: expected journal or sqlite")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserMistake(f"{folder}: cannot be made ({error.strerror}); give output_root=...") from None
+    make_folder(folder)
     with RunDirectory(folder).held():
         try:
             study = Study(
@@ -169,37 +157,10 @@ def _opened(
         yield study
 
 
-def _search_in_pool(
-    settings: Settings, space: Space, composing: Composing, folder: Path, devices: Devices, server: WarmServer
-) -> None:
-    with _begun(settings, space, composing, folder) as begun, JobPool(devices=devices, server=server) as pool:
-        pruning = settings.pruner != "none"
-        runner = PoolRunner(
-            pool, begun.ledger, begun.study.objectives, compose=composing.one, place=begun.place, pruning=pruning
-        )
-        _run(settings, begun.study, runner, folder, pruning=pruning)
-
-
-def _search_in_batches(settings: Settings, space: Space, composing: Composing, folder: Path, launcher: Any) -> None:
-    with _begun(settings, space, composing, folder) as begun:
-        launch, objectives = through_launcher(launcher), begun.study.objectives
-        runner = BatchRunner(
-            launch, begun.ledger, objectives, compose=composing.one, place=begun.place, size=settings.batch_size
-        )
-        _run(settings, begun.study, runner, folder, pruning=False)
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """A search in which nothing is wrong: its study, and where its runs stand."""
-
-    study: Study
-    ledger: Ledger
-    place: Callable[[Planned], Entry]
-
-
 @contextlib.contextmanager
-def _begun(settings: Settings, space: Space, composing: Composing, folder: Path) -> Iterator[_Begun]:
+def _begun(
+    settings: Settings, space: Space, composing: Composing, folder: Path, pool: Pool
+) -> Iterator[tuple[Study, PoolRunner]]:
     """Check everything, and hold the folder from before its files are opened until the search is over."""
     corners = check_space(space, composing)
     objectives = _objectives(settings, corners[0])
@@ -211,37 +172,37 @@ def _begun(settings: Settings, space: Space, composing: Composing, folder: Path)
         prefix = prefixes([[], own], otherwise="trial")[1]
         return ledger.place(planned.overrides, prints.identity(planned.values), prefix, planned.values)
 
-    if RunDirectory(folder).is_locked():
-        with RunDirectory(folder).held():  # says who works on it
-            pass
+    refuse_held(folder)
     with _opened(settings, space, folder, objectives, corners[0]) as study:
-        yield _Begun(study, ledger, place)
+        pruning, size = settings.pruner != "none", settings.batch_size
+        yield (
+            study,
+            PoolRunner(pool, ledger, objectives, compose=composing.planned, place=place, pruning=pruning, size=size),
+        )
 
 
-def _run(settings: Settings, study: Study, runner: Runner, folder: Path, *, pruning: bool) -> None:
+def _run(settings: Settings, study: Study, runner: PoolRunner, folder: Path) -> None:
     before = study.ended()
-    looked_for = " and ".join(f"{one.name} ({one.mode})" for one in study.objectives)
+    looked_for = " and ".join(f"{objective.name} ({objective.mode})" for objective in study.objectives)
     earlier = f", {before} of them done before" if before else ""
-    _say(f"search for {looked_for}: {study.total} trials{earlier} in {folder}")
+    say(f"search for {looked_for}: {study.total} trials{earlier} in {folder}")
 
     def ended(trial: Any) -> None:
-        _say(progress(study, trial))
+        say(progress(study, trial))
         write_outcome(study, folder)
 
     try:
         with stopped_by_signals():
-            whole = run_trials(study, runner, pruning=pruning, retry_failed=settings.retry_failed, ended=ended)
+            whole = run_trials(
+                study, runner, pruning=settings.pruner != "none", retry_failed=settings.retry_failed, ended=ended
+            )
     except KeyboardInterrupt:
-        _say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
+        say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
         raise
     write_outcome(study, folder)
-    _say(f"\n{as_text(study)}\nbest: {folder / 'best.yaml'}" if study.best() else f"\n{as_text(study)}")
+    say(f"\n{as_text(study)}\nbest: {folder / 'best.yaml'}" if study.best() else f"\n{as_text(study)}")
     trials = study.trials()
-    failed = sum(one.state == FAILED for one in trials)
-    if failed or not whole or not any(one.state == DONE for one in trials):
+    failed = sum(trial.state == FAILED for trial in trials)
+    if failed or not whole or not any(trial.state == DONE for trial in trials):
         interrupted = "" if whole else "; some were interrupted, the same command goes on with them"
         raise RunFailed(f"{failed} of {len(trials)} trials failed{interrupted}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -16,9 +16,9 @@ def objective_values(run: RunDirectory, objectives: Sequence[Objective]) -> tupl
     """
     results = json.loads(run.results.read_text(encoding="utf-8"))
     own = results["objective"]
-    found: list[float | None] = []
-    for one in objectives:
-        split, _, name = one.name.partition("/")
-        value = own["value"] if own["name"] == one.name else results["metrics"].get(split, {}).get(name)
-        found.append(None if value is None else float(value))
-    return tuple(found)
+    values: list[float | None] = []
+    for objective in objectives:
+        split, _, name = objective.name.partition("/")
+        value = own["value"] if own["name"] == objective.name else results["metrics"].get(split, {}).get(name)
+        values.append(None if value is None else float(value))
+    return tuple(values)

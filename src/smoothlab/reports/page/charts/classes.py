@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 
+from smoothlab.reports.classes import most_changed
 from smoothlab.reports.page.svg import CHARACTER, Chart, Drawing, Panel, limits, percent_form, plain_form, ticks_of
 from smoothlab.reports.page.wording import counted, listed, number
 
@@ -28,9 +28,7 @@ def class_chart(baseline: str, of_baseline: pd.DataFrame, arm: str, of_arm: pd.D
         arm: name of the second one.
         of_arm: its table, the same classes.
     """
-    change = (of_arm["nll"] - of_baseline["nll"]).abs().fillna(0.0).to_numpy()
-    most = np.argsort(-change, kind="stable")[:MOST]
-    rows = np.sort(most)
+    rows, every = most_changed(of_baseline, of_arm, MOST), len(of_arm)
     height = 46 + ROW * len(rows) + 44
     labels: float = min(LONGEST, max(LEAST, 24 + CHARACTER * max(len(str(of_arm["class"].iloc[row])) for row in rows)))
     width: float = labels + len(SHOWN) * PANEL + (len(SHOWN) - 1) * GAP + 14
@@ -49,12 +47,12 @@ def class_chart(baseline: str, of_baseline: pd.DataFrame, arm: str, of_arm: pd.D
         drawing.text(left, 20, title, "head")
         ticks = ticks_of(*x, most=4)
         panel.horizontal(
-            [one for one in ticks if not share or one <= 1], "", percent_form if share else plain_form(ticks)
+            [tick for tick in ticks if not share or tick <= 1], "", percent_form if share else plain_form(ticks)
         )
         for place, row in enumerate(rows):
             pair, y = (float(before[row]), float(after[row])), len(rows) - place - 0.5
-            told = f"{number(pair[0])} under {baseline}, {number(pair[1])} under {arm}"
-            says = f"{of_arm['class'].iloc[row]}, {title}: {told}"
+            change_text = f"{number(pair[0])} under {baseline}, {number(pair[1])} under {arm}"
+            says = f"{of_arm['class'].iloc[row]}, {title}: {change_text}"
             if all(map(math.isfinite, pair)):
                 panel.line(pair, [y, y], "whisker soft", says)
             for value, mark in zip(pair, ("hollow soft", "fill under"), strict=True):
@@ -63,7 +61,7 @@ def class_chart(baseline: str, of_baseline: pd.DataFrame, arm: str, of_arm: pd.D
     difference = (of_arm["nll"] - of_baseline["nll"]).to_numpy(float)
     gains = [str(of_arm["class"].iloc[row]) for row in rows if difference[row] < 0]
     losses = [str(of_arm["class"].iloc[row]) for row in rows if difference[row] > 0]
-    which = f" Shown are the {MOST} of {len(change)} classes whose NLL changes most." if len(change) > MOST else ""
+    which = f" Shown are the {MOST} of {every} classes whose NLL changes most." if every > MOST else ""
     return drawing.chart(
         f"Classes under {baseline} and under {arm}",
         f"{counted(len(rows), 'row')}, one a class. NLL falls for {listed(gains)}; it rises for {listed(losses)}.",

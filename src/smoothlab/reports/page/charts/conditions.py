@@ -29,18 +29,18 @@ def condition_curve(
     """
     names = [arm for arm in arms if (points["arm"] == arm).any()]
     coloured = names[:ARMS]
-    told = [(mark_of(index), arm) for index, arm in enumerate(coloured) if names != [ALONE]]
-    legend = 16 * -(-len(told) // 2)
+    entries = [(mark_of(index), arm) for index, arm in enumerate(coloured) if names != [ALONE]]
+    legend = 16 * -(-len(entries) // 2)
     drawing = Drawing(f"condition{place}_{metric}", WIDTH, HEIGHT + legend)
     title = f"Test {metric_name(metric)} over {condition}"
     drawing.text(10, 18, title, "head", room=(WIDTH - 20) * 0.9)
     drawing.text(10, 34, BETTER[better], "soft")
-    drawing.legend(told, 10, 42, WIDTH - 20)
+    drawing.legend(entries, 10, 42, WIDTH - 20)
     x = limits(points["condition"].tolist(), room=0.03)
     panel = Panel(drawing, 54, 50 + legend, WIDTH - 70, HEIGHT - 96, x, limits(points["value"].tolist()))
     panel.vertical(ticks_of(*panel.high, most=4))
     panel.horizontal(ticks_of(*x), condition)
-    said: list[str] = []
+    ends: list[str] = []
     for index, arm in reversed(list(enumerate(names))):
         own = points[points["arm"] == arm]
         means = own.groupby("condition")["value"].mean().sort_index()
@@ -49,8 +49,8 @@ def condition_curve(
             mark = f"fill {mark_of(index)} pale"
             panel.dot(at, value, mark, f"{arm}: {number(value)} at {condition} {at:g}", radius=2.4)
         if index < ARMS:
-            said.insert(0, f"{arm} from {number(means.iloc[0])} to {number(means.iloc[-1])}")
+            ends.insert(0, f"{arm} from {number(means.iloc[0])} to {number(means.iloc[-1])}")
     return drawing.chart(
         title,
-        f"From {condition} {x[0]:.4g} to {x[1]:.4g}, mean over the runs: {'; '.join(said)}.",
+        f"From {condition} {x[0]:.4g} to {x[1]:.4g}, mean over the runs: {'; '.join(ends)}.",
     )

@@ -48,11 +48,11 @@ def judged(difference: float, p_holm: float, better: str) -> str:
 MARKS = {"better": "under", "worse": "over", "open": "soft"}
 
 
-def differences(found: Sequence[Difference], arms: Sequence[str], metrics: Sequence[str], baseline: str) -> Chart:
+def differences(drawn: Sequence[Difference], arms: Sequence[str], metrics: Sequence[str], baseline: str) -> Chart:
     """A panel a metric, a row an arm; a dot as the models give it, a diamond after temperature scaling.
 
     Args:
-        found: what is drawn.
+        drawn: every arm and metric.
         arms: the rows, from the top.
         metrics: the panels, from the left.
         baseline: what zero stands for.
@@ -67,8 +67,8 @@ def differences(found: Sequence[Difference], arms: Sequence[str], metrics: Seque
             drawing.add("rect", "row", x=0, y=top, width=width, height=ROW)
         drawing.text(labels - 12, top + ROW / 2 + 4, arm, anchor="end", room=labels - 18)
     for column, metric in enumerate(metrics):
-        shown = [one for one in found if one.metric == metric and math.isfinite(one.value)]
-        ends = [end for one in shown for end in (one.low, one.high, one.value)]
+        shown = [shift for shift in drawn if shift.metric == metric and math.isfinite(shift.value)]
+        ends = [end for shift in shown for end in (shift.low, shift.high, shift.value)]
         x = limits(ends, zero=True, room=0.08)
         x = (min(x[0], -0.05 * (x[1] - x[0])), max(x[1], 0.05 * (x[1] - x[0])))
         left = labels + column * (PANEL + GAP)
@@ -79,35 +79,35 @@ def differences(found: Sequence[Difference], arms: Sequence[str], metrics: Seque
         ticks = ticks_of(*x, most=4)
         panel.horizontal(ticks, f"difference to {baseline}" if column == 0 and len(baseline) < 20 else "")
         panel.line([0, 0], [0, len(arms)], "guide")
-        for one in shown:
-            if one.arm in arms:
-                y = len(arms) - arms.index(one.arm) - (0.36 if one.variant == "raw" else 0.68)
-                _mark(panel, one, y)
+        for shift in shown:
+            if shift.arm in arms:
+                y = len(arms) - arms.index(shift.arm) - (0.36 if shift.variant == "raw" else 0.68)
+                _mark(panel, shift, y)
     return drawing.chart(
         f"Difference to {baseline}",
-        _describes(found, arms, metrics, baseline),
+        _describes(drawn, arms, metrics, baseline),
         "Paired differences with their 95% intervals. Dots: as the models give it; diamonds: after temperature "
         "scaling of both. Blue and filled: better beyond noise (p at most 0.05 after Holm's correction for the number "
         "of arms); orange and filled: worse beyond noise; hollow: cannot be told apart.",
     )
 
 
-def _mark(panel: Panel, one: Difference, y: float) -> None:
-    colour = MARKS[one.verdict]
-    after = " after temperature scaling" if one.variant != "raw" else ""
-    wide = interval(one.low, one.high, sign=True)
-    says = f"{one.arm}: {metric_name(one.metric)}{after} {number(one.value, sign=True)}, 95% interval {wide}"
-    if math.isfinite(one.low) and math.isfinite(one.high):
-        panel.line([one.low, one.high], [y, y], f"whisker {colour}", says)
-    mark = f"hollow {colour}" if one.verdict == "open" else f"fill {colour}"
-    (panel.dot if one.variant == "raw" else panel.diamond)(one.value, y, mark, says)
+def _mark(panel: Panel, shift: Difference, y: float) -> None:
+    colour = MARKS[shift.verdict]
+    after = " after temperature scaling" if shift.variant != "raw" else ""
+    wide = interval(shift.low, shift.high, sign=True)
+    says = f"{shift.arm}: {metric_name(shift.metric)}{after} {number(shift.value, sign=True)}, 95% interval {wide}"
+    if math.isfinite(shift.low) and math.isfinite(shift.high):
+        panel.line([shift.low, shift.high], [y, y], f"whisker {colour}", says)
+    mark = f"hollow {colour}" if shift.verdict == "open" else f"fill {colour}"
+    (panel.dot if shift.variant == "raw" else panel.diamond)(shift.value, y, mark, says)
 
 
-def _describes(found: Sequence[Difference], arms: Sequence[str], metrics: Sequence[str], baseline: str) -> str:
-    said = []
+def _describes(drawn: Sequence[Difference], arms: Sequence[str], metrics: Sequence[str], baseline: str) -> str:
+    sentences = []
     for metric in metrics:
-        raw = {one.arm: one for one in found if one.metric == metric and one.variant == "raw"}
+        raw = {shift.arm: shift for shift in drawn if shift.metric == metric and shift.variant == "raw"}
         counts = {word: [arm for arm in arms if arm in raw and raw[arm].verdict == word] for word in MARKS}
         text = f"{metric_name(metric)}: better beyond noise {listed(counts['better'])}; worse {listed(counts['worse'])}"
-        said.append(f"{text}; cannot be told apart {len(counts['open'])} of {len(raw)}.")
-    return f"Difference of each arm to {baseline}. " + " ".join(said)
+        sentences.append(f"{text}; cannot be told apart {len(counts['open'])} of {len(raw)}.")
+    return f"Difference of each arm to {baseline}. " + " ".join(sentences)

@@ -37,7 +37,7 @@ def histories(epochs: Mapping[str, Sequence[pd.DataFrame]]) -> list[Chart]:
         epochs: by arm, the rows of metrics.csv of each of its runs; those first in order are in colour.
     """
     charts = []
-    numbers = {arm: [_numbers(one) for one in tables] for arm, tables in epochs.items()}
+    numbers = {arm: [_numbers(table) for table in tables] for arm, tables in epochs.items()}
     for column, name in SHOWN.items():
         lines = {arm: _over_runs(tables, column) for arm, tables in numbers.items()}
         lines = {arm: line for arm, line in lines.items() if len(line)}
@@ -56,15 +56,15 @@ def _over_runs(tables: Sequence[Mapping[str, Array]], column: str) -> pd.DataFra
     Beyond, the mean would jump as runs leave it.
     """
     held = []
-    for one in tables:
-        if column in one:
-            finite = np.isfinite(one[column])
-            told = dict(zip(one["epoch"][finite].tolist(), one[column][finite].tolist(), strict=True))
-            held += [told] if told else []
+    for table in tables:
+        if column in table:
+            finite = np.isfinite(table[column])
+            by_epoch = dict(zip(table["epoch"][finite].tolist(), table[column][finite].tolist(), strict=True))
+            held += [by_epoch] if by_epoch else []
     if not held:
         return pd.DataFrame()
-    shared = sorted(set.intersection(*(set(one) for one in held)))
-    values = np.array([[one[epoch] for epoch in shared] for one in held])
+    shared = sorted(set.intersection(*(set(by_epoch) for by_epoch in held)))
+    values = np.array([[by_epoch[epoch] for epoch in shared] for by_epoch in held])
     if not shared:
         return pd.DataFrame()
     return pd.DataFrame({"mean": values.mean(0), "low": values.min(0), "high": values.max(0)}, index=shared)
@@ -75,9 +75,9 @@ def _numbers(table: pd.DataFrame) -> dict[str, Array]:
     if "epoch" not in table.columns:
         return {}
     names = ["epoch", *(name for name in SHOWN if name in table.columns)]
-    told = {name: pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in names}
-    known = np.isfinite(told["epoch"])
-    return {name: values[known] for name, values in told.items()}
+    numbers = {name: pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in names}
+    known = np.isfinite(numbers["epoch"])
+    return {name: values[known] for name, values in numbers.items()}
 
 
 def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Mapping[str, int]) -> Chart:
@@ -92,14 +92,16 @@ def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Ma
     gap = column.endswith("confidence_gap")
     panel = Panel(drawing, 50, 38 + legend, WIDTH - 62, HEIGHT - 80, (first, last), limits(inside, zero=gap))
     panel.vertical(ticks_of(*panel.high, most=4))
-    panel.horizontal([one for one in ticks_of(first, last) if one == int(one)], "epoch", lambda value: f"{value:.0f}")
+    panel.horizontal(
+        [tick for tick in ticks_of(first, last) if tick == int(tick)], "epoch", lambda value: f"{value:.0f}"
+    )
     if gap:
         panel.line([first, last], [0, 0], "guide")
     with drawing.clipped(panel):
         for arm in coloured:
             line = lines[arm]
             panel.area(list(line.index), list(line["low"]), list(line["high"]), f"range {mark_of(places[arm])}")
-        for arm in sorted(lines, key=lambda one: -places[one]):
+        for arm in sorted(lines, key=lambda arm: -places[arm]):
             line = lines[arm]
             panel.line(list(line.index), list(line["mean"]), f"line {mark_of(places[arm])}", arm)
     ends = ", ".join(f"{arm} {line['mean'].iloc[-1]:.4g}" for arm, line in list(lines.items())[:ARMS])
@@ -112,7 +114,7 @@ def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Ma
 def _inner(lines: Sequence[pd.DataFrame], many: float) -> list[float]:
     """The values that set the scale: of many epochs all but the outermost, so that the first ones do not squeeze it."""
     if max(len(line) for line in lines) < many:
-        return [float(one) for line in lines for one in line[["low", "high"]].to_numpy().ravel()]
+        return [float(value) for line in lines for value in line[["low", "high"]].to_numpy().ravel()]
     means = np.concatenate([line["mean"].to_numpy() for line in lines])
     low, high = np.quantile(means, [0.03, 0.97])
     room = 0.25 * (high - low)

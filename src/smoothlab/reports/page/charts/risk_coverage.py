@@ -29,7 +29,7 @@ def risk_coverage(seen: Mapping[str, Seen]) -> Chart:
         8,
         WIDTH - 64,
     )
-    curves = {name: _told(one) for name, one in seen.items()}
+    curves = {name: _meaningful(of_arm) for name, of_arm in seen.items()}
     highest = max((float(risk.max()) for _, risk in curves.values()), default=1.0)
     panel = Panel(drawing, 52, 20 + legend, WIDTH - 68, HEIGHT - 64, (0, 1), (0, min(1.0, max(1e-3, highest * 1.08))))
     ticks = ticks_of(*panel.high)
@@ -40,22 +40,22 @@ def risk_coverage(seen: Mapping[str, Seen]) -> Chart:
             coverage.tolist(), risk.tolist(), f"line {mark_of(place)}", f"{name}: AURC {number(seen[name].aurc)}"
         )
     order = sorted(names, key=lambda name: seen[name].aurc)
-    said = ", ".join(f"{name} {number(seen[name].aurc)}" for name in order[:ARMS])
+    areas = ", ".join(f"{name} {number(seen[name].aurc)}" for name in order[:ARMS])
     rest = f" {counted(len(names) - ARMS, 'arm')} more in grey." if len(names) > ARMS else ""
     return drawing.chart(
         "Risk and coverage",
-        f"Error rate among the accepted samples over the share that is accepted. Area under it, lowest first: {said}.",
+        f"Error rate among the accepted samples over the share that is accepted. Area under it, lowest first: {areas}.",
         "How many errors are left when the least confident samples are handed on: the lower the line, the better "
         f"confidence tells right from wrong. Mean over the runs.{rest}",
     )
 
 
-def _told(seen: Seen) -> tuple[Array, Array]:
+def _meaningful(seen: Seen) -> tuple[Array, Array]:
     """The part of a curve that is made of some samples."""
     enough = seen.coverage * seen.samples / seen.runs >= FEWEST
     return seen.coverage[enough], seen.risk[enough]
 
 
 def _percent(ticks: list[float]) -> Callable[[float], str]:
-    form = plain_form([100 * one for one in ticks])
+    form = plain_form([100 * tick for tick in ticks])
     return lambda value: f"{form(100 * value)}%"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
+from smoothlab.reports.classes import most_changed
 from smoothlab.reports.page.charts.classes import class_chart
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Block, Figures, Heading, Listing, Section
@@ -37,8 +37,7 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> Table:
     first, last = tables[arms[0]], tables[arms[-1]]
     if list(first["class"]) != list(last["class"]):
         arms, last = arms[:1], first
-    change = (last["nll"] - first["nll"]).abs().fillna(0.0).to_numpy()
-    rows = np.sort(np.argsort(-change, kind="stable")[:MOST_CLASSES])
+    rows, every = most_changed(first, last, MOST_CLASSES), len(first)
     columns = [Column("class"), Column("samples", True, "with this label, mean over the runs")]
     several = len(arms) > 1
     for name, label in SHOWN:
@@ -55,5 +54,5 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> Table:
                 *(number_cell(tables[arm]["probability_gap"].iloc[row], sign=True) for arm in arms),
             ]
         )
-    more = f" The {MOST_CLASSES} of {len(change)} whose NLL changes most." if len(change) > MOST_CLASSES else ""
+    more = f" The {MOST_CLASSES} of {every} whose NLL changes most." if every > MOST_CLASSES else ""
     return Table("classes", f"Each class, mean over the runs.{more}", tuple(columns), rows_of(cells))

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from smoothlab.reports.arm_names import REPETITION, arm_names
+from smoothlab.reports.arm_names import arm_names, tells
 from smoothlab.reports.page.charts.conditions import condition_curve
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Figures, Paragraph, Section
-from smoothlab.rundir.identity import NOT_IDENTITY
 
 if TYPE_CHECKING:
     from smoothlab.reports.page.svg import Chart
@@ -38,18 +37,18 @@ def _charts(material: Material) -> list[Chart]:
     better = dict(zip(comparison.table["metric"], comparison.table["better"], strict=True))
     charts = []
     for place, key in enumerate(varied(records)[:MOST]):
-        held = [one for one in records if _value(one, key) is not None]
+        held = [record for record in records if _value(record, key) is not None]
         lines = _lines(held, key)
-        places = {line: arms.index(one.arm) for line, one in reversed(list(zip(lines, held, strict=True)))}
-        for line, one in zip(lines, held, strict=True):
-            places[line] = min(places[line], arms.index(one.arm))
+        places = {line: arms.index(record.arm) for line, record in reversed(list(zip(lines, held, strict=True)))}
+        for line, record in zip(lines, held, strict=True):
+            places[line] = min(places[line], arms.index(record.arm))
         order = sorted(places, key=lambda line: places[line])
         for metric in METRICS:
             points = pd.DataFrame(
                 {
                     "arm": lines,
-                    "condition": [_value(one, key) for one in held],
-                    "value": [one.metrics("test").get(metric, math.nan) for one in held],
+                    "condition": [_value(record, key) for record in held],
+                    "value": [record.metrics("test").get(metric, math.nan) for record in held],
                 }
             ).dropna()
             points = points[points.groupby("arm")["condition"].transform("nunique") >= FEWEST]
@@ -61,29 +60,24 @@ def _charts(material: Material) -> list[Chart]:
 
 def varied(records: Sequence[RunRecord]) -> list[str]:
     """Keys of the config that hold at least three different numbers over the runs, seeds aside."""
-    keys = dict.fromkeys(key for one in records for key in one.flat)
-    found = []
-    for key in keys:
-        if key in REPETITION or key.split(".")[0] in NOT_IDENTITY:
-            continue
-        values = {_value(one, key) for one in records} - {None}
-        if len(values) >= FEWEST:
-            found.append(key)
-    return sorted(found, key=lambda key: not key.startswith("data."))
+    keys = dict.fromkeys(key for record in records for key in record.flat)
+    numbers = {key: {_value(record, key) for record in records} - {None} for key in keys if tells(key)}
+    numeric = [key for key, values in numbers.items() if len(values) >= FEWEST]
+    return sorted(numeric, key=lambda key: not key.startswith("data."))
 
 
 def _lines(records: Sequence[RunRecord], key: str) -> list[str]:
     """The line that each run belongs to: its arm, or where every value is an arm of its own, the arm but for it."""
     values: dict[str, set[Any]] = {}
-    for one in records:
-        values.setdefault(one.arm, set()).add(_value(one, key))
+    for record in records:
+        values.setdefault(record.arm, set()).add(_value(record, key))
     if any(len(own) > 1 for own in values.values()):
-        return [one.arm for one in records]
-    ends = [f", {_value(one, key):g}" for one in records]  # as a comparison names its arms under a condition
-    if all(one.arm.endswith(end) for one, end in zip(records, ends, strict=True)):
-        return [one.arm.removesuffix(end) for one, end in zip(records, ends, strict=True)]
-    without = [{name: value for name, value in one.flat.items() if name != key} for one in records]
-    return arm_names(without, [one.choices for one in records])
+        return [record.arm for record in records]
+    ends = [f", {_value(record, key):g}" for record in records]  # as a comparison names its arms under a condition
+    if all(record.arm.endswith(end) for record, end in zip(records, ends, strict=True)):
+        return [record.arm.removesuffix(end) for record, end in zip(records, ends, strict=True)]
+    without = [{name: value for name, value in record.flat.items() if name != key} for record in records]
+    return arm_names(without, [record.choices for record in records])
 
 
 def _value(record: RunRecord, key: str) -> float | None:

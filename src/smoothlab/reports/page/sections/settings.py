@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from smoothlab.reports.arm_names import REPETITION
+from smoothlab.reports.arm_names import tells
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Block, Heading, Listing, Paragraph, Section
 from smoothlab.reports.page.tables import Column, Table, rows_of, text_cell
-from smoothlab.rundir.identity import NOT_IDENTITY
 
 if TYPE_CHECKING:
     from smoothlab.reports.records import RunRecord
@@ -24,7 +23,7 @@ def settings(material: Material) -> Section:
     """The tables of the settings and of the environment."""
     records = material.finished
     every = dict.fromkeys(key for record in records for key in record.flat)
-    keys = [key for key in every if key not in REPETITION and key.split(".")[0] not in NOT_IDENTITY]
+    keys = [key for key in every if tells(key)]
     values = {key: {_plain(record.flat.get(key)) for record in records} for key in keys}
     differing = [key for key in keys if len(values[key]) > 1]
     shared = [[text_cell(key), text_cell(*values[key])] for key in keys if len(values[key]) == 1]
