@@ -149,7 +149,7 @@ class RowData(MemoryData):
         lost = self.row_source.lost_labels(frame, target[0]) if isinstance(self.labels.target, str) else []
         labels = self.labels.read(frame, lost)
         tree = self.labels.class_tree(frame, labels)
-        frame, given = rows_at(frame, labels.kept), None if given is None else given[labels.kept]
+        frame, given = rows_at(frame, labels.rows), None if given is None else given[labels.rows]
         self.classes_are(labels.names, tree=tree)
         self.fingerprint = fingerprint(frame)
         self.columns = self.roles(frame)
@@ -183,9 +183,9 @@ class RowData(MemoryData):
 
     def _metadata(self, frame: pd.DataFrame, labels: LabelledRows, train: np.ndarray) -> dict[str, torch.Tensor]:
         columns = [column for column in self.columns if column.name in self.column_options.metadata]
-        found = metadata_of(frame, columns, self.time_column, self.column_options.date_format)
-        self.metadata_categories, self.date_columns = found.categories, found.dates
-        return found.tensors(labels, self.weights.of(frame, labels, train))
+        known = metadata_of(frame, columns, self.time_column, self.column_options.date_format)
+        self.metadata_categories, self.date_columns = known.categories, known.dates
+        return known.tensors(labels, self.weights.of(frame, labels, train))
 
 
 def rows_at(frame: pd.DataFrame, index: np.ndarray) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from smoothlab.config.allowed import add_code
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.export import onnx_file, torch_file
 from smoothlab.export.graph import WholeModel
-from smoothlab.export.inputs import Arrays, Inputs, told
+from smoothlab.export.inputs import Arrays, Inputs, signature
 from smoothlab.export.inputs_of_encoder import inputs_of
 from smoothlab.export.loading import FORMAT
 from smoothlab.kinds import KINDS
@@ -85,7 +85,7 @@ def export(
         "format": FORMAT,
         "kind": model.kind,
         "class_names": model.class_names,
-        "inputs": told(arrays),
+        "inputs": signature(arrays),
         "columns": model.encoder.raw_columns,
         "encoder": _small(model.encoder.state()),
         "calibrator": None if model.calibrator is None else _settings(model.calibrator),
@@ -151,13 +151,13 @@ def _difference(path: Path, kind: Format, arrays: Arrays, expected: np.ndarray) 
     """
     graph = onnx_file.OnnxGraph(path, threads=1) if kind == "onnx" else torch_file.TorchGraph(path)
     alone = {name: array[:1] for name, array in arrays.items()}
-    found = max(
+    largest = max(
         float(np.abs(graph.probabilities(arrays) - expected).max()),
         float(np.abs(graph.probabilities(alone) - expected[:1]).max()),
     )
-    if not found <= TOLERANCE:
-        raise RunFailed(f"nothing is written: the graph's probabilities are {found:.2g} off those of the checkpoint")
-    return found
+    if not largest <= TOLERANCE:
+        raise RunFailed(f"nothing is written: the graph's probabilities are {largest:.2g} off those of the checkpoint")
+    return largest
 
 
 def _settings(calibrator: Any) -> dict[str, Any]:

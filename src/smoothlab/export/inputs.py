@@ -41,7 +41,7 @@ class Inputs(Protocol):
         """Which dimensions of each input may have any size."""
 
 
-def told(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+def signature(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Name, type and shape of some inputs, for the metadata; what may have any size is None."""
     return [
         {"name": name, "dtype": str(array.dtype), "shape": [None, *array.shape[1:]]} for name, array in arrays.items()

@@ -51,7 +51,7 @@ def to_onnx(program: torch.export.ExportedProgram, names: tuple[str, ...], path:
     made.save(path)
 
 
-def put_metadata(path: Path, told: dict[str, Any]) -> None:
+def put_metadata(path: Path, metadata: dict[str, Any]) -> None:
     """Put metadata into a file, in place of what the exporter says of the Python code it came from."""
     import onnx
 
@@ -59,8 +59,8 @@ def put_metadata(path: Path, told: dict[str, Any]) -> None:
     for node in [*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output]:
         del node.metadata_props[:]  # lines and folders of the machine
         node.doc_string = ""
-    for one in model.graph.initializer:
-        del one.metadata_props[:]
+    for weight in model.graph.initializer:
+        del weight.metadata_props[:]
     del model.graph.metadata_props[:]
     for function in model.functions:
         del function.metadata_props[:]
@@ -69,7 +69,7 @@ def put_metadata(path: Path, told: dict[str, Any]) -> None:
             node.doc_string = ""
     model.doc_string = ""
     del model.metadata_props[:]
-    model.metadata_props.add(key=KEY, value=json.dumps(told))
+    model.metadata_props.add(key=KEY, value=json.dumps(metadata))
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -82,20 +82,20 @@ def structure(path: Path) -> list[str]:
     import onnx
 
     graph = onnx.load(path).graph
-    lines = [f"input {one.name} {_shape(one)}" for one in graph.input]
-    lines += [f"weight {one.name} {one.data_type} {list(one.dims)}" for one in graph.initializer]
+    lines = [f"input {value.name} {_shape(value)}" for value in graph.input]
+    lines += [f"weight {weight.name} {weight.data_type} {list(weight.dims)}" for weight in graph.initializer]
     for node in graph.node:
         attributes = ", ".join(
-            f"{one.name}={onnx.helper.get_attribute_value(one)!r}"
-            for one in sorted(node.attribute, key=lambda one: one.name)
+            f"{attribute.name}={onnx.helper.get_attribute_value(attribute)!r}"
+            for attribute in sorted(node.attribute, key=lambda attribute: attribute.name)
         )
         lines.append(f"{','.join(node.output)} = {node.domain}:{node.op_type}({','.join(node.input)}; {attributes})")
-    return [*lines, *(f"output {one.name} {_shape(one)}" for one in graph.output)]
+    return [*lines, *(f"output {value.name} {_shape(value)}" for value in graph.output)]
 
 
 def _shape(value: Any) -> str:
     kind = value.type.tensor_type
-    return f"{kind.elem_type} {[one.dim_param or one.dim_value for one in kind.shape.dim]}"
+    return f"{kind.elem_type} {[side.dim_param or side.dim_value for side in kind.shape.dim]}"
 
 
 def fingerprint(lines: list[str]) -> str:

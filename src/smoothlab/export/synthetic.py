@@ -25,8 +25,8 @@ class SyntheticInputs:
     def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
         """See :class:`Inputs`."""
         numbers, codes = self.encoder.cells(frame, where=where)
-        found = {"numbers": numbers, "codes": codes}
-        return {name: found[name] for name in self.names}
+        arrays = {"numbers": numbers, "codes": codes}
+        return {name: arrays[name] for name in self.names}
 
     def graph(self) -> TableGraph:
         """See :class:`Inputs`."""

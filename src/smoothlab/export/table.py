@@ -54,7 +54,7 @@ class TableGraph(nn.Module):
         order: Sequence[int],
     ) -> None:
         super().__init__()
-        scales = [one if one > 0 else float("inf") for one in deviations]
+        scales = [deviation if deviation > 0 else float("inf") for deviation in deviations]
         self.register_buffer("means", torch.tensor(means, dtype=torch.float64))
         self.register_buffer("deviations", torch.tensor(scales, dtype=torch.float64))
         for name, values in (
@@ -137,10 +137,10 @@ class TableInputs:
                 code += 1
             else:
                 weights.append(column.encode(cells, where=where))
-        found = {"numbers": numbers, "codes": codes}
+        arrays = {"numbers": numbers, "codes": codes}
         if weights:
-            found["weights"] = np.concatenate(weights, 1)
-        return {name: found[name] for name in self.names}
+            arrays["weights"] = np.concatenate(weights, 1)
+        return {name: arrays[name] for name in self.names}
 
     @staticmethod
     def _checked(column: NumericColumn, cells: pd.Series, where: str) -> np.ndarray:
@@ -158,18 +158,18 @@ class TableInputs:
         if self.encoder.categories == "codes":
             handed_on = list(range(len(self.codes)))
         else:
-            one_hot = [(place, code) for place, one in enumerate(self.codes) for code in range(len(one.all_words))]
-        shown = [place for place, one in enumerate(self.numbers) if one.indicator]
-        widths = (len(self.numbers), len(shown), len(one_hot), len(handed_on), sum(one.features for one in self.texts))
-        begin = np.cumsum([0, *widths])
+            one_hot = [(place, code) for place, words in enumerate(self.codes) for code in range(len(words.all_words))]
+        shown = [place for place, column in enumerate(self.numbers) if column.indicator]
+        of_texts = sum(text.features for text in self.texts)
+        begin = np.cumsum([0, len(self.numbers), len(shown), len(one_hot), len(handed_on), of_texts])
         order: list[int] = []
         place, missing, hot, word = (int(begin[at]) for at in (0, 1, 2, 4))
         for column in self.encoder.wide:
             if isinstance(column, NumericColumn | DateColumn):
-                for one in [column] if isinstance(column, NumericColumn) else column.parts.values():
+                for part in [column] if isinstance(column, NumericColumn) else column.parts.values():
                     order.append(place)
                     place += 1
-                    if one.indicator:
+                    if part.indicator:
                         order.append(missing)
                         missing += 1
             elif isinstance(column, CategoricalColumn):
@@ -179,13 +179,13 @@ class TableInputs:
                 order += range(word, word + column.features)
                 word += column.features
         order += range(int(begin[3]), int(begin[4]))
-        means, deviations = [one.mean for one in self.numbers], [one.deviation for one in self.numbers]
-        return TableGraph(means, deviations, shown, one_hot, handed_on, widths[-1], order)
+        means, deviations = [part.mean for part in self.numbers], [part.deviation for part in self.numbers]
+        return TableGraph(means, deviations, shown, one_hot, handed_on, of_texts, order)
 
     def trial(self, rows: int, seed: int) -> tuple[Arrays, Tensor]:
         """See :class:`Inputs`; with missing values, words that training never saw, and values far out."""
         generator = np.random.default_rng(seed)
-        frame = pd.DataFrame({one.column: _cells(one, rows, generator) for one in self.encoder.columns})
+        frame = pd.DataFrame({column.column: _cells(column, rows, generator) for column in self.encoder.columns})
         return self.read(frame), self.encoder.encode(frame)
 
     def dynamic(self) -> dict[str, tuple[int, ...]]:

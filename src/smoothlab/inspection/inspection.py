@@ -44,22 +44,22 @@ class Inspection(Findings):
             "rows_asked": len(self.probe.classes),
             "epochs": self.plan.epochs,
             "epsilon_over_progress": _curve(self.epsilon, "progress"),
-            "epsilon_over_confidence": {n: _curve(one, "confidence") for n, one in self.by_confidence.items()} or None,
+            "epsilon_over_confidence": {k: _curve(v, "confidence") for k, v in self.by_confidence.items()} or None,
             "over_training": [
-                {"progress": one.progress} | {name: _plain(one.mean(value)) for name, value in _columns(one).items()}
-                for one in self.moments
+                {"progress": moment.progress, **{k: _plain(moment.mean(v)) for k, v in _columns(moment).items()}}
+                for moment in self.moments
             ],
             "soft_targets": self._table(shown),
             "soft_targets_before_training": self._table(history.start) if history else None,
             "trees": {key: str(tree) for key, tree in self.trees.items()},
-            "learners": [one.json() for one in self.learned],
+            "learners": [part.json() for part in self.learned],
             "run": None
             if history is None
             else {
                 "path": history.path,
                 "checkpoint": history.checkpoint,
                 "epoch": history.epoch,
-                "by_epoch": {name: [_plain(one) for one in column] for name, column in history.columns.items()},
+                "by_epoch": {name: [_plain(value) for value in column] for name, column in history.columns.items()},
             },
         }
 

@@ -63,15 +63,15 @@ class Afterwards:
         assert self.decision is not None
         return self.decision.operating_point(torch.softmax(logits.double(), -1), labels)
 
-    def told(self) -> dict[str, dict[str, Any]]:
+    def settings(self) -> dict[str, dict[str, Any]]:
         """What each of them is, plain values for results.json."""
-        told: dict[str, dict[str, Any]] = {}
+        settings: dict[str, dict[str, Any]] = {}
         if self.calibrator is not None:
             inner = self.calibrator.inner if isinstance(self.calibrator, EachAnswer) else self.calibrator
-            told["calibrator"] = {"kind": type(inner).__name__, **inner.settings(), **inner.summary()}
+            settings["calibrator"] = {"kind": type(inner).__name__, **inner.settings(), **inner.summary()}
         if self.decision is not None:
-            told["decision"] = {"kind": self.decision.kind, **self.decision.settings()}
-        return told
+            settings["decision"] = {"kind": self.decision.kind, **self.decision.settings()}
+        return settings
 
     def to_state(self) -> dict[str, Any]:
         """The checkpoint's own keys for them."""
@@ -131,18 +131,18 @@ def _calibrator(node: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) ->
     kind = KINDS[task.kind]
     if not kind.calibrates:
         raise UserMistake(f"calibrator: there is none for {kind.name}; take calibrator=none (docs/calibration.md)")
-    found = resolve_target(node.get("_target_", ""), allowed, key="calibrator._target_")
-    if found not in CALIBRATORS.values():
+    chosen = resolve_target(node.get("_target_", ""), allowed, key="calibrator._target_")
+    if chosen not in CALIBRATORS.values():
         known = ", ".join(CALIBRATORS)
         raise UserMistake(f"calibrator._target_ = {node['_target_']!r}: expected one of smoothlab.calibration: {known}")
     classes, several = len(task.class_names), kind.several
-    if several and found in (Unsmooth, LogitNormalisation):
-        raise UserMistake(f"calibrator: {found.__name__} is for one label a sample; take calibrator=temperature")
-    if found is Beta and classes != 2 and not several:
+    if several and chosen in (Unsmooth, LogitNormalisation):
+        raise UserMistake(f"calibrator: {chosen.__name__} is for one label a sample; take calibrator=temperature")
+    if chosen is Beta and classes != 2 and not several:
         raise UserMistake(f"calibrator: Beta is for two classes, the data have {classes}; take calibrator=dirichlet")
-    if found is LogitNormalisation and classes < 3:
+    if chosen is LogitNormalisation and classes < 3:
         raise UserMistake("calibrator: LogitNormalisation needs three classes; of two take calibrator=temperature")
-    if found is Unsmooth and node.get("epsilon") is None:
+    if chosen is Unsmooth and node.get("epsilon") is None:
         node = {**node, **_mixture(task.smoother, classes, node.get("prior"))}
     made: Calibrator = build(node, "calibrator", allowed=allowed)
     if isinstance(made, Unsmooth) and made.prior.numel() and len(made.prior) != classes:

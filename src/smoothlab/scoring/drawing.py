@@ -30,25 +30,25 @@ def of_scores(scores: Mapping[str, Any], class_names: Sequence[str], *, title: s
         title: heads each figure, followed by the split.
     """
     drawn: dict[str, Any] = {}
-    for split, one in scores.items():
+    for split, judged in scores.items():
         options: dict[str, Any] = {"from_logits": True, "title": f"{title}, {split}"}
-        logits, labels = one.decisions()
-        drawn[f"reliability_{split}"] = figures.reliability_diagram(logits, labels, num_bins=one.num_bins, **options)
+        logits, labels = judged.decisions()
+        drawn[f"reliability_{split}"] = figures.reliability_diagram(logits, labels, num_bins=judged.num_bins, **options)
         if split != "test":
             continue
         drawn["confidence_test"] = figures.confidence_histogram(logits, labels, **options)
         drawn["risk_coverage_test"] = figures.risk_coverage_curve(logits, labels, **options)
-        if KINDS[one.kind].decides:
+        if KINDS[judged.kind].decides:
             options["class_names"] = list(class_names)
-            drawn["classwise_test"] = figures.classwise_reliability(one.logits, one.labels, **options)
-            drawn["confusion_test"] = confusion_matrix(one.logits, one.labels, **options)
-        if KINDS[one.kind].decodes:
-            told = one.sentences
+            drawn["classwise_test"] = figures.classwise_reliability(judged.logits, judged.labels, **options)
+            drawn["confusion_test"] = confusion_matrix(judged.logits, judged.labels, **options)
+        if KINDS[judged.kind].decodes:
+            sentences = judged.sentences
             drawn["sequences_test"] = confidence_against_bleu(
-                told["confidence"].to_numpy(), told["bleu"].to_numpy(), title=options["title"]
+                sentences["confidence"].to_numpy(), sentences["bleu"].to_numpy(), title=options["title"]
             )
-        if len(one.slices) > 1:
-            drawn["slices_test"] = _by_slice(one, options["title"])
+        if len(judged.slices) > 1:
+            drawn["slices_test"] = _by_slice(judged, options["title"])
     return drawn
 
 
@@ -85,11 +85,11 @@ def of_smoothing(task: Any, data: Any, used: EpsilonCurve | None, best_epoch: in
     try:
         smoother = task.smoother
         classes = len(task.class_names)
-        smooths = used is not None and any(abs(one) > 0 for one in used.high)
+        smooths = used is not None and any(abs(epsilon) > 0 for epsilon in used.high)
         if smooths and isinstance(smoother, Smoother) and classes <= MOST_CLASSES and data.label_kind != "tokens":
             probe = Probe.of(_rows(data), classes, mixed=task.mixing is not None)
-            found = Inspection(smoother, probe, task.class_names, data.class_counts)
-            drawn["soft_targets"] = soft_target_map(found)
+            inspection = Inspection(smoother, probe, task.class_names, data.class_counts)
+            drawn["soft_targets"] = soft_target_map(inspection)
         if used is not None and len(used.x) > 1 and (used.has_spread or not used.is_flat):
             drawn["epsilon"] = used_epsilon(used, best_epoch, title=f"{title}, epsilon")
     except Exception as error:  # no figure is worth a run
@@ -104,9 +104,9 @@ def _rows(data: Any) -> Any:
     return data.split("train") if hasattr(data, "split") else data.first(MOST_ROWS)
 
 
-def _by_slice(one: Any, title: str) -> Any:
-    told = {name: [part.get(name, float("nan")) for part in one.slices] for name in OF_SLICES}
-    places = [label_of(part) for part in one.slices]
+def _by_slice(scores: Any, title: str) -> Any:
+    metrics = {name: [part.get(name, float("nan")) for part in scores.slices] for name in OF_SLICES}
+    places = [label_of(part) for part in scores.slices]
     return figures.metrics_by_slice(
-        places, told, [part["rows"] for part in one.slices], column=one.sliced_by, title=title
+        places, metrics, [part["rows"] for part in scores.slices], column=scores.sliced_by, title=title
     )

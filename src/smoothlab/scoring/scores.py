@@ -95,10 +95,11 @@ class Scores:
     def uncertainty(self) -> dict[str, Any]:
         """How sure the metrics are: bootstrap intervals over the samples, and the ECE that chance alone would give."""
         intervals = bootstrap(self.logits, self.labels, from_logits=True, num_bins=self.num_bins, level=LEVEL)
+        finite = {name: bounds for name, bounds in intervals.items() if math.isfinite(bounds.estimate)}
         chance = ece_bias(self.logits, self.labels, from_logits=True, num_bins=self.num_bins)
         return {
             "level": LEVEL,
-            "intervals": {name: [one.low, one.high] for name, one in intervals.items() if math.isfinite(one.estimate)},
+            "intervals": {name: [bounds.low, bounds.high] for name, bounds in finite.items()},
             "ece_of_a_calibrated_model": {"mean": chance.calibrated, "high": chance.calibrated_high},
         }
 
@@ -122,7 +123,7 @@ class Scores:
         )
         table.insert(0, "row", self.rows.numpy())
         for name, posterior in self.posteriors.items():
-            columns = [f"{'true' if name == 'posterior' else 'clean'}_{one}" for one in class_names]
+            columns = [f"{'true' if name == 'posterior' else 'clean'}_{label}" for label in class_names]
             table = pd.concat([table, pd.DataFrame(posterior.numpy(), columns=columns)], axis=1)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
@@ -163,9 +164,9 @@ class MultilabelScores(Scores):
     def by_label(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
         """Calibration and average precision of each label; what is not defined is left out."""
         options = self.options(self.labels)
-        told = labelwise_metrics(self.logits, self.labels, from_logits=True, num_bins=self.num_bins, **options)
+        metrics = labelwise_metrics(self.logits, self.labels, from_logits=True, num_bins=self.num_bins, **options)
         return {
-            name: {key: float(values[k]) for key, values in told.items() if not math.isnan(values[k])}
+            name: {key: float(values[k]) for key, values in metrics.items() if not math.isnan(values[k])}
             for k, name in enumerate(names)
         }
 
@@ -197,14 +198,14 @@ def _slices(scores: Scores, column: Tensor, task: Any, data: Any) -> list[dict[s
     """The metrics of each slice of a split."""
     words = getattr(data, "metadata_categories", {}).get(task.slices)
     dates = task.slices in getattr(data, "date_columns", ())
-    told = []
-    for one in cut(column, task.num_slices, words):
-        logits, labels = scores.logits[one.index], scores.labels[one.index]
+    rows = []
+    for part in cut(column, task.num_slices, words):
+        logits, labels = scores.logits[part.index], scores.labels[part.index]
         counts = labels.ndim == 1 or bool((labels >= 0).any())  # something known
         metrics = _judged(type(scores), logits, labels, task.num_bins) if counts else {}
-        place = {key: as_date(value) for key, value in one.place.items()} if dates else one.place
-        told.append({**place, "rows": len(one.index)} | {k: metrics[k] for k in OF_SLICES if k in metrics})
-    return told
+        place = {key: as_date(value) for key, value in part.place.items()} if dates else part.place
+        rows.append({**place, "rows": len(part.index)} | {k: metrics[k] for k in OF_SLICES if k in metrics})
+    return rows
 
 
 def defined(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -215,10 +216,10 @@ def defined(metrics: Mapping[str, float]) -> dict[str, float]:
 def _judged(scored: type[Scores], logits: Tensor, labels: Tensor, num_bins: int) -> dict[str, float]:
     if len(labels) <= EXACT_ROWS:
         return scored.exact(logits, labels, num_bins)
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for metric in scored.streaming(logits.shape[-1], num_bins):
-        found |= _streamed(metric, scored, logits, labels)
-    return found
+        metrics |= _streamed(metric, scored, logits, labels)
+    return metrics
 
 
 def _streamed(metric: Any, scored: type[Scores], logits: Tensor, labels: Tensor) -> dict[str, float]:

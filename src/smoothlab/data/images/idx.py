@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.images.found import LABEL, Found
+from smoothlab.data.images.image_set import LABEL, ImageSet
 from smoothlab.errors import UserMistake
 
 UNSIGNED_BYTES = 0x08
@@ -20,10 +20,10 @@ PREFIXES = {"train": "train", "test": "t10k"}
 
 def is_idx(names: Mapping[str, Path] | list[str]) -> bool:
     """Whether these are the files of such a set."""
-    return any(one.startswith("train-images-idx3-ubyte") for one in names)
+    return any(name.startswith("train-images-idx3-ubyte") for name in names)
 
 
-def read_idx_set(files: Mapping[str, Path]) -> Found:
+def read_idx_set(files: Mapping[str, Path]) -> ImageSet:
     """The set of ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the same of ``t10k``, or with .gz.
 
     Args:
@@ -49,7 +49,7 @@ def read_idx_set(files: Mapping[str, Path]) -> Found:
         splits += [split] * len(pair[0])
     if pixels[0].shape[1:] != pixels[1].shape[1:]:
         raise UserMistake(f"{used[2]}: images of {pixels[1].shape[1:]}, those of training have {pixels[0].shape[1:]}")
-    return Found(
+    return ImageSet(
         pd.DataFrame({LABEL: np.concatenate(labels).astype(np.int64)}),
         pixels=np.concatenate(pixels)[:, None],
         splits=np.array(splits, dtype=object),

@@ -81,8 +81,8 @@ def word_tokenizer(
     counts = Counter(word for text in texts for word in alike.normalize_str(text).split())
     # equal counts in alphabetical order: the same texts make the same vocabulary in whatever order they come
     known = sorted((word for word in counts if word not in special), key=lambda word: (-counts[word], word))
-    kept = [word for word in known if counts[word] >= min_frequency][: vocab_size - len(special)]
-    return words_as_tokenizer(kept, lowercase=lowercase, unicode_form=unicode_form)
+    frequent = [word for word in known if counts[word] >= min_frequency][: vocab_size - len(special)]
+    return words_as_tokenizer(frequent, lowercase=lowercase, unicode_form=unicode_form)
 
 
 def words_as_tokenizer(words: Sequence[str], *, lowercase: bool = False, unicode_form: str = "NFC") -> str:

@@ -81,7 +81,7 @@ class ParquetFiles:
         with readable(f"{key} = {str(path)!r}"), pq.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
             sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
-        index_columns = [one for one in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(one, str)]
+        index_columns = (schema.pandas_metadata or {}).get("index_columns", [])  # names, or dicts of ranges
         types = {field.name: field.type for field in schema if field.name not in index_columns}
         twice = [name for name in schema.names if schema.names.count(name) > 1]
         if twice:
@@ -98,12 +98,12 @@ class ParquetFiles:
 
     def fingerprint(self) -> str:
         """A hash of the files' contents: 64 hexadecimal digits."""
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         splits = {group.path: group.split for group in self.groups}
         for path in self.paths:
             with open(path, "rb") as file:
-                found.update(f"{splits.get(path)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-        return found.hexdigest()
+                digest.update(f"{splits.get(path)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        return digest.hexdigest()
 
     def rows_with(self, column: str) -> RowGroup | None:
         """A row group in which a column is not empty, as far as the files' own statistics tell."""

@@ -40,13 +40,13 @@ class StreamLabels(ABC):
 
     def present(self, table: pa.Table) -> np.ndarray:
         """Which rows ``(N,)`` have a label."""
-        found = np.zeros(table.num_rows, dtype=bool)
+        present = np.zeros(table.num_rows, dtype=bool)
         for name in self.columns:
             cells = table.column(name)
             if not cells.null_count and not types.is_floating(cells.type):
                 return np.ones(table.num_rows, dtype=bool)
-            found |= series(cells, name).notna().to_numpy()
-        return found
+            present |= series(cells, name).notna().to_numpy()
+        return present
 
     @abstractmethod
     def update(self, table: pa.Table, train: np.ndarray, weights: np.ndarray) -> None:
@@ -112,9 +112,9 @@ class OneClass(StreamLabels):
         cells = pd.Series(words, dtype=object)
         # A column of fractions is told from classes by its type.
         frame = pd.DataFrame({column: cells.astype(float) if self._numbers else cells})
-        found = read_labels(frame, column, self._kind, classes=self._classes, order=self._order)
-        self.names = found.names
-        self._index = dict(zip(words, found.values.tolist(), strict=True))
+        labels = read_labels(frame, column, self._kind, classes=self._classes, order=self._order)
+        self.names = labels.names
+        self._index = dict(zip(words, labels.values.tolist(), strict=True))
         self.counts, self.weights = np.zeros(len(self.names)), np.zeros(len(self.names))
         for word, place in self._index.items():
             self.counts[place] += self._train[word]
@@ -163,9 +163,9 @@ class ClassColumns(StreamLabels):
     def encode(self, table: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """See :class:`StreamLabels`."""
         frame = table.select(self.columns).to_pandas(ignore_metadata=True)
-        found = read_labels(frame, self.columns, self._kind, classes=self._classes)
-        self.names = found.names
-        return found.values, found.metadata
+        labels = read_labels(frame, self.columns, self._kind, classes=self._classes)
+        self.names = labels.names
+        return labels.values, labels.metadata
 
 
 def stream_labels(options: Labels) -> StreamLabels:

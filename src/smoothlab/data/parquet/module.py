@@ -128,12 +128,12 @@ class ParquetStream(DataModule):
     def first(self, count: int) -> Batch:
         """See :class:`DataModule`."""
         if self._first is None or len(self._first) < min(count, self.num_samples):
-            parts, found = [], 0
+            parts, rows = [], 0
             for index, of_split in enumerate(self.source.counts[:, 0].tolist()):
-                taken = min(of_split, count - found)
+                taken = min(of_split, count - rows)
                 if taken:
                     parts.append((index, 0, taken))
-                    found += taken
+                    rows += taken
             with closing(self.source.reader()) as reader:
                 self._first = self.source.finished(self.source.joined(reader, "train", parts))
         return self._first.take(slice(0, count))
@@ -206,11 +206,11 @@ class ParquetStream(DataModule):
 
     def _pass(self, files: ParquetFiles, labels: StreamLabels, sample: pd.DataFrame, whole: bool) -> None:
         """Read all rows once, and settle what batches are made with."""
-        features = [one for one in self.columns if one.role == "feature"]
-        metadata = {one.name: _fit_of(one, sample) for one in self.columns if one.role == "metadata"}
+        features = [column for column in self.columns if column.role == "feature"]
+        metadata = {column.name: _fit_of(column, sample) for column in self.columns if column.role == "metadata"}
         fitted: dict[str, ColumnFit] = {}
         if self.encoder is None:
-            fitted = {one.name: _fit_of(one, sample) for one in features if one.kind != "text"}
+            fitted = {column.name: _fit_of(column, sample) for column in features if column.kind != "text"}
         encoder: TableEncoder | None = self.encoder  # type: ignore[assignment]
         others = self._others(labels, metadata)
         read = list(dict.fromkeys([*fitted, *others]))
@@ -253,9 +253,9 @@ class ParquetStream(DataModule):
 
     def _dictionaries(self, files: ParquetFiles, names: Sequence[str], encoder: TableEncoder | None) -> list[str]:
         """Columns of words that repeat themselves."""
-        long = {one.name for one in self.columns if one.kind == "text"}
+        long = {column.name for column in self.columns if column.kind == "text"}
         if encoder is not None:
-            long |= {one.column for one in encoder.columns if isinstance(one, TextColumn)}
+            long |= {column.column for column in encoder.columns if isinstance(column, TextColumn)}
         return [name for name in names if name not in long and _is_words(files.types[name])]
 
     def _check(self, files: ParquetFiles, labels: StreamLabels, counts: np.ndarray) -> None:
@@ -281,13 +281,13 @@ class ParquetStream(DataModule):
             if column.kind == "text":
                 made.append(TextColumn(column.name, "hashed", options.text_features))
                 continue
-            found = fitted[column.name]
-            column.missing = found.missing
-            if found.constant and not whole:
+            fit = fitted[column.name]
+            column.missing = fit.missing
+            if fit.constant and not whole:
                 column.kind, column.role, column.note = "constant", "ignored", f"constant ({column.example})"
                 self.notes.append(f"column {column.name!r} is no feature: {column.note}")
                 continue
-            made.append(found.finish(indicators=options.missing, rare=options.rare))
+            made.append(fit.finish(indicators=options.missing, rare=options.rare))
         if not made:
             raise UserMistake("data: no column is left as a feature")
         return TableEncoder(made, options.categories)
@@ -301,7 +301,7 @@ class ParquetStream(DataModule):
         encoder: TableEncoder,
         sample: pd.DataFrame,
     ) -> None:
-        used = [one.column for one in encoder.columns]
+        used = [column.column for column in encoder.columns]
         lost = [name for name in used if name not in files.types]
         if lost:
             raise UserMistake(f"data.path: column {lost[0]!r} is missing; the model needs {len(used)} columns")
@@ -311,8 +311,8 @@ class ParquetStream(DataModule):
             raise InvalidArgument("tree", tree, "nested names or a file of them in a stream, no column")
         made = None if tree is None else class_tree(tree, sample, [None] * len(sample), labels.names)
         self.classes_are(labels.names, tree=made)
-        columns = [_metadata_column(one) for one in metadata.values()]
-        self.metadata_categories = {one.name: one.words for one in columns if one.kind == "words"}
+        columns = [_metadata_column(fit) for fit in metadata.values()]
+        self.metadata_categories = {column.name: column.words for column in columns if column.kind == "words"}
         others = self._others(labels, metadata)
         read = list(dict.fromkeys([*used, *others]))
         self._num_rows = files.num_rows
@@ -327,7 +327,7 @@ class ParquetStream(DataModule):
             metadata=columns,
             weight=self._row_weight(labels, int(counts[:, 0].sum())),
         )
-        kinds = Counter(one.kind for one in self.columns if one.role == "feature")
+        kinds = Counter(column.kind for column in self.columns if column.role == "feature")
         parts = ", ".join(f"{rows} {split}" for split, rows in zip(SPLITS, counts.sum(axis=0), strict=True))
         self.notes.insert(
             0,
@@ -395,12 +395,12 @@ def _sample_of(files: ParquetFiles, ignored: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def _metadata_column(found: ColumnFit) -> MetadataColumn:
-    if isinstance(found, DateFit):
-        return MetadataColumn(found.column, "date", style=found.dates.style)
-    if isinstance(found, CategoryFit):
-        return MetadataColumn(found.column, "words", words=sorted(found.counts))
-    return MetadataColumn(found.column, "numeric")
+def _metadata_column(fit: ColumnFit) -> MetadataColumn:
+    if isinstance(fit, DateFit):
+        return MetadataColumn(fit.column, "date", style=fit.dates.style)
+    if isinstance(fit, CategoryFit):
+        return MetadataColumn(fit.column, "words", words=sorted(fit.counts))
+    return MetadataColumn(fit.column, "numeric")
 
 
 def _is_words(kind: pa.DataType) -> bool:

@@ -44,8 +44,8 @@ class MetadataColumn:
         if self.kind == "date":
             return days(series(cells, self.name), self.style)
         if self.kind == "numeric":
-            found = read_numbers(series(cells, self.name), self.name, where="data", may_be_missing=True)
-            return found.astype(np.float32)
+            numbers = read_numbers(series(cells, self.name), self.name, where="data", may_be_missing=True)
+            return numbers.astype(np.float32)
         places, values = factorized(cells)
         code = {word: place for place, word in enumerate(self.words)}
         return np.array([*(code.get(as_word(value), -1) for value in values), -1], dtype=np.int64)[places]
@@ -145,7 +145,7 @@ class RowGroups:
             wanted[places] = True
             table = table.filter(pa.array(wanted))
         values, about = self.labels.encode(table)
-        metadata = {one.name: one.encode(table.column(one.name)) for one in self.metadata}
+        metadata = {column.name: column.encode(table.column(column.name)) for column in self.metadata}
         metadata |= {name: column for name, column in about.items() if name not in metadata}
         if self.weight is not None:
             metadata["sample_weight"] = self.weight.of(table, values)
@@ -182,9 +182,9 @@ class RowGroups:
             done += stop - start
         return Batch(
             features,
-            torch.cat([one.labels for one in batches]),
-            torch.cat([one.rows for one in batches]),
-            {name: torch.cat([one.metadata[name] for one in batches]) for name in batches[0].metadata},
+            torch.cat([batch.labels for batch in batches]),
+            torch.cat([batch.rows for batch in batches]),
+            {name: torch.cat([batch.metadata[name] for batch in batches]) for name in batches[0].metadata},
         )
 
     def finished(self, batch: Batch) -> Batch:

@@ -124,7 +124,7 @@ class ParquetBatches(IterableDataset):
                 rest: torch.Tensor | slice = slice(whole, None)
                 if shuffled:
                     places = torch.randperm(len(pool), generator=generator)
-                    batches, rest = [places[one] for one in cuts], places[whole:]
+                    batches, rest = [places[cut] for cut in cuts], places[whole:]
                 parts, fresh, before = [], 0, pool.take(rest)
                 yield pool, batches
 

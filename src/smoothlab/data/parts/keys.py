@@ -30,10 +30,10 @@ def takes_keys(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     hints, parameters = typing.get_type_hints(function), inspect.signature(function).parameters
     parts: dict[str, Any] = {
-        name: one.default for name, one in parameters.items() if dataclasses.is_dataclass(one.default)
+        name: parameter.default for name, parameter in parameters.items() if dataclasses.is_dataclass(parameter.default)
     }
     part_of = {field.name: part for part, default in parts.items() for field in dataclasses.fields(default)}
-    flat = [one for name, one in parameters.items() if name not in parts]
+    flat = [parameter for name, parameter in parameters.items() if name not in parts]
     types = {name: hint for name, hint in hints.items() if name not in parts}
     for default in parts.values():
         types |= typing.get_type_hints(type(default))
@@ -64,7 +64,7 @@ def takes_keys(function: Callable[..., Any]) -> Callable[..., Any]:
             arguments[part] = dataclasses.replace(parts[part], **fields)
         return function(*positional, **arguments)
 
-    signature = inspect.Signature(sorted(flat, key=lambda one: one.kind))
+    signature = inspect.Signature(sorted(flat, key=lambda parameter: parameter.kind))
     taking.__signature__ = signature  # type: ignore[attr-defined]
     taking.__annotations__ = types
     return taking

@@ -71,7 +71,7 @@ class Labels:
         if self.tree is not None:
             words: list[str | None] = [None] * len(frame)
             if labelled.values.ndim == 1:
-                for place, label in zip(labelled.kept, labelled.values, strict=True):
+                for place, label in zip(labelled.rows, labelled.values, strict=True):
                     words[place] = labelled.names[label]
             elif isinstance(self.tree, str) and self.tree in frame.columns:
                 raise InvalidArgument("tree", self.tree, f"nested names or a file with labels={self.labels}")

@@ -123,8 +123,8 @@ class SyntheticMemory(MemoryData):
         if self.train_share != 1:
             labels = made["train"].labels
             strata = (labels if labels.ndim == 1 else labels.argmax(1)).numpy()
-            kept = thinned(np.arange(len(strata)), strata, train_share=self.train_share, seed=self.rows.seed)
-            made["train"] = made["train"].take(torch.from_numpy(kept))
+            rows = thinned(np.arange(len(strata)), strata, train_share=self.train_share, seed=self.rows.seed)
+            made["train"] = made["train"].take(torch.from_numpy(rows))
         return made
 
     def first(self, count: int) -> Batch:

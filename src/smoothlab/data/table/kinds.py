@@ -103,21 +103,21 @@ def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | No
     if present.empty:
         raise UserMistake(f"data: column {name!r} has no value in any row; name it in data.drop")
     distinct = _distinct(name, present)
-    found = Column(name, "numeric", "feature", missing, distinct, _short(present.iloc[0]))
+    column = Column(name, "numeric", "feature", missing, distinct, _short(present.iloc[0]))
     if given is not None:
-        found.kind = given
+        column.kind = given
     elif distinct == 1 and not missing:
-        found.kind, found.role, found.note = "constant", "ignored", f"constant ({found.example})"
+        column.kind, column.role, column.note = "constant", "ignored", f"constant ({column.example})"
     else:
-        found.kind, found.note = _guess(name, cells, present, distinct, wanted)
-    if found.kind == "date" and not pd.api.types.is_datetime64_any_dtype(cells):
+        column.kind, column.note = _guess(name, cells, present, distinct, wanted)
+    if column.kind == "date" and not pd.api.types.is_datetime64_any_dtype(cells):
         styles = date_formats(text_of(present), wanted)
-        found.style = next(iter(styles), None)
+        column.style = next(iter(styles), None)
         if len(styles) > 1 and wanted is None:
-            found.note = f"{styles[0]}, but {styles[1]} fits too; data.date_format says which"
-    if found.kind == "id":
-        found.role, found.note = "ignored", found.note or "an id"
-    return found
+            column.note = f"{styles[0]}, but {styles[1]} fits too; data.date_format says which"
+    if column.kind == "id":
+        column.role, column.note = "ignored", column.note or "an id"
+    return column
 
 
 def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wanted: str | None) -> tuple[str, str]:
@@ -165,10 +165,10 @@ def _refuse_decorated(name: str, words: pd.Series) -> None:
     Raises:
         UserMistake: with the first such cell.
     """
-    found = words[words.str.strip().str.fullmatch(DECORATED).astype(bool)]
-    if len(found) == len(words) and found.nunique() > MANY_NUMBERS:  # few are categories, such as 1,3 for two answers
+    odd = words[words.str.strip().str.fullmatch(DECORATED).astype(bool)]
+    if len(odd) == len(words) and odd.nunique() > MANY_NUMBERS:  # few are categories, such as 1,3 for two answers
         raise UserMistake(
-            f"data: column {name!r}, data row {row_number(found, 0)}: {_short(found.iloc[0])!r} looks like a number "
+            f"data: column {name!r}, data row {row_number(odd, 0)}: {_short(odd.iloc[0])!r} looks like a number "
             "with signs about it; write plain numbers such as 1234.5 (data.decimal=comma reads 1234,5), or say "
             f"data.kinds={{{name}: categorical}}"
         )

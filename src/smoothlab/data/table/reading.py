@@ -78,7 +78,7 @@ def read_table(
             elif suffix in JSON_LINES:
                 frame = read_json_lines(text, where=f"{key} = {str(path)!r}")
             else:
-                text, separator = told(text, separator)
+                text, separator = without_sep_line(text, separator)
                 chosen = chosen_separator(text, separator, suffix)
                 frame = _parse(text, chosen, decimal, header, names, missing_words, verbatim)
     except (UserMistake, InvalidArgument):
@@ -142,7 +142,7 @@ def sniff(text: str) -> str:
 
     A separator within quotes does not count. A text in which none occurs is a table of one column: a comma.
     """
-    best, found = (0.0, 0), ","
+    best, best_separator = (0.0, 0), ","
     sample = text[:SNIFFED]
     if len(text) > SNIFFED:  # the last line may be cut
         sample = sample.rsplit("\n", 1)[0]
@@ -156,11 +156,11 @@ def sniff(text: str) -> str:
         width, times = Counter(widths).most_common(1)[0]
         score = (times / len(widths), width)
         if width > 1 and score > best:
-            best, found = score, separator
-    return found
+            best, best_separator = score, separator
+    return best_separator
 
 
-def told(text: str, given: str) -> tuple[str, str]:
+def without_sep_line(text: str, given: str) -> tuple[str, str]:
     """The text without the line ``sep=;`` that Excel writes and reads, and the separator, which that line may tell."""
     line = re.match(r"sep=(.)\r?\n", text)
     return (text, given) if line is None else (text[line.end() :], line[1] if given == "auto" else given)

@@ -72,12 +72,12 @@ def read_rows(
         raise UserMistake(f"data.path, data.source: got {got}; expected one of them, such as data.path=my.csv")
     if isinstance(path, Mapping):
         _check_splits("path", path)
-        made: Any = {split: read_table(one, key=f"data.path.{split}", **reading) for split, one in path.items()}
+        made: Any = {split: read_table(inner, key=f"data.path.{split}", **reading) for split, inner in path.items()}
     elif path is not None:
         made = read_table(path, key="data.path", **reading)
     elif isinstance(source, Mapping):
         _check_splits("source", source)
-        made = {split: _made(one, f"source.{split}") for split, one in source.items()}
+        made = {split: _made(inner, f"source.{split}") for split, inner in source.items()}
     else:
         made = _made(source, "source")
     if not isinstance(made, Mapping):

@@ -97,8 +97,8 @@ class TextEncoder(Encoder):
 
     def tokens(self, text: str) -> list[str]:
         """What a text is cut into, as one reads it."""
-        found = self._tokenizer.encode(text, add_special_tokens=False)
-        return [self._tokenizer.decode([index]) for index in found.ids[: self.max_length]]
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return [self._tokenizer.decode([index]) for index in encoding.ids[: self.max_length]]
 
     def encode(self, frame: pd.DataFrame, *, where: str = "table") -> Tensor:
         """Token ids ``(rows, T)`` int64, filled up with 0; T is the length of the longest text, ``max_length`` at most.
@@ -124,12 +124,12 @@ class TextEncoder(Encoder):
 
     def _ids(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
         """Ids of some texts, and how many of them were cut."""
-        found = [one.ids for one in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
-        lengths = np.array([len(one) for one in found])
-        kept = np.minimum(lengths, self.max_length)
-        ids = np.full((len(found), max(int(kept.max(initial=0)), 1)), PADDING_INDEX, dtype=np.int32)
-        for row, one in enumerate(found):
-            ids[row, : kept[row]] = one[: self.max_length]
+        rows = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        lengths = np.array([len(row) for row in rows])
+        taken = np.minimum(lengths, self.max_length)
+        ids = np.full((len(rows), max(int(taken.max(initial=0)), 1)), PADDING_INDEX, dtype=np.int32)
+        for row, tokens in enumerate(rows):
+            ids[row, : taken[row]] = tokens[: self.max_length]
         return ids, int((lengths > self.max_length).sum())
 
     def state(self) -> dict[str, Any]:

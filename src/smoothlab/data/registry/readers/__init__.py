@@ -12,8 +12,8 @@ from smoothlab.data.registry.readers.sentence_pairs import sentence_pairs
 from smoothlab.data.registry.readers.tables import table, train_and_test
 
 READERS: dict[str, Callable[..., Any]] = {
-    one.__name__: one
-    for one in (
+    reader.__name__: reader
+    for reader in (
         breast_cancer,
         market_months,
         phrasebank,
