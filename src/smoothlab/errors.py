@@ -7,6 +7,10 @@ class UserMistake(Exception):
     """A mistake in a command, a config or an input file; commands print its one line and exit with code 2."""
 
 
+class BadRow(UserMistake):
+    """A row of a table that cannot be read; its line has the row's number, to which a reader of parts adds a place."""
+
+
 class RunFailed(RuntimeError):
     """A run ended with an error; its directory says so and keeps the last good checkpoint."""
 

@@ -27,11 +27,11 @@ from smoothlab.data.parts.keys import all_named, check_least, named, takes_keys
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.table.encoder import ColumnEncoder, TableEncoder
 from smoothlab.data.table.fitting import MOST_WORDS, CategoryFit, ColumnFit, DateFit, NumericFit
-from smoothlab.data.table.kinds import Column, check_columns
+from smoothlab.data.table.kinds import Column, Note, check_columns
 from smoothlab.data.table.texts import TextColumn
 from smoothlab.data.table.trees import class_tree
 from smoothlab.data.table.weights import class_weights
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 
 SAMPLED_GROUPS = 8  # row groups, evenly spaced, that kinds of columns are guessed from
 SAMPLED_ROWS = 5_000  # of each
@@ -190,15 +190,15 @@ class ParquetStream(DataModule):
         """What a sample of rows cannot tell: that a column is constant, and that it counts the rows."""
         for column in self.columns:
             cells = sample[column.name].iloc[: min(SAMPLED_ROWS, len(sample))]
-            if column.kind == "constant" and column.role == "ignored" and column.name not in self.column_options.drop:
+            if column.note is not None and column.note.reason == "constant":
                 number = pd.api.types.is_numeric_dtype(cells)
                 date = pd.api.types.is_datetime64_any_dtype(cells)
                 column.kind, column.role = "numeric" if number else "date" if date else "categorical", "feature"
-                column.note = ""
+                column.note = None
             elif column.role == "feature" and column.kind == "numeric" and pd.api.types.is_integer_dtype(cells):
                 steps = np.diff(cells.to_numpy(dtype=np.float64, na_value=np.nan))
                 if len(steps) >= IN_A_ROW and bool((steps == 1).all()):
-                    column.role, column.note = "ignored", "counts the rows"
+                    column.role, column.note = "ignored", Note(column.name, "id", "counts the rows")
 
     @staticmethod
     def _named(column: Any) -> list[str]:
@@ -220,9 +220,8 @@ class ParquetStream(DataModule):
             table = reader.read(group)
             try:
                 counts[index] = self._take_in(table, group, labels, {**fitted, **metadata})
-            except UserMistake as error:
-                where = f" (rows counted in {group.place})" if "data row" in str(error) else ""
-                raise UserMistake(f"{error}{where}") from None
+            except BadRow as error:
+                raise UserMistake(f"{error} (rows counted in {group.place})") from None
         reader.close()
         labels.finish()
         self._check(files, labels, counts)
@@ -284,8 +283,8 @@ class ParquetStream(DataModule):
             fit = fitted[column.name]
             column.missing = fit.missing
             if fit.constant and not whole:
-                column.kind, column.role, column.note = "constant", "ignored", f"constant ({column.example})"
-                self.notes.append(f"column {column.name!r} is no feature: {column.note}")
+                column.be_constant()
+                self.notes += notes_on([column])
                 continue
             made.append(fit.finish(indicators=options.missing, rare=options.rare))
         if not made:

@@ -20,7 +20,7 @@ from smoothlab.data.table.dates import days
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.weights import weights_of_rows
 from smoothlab.data.table.words import as_word
-from smoothlab.errors import UserMistake
+from smoothlab.errors import BadRow, UserMistake
 
 
 @dataclass
@@ -84,7 +84,7 @@ def cell_weights(table: pa.Table, column: str | None) -> np.ndarray:
     weights = read_numbers(series(table.column(column), column), column, where="data.weight")
     if (weights < 0).any():
         row = int(np.flatnonzero(weights < 0)[0])
-        raise UserMistake(f"data.weight: data row {row + 1} is {weights[row]:g}; expected numbers of at least 0")
+        raise BadRow(f"data.weight: data row {row + 1} is {weights[row]:g}; expected numbers of at least 0")
     return weights
 
 

@@ -13,7 +13,7 @@ import torch
 from smoothlab.data.parts.keys import Name, all_named, settle
 from smoothlab.data.parts.splits import times_of
 from smoothlab.data.table.dates import check_date_format, days
-from smoothlab.data.table.kinds import Column, check_columns, understand
+from smoothlab.data.table.kinds import Column, Note, check_columns, understand
 from smoothlab.data.table.labels import LabelledRows
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.words import as_words, text_of
@@ -89,7 +89,7 @@ def roles(frame: pd.DataFrame, columns: Columns, taken: Iterable[Taken]) -> list
         column = known[name] if name in known else known.setdefault(name, _plain(name, frame[name]))
         column.role = role_of.get(name, column.role)
         if column.role == "ignored" and name in role_of:
-            column.note = "an id" if name in columns.ids else "dropped"
+            column.note = Note(name, "id", "an id") if name in columns.ids else Note(name, "dropped", "dropped")
     return [known[name] for name in map(str, frame.columns)]
 
 
@@ -99,7 +99,7 @@ def notes_on(columns: Iterable[Column]) -> list[str]:
         f"column {column.name!r} {'is no feature' if column.role == 'ignored' else f'is taken as {column.kind}'}: "
         f"{column.note}"
         for column in columns
-        if column.note and column.note != "dropped"
+        if column.note is not None and column.note.reason != "dropped"
     ]
 
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,24 @@ DECORATED = re.compile(
 FEW_TEXTS = 0.3  # different texts a row, below which they are categories
 
 
+@dataclass(frozen=True)
+class Note:
+    """What there is to say of a column.
+
+    Args:
+        column: its name.
+        reason: the column is ``dropped``, an ``id`` or ``constant``, or its kind is a ``guess``.
+        words: the same for people.
+    """
+
+    column: str
+    reason: Literal["constant", "dropped", "guess", "id"]
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
 @dataclass
 class Column:
     """What is understood of a column.
@@ -47,7 +65,7 @@ class Column:
         missing: empty cells.
         distinct: different values.
         example: one of them, as text.
-        note: why it is ignored, or what was guessed; empty where there is nothing to say.
+        note: why it is ignored, or what was guessed; None where there is nothing to say.
         style: the format of dates that are text; None: of other columns.
     """
 
@@ -57,8 +75,13 @@ class Column:
     missing: int
     distinct: int
     example: str
-    note: str = ""
+    note: Note | None = None
     style: str | None = None
+
+    def be_constant(self) -> None:
+        """Leave the column out: all its cells are alike."""
+        self.kind, self.role = "constant", "ignored"
+        self.note = Note(self.name, "constant", f"constant ({self.example})")
 
 
 def understand(
@@ -107,16 +130,19 @@ def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | No
     if given is not None:
         column.kind = given
     elif distinct == 1 and not missing:
-        column.kind, column.role, column.note = "constant", "ignored", f"constant ({column.example})"
+        column.be_constant()
     else:
-        column.kind, column.note = _guess(name, cells, present, distinct, wanted)
+        column.kind, words = _guess(name, cells, present, distinct, wanted)
+        if words:
+            column.note = Note(name, "id" if column.kind == "id" else "guess", words)
     if column.kind == "date" and not pd.api.types.is_datetime64_any_dtype(cells):
         styles = date_formats(text_of(present), wanted)
         column.style = next(iter(styles), None)
         if len(styles) > 1 and wanted is None:
-            column.note = f"{styles[0]}, but {styles[1]} fits too; data.date_format says which"
+            words = f"{styles[0]}, but {styles[1]} fits too; data.date_format says which"
+            column.note = Note(name, "guess", words)
     if column.kind == "id":
-        column.role, column.note = "ignored", column.note or "an id"
+        column.role, column.note = "ignored", column.note or Note(name, "id", "an id")
     return column
 
 

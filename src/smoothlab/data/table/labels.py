@@ -13,7 +13,7 @@ import pandas as pd
 from smoothlab.data.table.kinds import check_columns, listed
 from smoothlab.data.table.reading import separator_named
 from smoothlab.data.table.words import as_words
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 
 LabelKind = Literal["single", "ordinal", "votes", "multilabel"]
 UNKNOWN = -1.0
@@ -237,11 +237,11 @@ def _votes(values: np.ndarray, names: list[str]) -> LabelledRows:
     votes = np.nan_to_num(values[rows])
     if (votes < 0).any():
         row = int(np.flatnonzero((votes < 0).any(axis=1))[0])
-        raise UserMistake(f"data.target: data row {rows[row] + 1} has a negative vote, {float(votes[row].min()):g}")
+        raise BadRow(f"data.target: data row {rows[row] + 1} has a negative vote, {float(votes[row].min()):g}")
     totals = votes.sum(axis=1)
     if not len(votes) or (totals <= 0).any():
         row = int(rows[np.flatnonzero(totals <= 0)[0]]) + 1 if len(votes) else 1
-        raise UserMistake(f"data.target: the votes of data row {row} sum to 0; expected counts or probabilities")
+        raise BadRow(f"data.target: the votes of data row {row} sum to 0; expected counts or probabilities")
     shares = votes / totals[:, None]
     metadata = {"votes": totals.astype(np.float32), "agreement": shares.max(axis=1).astype(np.float32)}
     return LabelledRows("votes", names, shares.astype(np.float32), rows, metadata, notes)
@@ -251,7 +251,7 @@ def _columns(values: np.ndarray, names: list[str]) -> LabelledRows:
     wrong = ~np.isnan(values) & ((values < 0) | (values > 1))
     if wrong.any():
         row, column = (int(place) for place in np.argwhere(wrong)[0])
-        raise UserMistake(
+        raise BadRow(
             f"data.target: column {names[column]!r}, data row {row + 1}: expected 0 or 1 (or a share, or an empty cell "
             f"where it is not known), got {values[row, column]:g}"
         )
