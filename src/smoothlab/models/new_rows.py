@@ -92,7 +92,8 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     frame = frame.iloc[rows]
     logits = model.logits(frame, where=str(source))
     part = {"logits": logits, "labels": labels, "rows": torch.from_numpy(rows.astype(np.int64))}
-    scores = scores_of(model.kind).of([part], SimpleNamespace(num_bins=ours["config"]["task"]["num_bins"]), None, "new")
+    task = SimpleNamespace(num_bins=ours["config"]["task"]["num_bins"], more_metrics=list)
+    scores = scores_of(model.kind).of([part], task, None, "new")
     report = NewRows(len(rows), scores.metrics, scores.uncertainty()["intervals"])
     if empty:
         report.notes.append(f"{empty} rows without a label are left out")

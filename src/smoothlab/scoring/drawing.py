@@ -15,7 +15,6 @@ from smoothlab.reports.inspection import soft_target_map, used_epsilon
 from smoothlab.reports.sequences import confidence_against_bleu
 from smoothlab.scoring.slices import NAMES as OF_SLICES
 from smoothlab.scoring.slices import label_of
-from smoothlab.smoothing import Smoother
 
 MOST_CLASSES = 64  # of the map of soft targets; with more, `smoothlab inspect run=...` draws the largest
 log = logging.getLogger("smoothlab")
@@ -83,12 +82,11 @@ def of_smoothing(task: Any, data: Any, used: EpsilonCurve | None, best_epoch: in
     """
     drawn: dict[str, Any] = {}
     try:
-        smoother = task.smoother
         classes = len(task.class_names)
         smooths = used is not None and any(abs(epsilon) > 0 for epsilon in used.high)
-        if smooths and isinstance(smoother, Smoother) and classes <= MOST_CLASSES and data.label_kind != "tokens":
+        if smooths and KINDS[task.kind].decides and classes <= MOST_CLASSES:
             probe = Probe.of(_rows(data), classes, mixed=task.mixing is not None)
-            inspection = Inspection(smoother, probe, task.class_names, data.class_counts)
+            inspection = Inspection(task.smoother, probe, task.class_names, data.class_counts)
             drawn["soft_targets"] = soft_target_map(inspection)
         if used is not None and len(used.x) > 1 and (used.has_spread or not used.is_flat):
             drawn["epsilon"] = used_epsilon(used, best_epoch, title=f"{title}, epsilon")

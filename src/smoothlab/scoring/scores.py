@@ -74,14 +74,14 @@ class Scores:
 
         Args:
             parts: with ``logits``, ``labels`` and ``rows``, and perhaps ``slices`` and what ``TRUTH`` names.
-            task: has ``num_bins``, and may have ``more_metrics()`` and ``num_slices``.
+            task: has ``num_bins`` and ``more_metrics()``, and ``slices`` with ``num_slices`` where parts have slices.
             data: may have ``metadata_categories`` and ``date_columns``.
             split: which one it is.
         """
         logits, labels, rows = (torch.cat([part[name] for part in parts]) for name in ("logits", "labels", "rows"))
         precision = "exact" if len(labels) <= EXACT_ROWS else "streaming"
         metrics = _judged(cls, logits, labels, task.num_bins)
-        for metric in task.more_metrics() if hasattr(task, "more_metrics") else ():
+        for metric in task.more_metrics():
             metrics |= _streamed(metric, cls, logits, labels)
         posteriors = {name: torch.cat([part[name] for part in parts]) for name in TRUTH if name in parts[0]}
         metrics |= against_truth(logits, posteriors)
