@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, readable, reason_of
 from smoothlab.export.inputs import Arrays
 
 SUFFIX = ".onnx"
@@ -37,18 +37,19 @@ def check_installed() -> None:
 
 
 def to_onnx(program: torch.export.ExportedProgram, names: tuple[str, ...], path: Path) -> None:
-    """Write a program of torch.export as ONNX, with the weights in the file."""
-    with quiet():
-        made = torch.onnx.export(
-            program,
-            input_names=list(names),
-            output_names=list(OUTPUTS),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    assert made is not None
-    made.save(path)
+    """Write a program of torch.export as ONNX, with the weights in the file.
+
+    Raises:
+        UserMistake: ONNX has no operators for it.
+    """
+    options: dict[str, Any] = {"input_names": list(names), "output_names": list(OUTPUTS)}
+    try:
+        with quiet():
+            made = torch.onnx.export(program, dynamo=True, external_data=False, verbose=False, **options)
+            assert made is not None
+            made.save(path)
+    except Exception as error:  # in kinds of the exporter's own
+        raise UserMistake(f"format = 'onnx': the net has no form in ONNX ({reason_of(error)[:160]})") from error
 
 
 def put_metadata(path: Path, metadata: dict[str, Any]) -> None:
@@ -56,19 +57,12 @@ def put_metadata(path: Path, metadata: dict[str, Any]) -> None:
     import onnx
 
     model = onnx.load(path)
-    for node in [*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output]:
-        del node.metadata_props[:]  # lines and folders of the machine
-        node.doc_string = ""
-    for weight in model.graph.initializer:
-        del weight.metadata_props[:]
-    del model.graph.metadata_props[:]
-    for function in model.functions:
-        del function.metadata_props[:]
-        for node in function.node:
-            del node.metadata_props[:]
-            node.doc_string = ""
-    model.doc_string = ""
-    del model.metadata_props[:]
+    graph, functions = model.graph, list(model.functions)
+    inside = [*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer]
+    inside += [node for function in functions for node in function.node]
+    for part in (model, graph, *functions, *inside):
+        del part.metadata_props[:]  # lines and folders of the machine
+        part.doc_string = ""
     model.metadata_props.add(key=KEY, value=json.dumps(metadata))
     onnx.checker.check_model(model)
     onnx.save(model, path)
@@ -123,10 +117,8 @@ class OnnxGraph:
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads
-        try:
+        with readable(str(path), "ONNX"):
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # of kinds that onnxruntime keeps to itself
-            raise UserMistake(f"{path}: not readable as ONNX ({str(error).splitlines()[0][:120]})") from None
         text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
         if text is None:
             raise UserMistake(f"{path}: an ONNX model, but not one of smoothlab export")

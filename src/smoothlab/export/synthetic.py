@@ -7,19 +7,15 @@ import pandas as pd
 from torch import Tensor
 
 from smoothlab.data.synthetic.encoder import SyntheticEncoder
-from smoothlab.export.inputs import Arrays
+from smoothlab.export.inputs import Arrays, Inputs
 from smoothlab.export.table import TableGraph
 
 
-class SyntheticInputs:
-    """``numbers`` float64 and ``codes`` int64, the places of words.
-
-    Args:
-        encoder: of the run.
-    """
+class SyntheticInputs(Inputs):
+    """``numbers`` float64 and ``codes`` int64, the places of words."""
 
     def __init__(self, encoder: SyntheticEncoder) -> None:
-        self.encoder = encoder
+        super().__init__(encoder)
         self.names = (*(["numbers"] if encoder.numeric else []), *(["codes"] if encoder.words else []))
 
     def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
@@ -42,7 +38,3 @@ class SyntheticInputs:
         columns |= {name: generator.choice(words, rows) for name, words in self.encoder.words.items()}
         frame = pd.DataFrame(columns)
         return self.read(frame), self.encoder.encode(frame)
-
-    def dynamic(self) -> dict[str, tuple[int, ...]]:
-        """See :class:`Inputs`."""
-        return dict.fromkeys(self.names, (0,))

@@ -14,7 +14,7 @@ from smoothlab.data.table.dates import EPOCH, DateColumn, date_parts
 from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.numeric import NumericColumn, read_numbers
 from smoothlab.data.table.texts import TextColumn
-from smoothlab.export.inputs import Arrays
+from smoothlab.export.inputs import Arrays, Inputs
 
 FLOAT32_END = 3.4e38
 
@@ -91,15 +91,11 @@ class TableGraph(nn.Module):
         return features if self.in_order else features.index_select(1, self.order)
 
 
-class TableInputs:
-    """``numbers`` float64 (nan where a cell is empty; a date is its parts), ``codes`` int64, ``weights`` of words.
-
-    Args:
-        encoder: of the run.
-    """
+class TableInputs(Inputs):
+    """``numbers`` float64 (nan where a cell is empty; a date is its parts), ``codes`` int64, ``weights`` of words."""
 
     def __init__(self, encoder: TableEncoder) -> None:
-        self.encoder = encoder
+        super().__init__(encoder)
         self.numbers: list[NumericColumn] = []
         self.codes: list[CategoricalColumn] = []
         self.texts: list[TextColumn] = []
@@ -187,10 +183,6 @@ class TableInputs:
         generator = np.random.default_rng(seed)
         frame = pd.DataFrame({column.column: _cells(column, rows, generator) for column in self.encoder.columns})
         return self.read(frame), self.encoder.encode(frame)
-
-    def dynamic(self) -> dict[str, tuple[int, ...]]:
-        """See :class:`Inputs`."""
-        return dict.fromkeys(self.names, (0,))
 
 
 def _cells(column: object, rows: int, generator: np.random.Generator) -> pd.Series:

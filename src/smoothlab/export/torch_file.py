@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, readable
 from smoothlab.export.inputs import Arrays
 from smoothlab.export.onnx_file import KEY, quiet
 
@@ -46,15 +46,9 @@ class TorchGraph:
 
     def __init__(self, path: Path) -> None:
         extra = {EXTRA: ""}
-        try:
+        with readable(str(path), "a program of torch.export"), quiet():
             check_archive(path)
-            with quiet():
-                program = torch.export.load(path, extra_files=extra)
-        except UserMistake:
-            raise
-        except Exception as error:  # zipfile's, torch's, of the schema
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-            raise UserMistake(f"{path}: not readable as a program of torch.export ({reason})") from None
+            program = torch.export.load(path, extra_files=extra)
         if not extra[EXTRA]:
             raise UserMistake(f"{path}: a program of torch.export, but not one of smoothlab export")
         self.metadata: dict[str, Any] = json.loads(extra[EXTRA])

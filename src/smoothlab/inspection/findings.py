@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -139,3 +140,8 @@ class Findings:
     def trees(self) -> dict[str, ClassTree]:
         """Class trees in use, by the key of their part."""
         return trees(self.named_parts)
+
+
+def plain(value: float) -> float | None:
+    """A number as JSON has it: None where it is not finite."""
+    return value if math.isfinite(value) else None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from smoothlab.classes.hierarchy import Hierarchy
 from smoothlab.data.batch import Batch
-from smoothlab.inspection.findings import MATRIX_CELLS, MOMENTS, Plan
+from smoothlab.inspection.findings import MATRIX_CELLS, MOMENTS, Plan, plain
 from smoothlab.inspection.parts import described
 from smoothlab.inspection.probe import CELLS, MOST_ROWS, USUAL
 from smoothlab.smoothing import MultilabelSmoother
@@ -207,10 +207,10 @@ class LabelInspection:
             "progress": self.shown_at,
             "labels": [
                 {"name": name, "rows": self.class_counts[k]}
-                | {key: _plain(float(column[k])) for key, column in columns.items()}
+                | {key: plain(float(column[k])) for key, column in columns.items()}
                 for k, name in enumerate(self.class_names)
             ],
-            "flow": None if flow is None else [[_plain(value) for value in row] for row in flow],
+            "flow": None if flow is None else [[plain(value) for value in row] for row in flow],
             "tree": None if self.hierarchy is None else str(self.hierarchy.tree),
             "examples": [
                 {
@@ -235,7 +235,3 @@ def _over(values: Tensor, where: Tensor) -> str:
 
 def _sum(values: Tensor) -> float:
     return float(values.clamp_min(0).sum(1).mean())
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smoothlab.inspection.parts import described
+from smoothlab.inspection.tables import print_head, print_table, table_of
 from smoothlab.inspection.words import number, percent
 
 if TYPE_CHECKING:
@@ -28,21 +29,15 @@ def show_labels(labels: LabelInspection, console: Console) -> None:
     facts = [("run", labels.run)] if labels.run is not None else []
     facts += [("strength", described(labels.smoother.strength)), ("prior", described(labels.smoother.prior))]
     facts.append(("data", f"{labels.num_rows:,} training rows{asked}, {len(labels.class_names):,} labels"))
-    for key, value in facts:
-        console.print(Text.assemble((f"{key:<10}", "bold"), str(value)))
-    console.print()
-    for sentence in labels.sentences:
-        console.print(Text(sentence))
-    for warning in labels.warnings:
-        console.print(Text.assemble(("warning: ", "bold yellow"), warning))
-    _print(console, _title(labels), _labels(labels))
-    _print(console, "Where the mass goes", _risers(labels))
+    print_head(facts, labels, console)
+    print_table(console, _title(labels), _labels(labels))
+    print_table(console, "Where the mass goes", _risers(labels))
     if max(epsilon for _, epsilon in labels.over_training) - min(epsilon for _, epsilon in labels.over_training) > 1e-9:
-        table = _table("progress", "epsilon")
+        table = table_of("progress", "epsilon", no_wrap=True)
         for progress, epsilon in labels.over_training:
             table.add_row(percent(progress), number(epsilon, ".4g"))
-        _print(console, "Over the training: the mean epsilon of known labels", table)
-    _print(console, "Rows with the commonest sets of labels, and their targets", _examples(labels))
+        print_table(console, "Over the training: the mean epsilon of known labels", table)
+    print_table(console, "Rows with the commonest sets of labels, and their targets", _examples(labels))
 
 
 def commonest(labels: LabelInspection, most: int) -> list[int]:
@@ -65,7 +60,7 @@ def _title(labels: LabelInspection) -> str:
 
 
 def _labels(inspection: LabelInspection) -> Table:
-    table = _table("label", "rows", "epsilon", "present\nbecomes", "absent\nbecomes", "floor\n(nats)")
+    table = table_of("label", "rows", "epsilon", "present\nbecomes", "absent\nbecomes", "floor\n(nats)", no_wrap=True)
     for k in commonest(inspection, MOST_LABELS):
         columns = (inspection.epsilon, inspection.present, inspection.absent, inspection.floor)
         cells = [number(float(column[k]), ".3g") if float(column[k]) == float(column[k]) else "-" for column in columns]
@@ -74,7 +69,7 @@ def _labels(inspection: LabelInspection) -> Table:
 
 
 def _risers(labels: LabelInspection) -> Table:
-    table = _table("label")
+    table = table_of("label", no_wrap=True)
     table.add_column(
         "rises most in rows that have it" if labels.hierarchy is None else "rises most where it is a deepest label"
     )
@@ -120,16 +115,3 @@ def _examples(inspection: LabelInspection) -> Table:
 
 def _named(inspection: LabelInspection, values: Tensor, places: Tensor) -> str:
     return ", ".join(f"{short(inspection.class_names[k])} {float(values[k]):.3g}" for k in places.tolist()) or "-"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in columns:
-        table.add_column(name, justify="left" if name == "label" else "right", no_wrap=True)
-    return table
-
-
-def _print(console: Console, title: str, table: Table) -> None:
-    console.print()
-    console.print(Text(title, style="bold"))
-    console.print(table)

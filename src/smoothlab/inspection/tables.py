@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from smoothlab.classes.tree import ClassTree
     from smoothlab.inspection.inspection import Inspection
+    from smoothlab.inspection.label_sets import LabelInspection
     from smoothlab.inspection.soft_targets import SoftTargets
 
 MOST_CLASSES = 20
@@ -30,21 +32,14 @@ MOST_EPOCHS = 10
 
 def show(inspection: Inspection, console: Console) -> None:
     """Print an inspection: what it is, what it does, warnings, and the tables."""
-    for key, value in _facts(inspection):
-        line = Text.assemble((f"{key:<10}", "bold"), value)
-        console.print(line, soft_wrap=False)
-    console.print()
-    for sentence in inspection.sentences:
-        console.print(Text(sentence))
-    for warning in inspection.warnings:
-        console.print(Text.assemble(("warning: ", "bold yellow"), warning))
+    print_head(_facts(inspection), inspection, console)
     _show_classes(inspection, inspection.targets, console)
     if len(inspection.moments) > 1:
-        _print(console, "Over the training: means over its rows", _training(inspection))
+        print_table(console, "Over the training: means over its rows", _training(inspection))
     if inspection.by_confidence:
-        _print(console, "Epsilon over the model's confidence, a sweep that is made up", _confidence(inspection))
+        print_table(console, "Epsilon over the model's confidence, a sweep that is made up", _confidence(inspection))
     if inspection.history is not None and inspection.history.epsilon is not None:
-        _print(console, "Epsilon that was used, by epoch", _epochs(inspection))
+        print_table(console, "Epsilon that was used, by epoch", _epochs(inspection))
     for key, tree in inspection.trees.items():
         _tree(key, tree, inspection, console)
 
@@ -63,16 +58,29 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
     return facts
 
 
-def _print(console: Console, title: str, table: Table) -> None:
+def print_head(facts: Iterable[tuple[str, str]], inspection: Inspection | LabelInspection, console: Console) -> None:
+    """Print what is inspected, what it does, and warnings."""
+    for key, value in facts:
+        console.print(Text.assemble((f"{key:<10}", "bold"), value))
+    console.print()
+    for sentence in inspection.sentences:
+        console.print(Text(sentence))
+    for warning in inspection.warnings:
+        console.print(Text.assemble(("warning: ", "bold yellow"), warning))
+
+
+def print_table(console: Console, title: str, table: Table) -> None:
+    """Print a table below its title."""
     console.print()
     console.print(Text(title, style="bold"))  # a title of the table's own would be cut to its width
     console.print(table)
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str, **options: Any) -> Table:
+    """A table of numbers, perhaps with a column ``label`` of words; ``options`` are those of rich's columns."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="left" if name == "label" else "right", **options)
     return table
 
 
@@ -125,7 +133,7 @@ def _show_classes(inspection: Inspection, targets: SoftTargets, console: Console
         if len(rows) > FEW:
             cells[wide] = _cut(cells[wide], max(room, LONGEST_NAME))
         table.add_row(*map(Text, cells))
-    _print(console, title, table)
+    print_table(console, title, table)
 
 
 def _cut(text: str, length: int) -> str:
@@ -163,7 +171,7 @@ def _rest(inspection: Inspection, targets: SoftTargets, place: int) -> str:
 
 
 def _training(inspection: Inspection) -> Table:
-    table = _table("progress", "epoch", "epsilon", "label keeps", "best confidence", "logit gap", "floor (nats)")
+    table = table_of("progress", "epoch", "epsilon", "label keeps", "best confidence", "logit gap", "floor (nats)")
     curve, epochs = inspection.epsilon, inspection.plan.epochs
     for moment in inspection.moments:
         place = min(range(len(curve.x)), key=lambda i: abs(curve.x[i] - moment.progress))
@@ -183,7 +191,7 @@ def _training(inspection: Inspection) -> Table:
 
 def _confidence(inspection: Inspection) -> Table:
     right, wrong = inspection.by_confidence["right"], inspection.by_confidence["wrong"]
-    table = _table("confidence", "model right", "model wrong")
+    table = table_of("confidence", "model right", "model wrong")
     for place in range(0, len(right.x), 4):
         cells = [between(curve.low[place], curve.high[place], ".3g") for curve in (right, wrong)]
         table.add_row(percent(right.x[place]), *cells)
@@ -194,7 +202,7 @@ def _epochs(inspection: Inspection) -> Table:
     assert inspection.history is not None
     used = inspection.history.epsilon
     assert used is not None
-    table = _table("epoch", "mean", "smallest", "largest")
+    table = table_of("epoch", "mean", "smallest", "largest")
     last = len(used.x) - 1
     for place in sorted({round(step * last / (MOST_EPOCHS - 1)) for step in range(MOST_EPOCHS)}):
         cells = [number(column[place], ".4g") for column in (used.mean, used.low, used.high)]

@@ -21,7 +21,7 @@ from smoothlab.rundir.atomic import write_atomically, write_json
 from smoothlab.rundir.directory import existing_run
 from smoothlab.rundir.provenance import provenance
 from smoothlab.scoring.scores import Scores
-from smoothlab.scoring.splits import scores_of
+from smoothlab.scoring.splits import scored_rows
 
 ENSEMBLE = "ensemble.json"  # what makes a folder an ensemble
 FORMAT = 1
@@ -182,15 +182,12 @@ def _differ(tables: Sequence[pd.DataFrame | None]) -> str:
 
 def _scores(tables: Sequence[pd.DataFrame], ensemble: Ensemble) -> Scores:
     """Of the mean of what the runs said."""
-    from types import SimpleNamespace
-
     names, kind = ensemble.class_names, KINDS[ensemble.kind]
     mean = np.mean([table[[f"prob_{name}" for name in names]].to_numpy(dtype=np.float64) for table in tables], axis=0)
     first = tables[0]
     rows = torch.from_numpy(first["row"].to_numpy(dtype=np.int64).copy())
-    labels = kind.labels_of(first, names)
-    part = {"logits": kind.logits(torch.from_numpy(mean)), "labels": labels, "rows": rows}
-    return scores_of(ensemble.kind).of([part], SimpleNamespace(num_bins=NUM_BINS), None, "ensemble")
+    logits = kind.logits(torch.from_numpy(mean))
+    return scored_rows(ensemble.kind, logits, kind.labels_of(first, names), rows, NUM_BINS)
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, read_checkpoint
 from smoothlab.models.model import Model, checkpoint_path, model_from
 from smoothlab.models.run import Run
-from smoothlab.scoring.splits import scores_of
+from smoothlab.scoring.splits import scored_rows
 
 NAMED = 5  # classes, columns that a line names
 
@@ -91,9 +90,8 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     empty = len(frame) - len(rows)
     frame = frame.iloc[rows]
     logits = model.logits(frame, where=str(source))
-    part = {"logits": logits, "labels": labels, "rows": torch.from_numpy(rows.astype(np.int64))}
-    task = SimpleNamespace(num_bins=ours["config"]["task"]["num_bins"], more_metrics=list)
-    scores = scores_of(model.kind).of([part], task, None, "new")
+    numbers = torch.from_numpy(rows.astype(np.int64))
+    scores = scored_rows(model.kind, logits, labels, numbers, ours["config"]["task"]["num_bins"])
     report = NewRows(len(rows), scores.metrics, scores.uncertainty()["intervals"])
     if empty:
         report.notes.append(f"{empty} rows without a label are left out")

@@ -152,14 +152,9 @@ class MultilabelScores(Scores):
     def uncertainty(self) -> dict[str, Any]:
         """How sure the means over decisions are: normal intervals with whole samples as the units that vary."""
         cells = read_cells(self.logits, self.labels, from_logits=True, **self.options(self.labels))
-        count = cells.weight.sum(1)
-        intervals = {}
-        for name, each in (("nll", cells.nll), ("accuracy", cells.right), ("brier", cells.brier)):
-            sums = (cells.weight * each).sum(1)
-            mean = sums.sum() / count.sum()
-            deviation = math.sqrt(float(np.square(sums - mean * count).sum())) / count.sum()
-            intervals[name] = [float(mean - TWO_SIDED * deviation), float(mean + TWO_SIDED * deviation)]
-        return {"level": LEVEL, "intervals": intervals}
+        each = {"nll": cells.nll, "accuracy": cells.right, "brier": cells.brier}
+        sums = {name: (cells.weight * values).sum(1) for name, values in each.items()}
+        return {"level": LEVEL, "intervals": intervals_by_unit(sums, cells.weight.sum(1))}
 
     def by_label(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
         """Calibration and average precision of each label; what is not defined is left out."""
@@ -206,6 +201,16 @@ def _slices(scores: Scores, column: Tensor, task: Any, data: Any) -> list[dict[s
         place = {key: as_date(value) for key, value in part.place.items()} if dates else part.place
         rows.append({**place, "rows": len(part.index)} | {k: metrics[k] for k in OF_SLICES if k in metrics})
     return rows
+
+
+def intervals_by_unit(sums: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, list[float]]:
+    """Normal intervals of means over cells where whole units vary, of sums and counts of the units' cells ``(N,)``."""
+    intervals = {}
+    for name, values in sums.items():
+        mean = values.sum() / counts.sum()
+        deviation = TWO_SIDED * math.sqrt(float(np.square(values - mean * counts).sum())) / counts.sum()
+        intervals[name] = [float(mean - deviation), float(mean + deviation)]
+    return intervals
 
 
 def defined(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from pytorch_lightning import Trainer
+from torch import Tensor
 
 from smoothlab.kinds import KINDS
 from smoothlab.scoring.calibrating import Afterwards
@@ -45,6 +47,12 @@ def predicted(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> 
 def scores_of(kind: str) -> type[Any]:
     """The class that judges what a task of this kind predicts."""
     return SCORES[KINDS[kind].scores]
+
+
+def scored_rows(kind: str, logits: Tensor, labels: Tensor, rows: Tensor, num_bins: int) -> Any:
+    """What predictions of rows are worth where there is no task: logits ``(N, K)``, their labels and row numbers."""
+    task = SimpleNamespace(num_bins=num_bins, more_metrics=list)
+    return scores_of(kind).of([{"logits": logits, "labels": labels, "rows": rows}], task, None, "")
 
 
 def scored(parts: Parts, task: Any, data: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from smoothlab.metrics.prediction import ReducedPrediction
 from smoothlab.metrics.summary import metrics_of_predicted
 from smoothlab.metrics.translation import TranslationQuality
 from smoothlab.rundir.atomic import write_atomically
-from smoothlab.scoring.scores import LEVEL, TWO_SIDED, against_truth, defined
+from smoothlab.scoring.scores import LEVEL, against_truth, defined, intervals_by_unit
 from smoothlab.scoring.slices import cut
 from smoothlab.tasks.translation import perplexity
 
@@ -125,16 +125,11 @@ class TranslationScores:
     def uncertainty(self) -> dict[str, Any]:
         """How sure the metrics are, with whole sentences as the units that vary; and what BLEU and chrF are of."""
         _, place = np.unique(self.tokens["sequence"], return_inverse=True)
-        count = np.bincount(place)
         gap = self.tokens["confidence"] - self.tokens["correct"]
         each = {"nll": self.tokens["nll"], "accuracy": self.tokens["correct"], "confidence_gap": gap}
-        intervals = {}
-        for name, values in (each | {"brier": self.tokens["brier"]}).items():
-            sums = np.bincount(place, values)
-            mean = sums.sum() / count.sum()
-            deviation = math.sqrt(float(np.square(sums - mean * count).sum())) / count.sum()
-            intervals[name] = [float(mean - TWO_SIDED * deviation), float(mean + TWO_SIDED * deviation)]
-        intervals |= self.quality.intervals(level=LEVEL)
+        each["brier"] = self.tokens["brier"]
+        sums = {name: np.bincount(place, values) for name, values in each.items()}
+        intervals = intervals_by_unit(sums, np.bincount(place)) | self.quality.intervals(level=LEVEL)
         return {"level": LEVEL, "intervals": intervals, "signatures": self.quality.signature}
 
     def by_label(self, names: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.images.image_set import LABEL, ImageSet
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
 
 UNSIGNED_BYTES = 0x08
 PREFIXES = {"train": "train", "test": "t10k"}
@@ -70,8 +70,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        reason = str(error).strip() or type(error).__name__
-        raise UserMistake(f"{path}: cannot be read ({reason})") from None
+        raise UserMistake(f"{path}: cannot be read ({reason_of(error)})") from None
     start = 4 + 4 * dimensions
     if len(content) < start or content[:4] != bytes((0, 0, UNSIGNED_BYTES, dimensions)):
         raise UserMistake(f"{path}: not an idx file of bytes in {dimensions} dimensions")

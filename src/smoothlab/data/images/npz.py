@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.arrays import readable_arrays
 from smoothlab.data.images.image_set import LABEL, ImageSet, as_pixels
 from smoothlab.errors import UserMistake
 
@@ -24,14 +23,9 @@ def read_npz(path: Path) -> ImageSet:
     Raises:
         UserMistake: not such a file, or damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name.rpartition("_")[2] in ("images", "labels")}
-            names = list(file.files)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        text = str(error).strip().splitlines()
-        reason = "it holds pickled Python objects" if "pickle" in str(error) else (text or [type(error).__name__])[0]
-        raise UserMistake(f"{path}: cannot be read as npz ({reason})") from None
+    with readable_arrays(str(path), "npz"), np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files if name.rpartition("_")[2] in ("images", "labels")}
+        names = list(file.files)
     given = [split for split in SPLITS if f"{split}_images" in arrays]
     if given and not {"train", "test"} <= set(given):
         raise UserMistake(f"{path}: has {', '.join(given)} images; expected train and test (and val), or images alone")

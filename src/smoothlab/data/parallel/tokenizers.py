@@ -10,7 +10,7 @@ from typing import Any
 
 from smoothlab.data.parallel.lines import read_text
 from smoothlab.data.text.tokenizer import normalizer, tokenizer_library, train_tokenizer
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, readable
 
 EXTRA = "translation"
 
@@ -119,11 +119,8 @@ def open_tokenizer(text: str, where: str) -> Any:
         UserMistake: the library is not installed, or the text is no tokenizer.
     """
     library = tokenizer_library(EXTRA)
-    try:
+    with readable(where, "a tokenizer"):
         made = library.Tokenizer.from_str(text)
-    except Exception as error:  # the library knows no finer kind
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserMistake(f"{where}: not readable as a tokenizer ({reason})") from None
     made.encode_special_tokens = True
     made.no_truncation()
     made.no_padding()

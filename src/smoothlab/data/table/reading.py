@@ -17,7 +17,7 @@ import pandas as pd
 from smoothlab.data.table.archives import BINARY, open_bytes
 from smoothlab.data.table.arff import read_arff
 from smoothlab.data.table.json_lines import read_json_lines
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 
 TEXT = (".csv", ".tsv", ".txt", ".data", ".tab")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
@@ -84,9 +84,9 @@ def read_table(
     except (UserMistake, InvalidArgument):
         raise
     except (OSError, ValueError, EOFError, MemoryError, NotImplementedError, KeyError) as error:
-        raise UserMistake(f"{key} = {str(path)!r}: not readable as {suffix[1:]} ({_reason(error)})") from None
+        raise UserMistake(f"{key} = {str(path)!r}: not readable as {suffix[1:]} ({reason_of(error)})") from None
     except Exception as error:  # decompressors and pyarrow have kinds of their own: zlib.error, lzma.LZMAError, ...
-        raise UserMistake(f"{key} = {str(path)!r}: not readable ({_reason(error)})") from None
+        raise UserMistake(f"{key} = {str(path)!r}: not readable ({reason_of(error)})") from None
     if frame.empty:
         raise UserMistake(f"{key} = {str(path)!r}: the file has no rows")
     if suffix not in TEXT:
@@ -336,7 +336,3 @@ def _is_number(word: object) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

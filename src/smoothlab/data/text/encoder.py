@@ -13,7 +13,7 @@ from torch import Tensor
 from smoothlab.data.encoder import Encoder
 from smoothlab.data.table.words import as_words
 from smoothlab.data.text.tokenizer import tokenizer_library, train_tokenizer
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, readable
 
 PADDING_INDEX = 0
 CHUNK = 65_536  # texts that are cut at once
@@ -41,13 +41,8 @@ class TextEncoder(Encoder):
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.cut = 0  # texts of the last encode() that were longer
-        try:
+        with readable("the checkpoint's tokenizer"):
             self._tokenizer = tokenizer_library().Tokenizer.from_str(tokenizer)
-        except UserMistake:
-            raise
-        except Exception as error:  # the library knows no finer kind
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserMistake(f"the checkpoint's tokenizer is not readable ({reason})") from None
         self._tokenizer.encode_special_tokens = True  # "[PAD]" in a text is text
 
     @classmethod
