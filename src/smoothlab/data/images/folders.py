@@ -29,21 +29,13 @@ def read_folders(root: Path) -> ImageSet:
         UserMistake: no images, one class alone, images outside a class folder, or a split without a test.
     """
     tops = sorted(folder.name for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    split_of = {name: SPLIT_OF[name.lower()] for name in tops if name.lower() in SPLIT_OF}
-    is_split = "train" in split_of.values()
-    if is_split and "test" not in split_of.values():
-        raise UserMistake(
-            f"data.path = {str(root)!r}: has {joined(split_of)} but no folder test; add one, or name {root / 'train'} "
-            "to have it split at random"
-        )
-    if is_split and len(set(split_of.values())) < len(split_of):
-        raise UserMistake(f"data.path = {str(root)!r}: {joined(split_of)} are folders of the same split")
+    split_of = _split_folders(root, tops)
     files: list[Path] = []
     paths: list[tuple[str, ...]] = []
     splits: list[str] = []
     ignored: Counter[str] = Counter()
     empty: list[str] = []
-    for name in sorted(split_of, key=lambda name: list(WORDS).index(split_of[name])) if is_split else [""]:
+    for name in sorted(split_of, key=lambda name: list(WORDS).index(split_of[name])) if split_of else [""]:
         start = root / name
         for folder, inner, names in os.walk(start, followlinks=True):
             inner[:] = sorted(name for name in inner if not name.startswith("."))
@@ -76,13 +68,32 @@ def read_folders(root: Path) -> ImageSet:
     notes = [f"{number} files {suffix} are no images and left out" for suffix, number in sorted(ignored.items())]
     if empty:
         notes.append(f"folders without an image are no classes: {joined(dict.fromkeys(empty))}")
-    if is_split and (others := [name for name in tops if name not in split_of]):
+    if split_of and (others := [name for name in tops if name not in split_of]):
         notes.append(f"folders beside {joined(split_of)} are left out: {joined(others)}")
     return ImageSet(
         pd.DataFrame({LABEL: pd.Series([name_of[parts] for parts in paths], dtype=object)}),
         files=files,
-        splits=np.array(splits, dtype=object) if is_split else None,
+        splits=np.array(splits, dtype=object) if split_of else None,
         tree=ClassTree.from_paths(" > ".join(parts) for parts in classes) if nested else None,
         root=root,
         notes=notes,
     )
+
+
+def _split_folders(root: Path, names: list[str]) -> dict[str, str]:
+    """The splits that folders are named after, by folder; none where no folder is called train.
+
+    Raises:
+        UserMistake: there is none for test, or a split has two.
+    """
+    split_of = {name: SPLIT_OF[name.lower()] for name in names if name.lower() in SPLIT_OF}
+    if "train" not in split_of.values():
+        return {}
+    if "test" not in split_of.values():
+        raise UserMistake(
+            f"data.path = {str(root)!r}: has {joined(split_of)} but no folder test; add one, or name {root / 'train'} "
+            "to have it split at random"
+        )
+    if len(set(split_of.values())) < len(split_of):
+        raise UserMistake(f"data.path = {str(root)!r}: {joined(split_of)} are folders of the same split")
+    return split_of

@@ -25,7 +25,7 @@ from smoothlab.data.images.loading import FileLoader
 from smoothlab.data.images.npz import read_npz
 from smoothlab.data.images.pixels import Pixels, height_and_width
 from smoothlab.data.loader import MemoryLoader
-from smoothlab.data.module import DataModule, count_classes
+from smoothlab.data.module import KnownData
 from smoothlab.data.parts import Labels, Loading, Splits, Training, Weights
 from smoothlab.data.parts.columns import metadata_of
 from smoothlab.data.parts.keys import takes_keys
@@ -42,7 +42,7 @@ FIRST_VALUES = 2**26  # most floats that ``first`` makes
 NOISE_SIDE = 8  # pixels a side of what instance noise looks at
 
 
-class ImageData(DataModule):
+class ImageData(KnownData):
     """Images with labels: understood, split, brought to one size, and standardised by training statistics.
 
     The fields of the parts may be given as keywords; ``conf/data/images.yaml`` and ``conf/data/part`` say what each
@@ -98,7 +98,6 @@ class ImageData(DataModule):
         self.splits = splits
         self.time_column = splits.time_column
         self.in_memory = True
-        self._known: dict[str, Batch] = {}  # what is known of each split's images, without the images
         self._pixels: dict[str, Tensor] = {}
         self._files: dict[str, list[Path]] = {}
 
@@ -112,7 +111,7 @@ class ImageData(DataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """See :class:`DataModule`."""
-        if self._known:
+        if self._batches:
             return
         images = self._find()
         labels = self._labels(images)
@@ -137,7 +136,7 @@ class ImageData(DataModule):
             torch.empty(len(values), 0), torch.from_numpy(values), torch.from_numpy(labels.rows), metadata
         )
         for split, index in rows.items():
-            self._known[split] = everything.take(torch.from_numpy(index))
+            self._batches[split] = everything.take(torch.from_numpy(index))
             if images.pixels is not None:
                 self._pixels[split] = torch.from_numpy(images.pixels[labels.rows[index]])
             else:
@@ -260,25 +259,10 @@ class ImageData(DataModule):
 
     # What a run asks for ----------------------------------------------------------------------------------------------
 
-    @property
-    def class_counts(self) -> list[int]:
-        """See :class:`DataModule`."""
-        return count_classes(self._known["train"].labels, len(self.class_names))
-
-    @property
-    def num_samples(self) -> int:
-        """See :class:`DataModule`."""
-        return len(self._known["train"])
-
-    @property
-    def num_rows(self) -> int:
-        """See :class:`DataModule`."""
-        return 1 + max(int(known.rows.max()) for known in self._known.values())
-
     def first(self, count: int) -> Batch:
         """See :class:`DataModule`; no more than fit in a quarter of a gigabyte."""
         count = min(count, max(2, FIRST_VALUES // self.images.shape.values))
-        known = self._known["train"].take(slice(0, count))
+        known = self._batches["train"].take(slice(0, count))
         if self.in_memory:
             pixels = self._pixels["train"][:count]
         else:
@@ -300,7 +284,7 @@ class ImageData(DataModule):
         return self.images.standardised(values)
 
     def _loader(self, split: str, batch_size: int, finish: Callable[[Tensor], Tensor], *, shuffle: bool = False) -> Any:
-        known, seed = self._known[split], self.shuffle_seed
+        known, seed = self._batches[split], self.shuffle_seed
         if self.in_memory:
             pixels = self._pixels[split]
             batch = ImageBatch(pixels, known.labels, known.rows, known.metadata, finish=finish)

@@ -34,6 +34,7 @@ from smoothlab.data.parallel.tokenizers import (
 from smoothlab.data.parts.keys import check_seed, takes_keys
 from smoothlab.data.parts.loading import Loading
 from smoothlab.data.ranks import this_rank
+from smoothlab.data.table.sources import made_by
 from smoothlab.data.text.tokenizer import tokenizer_library
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -302,9 +303,9 @@ class ParallelData(DataModule):
             return {split: read_pairs(given, f"data.{split}", columns, header) for split, given in files.items()}
         made: Any = self.source
         if isinstance(made, Mapping):
-            made = {split: _made(source, f"source.{split}") for split, source in made.items()}
+            made = {split: made_by(source, f"source.{split}") for split, source in made.items()}
         else:
-            made = _made(made, "source")
+            made = made_by(made, "source")
         if not isinstance(made, Mapping):
             made = {"train": made}
         if not {"train"} <= set(made) <= set(SPLITS):
@@ -382,9 +383,3 @@ def fingerprint(texts: Mapping[str, pd.DataFrame], tokenizers: Sequence[str] = (
             digest.update(f"{split} {side} {len(frame)} {len(content)}\n".encode())
             digest.update(content)
     return digest.hexdigest()
-
-
-def _made(source: Any, key: str) -> Any:
-    if not callable(source):
-        raise InvalidArgument(key, source, "a function that makes a table: {_target_: ..., _partial_: true}")
-    return source()

@@ -68,7 +68,7 @@ def describe(data: RowData) -> Description:
         for place, name in enumerate(table.labels.names)
     ]
     return Description(
-        columns=[asdict(column) for column in columns],
+        columns=[{**asdict(column), "note": str(column.note or "")} for column in columns],
         classes=classes,
         splits={split: len(index) for split, index in table.rows.items()},
         notes=notes,

@@ -17,7 +17,6 @@ from smoothlab.data.table.words import as_word, text_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
 KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
-FEATURES = ("numeric", "boolean", "categorical", "date", "text")
 
 ID_NAME = re.compile(
     r"(?i:(^|[\s_.\-])(id|ids|uuid|guid|rowid|index)$|^(id|uuid|guid|index)[\s_.\-]|^unnamed: \d+$)|[a-z](Id|ID)$"

@@ -60,14 +60,7 @@ class NumericColumn:
 
     def state(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "kind": "numeric",
-            "column": self.column,
-            "mean": self.mean,
-            "deviation": self.deviation,
-            "may_be_missing": self.may_be_missing,
-            "indicator": self.indicator,
-        }
+        return {"kind": "numeric", **vars(self)}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> NumericColumn:

@@ -77,9 +77,9 @@ def read_rows(
         made = read_table(path, key="data.path", **reading)
     elif isinstance(source, Mapping):
         _check_splits("source", source)
-        made = {split: _made(inner, f"source.{split}") for split, inner in source.items()}
+        made = {split: made_by(inner, f"source.{split}") for split, inner in source.items()}
     else:
-        made = _made(source, "source")
+        made = made_by(source, "source")
     if not isinstance(made, Mapping):
         return _checked(made, "data"), None
     _check_splits("source", made)
@@ -94,7 +94,12 @@ def read_rows(
     return joined, np.repeat(list(frames), [len(frame) for frame in frames.values()])
 
 
-def _made(source: Any, key: str) -> Any:
+def made_by(source: Any, key: str) -> Any:
+    """What a function makes.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
     if not callable(source):
         raise InvalidArgument(key, source, "a function that makes a table: {_target_: ..., _partial_: true}")
     return source()

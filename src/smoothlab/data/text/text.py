@@ -13,7 +13,6 @@ from torch import Tensor
 from smoothlab.data.parts import Columns, Labels, Loading, Reading, Splits, Training, Weights
 from smoothlab.data.parts.columns import roles
 from smoothlab.data.parts.keys import Name, takes_keys
-from smoothlab.data.ranks import this_rank
 from smoothlab.data.rows import RowData, Understood
 from smoothlab.data.table.kinds import Column, check_columns
 from smoothlab.data.table.sources import TableSource
@@ -56,6 +55,8 @@ class TextData(RowData):
         splits: of rows.
         loading: of batches.
     """
+
+    loader_of = TextLoader
 
     @takes_keys
     def __init__(
@@ -133,12 +134,3 @@ class TextData(RowData):
         used = {self.text, *options.metadata}.union(*(names for _, names, _ in taken))
         others = [name for name in map(str, frame.columns) if name not in used]
         return roles(frame, replace(options, drop=others), taken)
-
-    def loader(self, split: str) -> TextLoader:
-        """See :class:`smoothlab.data.DataModule`."""
-        return TextLoader(self.split(split), self.eval_batch_size, **this_rank())
-
-    def train_dataloader(self) -> TextLoader:
-        """Shuffled batches; the order depends on ``shuffle_seed`` and the epoch."""
-        data = self.split("train")
-        return TextLoader(data, self.batch_size, shuffle=True, seed=self.shuffle_seed, **this_rank())
