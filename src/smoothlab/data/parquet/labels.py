@@ -13,7 +13,7 @@ import pyarrow.types as types
 
 from smoothlab.data.parquet.features import factorized, series
 from smoothlab.data.parts.labels import Labels
-from smoothlab.data.table.labels import LabelKind, read_labels
+from smoothlab.data.table.labels import LabelKind, check_kind, read_labels
 from smoothlab.data.table.words import as_word
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -175,11 +175,8 @@ def stream_labels(options: Labels) -> StreamLabels:
         InvalidArgument: its fields do not fit together.
     """
     kind, columns, order = options.labels, options.columns, options.order
-    if order is not None and kind != "ordinal":
-        raise InvalidArgument("order", list(order), f"null with labels={kind}; an order is for labels=ordinal")
+    check_kind(kind, columns, order)
     if kind in ("single", "ordinal"):
-        if len(columns) != 1:
-            raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
         return OneClass(columns[0], kind, options.classes, order)
     if len(columns) < 2:
         expected = f"a list of columns, one a class, with labels={kind} in a stream"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from smoothlab.data.parquet.source import MetadataColumn, RowGroups, RowWeight, 
 from smoothlab.data.parquet.splitting import Splitter
 from smoothlab.data.parquet.stream import ParquetBatches
 from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Splits, Weights
-from smoothlab.data.parts.columns import Taken, notes_on, roles
+from smoothlab.data.parts.columns import notes_on, roles, taken_by
 from smoothlab.data.parts.keys import all_named, check_least, named, takes_keys
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.table.encoder import ColumnEncoder, TableEncoder
@@ -170,15 +169,8 @@ class ParquetStream(DataModule):
         options = self.column_options
         sample = _sample_of(files, all_named([*options.drop, *options.ids]))
         check_columns("target", labels.columns, sample)
-        self.columns = roles(
-            sample,
-            options,
-            [
-                Taken("target", labels.columns, "target"),
-                Taken("weight", self._named(self.weights.weight), "weight"),
-                Taken("split_column", self._named(self.splits.split_column), "split"),
-            ],
-        )
+        taken = taken_by(labels.columns, self.weights.weight, self.splits.split_column)
+        self.columns = roles(sample, options, taken)
         whole = len(sample) == files.num_rows
         if not whole:
             self._reconsider(sample)
@@ -200,10 +192,6 @@ class ParquetStream(DataModule):
                 if len(steps) >= IN_A_ROW and bool((steps == 1).all()):
                     column.role, column.note = "ignored", Note(column.name, "id", "counts the rows")
 
-    @staticmethod
-    def _named(column: Any) -> list[str]:
-        return [] if column is None else [str(column)]
-
     def _pass(self, files: ParquetFiles, labels: StreamLabels, sample: pd.DataFrame, whole: bool) -> None:
         """Read all rows once, and settle what batches are made with."""
         features = [column for column in self.columns if column.role == "feature"]
@@ -215,14 +203,13 @@ class ParquetStream(DataModule):
         others = self._others(labels, metadata)
         read = list(dict.fromkeys([*fitted, *others]))
         counts = np.zeros((len(files.groups), len(SPLITS)), dtype=np.int64)
-        reader = Reader(read, dictionaries=self._dictionaries(files, read, encoder))
-        for index, group in enumerate(files.groups):
-            table = reader.read(group)
-            try:
-                counts[index] = self._take_in(table, group, labels, {**fitted, **metadata})
-            except BadRow as error:
-                raise UserMistake(f"{error} (rows counted in {group.place})") from None
-        reader.close()
+        with closing(Reader(read, dictionaries=self._dictionaries(files, read, encoder))) as reader:
+            for index, group in enumerate(files.groups):
+                table = reader.read(group)
+                try:
+                    counts[index] = self._take_in(table, group, labels, {**fitted, **metadata})
+                except BadRow as error:
+                    raise UserMistake(f"{error} (rows counted in {group.place})") from None
         labels.finish()
         self._check(files, labels, counts)
         if encoder is None:
@@ -232,7 +219,8 @@ class ParquetStream(DataModule):
 
     def _others(self, labels: StreamLabels, metadata: Iterable[str]) -> list[str]:
         """Columns that are read beside the features."""
-        return [*labels.columns, *metadata, *self._named(self.weights.weight), *self._named(self.splits.split_column)]
+        more = (self.weights.weight, self.splits.split_column)
+        return [*labels.columns, *metadata, *(str(name) for name in more if name is not None)]
 
     def _take_in(
         self, table: pa.Table, group: RowGroup, labels: StreamLabels, fits: dict[str, ColumnFit]
@@ -387,9 +375,8 @@ def _sample_of(files: ParquetFiles, ignored: Sequence[str]) -> pd.DataFrame:
         group = files.rows_with(name)
         if group is None:
             continue
-        other = Reader([name])
-        cells = series(other.read(group).column(name), name).dropna().iloc[:SAMPLED_ROWS]
-        other.close()
+        with closing(Reader([name])) as other:
+            cells = series(other.read(group).column(name), name).dropna().iloc[:SAMPLED_ROWS]
         frame[name] = pd.concat([cells, frame[name].iloc[len(cells) :].astype(cells.dtype, errors="ignore")]).array
     return frame
 

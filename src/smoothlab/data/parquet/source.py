@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from smoothlab.data.batch import Batch
+from smoothlab.data.batch import Batch, joined
 from smoothlab.data.module import SPLITS
 from smoothlab.data.parquet.features import ArrowEncoder, factorized, series
 from smoothlab.data.parquet.files import Reader, RowGroup
@@ -18,9 +18,9 @@ from smoothlab.data.parquet.labels import StreamLabels
 from smoothlab.data.parquet.splitting import Splitter
 from smoothlab.data.table.dates import days
 from smoothlab.data.table.numeric import read_numbers
-from smoothlab.data.table.weights import weights_of_rows
+from smoothlab.data.table.weights import read_weights, weights_of_rows
 from smoothlab.data.table.words import as_word
-from smoothlab.errors import BadRow, UserMistake
+from smoothlab.errors import UserMistake
 
 
 @dataclass
@@ -79,13 +79,7 @@ def cell_weights(table: pa.Table, column: str | None) -> np.ndarray:
     Raises:
         UserMistake: one is negative, empty or no finite number.
     """
-    if column is None:
-        return np.ones(table.num_rows)
-    weights = read_numbers(series(table.column(column), column), column, where="data.weight")
-    if (weights < 0).any():
-        row = int(np.flatnonzero(weights < 0)[0])
-        raise BadRow(f"data.weight: data row {row + 1} is {weights[row]:g}; expected numbers of at least 0")
-    return weights
+    return np.ones(table.num_rows) if column is None else read_weights(series(table.column(column), column))
 
 
 @dataclass
@@ -180,12 +174,7 @@ class RowGroups:
         for index, start, stop in parts:
             batches.append(self.samples(reader, index, split, start, stop, features[done : done + stop - start]))
             done += stop - start
-        return Batch(
-            features,
-            torch.cat([batch.labels for batch in batches]),
-            torch.cat([batch.rows for batch in batches]),
-            {name: torch.cat([batch.metadata[name] for batch in batches]) for name in batches[0].metadata},
-        )
+        return joined(batches, features)
 
     def finished(self, batch: Batch) -> Batch:
         """The same samples with the features that the net takes."""

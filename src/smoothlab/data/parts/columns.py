@@ -52,6 +52,12 @@ class Taken(NamedTuple):
     role: str
 
 
+def taken_by(target: Sequence[str], weight: Name | None, split_column: Name | None) -> list[Taken]:
+    """The columns that the target, the weights and the splits take."""
+    own = Taken("target", target, "target"), Taken("weight", [str(weight)] if weight else [], "weight")
+    return [*own, Taken("split_column", [str(split_column)] if split_column else [], "split")]
+
+
 def roles(frame: pd.DataFrame, columns: Columns, taken: Iterable[Taken]) -> list[Column]:
     """Every column of a table, or of a sample of its rows, with its kind and role.
 

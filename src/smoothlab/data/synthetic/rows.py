@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from smoothlab.data.batch import TRUTH, Batch
+from smoothlab.data.batch import TRUTH, Batch, joined
 from smoothlab.data.module import SPLITS
 from smoothlab.data.parts.keys import check_seed
 from smoothlab.data.synthetic.domain import Domain, Drawn, Numbers
@@ -149,16 +149,6 @@ class SyntheticRows:
         labels = torch.from_numpy(given.votes.astype(np.float32) if votes and given.votes is not None else given.first)
         rows = torch.arange(start, stop)
         return Batch(self.encoder.features(drawn.numeric, drawn.codes), labels, rows, metadata)
-
-
-def joined(parts: list[Batch]) -> Batch:
-    """One batch of several."""
-    return Batch(
-        torch.cat([part.features for part in parts]),
-        torch.cat([part.labels for part in parts]),
-        torch.cat([part.rows for part in parts]),
-        {name: torch.cat([part.metadata[name] for part in parts]) for name in parts[0].metadata},
-    )
 
 
 def without_truth(batch: Batch) -> Batch:

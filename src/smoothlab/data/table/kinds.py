@@ -155,14 +155,14 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
     if is_boolean(present):
         return "boolean", ""
     if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_complex_dtype(cells):
-        return _guess_number(name, cells, present, distinct)
+        return _guess_number(name, present, distinct)
     if pd.api.types.is_timedelta64_dtype(cells) or pd.api.types.is_complex_dtype(cells):
         raise UserMistake(f"data: column {name!r} holds {cells.dtype} values; turn them into numbers, or data.drop it")
     words = text_of(present)
     numbers = pd.to_numeric(words.str.strip(), errors="coerce")
     readable = int(numbers.notna().sum())
     if readable == count:
-        return _guess_number(name, numbers, numbers, distinct)
+        return _guess_number(name, numbers, distinct)
     if readable >= MOSTLY_NUMBERS * count and numbers.nunique() > MANY_NUMBERS:
         first = present[numbers.isna()].iloc[:1]
         raise UserMistake(
@@ -199,7 +199,7 @@ def _refuse_decorated(name: str, words: pd.Series) -> None:
         )
 
 
-def _guess_number(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tuple[str, str]:
+def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, str]:
     whole = bool((present.astype(float) % 1 == 0).all()) if np.isfinite(present.astype(float)).all() else False
     count = len(present)
     named = bool(ID_NAME.search(name))

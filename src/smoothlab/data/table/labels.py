@@ -94,13 +94,10 @@ def read_labels(
     columns = [target] if isinstance(target, str) else list(target)
     check_columns("target", columns, frame)
     renamed = {str(word): str(name) for word, name in (classes or {}).items()}
-    if order is not None and kind != "ordinal":
-        raise InvalidArgument("order", list(order), f"null with labels={kind}; an order is for labels=ordinal")
+    check_kind(kind, columns, order)
     if separator is not None and kind != "multilabel":
         raise InvalidArgument("label_separator", separator, f"null with labels={kind}; it is for labels=multilabel")
     if kind in ("single", "ordinal"):
-        if len(columns) != 1:
-            raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
         return _one_class(frame[columns[0]], kind, renamed, order, rare_classes, lost)
     if rare_classes:
         raise InvalidArgument("rare_classes", rare_classes, f"0 with labels={kind}")
@@ -117,6 +114,18 @@ def read_labels(
     names = [renamed.get(str(name), str(name)) for name in columns]
     _check_classes(renamed, list(map(str, columns)), names)
     return _votes(values, names) if kind == "votes" else _columns(values, names)
+
+
+def check_kind(kind: LabelKind, columns: Sequence[str], order: Sequence[str] | None) -> None:
+    """Refuse an order or columns that are not for a kind of labels.
+
+    Raises:
+        InvalidArgument: they are not.
+    """
+    if order is not None and kind != "ordinal":
+        raise InvalidArgument("order", list(order), f"null with labels={kind}; an order is for labels=ordinal")
+    if kind in ("single", "ordinal") and len(columns) != 1:
+        raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
 
 
 def _one_class(

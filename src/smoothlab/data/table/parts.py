@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import contextlib
-import gzip
-import lzma
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.table.archives import OPENERS
 from smoothlab.data.table.reading import (
     MISSING_WORDS,
     SNIFFED,
@@ -159,7 +157,7 @@ def _chunks(
 
 @contextlib.contextmanager
 def _opened(path: Path, reading: Mapping[str, Any]) -> Iterator[IO[str]]:
-    opened: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
+    opened = OPENERS.get(path.suffix.lower(), open)
     with opened(path, "rb") as file:
         start = file.read(4)
     encoding = next((name for mark, name in MARKS.items() if start.startswith(mark)), reading.get("encoding", "utf-8"))

@@ -264,12 +264,15 @@ def groups_of(cells: pd.Series, name: str) -> np.ndarray:
         UserMistake: an empty cell.
     """
     codes, _ = pd.factorize(cells)
-    if (codes < 0).any():
-        row = int(np.flatnonzero(codes < 0)[0])
-        raise UserMistake(
-            f"data.split_column = {name!r}: data row {row_number(cells, row)} is empty; every row needs its group"
-        )
+    refuse_empty(cells, codes < 0, name, "group")
     return np.asarray(codes)
+
+
+def refuse_empty(cells: pd.Series, empty: np.ndarray, name: str, what: str) -> None:
+    """Refuse a column that splits go by, where some of its cells are empty ``(N,)``."""
+    if empty.any():
+        row = row_number(cells, int(empty.argmax()))
+        raise UserMistake(f"data.split_column = {name!r}: data row {row} is empty; every row needs its {what}")
 
 
 def _check_counts(
