@@ -156,7 +156,7 @@ class ArrayData(RowData):
         self,
         source: Arrays | Callable[[], Arrays] | None = None,
         *,
-        path: str | dict | None = None,
+        path: str | dict[str, str] | None = None,
         features: str = "features",
         metadata: Sequence[Name] = (),
         labels: Labels = Labels(target="labels"),

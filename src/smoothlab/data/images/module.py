@@ -74,7 +74,7 @@ class ImageData(KnownData):
         path: str | None = None,
         image_column: str = "path",
         metadata: Sequence[str] = (),
-        augment: Callable[[Tensor], Tensor] | dict | None = None,
+        augment: Callable[[Tensor], Tensor] | dict[str, Any] | None = None,
         pixels: Pixels = Pixels(),
         labels: Labels = Labels(),
         weights: Weights = Weights(),

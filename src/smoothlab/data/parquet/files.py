@@ -59,7 +59,7 @@ class ParquetFiles:
         UserMistake: a file cannot be read, they do not fit together, or there is no row.
     """
 
-    def __init__(self, path: str | Mapping) -> None:
+    def __init__(self, path: str | Mapping[str, str]) -> None:
         if isinstance(path, Mapping):
             if not {"train", "test"} <= set(path) <= set(SPLITS):
                 raise InvalidArgument("path", list(path), "train and test, and val or not")

@@ -61,7 +61,7 @@ class ParquetStream(DataModule):
     @takes_keys
     def __init__(
         self,
-        path: str | dict | None = None,
+        path: str | dict[str, str] | None = None,
         *,
         window: int = 100_000,
         workers: int = 0,

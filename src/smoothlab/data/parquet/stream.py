@@ -18,7 +18,7 @@ from smoothlab.data.parquet.source import RowGroups
 Item = TypeVar("Item")
 
 
-class ParquetBatches(IterableDataset):
+class ParquetBatches(IterableDataset[Batch]):
     """The batches of a split that fall to one rank and worker.
 
     The samples of all row groups stand in a line: in evaluation in the order of the files, in training in an order of

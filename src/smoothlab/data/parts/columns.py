@@ -28,7 +28,7 @@ class Columns:
     ids: Sequence[Name] = ()
     metadata: Sequence[Name] = ()
     text: Sequence[Name] = ()
-    kinds: dict | None = None
+    kinds: dict[str, str] | None = None
     date_format: str | None = None
 
     def __post_init__(self) -> None:

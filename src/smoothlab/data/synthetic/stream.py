@@ -15,7 +15,7 @@ PIECE = 1024  # rows that stay together when the order of a training epoch is dr
 WINDOW = 16  # pieces that are mixed row by row
 
 
-class RowStream(IterableDataset):
+class RowStream(IterableDataset[Batch]):
     """The batches of a split that fall to one rank and worker.
 
     In evaluation the batches stand in the order of the rows, and a rank has every ``ranks``-th of them. In training

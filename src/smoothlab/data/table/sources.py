@@ -15,6 +15,7 @@ from smoothlab.data.table.reading import missing_as_written, read_table
 from smoothlab.errors import InvalidArgument, UserMistake
 
 Source = Callable[[], Any]
+Paths = str | Mapping[str, str] | None
 SPLITS = ("train", "val", "test")
 
 
@@ -27,7 +28,7 @@ class TableSource:
         reading: how files are read.
     """
 
-    def __init__(self, source: Source | Mapping | None, path: str | Mapping | None, reading: Reading) -> None:
+    def __init__(self, source: Source | Mapping[str, Source] | None, path: Paths, reading: Reading) -> None:
         self.source = source
         self.path = path
         self.reading = reading
@@ -54,9 +55,7 @@ class TableSource:
         return missing_as_written(frame, self.path, column, self.reading.options())
 
 
-def read_rows(
-    path: str | Mapping | None, source: Any, reading: Mapping[str, Any]
-) -> tuple[pd.DataFrame, np.ndarray | None]:
+def read_rows(path: Paths, source: Any, reading: Mapping[str, Any]) -> tuple[pd.DataFrame, np.ndarray | None]:
     """All rows, and which split each is from: ``(N,)`` words, or None where they are all from one place.
 
     Args:
@@ -105,7 +104,7 @@ def made_by(source: Any, key: str) -> Any:
     return source()
 
 
-def _check_splits(key: str, parts: Mapping) -> None:
+def _check_splits(key: str, parts: Mapping[str, Any]) -> None:
     if not {"train", "test"} <= set(parts) <= set(SPLITS):
         raise InvalidArgument(key, list(parts), "train and test, and val or not")
 

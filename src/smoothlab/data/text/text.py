@@ -61,9 +61,9 @@ class TextData(RowData):
     @takes_keys
     def __init__(
         self,
-        source: Callable[[], Any] | dict | None = None,
+        source: Callable[[], Any] | dict[str, Callable[[], Any]] | None = None,
         *,
-        path: str | dict | None = None,
+        path: str | dict[str, str] | None = None,
         text: str | None = None,
         metadata: Sequence[Name] = (),
         date_format: str | None = None,
