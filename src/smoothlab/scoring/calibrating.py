@@ -17,6 +17,7 @@ from smoothlab.config.build import build, call
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.kinds import KINDS
 from smoothlab.smoothing import Constant, Smoother, Uniform
+from smoothlab.tasks.task import Task
 
 GROUPS = ("calibrator", "decision")
 
@@ -110,7 +111,7 @@ def check_groups(config: Mapping[str, Any]) -> None:
             raise UserMistake(f"{name} = {config[name]!r}: expected one of its options (see smoothlab --help)")
 
 
-def make_afterwards(config: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Afterwards:
+def make_afterwards(config: Mapping[str, Any], task: Task, allowed: tuple[str, ...]) -> Afterwards:
     """Calibrator and decision of a config, not fitted yet.
 
     Args:
@@ -125,7 +126,7 @@ def make_afterwards(config: Mapping[str, Any], task: Any, allowed: tuple[str, ..
     return Afterwards(calibrator, _decision(config.get("decision") or {}, task, allowed))
 
 
-def _calibrator(node: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Calibrator | None:
+def _calibrator(node: Mapping[str, Any], task: Task, allowed: tuple[str, ...]) -> Calibrator | None:
     if not node:
         return None
     kind = KINDS[task.kind]
@@ -177,7 +178,7 @@ def _mixture(smoother: Any, classes: int, prior: Any) -> dict[str, Any]:
     return {"epsilon": strength.epsilon, "prior": (rows[0] if same else rows).tolist()}
 
 
-def _decision(node: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Decision | None:
+def _decision(node: Mapping[str, Any], task: Task, allowed: tuple[str, ...]) -> Decision | None:
     if not node:
         return None
     if not KINDS[task.kind].decides:

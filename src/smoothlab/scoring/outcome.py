@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from smoothlab.data.module import DataModule
 from smoothlab.inspection.epsilon import EpsilonCurve
 from smoothlab.kinds import KINDS
 from smoothlab.reports.classes import class_table
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.scoring import drawing
+from smoothlab.tasks.task import Task
 from smoothlab.tracking.csv import read_rows
 from smoothlab.tracking.sink import log_checkpoint, log_summary, save_figure, save_table
 
@@ -22,8 +24,8 @@ SMOOTHED = ("smoothing/epsilon", "smoothing/epsilon_min", "smoothing/epsilon_max
 def write_outcome(
     scores: Mapping[str, Any],
     run: RunDirectory,
-    task: Any,
-    data: Any,
+    task: Task,
+    data: DataModule,
     loggers: Sequence[Any],
     *,
     about: Mapping[str, Any],

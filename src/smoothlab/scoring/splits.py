@@ -9,10 +9,12 @@ from typing import Any
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from smoothlab.data.module import DataModule
 from smoothlab.kinds import KINDS
 from smoothlab.scoring.calibrating import Afterwards
 from smoothlab.scoring.scores import MultilabelScores, Scores
 from smoothlab.scoring.translation_scores import TranslationScores
+from smoothlab.tasks.task import Task
 
 # By the kind that the kind of a task names.
 SCORES: dict[str, type[Any]] = {judge.kind: judge for judge in (Scores, MultilabelScores, TranslationScores)}
@@ -21,7 +23,7 @@ Parts = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def score(
-    task: Any, data: Any, trainer: Trainer, splits: Sequence[str], afterwards: Afterwards | None = None
+    task: Task, data: DataModule, trainer: Trainer, splits: Sequence[str], afterwards: Afterwards | None = None
 ) -> dict[str, Any]:
     """Run the task over each split in evaluation batches and score what comes out, by its kind.
 
@@ -38,7 +40,7 @@ def score(
     return scored(parts, task, data)
 
 
-def predicted(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> Parts:
+def predicted(task: Task, data: DataModule, trainer: Trainer, splits: Sequence[str]) -> Parts:
     """What ``predict_step`` gives of each split, batch by batch."""
     parts: dict[str, Any] = {split: trainer.predict(task, dataloaders=data.loader(split)) or () for split in splits}
     return parts
@@ -55,14 +57,14 @@ def scored_rows(kind: str, logits: Tensor, labels: Tensor, rows: Tensor, num_bin
     return scores_of(kind).of([{"logits": logits, "labels": labels, "rows": rows}], task, None, "")
 
 
-def scored(parts: Parts, task: Any, data: Any) -> dict[str, Any]:
+def scored(parts: Parts, task: Task, data: DataModule) -> dict[str, Any]:
     """What the predictions of each split are worth."""
     scores = scores_of(task.kind)
     return {split: scores.of(batches, task, data, split) for split, batches in parts.items()}
 
 
 def scored_afterwards(
-    afterwards: Afterwards, parts: Parts, task: Any, data: Any
+    afterwards: Afterwards, parts: Parts, task: Task, data: DataModule
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fit what comes after the net to validation, and score each split through it.
 
@@ -86,7 +88,7 @@ def scored_afterwards(
     return scores, about
 
 
-def details(scores: Mapping[str, Any], task: Any) -> dict[str, Any]:
+def details(scores: Mapping[str, Any], task: Task) -> dict[str, Any]:
     """What results.json says beside the metrics of whole splits: ``by_label`` and ``slices``, where there are any."""
     labels = {split: judged.by_label(task.class_names) for split, judged in scores.items()}
     slices = {split: list(judged.slices) for split, judged in scores.items() if judged.slices}
