@@ -2,9 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserMistake(Exception):
     """A mistake in a command, a config or an input file; commands print its one line and exit with code 2."""
+
+
+class BadRow(UserMistake):
+    """A row of a table that cannot be read; its line has the row's number, to which a reader of parts adds a place."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error says; its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def readable(where: str, what: str = "", errors: tuple[type[Exception], ...] = (Exception,)) -> Iterator[None]:
+    """Say in one line that something is not readable; what is one line already passes.
+
+    Args:
+        where: it is, for the line.
+        what: it should be, such as "a tokenizer".
+        errors: that its reader raises; decompressors and libraries have kinds of their own.
+
+    Raises:
+        UserMistake: in place of these errors.
+    """
+    try:
+        yield
+    except UserMistake:
+        raise
+    except errors as error:
+        raise UserMistake(f"{where}: not readable{what and f' as {what}'} ({reason_of(error)})") from None
 
 
 class RunFailed(RuntimeError):

@@ -90,9 +90,9 @@ def smoothed(epsilons: list[float]) -> EpsilonCurve:
 def task_and_data():
     smoother = Smoother(Constant(0.2), Uniform())
     smoother.bind(ClassInfo(["a", "b", "c"], [2, 2, 2]))
-    task = SimpleNamespace(smoother=smoother, class_names=["a", "b", "c"], mixing=None)
+    task = SimpleNamespace(smoother=smoother, class_names=["a", "b", "c"], mixing=None, kind="classification")
     rows = SimpleNamespace(labels=torch.tensor([0, 1, 2, 0, 1, 2]), metadata={}, rows=torch.arange(6))
-    data = SimpleNamespace(class_counts=[2, 2, 2], label_kind=None, split=lambda name: rows)
+    data = SimpleNamespace(class_counts=[2, 2, 2], split=lambda name: rows)
     return task, data
 
 

@@ -11,7 +11,7 @@ from smoothlab.scoring.splits import score
 
 class Task:
     kind = "classification"
-    num_bins = 15
+    num_bins, more_metrics = 15, list
 
 
 class Data:

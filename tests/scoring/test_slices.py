@@ -72,7 +72,7 @@ class Data:
 
 
 class Task:
-    num_bins, slices, num_slices, class_names = 15, "region", 2, ("a", "b", "c")
+    num_bins, slices, num_slices, class_names, more_metrics = 15, "region", 2, ("a", "b", "c"), list
 
     def __init__(self, kind="classification"):
         self.kind = kind

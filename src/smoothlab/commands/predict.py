@@ -42,7 +42,7 @@ def run(words: Sequence[str]) -> int:
         raise UserMistake(f"output = {str(output)!r}: expected a file ending in {' or '.join(TABLES)}")
     promises = Promises.chosen(values["run"], model.class_names, **options)
     rows = predict_file(model, source, output, batch_size=batch_size, promises=promises)
-    for note in [*model.notes, *promises.told()]:
+    for note in [*model.notes, *promises.sentences()]:
         print(note, file=sys.stderr)
     print(f"{rows} {'lines' if output.suffix == LINES else 'rows'} written to {output}", file=sys.stderr)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from smoothlab.data.parts.keys import Name, named
 from smoothlab.data.rows import RowData, Understood
 from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.kinds import Column
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
 from smoothlab.flat_keys import takes_keys
 
 SPLITS = ("train", "val", "test")
@@ -156,7 +157,7 @@ class ArrayData(RowData):
         self,
         source: Arrays | Callable[[], Arrays] | None = None,
         *,
-        path: str | dict | None = None,
+        path: str | dict[str, str] | None = None,
         features: str = "features",
         metadata: Sequence[Name] = (),
         labels: Labels = Labels(target="labels"),
@@ -208,16 +209,22 @@ def arrays_in(path: Path, key: str, name: str) -> dict[str, np.ndarray]:
     where = f"{key} = {str(path)!r}"
     if not path.is_file() or path.suffix.lower() not in (".npz", ".npy"):
         raise UserMistake(f"{where}: {'expected an .npz or .npy file' if path.is_file() else 'no such file'}")
-    try:
+    with readable_arrays(where, path.suffix[1:].lower()):
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return {name: loaded}
         with loaded:
             return {array: loaded[array] for array in loaded.files}
+
+
+@contextmanager
+def readable_arrays(where: str, kind: str) -> Iterator[None]:
+    """Say in one line that a file is none of NumPy's arrays, or that something in it is pickled."""
+    try:
+        yield
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        text = str(error).strip().splitlines()
-        reason = "it holds pickled Python objects" if "pickle" in str(error) else (text or [type(error).__name__])[0]
-        raise UserMistake(f"{where}: cannot be read as {path.suffix[1:].lower()} ({reason})") from None
+        reason = "it holds pickled Python objects" if "pickle" in str(error) else reason_of(error)
+        raise UserMistake(f"{where}: cannot be read as {kind} ({reason})") from None
 
 
 def features_of(arrays: Arrays, name: str, where: str) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -61,3 +62,13 @@ class Batch:
             dtype: of the net's weights, for batches that make their features there.
         """
         return self if self.labels.device == torch.device(device) else self.to(device)
+
+
+def joined(batches: Sequence[Batch], features: Tensor | None = None) -> Batch:
+    """One batch of several; ``features`` are theirs, where they stand in one tensor already."""
+    return Batch(
+        torch.cat([batch.features for batch in batches]) if features is None else features,
+        torch.cat([batch.labels for batch in batches]),
+        torch.cat([batch.rows for batch in batches]),
+        {name: torch.cat([batch.metadata[name] for batch in batches]) for name in batches[0].metadata},
+    )

@@ -19,10 +19,16 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 class EpochLoader:
-    """A loader whose order hangs on the epoch; Lightning calls ``loader.sampler.set_epoch(epoch)`` at each start."""
+    """A loader whose order hangs on the epoch; Lightning calls ``loader.sampler.set_epoch(epoch)`` at each start.
+
+    Args:
+        order: what has the ``epoch`` and, as its length, the number of batches.
+    """
 
     batch_sampler = None
-    epoch = 0
+
+    def __init__(self, order: Any) -> None:
+        self.order = order
 
     @property
     def sampler(self) -> EpochLoader:
@@ -31,7 +37,10 @@ class EpochLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
-        self.epoch = epoch
+        self.order.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.order)
 
 
 class EpochOrder(Sampler[slice | Tensor]):
@@ -91,15 +100,8 @@ class MemoryLoader(EpochLoader):
     """
 
     def __init__(self, data: Batch, batch_size: int, **order: Any) -> None:
+        super().__init__(EpochOrder(len(data), batch_size, **order))
         self.data = data
-        self.order = EpochOrder(len(data), batch_size, **order)
-
-    def set_epoch(self, epoch: int) -> None:
-        """See :class:`EpochLoader`."""
-        self.order.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.order)
 
     def __iter__(self) -> Iterator[Batch]:
         return map(self.data.take, self.order)
@@ -117,15 +119,9 @@ class StreamLoader(EpochLoader):
     """
 
     def __init__(self, stream: Any, workers: int = 0) -> None:
+        super().__init__(stream)
         self.stream = stream
         self.workers = workers
-
-    def set_epoch(self, epoch: int) -> None:
-        """See :class:`EpochLoader`."""
-        self.stream.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.stream)
 
     def __iter__(self) -> Iterator[Batch]:
         given, batch = 0, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -132,12 +132,33 @@ class DataModule(LightningDataModule, ABC):
         return self.loader("test")
 
 
-class MemoryData(DataModule):
-    """Data that fit in memory; a subclass reads them in :meth:`read`."""
+class KnownData(DataModule):
+    """Data whose rows are known by ``setup``, all but perhaps their features."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._batches: dict[str, Batch] = {}
+
+    @property
+    def class_counts(self) -> list[int]:
+        """See :class:`DataModule`."""
+        return count_classes(self._batches["train"].labels, len(self.class_names))
+
+    @property
+    def num_samples(self) -> int:
+        """See :class:`DataModule`."""
+        return len(self._batches["train"])
+
+    @property
+    def num_rows(self) -> int:
+        """See :class:`DataModule`."""
+        return 1 + max(int(batch.rows.max()) for batch in self._batches.values() if len(batch))
+
+
+class MemoryData(KnownData):
+    """Data that fit in memory; a subclass reads them in :meth:`read`."""
+
+    loader_of: Callable[..., MemoryLoader] = MemoryLoader
 
     @abstractmethod
     def read(self) -> dict[str, Batch]:
@@ -155,33 +176,22 @@ class MemoryData(DataModule):
         """All samples of ``train``, ``val`` or ``test``."""
         return self._batches[name]
 
-    @property
-    def class_counts(self) -> list[int]:
-        """See :class:`DataModule`."""
-        return count_classes(self._batches["train"].labels, len(self.class_names))
-
-    @property
-    def num_samples(self) -> int:
-        """See :class:`DataModule`."""
-        return len(self._batches["train"])
-
-    @property
-    def num_rows(self) -> int:
-        """See :class:`DataModule`."""
-        return 1 + max(int(batch.rows.max()) for batch in self._batches.values() if len(batch))
-
     def first(self, count: int) -> Batch:
         """See :class:`DataModule`."""
-        return self._batches["train"].take(slice(0, count))
+        return self.training_samples().take(slice(0, count))
 
     def loader(self, split: str) -> MemoryLoader:
         """See :class:`DataModule`."""
-        return MemoryLoader(self._batches[split], self.eval_batch_size, **this_rank())
+        return self.loader_of(self.split(split), self.eval_batch_size, **this_rank())
 
     def train_dataloader(self) -> MemoryLoader:
         """Shuffled batches; the order depends on ``shuffle_seed`` and the epoch."""
-        data = self._batches["train"]
-        return MemoryLoader(data, self.batch_size, shuffle=True, seed=self.shuffle_seed, **this_rank())
+        data = self.training_samples()
+        return self.loader_of(data, self.batch_size, shuffle=True, seed=self.shuffle_seed, **this_rank())
+
+    def training_samples(self) -> Batch:
+        """What training sees of its samples."""
+        return self.split("train")
 
 
 def count_classes(labels: Tensor, num_classes: int) -> list[int]:

@@ -15,7 +15,7 @@ from smoothlab.data.batch import Batch
 from smoothlab.data.encoder import Encoder
 from smoothlab.data.module import MemoryData
 from smoothlab.data.parts import Columns, Labels, Loading, Splits, Training, Weights
-from smoothlab.data.parts.columns import Taken, metadata_of, notes_on, roles
+from smoothlab.data.parts.columns import Taken, metadata_of, notes_on, roles, taken_by
 from smoothlab.data.parts.splits import check_rows
 from smoothlab.data.table.hashing import fingerprint
 from smoothlab.data.table.kinds import Column
@@ -149,7 +149,7 @@ class RowData(MemoryData):
         lost = self.row_source.lost_labels(frame, target[0]) if isinstance(self.labels.target, str) else []
         labels = self.labels.read(frame, lost)
         tree = self.labels.class_tree(frame, labels)
-        frame, given = rows_at(frame, labels.kept), None if given is None else given[labels.kept]
+        frame, given = rows_at(frame, labels.rows), None if given is None else given[labels.rows]
         self.classes_are(labels.names, tree=tree)
         self.fingerprint = fingerprint(frame)
         self.columns = self.roles(frame)
@@ -174,18 +174,14 @@ class RowData(MemoryData):
     def taken(self, frame: pd.DataFrame) -> list[Taken]:
         """The columns that the target, the weights, the splits and the tree take."""
         tree = self.labels.tree
-        return [
-            Taken("target", self.labels.columns, "target"),
-            Taken("weight", [str(self.weights.weight)] if self.weights.weight else [], "weight"),
-            Taken("split_column", [str(self.splits.split_column)] if self.splits.split_column else [], "split"),
-            Taken("tree", [tree] if isinstance(tree, str) and tree in frame.columns else [], "tree"),
-        ]
+        own = Taken("tree", [tree] if isinstance(tree, str) and tree in frame.columns else [], "tree")
+        return [*taken_by(self.labels.columns, self.weights.weight, self.splits.split_column), own]
 
     def _metadata(self, frame: pd.DataFrame, labels: LabelledRows, train: np.ndarray) -> dict[str, torch.Tensor]:
         columns = [column for column in self.columns if column.name in self.column_options.metadata]
-        found = metadata_of(frame, columns, self.time_column, self.column_options.date_format)
-        self.metadata_categories, self.date_columns = found.categories, found.dates
-        return found.tensors(labels, self.weights.of(frame, labels, train))
+        known = metadata_of(frame, columns, self.time_column, self.column_options.date_format)
+        self.metadata_categories, self.date_columns = known.categories, known.dates
+        return known.tensors(labels, self.weights.of(frame, labels, train))
 
 
 def rows_at(frame: pd.DataFrame, index: np.ndarray) -> pd.DataFrame:

@@ -14,8 +14,8 @@ def check_thinning(train_share: float, imbalance: float) -> None:
         InvalidArgument: a share outside (0, 1], or a ratio below 1.
     """
     for name, value, right, expected in (
-        ("train_share", train_share, lambda one: 0 < one <= 1, "a number in (0, 1]"),
-        ("imbalance", imbalance, lambda one: one >= 1, "a number of at least 1"),
+        ("train_share", train_share, lambda share: 0 < share <= 1, "a number in (0, 1]"),
+        ("imbalance", imbalance, lambda ratio: ratio >= 1, "a number of at least 1"),
     ):
         if isinstance(value, bool) or not isinstance(value, int | float) or not right(value):
             raise InvalidArgument(name, value, expected)
@@ -47,9 +47,9 @@ def thinned(
     order = generator.permutation(len(index))
     classes, counts = np.unique(labels, return_counts=True)
     ranked = classes[np.argsort(-counts, kind="stable")]
-    kept = np.zeros(len(index), dtype=bool)
-    for rank, one in enumerate(ranked):
-        places = order[labels[order] == one]
+    chosen = np.zeros(len(index), dtype=bool)
+    for rank, label in enumerate(ranked):
+        places = order[labels[order] == label]
         most = counts.max() * imbalance ** (-rank / max(1, len(classes) - 1))
-        kept[places[: max(1, round(min(len(places), most) * train_share))]] = True
-    return index[kept]
+        chosen[places[: max(1, round(min(len(places), most) * train_share))]] = True
+    return index[chosen]

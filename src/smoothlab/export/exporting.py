@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from smoothlab.config.allowed import add_code
-from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.errors import RunFailed, UserMistake, reason_of
 from smoothlab.export import onnx_file, torch_file
 from smoothlab.export.graph import WholeModel
-from smoothlab.export.inputs import Arrays, Inputs, told
+from smoothlab.export.inputs import Arrays, Inputs, signature
 from smoothlab.export.inputs_of_encoder import inputs_of
 from smoothlab.export.loading import FORMAT
 from smoothlab.kinds import KINDS
@@ -71,37 +71,17 @@ def export(
         onnx_file.check_installed()
     source = checkpoint_path(run, checkpoint)
     content = read_checkpoint(source)
-    ours = content[KEY]
     model = model_from(content, add_code(code))
     if not isinstance(model, Model):
         raise UserMistake(f"run = {str(run)!r}: models of {model.kind} are not exported; tables, images and texts are")
     inputs = inputs_of(model.encoder)
     arrays, features = inputs.trial(TRIAL_ROWS, seed=0)
-    whole = WholeModel(inputs.graph(), model.net, model.calibrator, KINDS[model.kind]).eval()
-    program = _program(whole, inputs, arrays, str(ours["config"]["net"].get("_target_")))
-    expected = _probabilities(model, features)
-    lines = torch_file.structure(program)
-    metadata = {
-        "format": FORMAT,
-        "kind": model.kind,
-        "class_names": model.class_names,
-        "inputs": told(arrays),
-        "columns": model.encoder.raw_columns,
-        "encoder": _small(model.encoder.state()),
-        "calibrator": None if model.calibrator is None else _settings(model.calibrator),
-        "decision": None if model.decision is None else model.decision.to_state(),
-        "smoothing": ours["config"]["smoothing"],
-        "epsilon": _epsilon(RunDirectory(run), int(content["epoch"])),
-        "run": {
-            "name": ours["config"].get("name"),
-            "seed": ours["config"].get("seed"),
-            "identity": ours.get("identity"),
-            "checkpoint": source.name,
-            "epoch": int(content["epoch"]),
-        },
-        "versions": provenance()["versions"],
-        "graph": onnx_file.fingerprint(lines),
-    }
+    answers = KINDS[model.kind]
+    whole = WholeModel(inputs.graph(), model.net, model.calibrator, answers).eval()
+    program = _program(whole, inputs, arrays, str(content[KEY]["config"]["net"].get("_target_")))
+    expected = answers.probabilities(model.logits_of(features)).double().numpy()  # as the checkpoint's own net says
+    about = {"inputs": signature(arrays), "epsilon": _epsilon(RunDirectory(run), int(content["epoch"]))}
+    metadata = _metadata(model, content, source) | about
     if output.suffix not in SUFFIXES.values():
         output.mkdir(parents=True, exist_ok=True)
         output = output / f"model{SUFFIXES[kind]}"
@@ -110,13 +90,11 @@ def export(
     def write(temporary: Path) -> None:
         nonlocal difference
         if kind == "onnx":
-            try:
-                onnx_file.to_onnx(program, inputs.names, temporary)
-            except Exception as error:  # what its operators cannot say, in kinds of the exporter's own
-                raise UserMistake(f"format = 'onnx': the net has no form in ONNX ({_one_line(error)})") from error
+            onnx_file.to_onnx(program, inputs.names, temporary)
             metadata["graph"] = onnx_file.fingerprint(onnx_file.structure(temporary))
             onnx_file.put_metadata(temporary, metadata)
         else:
+            metadata["graph"] = onnx_file.fingerprint(torch_file.structure(program))
             torch_file.save(program, temporary, metadata)
         difference = _difference(temporary, kind, arrays, expected)
 
@@ -135,12 +113,30 @@ def _program(whole: nn.Module, inputs: Inputs, arrays: Arrays, net: str) -> torc
         with onnx_file.quiet(), torch.no_grad():
             return torch.export.export(whole, tensors, dynamic_shapes={"inputs": dynamic})
     except Exception as error:  # what a net does that no graph can hold
-        raise UserMistake(f"run: its net, {net}, has no graph for torch.export ({_one_line(error)})") from error
+        raise UserMistake(f"run: its net, {net}, has no graph for torch.export ({reason_of(error)[:160]})") from error
 
 
-def _probabilities(model: Model, features: torch.Tensor) -> np.ndarray:
-    """As the checkpoint's own net gives them."""
-    return KINDS[model.kind].probabilities(model.logits_of(features)).double().numpy()
+def _metadata(model: Model, content: dict[str, Any], source: Path) -> dict[str, Any]:
+    """What a file says of the model in it; without summaries of training rows, which predictions do not need."""
+    ours, calibrator = content[KEY], model.calibrator
+    return {
+        "format": FORMAT,
+        "kind": model.kind,
+        "class_names": model.class_names,
+        "columns": model.encoder.raw_columns,
+        "encoder": {key: value for key, value in model.encoder.state().items() if key != "summary"},
+        "calibrator": None if calibrator is None else _settings(calibrator),
+        "decision": None if model.decision is None else model.decision.to_state(),
+        "smoothing": ours["config"]["smoothing"],
+        "run": {
+            "name": ours["config"].get("name"),
+            "seed": ours["config"].get("seed"),
+            "identity": ours.get("identity"),
+            "checkpoint": source.name,
+            "epoch": int(content["epoch"]),
+        },
+        "versions": provenance()["versions"],
+    }
 
 
 def _difference(path: Path, kind: Format, arrays: Arrays, expected: np.ndarray) -> float:
@@ -151,22 +147,17 @@ def _difference(path: Path, kind: Format, arrays: Arrays, expected: np.ndarray) 
     """
     graph = onnx_file.OnnxGraph(path, threads=1) if kind == "onnx" else torch_file.TorchGraph(path)
     alone = {name: array[:1] for name, array in arrays.items()}
-    found = max(
+    largest = max(
         float(np.abs(graph.probabilities(arrays) - expected).max()),
         float(np.abs(graph.probabilities(alone) - expected[:1]).max()),
     )
-    if not found <= TOLERANCE:
-        raise RunFailed(f"nothing is written: the graph's probabilities are {found:.2g} off those of the checkpoint")
-    return found
+    if not largest <= TOLERANCE:
+        raise RunFailed(f"nothing is written: the graph's probabilities are {largest:.2g} off those of the checkpoint")
+    return largest
 
 
 def _settings(calibrator: Any) -> dict[str, Any]:
     return {"kind": type(calibrator).__name__, **json.loads(json.dumps(calibrator.settings(), default=str))}
-
-
-def _small(state: dict[str, Any]) -> dict[str, Any]:
-    """An encoder's state without the summaries of training rows, which predictions do not need."""
-    return {key: value for key, value in state.items() if key != "summary"}
 
 
 def _epsilon(run: RunDirectory, epoch: int) -> float | None:
@@ -175,8 +166,3 @@ def _epsilon(run: RunDirectory, epoch: int) -> float | None:
         if row.get("epoch") and int(row["epoch"]) == epoch and row.get("smoothing/epsilon"):
             return float(row["smoothing/epsilon"])
     return None
-
-
-def _one_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return (text.splitlines()[0] if text else type(error).__name__)[:160]

@@ -26,7 +26,7 @@ class WholeModel(nn.Module):
         self.net = with_plain_bags(net)
         self.calibrator = calibrator
         self.kind = kind
-        self.dtype = next((one.dtype for one in net.parameters()), torch.float32)
+        self.dtype = next((weight.dtype for weight in net.parameters()), torch.float32)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, calibrated where there is a calibrator, and their probabilities."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from smoothlab.export.inputs import Arrays
+from smoothlab.export.inputs import Arrays, Inputs
 
 
 class ImageGraph(nn.Module):
@@ -33,17 +31,10 @@ class ImageGraph(nn.Module):
         return (pixels.to(torch.float32) * (1 / 255) - self.mean) / self.deviation
 
 
-class ImageInputs:
-    """``pixels`` uint8 ``(N, C, H, W)``; files are decoded, and brought to the size, before the graph.
-
-    Args:
-        encoder: of the run.
-    """
+class ImageInputs(Inputs):
+    """``pixels`` uint8 ``(N, C, H, W)``; files are decoded, and brought to the size, before the graph."""
 
     names: tuple[str, ...] = ("pixels",)
-
-    def __init__(self, encoder: Any) -> None:
-        self.encoder = encoder
 
     def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
         """See :class:`Inputs`."""
@@ -59,7 +50,3 @@ class ImageInputs:
         size = (min(rows, 8), shape.channels, shape.height, shape.width)
         pixels = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
         return {"pixels": pixels}, self.encoder.finish(torch.from_numpy(pixels.copy()))
-
-    def dynamic(self) -> dict[str, tuple[int, ...]]:
-        """See :class:`Inputs`."""
-        return {"pixels": (0,)}

@@ -81,10 +81,10 @@ def load(path: str | Path, *, threads: int | None = None) -> Exported:
     """
     path = Path(path)
     if path.is_dir():
-        found = [path / f"model{suffix}" for suffix in SUFFIXES if (path / f"model{suffix}").is_file()]
-        if len(found) != 1:
-            raise UserMistake(f"{path}: expected one of model.onnx and model.pt2 in it, found {len(found)}")
-        path = found[0]
+        files = [path / f"model{suffix}" for suffix in SUFFIXES if (path / f"model{suffix}").is_file()]
+        if len(files) != 1:
+            raise UserMistake(f"{path}: expected one of model.onnx and model.pt2 in it, found {len(files)}")
+        path = files[0]
     if not path.is_file():
         raise UserMistake(f"{path}: no such file")
     if path.suffix not in SUFFIXES:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, readable, reason_of
 from smoothlab.export.inputs import Arrays
 
 SUFFIX = ".onnx"
@@ -37,39 +37,33 @@ def check_installed() -> None:
 
 
 def to_onnx(program: torch.export.ExportedProgram, names: tuple[str, ...], path: Path) -> None:
-    """Write a program of torch.export as ONNX, with the weights in the file."""
-    with quiet():
-        made = torch.onnx.export(
-            program,
-            input_names=list(names),
-            output_names=list(OUTPUTS),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    assert made is not None
-    made.save(path)
+    """Write a program of torch.export as ONNX, with the weights in the file.
+
+    Raises:
+        UserMistake: ONNX has no operators for it.
+    """
+    options: dict[str, Any] = {"input_names": list(names), "output_names": list(OUTPUTS)}
+    try:
+        with quiet():
+            made = torch.onnx.export(program, dynamo=True, external_data=False, verbose=False, **options)
+            assert made is not None
+            made.save(path)
+    except Exception as error:  # in kinds of the exporter's own
+        raise UserMistake(f"format = 'onnx': the net has no form in ONNX ({reason_of(error)[:160]})") from error
 
 
-def put_metadata(path: Path, told: dict[str, Any]) -> None:
+def put_metadata(path: Path, metadata: dict[str, Any]) -> None:
     """Put metadata into a file, in place of what the exporter says of the Python code it came from."""
     import onnx
 
     model = onnx.load(path)
-    for node in [*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output]:
-        del node.metadata_props[:]  # lines and folders of the machine
-        node.doc_string = ""
-    for one in model.graph.initializer:
-        del one.metadata_props[:]
-    del model.graph.metadata_props[:]
-    for function in model.functions:
-        del function.metadata_props[:]
-        for node in function.node:
-            del node.metadata_props[:]
-            node.doc_string = ""
-    model.doc_string = ""
-    del model.metadata_props[:]
-    model.metadata_props.add(key=KEY, value=json.dumps(told))
+    graph, functions = model.graph, list(model.functions)
+    inside = [*graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer]
+    inside += [node for function in functions for node in function.node]
+    for part in (model, graph, *functions, *inside):
+        del part.metadata_props[:]  # lines and folders of the machine
+        part.doc_string = ""
+    model.metadata_props.add(key=KEY, value=json.dumps(metadata))
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -82,20 +76,20 @@ def structure(path: Path) -> list[str]:
     import onnx
 
     graph = onnx.load(path).graph
-    lines = [f"input {one.name} {_shape(one)}" for one in graph.input]
-    lines += [f"weight {one.name} {one.data_type} {list(one.dims)}" for one in graph.initializer]
+    lines = [f"input {value.name} {_shape(value)}" for value in graph.input]
+    lines += [f"weight {weight.name} {weight.data_type} {list(weight.dims)}" for weight in graph.initializer]
     for node in graph.node:
         attributes = ", ".join(
-            f"{one.name}={onnx.helper.get_attribute_value(one)!r}"
-            for one in sorted(node.attribute, key=lambda one: one.name)
+            f"{attribute.name}={onnx.helper.get_attribute_value(attribute)!r}"
+            for attribute in sorted(node.attribute, key=lambda attribute: attribute.name)
         )
         lines.append(f"{','.join(node.output)} = {node.domain}:{node.op_type}({','.join(node.input)}; {attributes})")
-    return [*lines, *(f"output {one.name} {_shape(one)}" for one in graph.output)]
+    return [*lines, *(f"output {value.name} {_shape(value)}" for value in graph.output)]
 
 
 def _shape(value: Any) -> str:
     kind = value.type.tensor_type
-    return f"{kind.elem_type} {[one.dim_param or one.dim_value for one in kind.shape.dim]}"
+    return f"{kind.elem_type} {[side.dim_param or side.dim_value for side in kind.shape.dim]}"
 
 
 def fingerprint(lines: list[str]) -> str:
@@ -123,10 +117,8 @@ class OnnxGraph:
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads
-        try:
+        with readable(str(path), "ONNX"):
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # of kinds that onnxruntime keeps to itself
-            raise UserMistake(f"{path}: not readable as ONNX ({str(error).splitlines()[0][:120]})") from None
         text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
         if text is None:
             raise UserMistake(f"{path}: an ONNX model, but not one of smoothlab export")

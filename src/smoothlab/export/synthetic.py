@@ -7,26 +7,22 @@ import pandas as pd
 from torch import Tensor
 
 from smoothlab.data.synthetic.encoder import SyntheticEncoder
-from smoothlab.export.inputs import Arrays
+from smoothlab.export.inputs import Arrays, Inputs
 from smoothlab.export.table import TableGraph
 
 
-class SyntheticInputs:
-    """``numbers`` float64 and ``codes`` int64, the places of words.
-
-    Args:
-        encoder: of the run.
-    """
+class SyntheticInputs(Inputs):
+    """``numbers`` float64 and ``codes`` int64, the places of words."""
 
     def __init__(self, encoder: SyntheticEncoder) -> None:
-        self.encoder = encoder
+        super().__init__(encoder)
         self.names = (*(["numbers"] if encoder.numeric else []), *(["codes"] if encoder.words else []))
 
     def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
         """See :class:`Inputs`."""
         numbers, codes = self.encoder.cells(frame, where=where)
-        found = {"numbers": numbers, "codes": codes}
-        return {name: found[name] for name in self.names}
+        arrays = {"numbers": numbers, "codes": codes}
+        return {name: arrays[name] for name in self.names}
 
     def graph(self) -> TableGraph:
         """See :class:`Inputs`."""
@@ -42,7 +38,3 @@ class SyntheticInputs:
         columns |= {name: generator.choice(words, rows) for name, words in self.encoder.words.items()}
         frame = pd.DataFrame(columns)
         return self.read(frame), self.encoder.encode(frame)
-
-    def dynamic(self) -> dict[str, tuple[int, ...]]:
-        """See :class:`Inputs`."""
-        return dict.fromkeys(self.names, (0,))

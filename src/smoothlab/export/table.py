@@ -14,7 +14,7 @@ from smoothlab.data.table.dates import EPOCH, DateColumn, date_parts
 from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.numeric import NumericColumn, read_numbers
 from smoothlab.data.table.texts import TextColumn
-from smoothlab.export.inputs import Arrays
+from smoothlab.export.inputs import Arrays, Inputs
 
 FLOAT32_END = 3.4e38
 
@@ -54,7 +54,7 @@ class TableGraph(nn.Module):
         order: Sequence[int],
     ) -> None:
         super().__init__()
-        scales = [one if one > 0 else float("inf") for one in deviations]
+        scales = [deviation if deviation > 0 else float("inf") for deviation in deviations]
         self.register_buffer("means", torch.tensor(means, dtype=torch.float64))
         self.register_buffer("deviations", torch.tensor(scales, dtype=torch.float64))
         for name, values in (
@@ -91,15 +91,11 @@ class TableGraph(nn.Module):
         return features if self.in_order else features.index_select(1, self.order)
 
 
-class TableInputs:
-    """``numbers`` float64 (nan where a cell is empty; a date is its parts), ``codes`` int64, ``weights`` of words.
-
-    Args:
-        encoder: of the run.
-    """
+class TableInputs(Inputs):
+    """``numbers`` float64 (nan where a cell is empty; a date is its parts), ``codes`` int64, ``weights`` of words."""
 
     def __init__(self, encoder: TableEncoder) -> None:
-        self.encoder = encoder
+        super().__init__(encoder)
         self.numbers: list[NumericColumn] = []
         self.codes: list[CategoricalColumn] = []
         self.texts: list[TextColumn] = []
@@ -137,10 +133,10 @@ class TableInputs:
                 code += 1
             else:
                 weights.append(column.encode(cells, where=where))
-        found = {"numbers": numbers, "codes": codes}
+        arrays = {"numbers": numbers, "codes": codes}
         if weights:
-            found["weights"] = np.concatenate(weights, 1)
-        return {name: found[name] for name in self.names}
+            arrays["weights"] = np.concatenate(weights, 1)
+        return {name: arrays[name] for name in self.names}
 
     @staticmethod
     def _checked(column: NumericColumn, cells: pd.Series, where: str) -> np.ndarray:
@@ -158,18 +154,18 @@ class TableInputs:
         if self.encoder.categories == "codes":
             handed_on = list(range(len(self.codes)))
         else:
-            one_hot = [(place, code) for place, one in enumerate(self.codes) for code in range(len(one.all_words))]
-        shown = [place for place, one in enumerate(self.numbers) if one.indicator]
-        widths = (len(self.numbers), len(shown), len(one_hot), len(handed_on), sum(one.features for one in self.texts))
-        begin = np.cumsum([0, *widths])
+            one_hot = [(place, code) for place, words in enumerate(self.codes) for code in range(len(words.all_words))]
+        shown = [place for place, column in enumerate(self.numbers) if column.indicator]
+        of_texts = sum(text.features for text in self.texts)
+        begin = np.cumsum([0, len(self.numbers), len(shown), len(one_hot), len(handed_on), of_texts])
         order: list[int] = []
         place, missing, hot, word = (int(begin[at]) for at in (0, 1, 2, 4))
         for column in self.encoder.wide:
             if isinstance(column, NumericColumn | DateColumn):
-                for one in [column] if isinstance(column, NumericColumn) else column.parts.values():
+                for part in [column] if isinstance(column, NumericColumn) else column.parts.values():
                     order.append(place)
                     place += 1
-                    if one.indicator:
+                    if part.indicator:
                         order.append(missing)
                         missing += 1
             elif isinstance(column, CategoricalColumn):
@@ -179,18 +175,14 @@ class TableInputs:
                 order += range(word, word + column.features)
                 word += column.features
         order += range(int(begin[3]), int(begin[4]))
-        means, deviations = [one.mean for one in self.numbers], [one.deviation for one in self.numbers]
-        return TableGraph(means, deviations, shown, one_hot, handed_on, widths[-1], order)
+        means, deviations = [part.mean for part in self.numbers], [part.deviation for part in self.numbers]
+        return TableGraph(means, deviations, shown, one_hot, handed_on, of_texts, order)
 
     def trial(self, rows: int, seed: int) -> tuple[Arrays, Tensor]:
         """See :class:`Inputs`; with missing values, words that training never saw, and values far out."""
         generator = np.random.default_rng(seed)
-        frame = pd.DataFrame({one.column: _cells(one, rows, generator) for one in self.encoder.columns})
+        frame = pd.DataFrame({column.column: _cells(column, rows, generator) for column in self.encoder.columns})
         return self.read(frame), self.encoder.encode(frame)
-
-    def dynamic(self) -> dict[str, tuple[int, ...]]:
-        """See :class:`Inputs`."""
-        return dict.fromkeys(self.names, (0,))
 
 
 def _cells(column: object, rows: int, generator: np.random.Generator) -> pd.Series:

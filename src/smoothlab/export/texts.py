@@ -7,21 +7,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from smoothlab.data.text.encoder import PADDING_INDEX, TextEncoder
-from smoothlab.export.inputs import Arrays
+from smoothlab.data.text.encoder import PADDING_INDEX
+from smoothlab.export.inputs import Arrays, Inputs
 
 
-class TextInputs:
-    """``ids`` int64 ``(N, T)``, filled up with 0, at least two places: a program of torch.export wants no fewer.
-
-    Args:
-        encoder: of the run.
-    """
+class TextInputs(Inputs):
+    """``ids`` int64 ``(N, T)``, filled up with 0, at least two places: a program of torch.export wants no fewer."""
 
     names: tuple[str, ...] = ("ids",)
-
-    def __init__(self, encoder: TextEncoder) -> None:
-        self.encoder = encoder
 
     def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
         """See :class:`Inputs`."""

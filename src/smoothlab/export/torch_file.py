@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, readable
 from smoothlab.export.inputs import Arrays
 from smoothlab.export.onnx_file import KEY, quiet
 
@@ -20,18 +20,18 @@ EXTRA = f"{KEY}.json"
 LEAST = 2  # rows that a program takes: torch.export takes 1 for a size of its own
 
 
-def save(program: torch.export.ExportedProgram, path: Path, told: dict[str, Any]) -> None:
+def save(program: torch.export.ExportedProgram, path: Path, metadata: dict[str, Any]) -> None:
     """Write a program with its metadata, without the lines and folders of the code that it came from."""
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
     with quiet():
-        torch.export.save(program, path, extra_files={EXTRA: json.dumps(told)})
+        torch.export.save(program, path, extra_files={EXTRA: json.dumps(metadata)})
 
 
 def structure(program: torch.export.ExportedProgram) -> list[str]:
     """The program without its weights, a line each: names and shapes of what it holds, then its operators."""
     shapes = [f"weight {name} {value.dtype} {list(value.shape)}" for name, value in program.state_dict.items()]
-    return [*shapes, *(str(one.format_node()) for one in program.graph.nodes)]
+    return [*shapes, *(str(node.format_node()) for node in program.graph.nodes)]
 
 
 class TorchGraph:
@@ -46,15 +46,9 @@ class TorchGraph:
 
     def __init__(self, path: Path) -> None:
         extra = {EXTRA: ""}
-        try:
+        with readable(str(path), "a program of torch.export"), quiet():
             check_archive(path)
-            with quiet():
-                program = torch.export.load(path, extra_files=extra)
-        except UserMistake:
-            raise
-        except Exception as error:  # zipfile's, torch's, of the schema
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-            raise UserMistake(f"{path}: not readable as a program of torch.export ({reason})") from None
+            program = torch.export.load(path, extra_files=extra)
         if not extra[EXTRA]:
             raise UserMistake(f"{path}: a program of torch.export, but not one of smoothlab export")
         self.metadata: dict[str, Any] = json.loads(extra[EXTRA])
@@ -70,9 +64,9 @@ class TorchGraph:
 
     def _run(self, inputs: Arrays) -> tuple[np.ndarray, np.ndarray]:
         rows = len(next(iter(inputs.values())))
-        tensors = [torch.from_numpy(np.ascontiguousarray(one)) for one in inputs.values()]
+        tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs.values()]
         if rows < LEAST:
-            tensors = [one.repeat(LEAST, *[1] * (one.ndim - 1)) for one in tensors]
+            tensors = [tensor.repeat(LEAST, *[1] * (tensor.ndim - 1)) for tensor in tensors]
         with torch.inference_mode():
             logits, probabilities = self._module(*tensors)
         return logits[:rows].numpy(), probabilities[:rows].numpy()
@@ -95,7 +89,7 @@ def check_archive(path: Path) -> None:
                 refused = True
             elif last.endswith("_config.json"):
                 config = json.loads(archive.read(name)).get("config", {})
-                refused |= any(one.get("use_pickle") for one in config.values())
+                refused |= any(entry.get("use_pickle") for entry in config.values())
             elif last.endswith(".pt"):
                 try:
                     torch.load(io.BytesIO(archive.read(name)), weights_only=True)

@@ -39,7 +39,7 @@ class EpsilonCurve:
     @property
     def is_flat(self) -> bool:
         """Whether x changes nothing."""
-        return all(max(one) - min(one) <= SAME for one in (self.mean, self.low, self.high))
+        return all(max(values) - min(values) <= SAME for values in (self.mean, self.low, self.high))
 
     @property
     def has_spread(self) -> bool:
@@ -49,13 +49,13 @@ class EpsilonCurve:
     @property
     def strongest(self) -> float:
         """The first x at which the mean is farthest from 0."""
-        sizes = [abs(one) for one in self.mean]
+        sizes = [abs(mean) for mean in self.mean]
         return self.x[sizes.index(max(sizes))]
 
     @property
     def last_change(self) -> float:
         """The x after which the mean stays as it is at the end."""
-        moved = [x for x, one in zip(self.x, self.mean, strict=True) if abs(one - self.mean[-1]) > SAME]
+        moved = [x for x, mean in zip(self.x, self.mean, strict=True) if abs(mean - self.mean[-1]) > SAME]
         return self.x[min(self.x.index(moved[-1]) + 1, len(self.x) - 1)] if moved else self.x[0]
 
 
@@ -72,8 +72,8 @@ def per_row(epsilon: float | Tensor, length: int) -> Tensor:
 
 def over_progress(smoother: Smoother, probe: Probe) -> EpsilonCurve:
     """Epsilon from the beginning of the training to its end, the model's confidence swept over the rows."""
-    moments = [one / (MOMENTS - 1) for one in range(MOMENTS)]
-    return _curve(smoother, probe, moments, (probe.step(one) for one in moments))
+    moments = [step / (MOMENTS - 1) for step in range(MOMENTS)]
+    return _curve(smoother, probe, moments, (probe.step(progress) for progress in moments))
 
 
 def over_confidence(smoother: Smoother, probe: Probe, progress: float, *, right: bool) -> EpsilonCurve:
@@ -86,7 +86,7 @@ def _curve(smoother: Smoother, probe: Probe, places: list[float], steps: Iterabl
     values = [epsilon_of(smoother, step) for step in steps]
     return EpsilonCurve(
         places,
-        [probe.mean(one) for one in values],
-        [float(one.min()) for one in values],
-        [float(one.max()) for one in values],
+        [probe.mean(epsilon) for epsilon in values],
+        [float(epsilon.min()) for epsilon in values],
+        [float(epsilon.max()) for epsilon in values],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -109,7 +110,7 @@ class Findings:
             name: over_confidence(self.smoother, self.probe, self.shown_at, right=name == "right")
             for name in ("right", "wrong")
         }
-        if all(one.is_flat for one in curves.values()) and curves["right"].mean[0] == curves["wrong"].mean[0]:
+        if all(curve.is_flat for curve in curves.values()) and curves["right"].mean[0] == curves["wrong"].mean[0]:
             return {}
         return curves
 
@@ -126,8 +127,8 @@ class Findings:
     @cached_property
     def moments(self) -> list[SoftTargets]:
         """Soft targets from the beginning of the training to its end; one where nothing changes."""
-        every = [SoftTargets.of(self.smoother, self.probe, one) for one in sorted({*MOMENTS, self.shown_at})]
-        same = all(torch.allclose(one.matrix, every[0].matrix, atol=1e-9) for one in every)
+        every = [SoftTargets.of(self.smoother, self.probe, progress) for progress in sorted({*MOMENTS, self.shown_at})]
+        same = all(torch.allclose(targets.matrix, every[0].matrix, atol=1e-9) for targets in every)
         return every[:1] if same else every
 
     @cached_property
@@ -139,3 +140,8 @@ class Findings:
     def trees(self) -> dict[str, ClassTree]:
         """Class trees in use, by the key of their part."""
         return trees(self.named_parts)
+
+
+def plain(value: float) -> float | None:
+    """A number as JSON has it: None where it is not finite."""
+    return value if math.isfinite(value) else None

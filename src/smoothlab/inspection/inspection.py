@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from smoothlab.inspection.cautions import cautions
 from smoothlab.inspection.epsilon import EpsilonCurve
-from smoothlab.inspection.findings import MATRIX_CELLS, Findings
+from smoothlab.inspection.findings import MATRIX_CELLS, Findings, plain
 from smoothlab.inspection.parts import described
 from smoothlab.inspection.soft_targets import SoftTargets
 from smoothlab.inspection.words import sentences
@@ -44,22 +43,22 @@ class Inspection(Findings):
             "rows_asked": len(self.probe.classes),
             "epochs": self.plan.epochs,
             "epsilon_over_progress": _curve(self.epsilon, "progress"),
-            "epsilon_over_confidence": {n: _curve(one, "confidence") for n, one in self.by_confidence.items()} or None,
+            "epsilon_over_confidence": {k: _curve(v, "confidence") for k, v in self.by_confidence.items()} or None,
             "over_training": [
-                {"progress": one.progress} | {name: _plain(one.mean(value)) for name, value in _columns(one).items()}
-                for one in self.moments
+                {"progress": moment.progress, **{k: plain(moment.mean(v)) for k, v in _columns(moment).items()}}
+                for moment in self.moments
             ],
             "soft_targets": self._table(shown),
             "soft_targets_before_training": self._table(history.start) if history else None,
             "trees": {key: str(tree) for key, tree in self.trees.items()},
-            "learners": [one.json() for one in self.learned],
+            "learners": [part.json() for part in self.learned],
             "run": None
             if history is None
             else {
                 "path": history.path,
                 "checkpoint": history.checkpoint,
                 "epoch": history.epoch,
-                "by_epoch": {name: [_plain(one) for one in column] for name, column in history.columns.items()},
+                "by_epoch": {name: [plain(value) for value in column] for name, column in history.columns.items()},
             },
         }
 
@@ -67,7 +66,7 @@ class Inspection(Findings):
         columns = {name: value.tolist() for name, value in _columns(targets).items()}
         classes = [
             {"name": self.class_names[k], "rows": self.class_counts[k]}
-            | {name: _plain(values[place]) for name, values in columns.items()}
+            | {name: plain(values[place]) for name, values in columns.items()}
             for place, k in enumerate(targets.classes.tolist())
         ]
         small = targets.matrix.numel() <= MATRIX_CELLS
@@ -88,10 +87,6 @@ def _columns(targets: SoftTargets) -> dict[str, Tensor]:
         "largest_logit_gap": targets.largest_gap,
         "loss_floor": targets.entropy,
     }
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _curve(curve: EpsilonCurve, x: str) -> dict[str, list[float]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from smoothlab.classes.hierarchy import Hierarchy
 from smoothlab.data.batch import Batch
-from smoothlab.inspection.findings import MATRIX_CELLS, MOMENTS, Plan
+from smoothlab.inspection.findings import MATRIX_CELLS, MOMENTS, Plan, plain
 from smoothlab.inspection.parts import described
 from smoothlab.inspection.probe import CELLS, MOST_ROWS, USUAL
 from smoothlab.smoothing import MultilabelSmoother
@@ -77,10 +77,10 @@ class LabelInspection:
         """Soft labels and epsilons ``(N, K)`` at a moment of the training."""
         answers = (self.labels > 0.5).double() * 2 - 1
         logits = answers * math.log(USUAL / (1 - USUAL))
-        one = self.batch
+        batch = self.batch
         with torch.no_grad():
             made = self.smoother.target(
-                Step(one.labels.double(), logits, progress, one.rows, one.metadata, one.features)
+                Step(batch.labels.double(), logits, progress, batch.rows, batch.metadata, batch.features)
             )
         return made.values.double(), torch.as_tensor(made.epsilon).double().expand(self.labels.shape)
 
@@ -88,12 +88,12 @@ class LabelInspection:
     def over_training(self) -> list[tuple[float, float]]:
         """Progress and the mean epsilon of the known labels, from the beginning to the end."""
         known = self.labels >= 0
-        return [(one, float(self.soft(one)[1][known].mean())) for one in MOMENTS]
+        return [(progress, float(self.soft(progress)[1][known].mean())) for progress in MOMENTS]
 
     @cached_property
     def shown_at(self) -> float:
         """Progress of the targets that are shown: where the mean epsilon is largest, the earliest such moment."""
-        return max(self.over_training, key=lambda one: one[1])[0]
+        return max(self.over_training, key=lambda moment: moment[1])[0]
 
     @cached_property
     def values(self) -> Tensor:
@@ -118,8 +118,8 @@ class LabelInspection:
     @cached_property
     def floor(self) -> Tensor:
         """The mean entropy of each label's target in nats ``(K,)``, the least binary cross-entropy."""
-        kept = self.values.clamp(0, 1)
-        return _mean(torch.special.entr(kept) + torch.special.entr(1 - kept), self.labels >= 0)
+        values = self.values.clamp(0, 1)
+        return _mean(torch.special.entr(values) + torch.special.entr(1 - values), self.labels >= 0)
 
     @cached_property
     def flow(self) -> Tensor:
@@ -162,29 +162,29 @@ class LabelInspection:
         moved = float((self.values - self.labels).abs()[known].mean())
         if moved < NO_CHANGE:
             return ["The targets stay as they are: 1 where a label is present, 0 where it is absent."]
-        told = [
+        texts = [
             f"On average a present label becomes {_over(self.values, self.labels > 0.5)} and an absent one "
             f"{_over(self.values, known & (self.labels <= 0.5))}; a row has {_sum(self.labels):.3g} labels, and its "
             f"targets add up to {_sum(self.values):.3g}."
         ]
         closed = int(((self.labels > 0.5) & (self.batch.labels <= 0.5)).any(1).sum())
         if closed:
-            told.append(f"The tree adds labels to {closed:,} of {len(self.labels):,} rows: those above a present one.")
-        return told
+            texts.append(f"The tree adds labels to {closed:,} of {len(self.labels):,} rows: those above a present one.")
+        return texts
 
     @property
     def warnings(self) -> list[str]:
         """What its user may not have meant."""
-        told = []
+        texts = []
         lost = [name for name, count in zip(self.class_names, self.class_counts, strict=True) if not count]
         if lost:
-            told.append(f"no training row has {len(lost)} of the labels, such as {lost[0]!r}")
+            texts.append(f"no training row has {len(lost)} of the labels, such as {lost[0]!r}")
         turned = [self.class_names[k] for k in (self.absent >= self.present).nonzero().flatten().tolist()]
         if turned:
-            told.append(
+            texts.append(
                 f"{len(turned)} labels are told no longer when present, such as {turned[0]!r}: epsilon is large"
             )
-        return told
+        return texts
 
     @property
     def named_parts(self) -> dict[str, Any]:
@@ -203,14 +203,14 @@ class LabelInspection:
             "training_rows": self.num_rows,
             "rows_asked": len(self.labels),
             "epochs": self.plan.epochs,
-            "over_training": [{"progress": one, "epsilon": epsilon} for one, epsilon in self.over_training],
+            "over_training": [{"progress": progress, "epsilon": epsilon} for progress, epsilon in self.over_training],
             "progress": self.shown_at,
             "labels": [
                 {"name": name, "rows": self.class_counts[k]}
-                | {key: _plain(float(column[k])) for key, column in columns.items()}
+                | {key: plain(float(column[k])) for key, column in columns.items()}
                 for k, name in enumerate(self.class_names)
             ],
-            "flow": None if flow is None else [[_plain(one) for one in row] for row in flow],
+            "flow": None if flow is None else [[plain(value) for value in row] for row in flow],
             "tree": None if self.hierarchy is None else str(self.hierarchy.tree),
             "examples": [
                 {
@@ -235,7 +235,3 @@ def _over(values: Tensor, where: Tensor) -> str:
 
 def _sum(values: Tensor) -> float:
     return float(values.clamp_min(0).sum(1).mean())
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None

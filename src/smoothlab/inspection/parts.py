@@ -23,13 +23,13 @@ class LearnedPart:
         key: where it stands in the config.
         description: of the part.
         moved_by: what changes its state, in words.
-        kept: its present state.
+        state: its present one.
     """
 
     key: str
     description: str
     moved_by: str
-    kept: Mapping[str, Tensor]
+    state: Mapping[str, Tensor]
 
     def json(self) -> dict[str, Any]:
         """Plain values; of a large state only its shape."""
@@ -38,8 +38,8 @@ class LearnedPart:
             "description": self.description,
             "moved_by": self.moved_by,
             "state": {
-                name: {"shape": list(one.shape)} | ({"values": _listed(one)} if one.numel() <= MOST_VALUES else {})
-                for name, one in self.kept.items()
+                key: {"shape": list(value.shape)} | ({"values": _listed(value)} if value.numel() <= MOST_VALUES else {})
+                for key, value in self.state.items()
             },
         }
 
@@ -53,11 +53,11 @@ def described(part: Any) -> str:
 
 def learned_parts(parts: Mapping[str, Any]) -> list[LearnedPart]:
     """The learners among these parts and in them, each once."""
-    found: dict[int, LearnedPart] = {}
+    learned: dict[int, LearnedPart] = {}
     for key, part in parts.items():
         for learner in learners_in(part):
-            found.setdefault(id(learner), LearnedPart(key, described(learner), moved_by(learner), learner.kept))
-    return list(found.values())
+            learned.setdefault(id(learner), LearnedPart(key, described(learner), moved_by(learner), learner.kept))
+    return list(learned.values())
 
 
 def moved_by(learner: Learner) -> str:
@@ -75,17 +75,17 @@ def moved_by(learner: Learner) -> str:
 
 def trees(parts: Mapping[str, Any]) -> dict[str, ClassTree]:
     """The class trees that parts hold as ``tree``; a tree that several share is told once."""
-    found: dict[str, ClassTree] = {}
+    by_key: dict[str, ClassTree] = {}
     for key, part in parts.items():
         tree = getattr(part, "tree", None)
-        if isinstance(tree, ClassTree) and str(tree) not in map(str, found.values()):
-            found[key] = tree
-    return found
+        if isinstance(tree, ClassTree) and str(tree) not in map(str, by_key.values()):
+            by_key[key] = tree
+    return by_key
 
 
 def _listed(values: Tensor) -> Any:
     """Plain values; a state may hold infinities, which JSON does not have."""
     flat = values.detach().cpu()
     if flat.is_floating_point() and not bool(flat.isfinite().all()):
-        return [str(one) for one in flat.reshape(-1).tolist()]
+        return [str(value) for value in flat.reshape(-1).tolist()]
     return flat.tolist()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.data.batch import Batch
+from smoothlab.data.module import DataModule
 from smoothlab.step import SEQUENCE, Step
 
 CELLS = 1 << 20  # samples times classes that are asked about at once
@@ -87,6 +88,11 @@ class Probe:
     def mean(self, values: Tensor) -> float:
         """The mean over the training rows that the probe stands for."""
         return float((values.double() * self.weights).sum() / self.weights.sum())
+
+
+def samples_of(data: DataModule) -> Batch:
+    """The training samples; the first ones of data that are not in memory."""
+    return data.split("train") if hasattr(data, "split") else data.first(MOST_ROWS)
 
 
 def _budget(num_classes: int) -> int:

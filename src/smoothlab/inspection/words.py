@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from smoothlab.inspection.findings import Findings
 
 
-def sentences(found: Findings) -> list[str]:
+def sentences(findings: Findings) -> list[str]:
     """The targets, how the strength moves, what it learns, and what stands beside it."""
-    return [_targets(found), *_strength(found), *_learning(found), *_beside(found)]
+    return [_targets(findings), *_strength(findings), *_learning(findings), *_beside(findings)]
 
 
 def percent(share: float) -> str:
@@ -30,7 +30,7 @@ def percent(share: float) -> str:
 
 def between(low: float, high: float, form: str = "percent") -> str:
     """Two numbers as a range, or one where they read the same."""
-    texts = [percent(one) if form == "percent" else number(one, form) for one in (low, high)]
+    texts = [percent(value) if form == "percent" else number(value, form) for value in (low, high)]
     return texts[0] if texts[0] == texts[1] else f"{texts[0]} to {texts[1]}"
 
 
@@ -41,16 +41,16 @@ def number(value: float, form: str = ".2f") -> str:
     return "inf" if math.isinf(value) else f"{value:{form}}"
 
 
-def _targets(found: Findings) -> str:
-    shown = found.targets
+def _targets(findings: Findings) -> str:
+    shown = findings.targets
     if float(shown.epsilon.abs().max()) == 0:
-        return f"No smoothing{_state(found)}: the target is the label itself."
+        return f"No smoothing{_state(findings)}: the target is the label itself."
     keeps = between(float(shown.keeps.min()), float(shown.keeps.max()))
     left = 1 - shown.keeps
     if float(left.abs().max()) == 0:
-        return f"The prior gives all mass back to the label{_state(found)}: the target is the label itself."
-    when = "" if len(found.moments) == 1 else f", at {percent(shown.progress)} of the training"
-    if found.by_confidence:
+        return f"The prior gives all mass back to the label{_state(findings)}: the target is the label itself."
+    when = "" if len(findings.moments) == 1 else f", at {percent(shown.progress)} of the training"
+    if findings.by_confidence:
         when += f", where the model gives it {USUAL:.0%}"
     if bool((left < 0).any()):
         return f"A label gets {keeps} of the mass, and classes beside it less than nothing{when}."
@@ -65,17 +65,17 @@ def _targets(found: Findings) -> str:
     return text + f"of the rest the nearest class gets {percent(shown.mean(top))} on average, among {size - 1:,}."
 
 
-def _state(found: Findings) -> str:
-    if not found.learned:
+def _state(findings: Findings) -> str:
+    if not findings.learned:
         return ""
-    return ", with what was learned" if found.history is not None else " at the start, before anything is learned"
+    return ", with what was learned" if findings.history is not None else " at the start, before anything is learned"
 
 
-def _strength(found: Findings) -> list[str]:
-    curve, said = found.epsilon, []
+def _strength(findings: Findings) -> list[str]:
+    curve, texts = findings.epsilon, []
     if not curve.is_flat:
         highest, lowest = max(curve.mean), min(curve.mean)
-        said.append(
+        texts.append(
             f"Mean epsilon begins at {curve.mean[0]:.3g} and ends at {curve.mean[-1]:.3g}"
             + (
                 ""
@@ -84,16 +84,16 @@ def _strength(found: Findings) -> list[str]:
             )
             + "."
         )
-    if found.by_confidence:
-        right, wrong = found.by_confidence["right"], found.by_confidence["wrong"]
-        said.append(f"It looks at the model: {_swept(right)}" + _wrong(right, wrong) + ".")
+    if findings.by_confidence:
+        right, wrong = findings.by_confidence["right"], findings.by_confidence["wrong"]
+        texts.append(f"It looks at the model: {_swept(right)}" + _wrong(right, wrong) + ".")
     elif curve.has_spread:
-        place = curve.x.index(found.shown_at) if found.shown_at in curve.x else 0
-        said.append(
+        place = curve.x.index(findings.shown_at) if findings.shown_at in curve.x else 0
+        texts.append(
             f"It differs from sample to sample: epsilon from {curve.low[place]:.3g} to {curve.high[place]:.3g}, "
             f"{curve.mean[place]:.3g} on average."
         )
-    return said
+    return texts
 
 
 def _swept(curve: EpsilonCurve) -> str:
@@ -110,22 +110,22 @@ def _wrong(right: EpsilonCurve, wrong: EpsilonCurve) -> str:
     return f" (a model that is wrong: {wrong.mean[0]:.3g} and {wrong.mean[-1]:.3g})"
 
 
-def _learning(found: Findings) -> list[str]:
-    past = found.history is not None
+def _learning(findings: Findings) -> list[str]:
+    past = findings.history is not None
     verb = "was moved by" if past else "starts here and is moved by"
-    return [f"{one.key} learns: it {verb} {one.moved_by}." for one in found.learned]
+    return [f"{part.key} learns: it {verb} {part.moved_by}." for part in findings.learned]
 
 
-def _beside(found: Findings) -> list[str]:
+def _beside(findings: Findings) -> list[str]:
     from smoothlab.inspection.parts import described
 
-    said = []
-    for key, part in found.parts.items():
+    more = []
+    for key, part in findings.parts.items():
         text = described(part)
         if key == "loss":
-            said.append(f"loss: {text}; gaps and floor here are those of the cross-entropy, and this loss has its own.")
+            more.append(f"loss: {text}; gaps and floor here are those of the cross-entropy, and this loss has its own.")
         elif key.startswith("penalty."):
-            said.append(f"{key}: {text}, added to the loss of each row; it moves the best logits away from these gaps.")
+            more.append(f"{key}: {text}, added to the loss of each row; it moves the best logits away from these gaps.")
         elif key == "mixing":
-            said.append(f"mixing: {text}; labels are mixed first and smoothed once; targets here are of unmixed rows.")
-    return said
+            more.append(f"mixing: {text}; labels are mixed first and smoothed once; targets here are of unmixed rows.")
+    return more

@@ -21,7 +21,7 @@ from smoothlab.rundir.atomic import write_atomically, write_json
 from smoothlab.rundir.directory import existing_run
 from smoothlab.rundir.provenance import provenance
 from smoothlab.scoring.scores import Scores
-from smoothlab.scoring.splits import scores_of
+from smoothlab.scoring.splits import scored_rows
 
 ENSEMBLE = "ensemble.json"  # what makes a folder an ensemble
 FORMAT = 1
@@ -48,15 +48,15 @@ class Ensemble:
         if len(models) < 2:
             raise UserMistake("runs: expected at least two runs")
         first = models[0]
-        if any(KINDS[one.kind].decodes for one in models):
+        if any(KINDS[model.kind].decodes for model in models):
             raise UserMistake("runs: models of translation have no ensemble")
-        for number, one in enumerate(models[1:], 2):
-            if one.kind != first.kind or list(one.class_names) != list(first.class_names):
+        for number, model in enumerate(models[1:], 2):
+            if model.kind != first.kind or list(model.class_names) != list(first.class_names):
                 raise UserMistake(
-                    f"runs: run {number} has other classes than the first: {_shown(one.class_names)}; "
+                    f"runs: run {number} has other classes than the first: {_shown(model.class_names)}; "
                     f"the first: {_shown(first.class_names)}"
                 )
-            if type(one.encoder) is not type(first.encoder):
+            if type(model.encoder) is not type(first.encoder):
                 raise UserMistake(f"runs: run {number} is of another kind of data than the first")
         self.models = list(models)
         self.kind: str = first.kind
@@ -66,9 +66,9 @@ class Ensemble:
 
     def logits(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> Tensor:
         """Logarithms of the mean probabilities ``(rows, classes)``; of several labels a sample their log odds."""
-        parts = [one.logits(frame, batch_size=batch_size, where=where) for one in self.models]
+        parts = [model.logits(frame, batch_size=batch_size, where=where) for model in self.models]
         kind = KINDS[self.kind]
-        return kind.logits(torch.as_tensor(sum(kind.probabilities(one.double()) for one in parts) / len(parts)))
+        return kind.logits(torch.as_tensor(sum(kind.probabilities(logits.double()) for logits in parts) / len(parts)))
 
     def predict(self, frame: pd.DataFrame, *, batch_size: int = 4096, where: str = "table") -> pd.DataFrame:
         """As of :meth:`smoothlab.models.model.Model.predict`; the predicted class is the most probable one."""
@@ -119,7 +119,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
         if reason:
             notes.append(f"{split}: no metrics of the ensemble, {reason}")
             continue
-        scores = _scores([one for one in tables if one is not None], ensemble)
+        scores = _scores([table for table in tables if table is not None], ensemble)
         metrics[split], uncertainty[split] = scores.metrics, scores.uncertainty()
         written[split] = pd.concat(
             [kind.truth(scores.labels, ensemble.class_names), kind.table(scores.logits, ensemble.class_names)], axis=1
@@ -128,7 +128,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
     (output / "predictions").mkdir(parents=True, exist_ok=True)
     for split, table in written.items():
         write_atomically(output / "predictions" / f"{split}.parquet", table.to_parquet)
-    told = {
+    content = {
         "format": FORMAT,
         "kind": ensemble.kind,
         "class_names": ensemble.class_names,
@@ -138,7 +138,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
         "notes": notes,
         **provenance(),
     }
-    write_json(output / ENSEMBLE, told)
+    write_json(output / ENSEMBLE, content)
     return metrics
 
 
@@ -149,16 +149,16 @@ def load_ensemble(path: Path, *, code: str | None = None) -> Ensemble:
         UserMistake: its file is damaged or another version's, or one of its runs is not there.
     """
     try:
-        told = json.loads((path / ENSEMBLE).read_text(encoding="utf-8"))
-        runs = [str(one) for one in told["runs"]]
+        content = json.loads((path / ENSEMBLE).read_text(encoding="utf-8"))
+        runs = [str(run) for run in content["runs"]]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserMistake(f"{path / ENSEMBLE}: not readable as an ensemble") from None
-    if told.get("format") != FORMAT:
-        raise UserMistake(f"{path / ENSEMBLE}: format {told.get('format')!r}; this version reads format {FORMAT}")
-    found = Ensemble([load_run(path / one, code=code) for one in runs])
-    if found.class_names != told["class_names"]:
-        raise UserMistake(f"{path / ENSEMBLE}: its runs have other classes now: {_shown(found.class_names)}")
-    return found
+    if content.get("format") != FORMAT:
+        raise UserMistake(f"{path / ENSEMBLE}: format {content.get('format')!r}; this version reads format {FORMAT}")
+    ensemble = Ensemble([load_run(path / run, code=code) for run in runs])
+    if ensemble.class_names != content["class_names"]:
+        raise UserMistake(f"{path / ENSEMBLE}: its runs have other classes now: {_shown(ensemble.class_names)}")
+    return ensemble
 
 
 def _predictions(run: Path, split: str) -> pd.DataFrame | None:
@@ -168,29 +168,26 @@ def _predictions(run: Path, split: str) -> pd.DataFrame | None:
 
 def _differ(tables: Sequence[pd.DataFrame | None]) -> str:
     """Why the rows of the runs cannot be joined; empty where they can."""
-    there = [one for one in tables if one is not None]
+    there = [table for table in tables if table is not None]
     if len(there) < len(tables):
         return f"{len(tables) - len(there)} runs have no predictions of it"
     first = there[0]
     truth = [name for name in first if name == "label" or name.startswith("label_")]
-    for one in there[1:]:
-        same = len(one) == len(first) and set(truth) <= set(one) and (one["row"] == first["row"]).all()
-        if not same or not one[truth].equals(first[truth]):
+    for table in there[1:]:
+        same = len(table) == len(first) and set(truth) <= set(table) and (table["row"] == first["row"]).all()
+        if not same or not table[truth].equals(first[truth]):
             return "its rows or labels are not the same in all runs (data.split_seed decides which)"
     return ""
 
 
 def _scores(tables: Sequence[pd.DataFrame], ensemble: Ensemble) -> Scores:
     """Of the mean of what the runs said."""
-    from types import SimpleNamespace
-
     names, kind = ensemble.class_names, KINDS[ensemble.kind]
-    mean = np.mean([one[[f"prob_{name}" for name in names]].to_numpy(dtype=np.float64) for one in tables], axis=0)
+    mean = np.mean([table[[f"prob_{name}" for name in names]].to_numpy(dtype=np.float64) for table in tables], axis=0)
     first = tables[0]
     rows = torch.from_numpy(first["row"].to_numpy(dtype=np.int64).copy())
-    labels = kind.labels_of(first, names)
-    part = {"logits": kind.logits(torch.from_numpy(mean)), "labels": labels, "rows": rows}
-    return scores_of(ensemble.kind).of([part], SimpleNamespace(num_bins=NUM_BINS), None, "ensemble")
+    logits = kind.logits(torch.from_numpy(mean))
+    return scored_rows(ensemble.kind, logits, kind.labels_of(first, names), rows, NUM_BINS)
 
 
 def _shown(names: Sequence[str]) -> str:

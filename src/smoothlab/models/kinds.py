@@ -28,9 +28,9 @@ def check_task_class(config: Mapping[str, Any], allowed: tuple[str, ...]) -> Non
     target = config["task"].get("_target_")
     if not isinstance(target, str):
         raise UserMistake(f"task._target_ = {target!r}: expected {_expected()}")
-    found = resolve_target(target, allowed, key="task._target_")
-    if inspect.isclass(found):  # what a function makes is seen when it is made
-        _check(found, found, target)
+    task = resolve_target(target, allowed, key="task._target_")
+    if inspect.isclass(task):  # what a function makes is seen when it is made
+        _check(task, task, target)
 
 
 def check_task(task: Any, target: str) -> None:

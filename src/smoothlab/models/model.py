@@ -60,7 +60,7 @@ class Model:
 
     def logits_of(self, features: Tensor) -> Tensor:
         """Logits ``(rows, classes)`` of encoded features, calibrated where there is a calibrator."""
-        dtype = next((one.dtype for one in self.net.parameters()), torch.float32)
+        dtype = next((weight.dtype for weight in self.net.parameters()), torch.float32)
         with torch.inference_mode():
             logits: Tensor = self.net(_as(dtype, features))
             return logits if self.calibrator is None else self.calibrator(logits)
@@ -124,8 +124,8 @@ def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model | T
     }
     load_weights(net, weights)
     if kind.decodes:
-        told = ours["config"]["task"]
-        options = {name: told[name] for name in ("beam_size", "length_penalty") if name in told}
+        settings = ours["config"]["task"]
+        options = {name: settings[name] for name in ("beam_size", "length_penalty") if name in settings}
         return Translator(net, encoder, list(ours["class_names"]), **options)
     after = afterwards_of(ours)
     return Model(net, encoder, list(ours["class_names"]), name, after.calibrator, after.decision)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, read_checkpoint
 from smoothlab.models.model import Model, checkpoint_path, model_from
 from smoothlab.models.run import Run
-from smoothlab.scoring.splits import scores_of
+from smoothlab.scoring.splits import scored_rows
 
 NAMED = 5  # classes, columns that a line names
 
@@ -57,10 +56,10 @@ class NewRows:
         return {
             "rows": self.rows,
             "metrics": self.metrics,
-            "intervals": {name: list(one) for name, one in self.intervals.items()},
+            "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             "test": self.test,
             "test_intervals": self.test_intervals,
-            "columns": None if self.columns is None else [{**asdict(one), "noted": one.noted} for one in self.columns],
+            "columns": self.columns and [{**asdict(drift), "noted": drift.noted} for drift in self.columns],
             "classes": self.classes.to_dict("records"),
             "label_shift": None
             if self.label_shift is None
@@ -87,21 +86,21 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     if not isinstance(model, Model) or not model.encoder.of_tables:
         raise UserMistake("input: new files are scored for models of tables and texts; score these by their own data")
     frame = model.encoder.read(source)
-    labels, kept = new_labels(frame, ours["config"]["data"], model.class_names, model.kind)
-    empty = len(frame) - len(kept)
-    frame = frame.iloc[kept]
+    labels, rows = new_labels(frame, ours["config"]["data"], model.class_names, model.kind)
+    empty = len(frame) - len(rows)
+    frame = frame.iloc[rows]
     logits = model.logits(frame, where=str(source))
-    part = {"logits": logits, "labels": labels, "rows": torch.from_numpy(kept.astype(np.int64))}
-    scores = scores_of(model.kind).of([part], SimpleNamespace(num_bins=ours["config"]["task"]["num_bins"]), None, "new")
-    found = NewRows(len(kept), scores.metrics, scores.uncertainty()["intervals"])
+    numbers = torch.from_numpy(rows.astype(np.int64))
+    scores = scored_rows(model.kind, logits, labels, numbers, ours["config"]["task"]["num_bins"])
+    report = NewRows(len(rows), scores.metrics, scores.uncertainty()["intervals"])
     if empty:
-        found.notes.append(f"{empty} rows without a label are left out")
-    _compare_with_test(found, run)
-    found.columns = model.encoder.drifts(frame, where=str(source))
-    if found.columns is None:
-        found.notes.append("columns: this checkpoint keeps no summaries of its training rows, so no drift is told")
-    _compare_classes(found, ours.get("class_counts"), model, labels, logits)
-    return found
+        report.notes.append(f"{empty} rows without a label are left out")
+    _compare_with_test(report, run)
+    report.columns = model.encoder.drifts(frame, where=str(source))
+    if report.columns is None:
+        report.notes.append("columns: this checkpoint keeps no summaries of its training rows, so no drift is told")
+    _compare_classes(report, ours.get("class_counts"), model, labels, logits)
+    return report
 
 
 def new_labels(
@@ -121,20 +120,20 @@ def new_labels(
     target = data.get("target", "label")
     says: Any = data["labels"] if "labels" in data else KINDS[kind].labels
     columns = [target] if isinstance(target, str | int) else list(target or ())
-    lacking = [str(one) for one in columns if str(one) not in frame.columns]
+    lacking = [str(column) for column in columns if str(column) not in frame.columns]
     if lacking or not columns:
         raise UserMistake(f"input: no column {(lacking or ['label'])[0]!r} with the label (data.target of the run)")
     renamed = {str(word): str(name) for word, name in (data.get("classes") or {}).items()}
     if says in ("single", "ordinal"):
         words = as_words(frame[str(columns[0])])
-        kept = np.array([place for place, word in enumerate(words) if word is not None], dtype=np.int64)
-        names = pd.Series([renamed.get(words[place], words[place]) for place in kept], dtype=object)
+        rows = np.array([place for place, word in enumerate(words) if word is not None], dtype=np.int64)
+        names = pd.Series([renamed.get(words[place], words[place]) for place in rows], dtype=object)
         if data.get("rare_classes") and OTHER_CLASSES in class_names:
             names = names.where(names.isin(class_names), OTHER_CLASSES)
         _refuse_unknown(names[~names.isin(class_names)], class_names)
         values = torch.from_numpy(pd.Index(class_names).get_indexer(names).astype(np.int64))
     else:
-        named = [str(one) for one in columns]
+        named = [str(column) for column in columns]
         target = named[0] if len(named) == 1 else named
         separator = data.get("label_separator")
         there = {word: name for word, name in renamed.items() if separator is None}
@@ -142,14 +141,14 @@ def new_labels(
             read = read_labels(frame, target, says, separator=separator, classes=there)
         except InvalidArgument as error:
             raise UserMistake(f"input: {error}") from None
-        names = pd.Series([renamed.get(one, one) if separator else one for one in read.names], dtype=object)
+        names = pd.Series([renamed.get(word, word) if separator else word for word in read.names], dtype=object)
         _refuse_unknown(names[~names.isin(class_names)], class_names)
         made = np.zeros((len(read.values), len(class_names)), dtype=np.float32)
         made[:, pd.Index(class_names).get_indexer(names)] = read.values
-        values, kept = torch.from_numpy(made), read.kept
-    if not len(kept):
+        values, rows = torch.from_numpy(made), read.rows
+    if not len(rows):
         raise UserMistake(f"input: every cell of {str(columns[0])!r} is empty; expected labels")
-    return values, kept
+    return values, rows
 
 
 def _refuse_unknown(unknown: pd.Series, class_names: Sequence[str]) -> None:
@@ -164,18 +163,18 @@ def _refuse_unknown(unknown: pd.Series, class_names: Sequence[str]) -> None:
     )
 
 
-def _compare_with_test(found: NewRows, run: str | Path) -> None:
+def _compare_with_test(report: NewRows, run: str | Path) -> None:
     try:
         results = Run(run).results
     except UserMistake:
-        found.notes.append("the run has no results.json, so nothing is compared with its test rows")
+        report.notes.append("the run has no results.json, so nothing is compared with its test rows")
         return
-    found.test = dict(results.get("metrics", {}).get("test", {}))
-    found.test_intervals = dict(results.get("uncertainty", {}).get("test", {}).get("intervals", {}))
+    report.test = dict(results.get("metrics", {}).get("test", {}))
+    report.test_intervals = dict(results.get("uncertainty", {}).get("test", {}).get("intervals", {}))
 
 
 def _compare_classes(
-    found: NewRows, counts: Sequence[int] | None, model: Model, labels: torch.Tensor, logits: torch.Tensor
+    report: NewRows, counts: Sequence[int] | None, model: Model, labels: torch.Tensor, logits: torch.Tensor
 ) -> None:
     """Shares of the classes; of votes and several labels by the means of their columns."""
     classes = len(model.class_names)
@@ -183,12 +182,12 @@ def _compare_classes(
     given = KINDS[model.kind].probabilities(logits.double())
     shares = pd.DataFrame({"class": model.class_names})
     if counts is None:
-        found.notes.append("classes: this checkpoint keeps no class counts of its training rows")
+        report.notes.append("classes: this checkpoint keeps no class counts of its training rows")
     else:
         total = max(sum(counts), 1)
         shares["training"] = [count / total for count in counts]
-        found.label_shift = stability_index(counts, new.tolist())
+        report.label_shift = stability_index(counts, new.tolist())
     shares["new"] = (new.double() / max(float(new.sum()), 1e-12)).tolist()
     expected = given.sum(0)
     shares["predicted"] = (expected / expected.sum()).tolist()
-    found.classes = shares
+    report.classes = shares

@@ -36,7 +36,7 @@ def predict_file(model: Any, source: Path, output: Path, *, batch_size: int, pro
     parts = model.encoder.read_parts(source, rows_of_part(model.encoder.width))
     if output.suffix == LINES:
         table = model.predict(pd.concat(list(parts)), batch_size=batch_size, where=str(source))
-        write_text(output, "".join(f"{' '.join(one.split())}\n" for one in table["translation"]))
+        write_text(output, "".join(f"{' '.join(text.split())}\n" for text in table["translation"]))
         return len(table)
     rows = 0
 
@@ -87,5 +87,5 @@ def writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
 
         yield put_rows
     finally:
-        for one in opened:
-            one.close()
+        for parquet in opened:
+            parquet.close()

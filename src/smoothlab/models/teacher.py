@@ -78,12 +78,12 @@ def without_teachers(config: Any) -> Any:
     return [without_teachers(item) for item in config] if isinstance(config, list) else config
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(ours: Any, other: Any) -> bool:
     """Whether two plain values, with tensors in them, are equal."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return torch.equal(one, other)
-    return type(one) is type(other) and bool(one == other)
+    if isinstance(ours, Mapping) and isinstance(other, Mapping):
+        return ours.keys() == other.keys() and all(_same(value, other[key]) for key, value in ours.items())
+    if isinstance(ours, list | tuple) and isinstance(other, list | tuple):
+        return len(ours) == len(other) and all(map(_same, ours, other))
+    if isinstance(ours, Tensor) and isinstance(other, Tensor):
+        return torch.equal(ours, other)
+    return type(ours) is type(other) and bool(ours == other)

@@ -60,8 +60,8 @@ class Translator:
             lengths = self.encoder.source_ids([texts[index] for index in there]).lengths + 1
             cut = there[lengths > self.encoder.max_length]
             if len(cut):
-                said = f"{where}: {len(cut):,} sentence(s) of more than {self.encoder.max_length} tokens were cut"
-                self.notes.append(f"{said}, the first in {frame.index.name or 'row'} {frame.index[cut[0]]}")
+                note = f"{where}: {len(cut):,} sentence(s) of more than {self.encoder.max_length} tokens were cut"
+                self.notes.append(f"{note}, the first in {frame.index.name or 'row'} {frame.index[cut[0]]}")
             order = lengths.argsort(kind="stable")
             for chosen in _batches(lengths[order], batch_size):
                 rows = there[order[chosen]]

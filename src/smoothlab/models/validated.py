@@ -132,14 +132,14 @@ class Promises:
             made["set"] = _named(inside, probabilities, self.class_names)
         return made
 
-    def told(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """What is promised, a line each."""
         lines = []
-        if (one := self.abstention) is not None:
+        if (rule := self.abstention) is not None:
             lines.append(
-                f"abstain: where the confidence is below {one.threshold:.4f}; of {one.rows} validation rows "
-                f"{one.coverage:.1%} are kept, {one.error:.1%} of them wrong; on rows like these at most "
-                f"{one.risk:.1%}, with probability {1 - one.delta:.0%}"
+                f"abstain: where the confidence is below {rule.threshold:.4f}; of {rule.rows} validation rows "
+                f"{rule.coverage:.1%} are kept, {rule.error:.1%} of them wrong; on rows like these at most "
+                f"{rule.risk:.1%}, with probability {1 - rule.delta:.0%}"
             )
         if self.sets is not None:
             per = "of each class" if self.sets.class_conditional else "of all rows like those of validation"

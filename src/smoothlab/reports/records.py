@@ -81,7 +81,11 @@ class RunRecord:
 
     @cached_property
     def kind(self) -> str:
-        """``classification``, ``multilabel``, ``translation``, by the columns of its predictions, or ``unknown``."""
+        """The kind whose scores judge it, of an old run by the columns of its predictions; else ``unknown``."""
+        from smoothlab.kinds import KINDS
+
+        if (kind := KINDS.get(self.results.get("task_kind", ""))) is not None:
+            return kind.scores
         try:
             columns = set(self._columns("test"))
         except UserMistake:

@@ -17,6 +17,7 @@ from smoothlab.config.build import build, call
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.kinds import KINDS
 from smoothlab.smoothing import Constant, Smoother, Uniform
+from smoothlab.tasks.task import Task
 
 GROUPS = ("calibrator", "decision")
 
@@ -63,15 +64,15 @@ class Afterwards:
         assert self.decision is not None
         return self.decision.operating_point(torch.softmax(logits.double(), -1), labels)
 
-    def told(self) -> dict[str, dict[str, Any]]:
+    def settings(self) -> dict[str, dict[str, Any]]:
         """What each of them is, plain values for results.json."""
-        told: dict[str, dict[str, Any]] = {}
+        settings: dict[str, dict[str, Any]] = {}
         if self.calibrator is not None:
             inner = self.calibrator.inner if isinstance(self.calibrator, EachAnswer) else self.calibrator
-            told["calibrator"] = {"kind": type(inner).__name__, **inner.settings(), **inner.summary()}
+            settings["calibrator"] = {"kind": type(inner).__name__, **inner.settings(), **inner.summary()}
         if self.decision is not None:
-            told["decision"] = {"kind": self.decision.kind, **self.decision.settings()}
-        return told
+            settings["decision"] = {"kind": self.decision.kind, **self.decision.settings()}
+        return settings
 
     def to_state(self) -> dict[str, Any]:
         """The checkpoint's own keys for them."""
@@ -110,7 +111,7 @@ def check_groups(config: Mapping[str, Any]) -> None:
             raise UserMistake(f"{name} = {config[name]!r}: expected one of its options (see smoothlab --help)")
 
 
-def make_afterwards(config: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Afterwards:
+def make_afterwards(config: Mapping[str, Any], task: Task, allowed: tuple[str, ...]) -> Afterwards:
     """Calibrator and decision of a config, not fitted yet.
 
     Args:
@@ -125,24 +126,24 @@ def make_afterwards(config: Mapping[str, Any], task: Any, allowed: tuple[str, ..
     return Afterwards(calibrator, _decision(config.get("decision") or {}, task, allowed))
 
 
-def _calibrator(node: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Calibrator | None:
+def _calibrator(node: Mapping[str, Any], task: Task, allowed: tuple[str, ...]) -> Calibrator | None:
     if not node:
         return None
     kind = KINDS[task.kind]
     if not kind.calibrates:
         raise UserMistake(f"calibrator: there is none for {kind.name}; take calibrator=none (docs/calibration.md)")
-    found = resolve_target(node.get("_target_", ""), allowed, key="calibrator._target_")
-    if found not in CALIBRATORS.values():
+    chosen = resolve_target(node.get("_target_", ""), allowed, key="calibrator._target_")
+    if chosen not in CALIBRATORS.values():
         known = ", ".join(CALIBRATORS)
         raise UserMistake(f"calibrator._target_ = {node['_target_']!r}: expected one of smoothlab.calibration: {known}")
     classes, several = len(task.class_names), kind.several
-    if several and found in (Unsmooth, LogitNormalisation):
-        raise UserMistake(f"calibrator: {found.__name__} is for one label a sample; take calibrator=temperature")
-    if found is Beta and classes != 2 and not several:
+    if several and chosen in (Unsmooth, LogitNormalisation):
+        raise UserMistake(f"calibrator: {chosen.__name__} is for one label a sample; take calibrator=temperature")
+    if chosen is Beta and classes != 2 and not several:
         raise UserMistake(f"calibrator: Beta is for two classes, the data have {classes}; take calibrator=dirichlet")
-    if found is LogitNormalisation and classes < 3:
+    if chosen is LogitNormalisation and classes < 3:
         raise UserMistake("calibrator: LogitNormalisation needs three classes; of two take calibrator=temperature")
-    if found is Unsmooth and node.get("epsilon") is None:
+    if chosen is Unsmooth and node.get("epsilon") is None:
         node = {**node, **_mixture(task.smoother, classes, node.get("prior"))}
     made: Calibrator = build(node, "calibrator", allowed=allowed)
     if isinstance(made, Unsmooth) and made.prior.numel() and len(made.prior) != classes:
@@ -177,7 +178,7 @@ def _mixture(smoother: Any, classes: int, prior: Any) -> dict[str, Any]:
     return {"epsilon": strength.epsilon, "prior": (rows[0] if same else rows).tolist()}
 
 
-def _decision(node: Mapping[str, Any], task: Any, allowed: tuple[str, ...]) -> Decision | None:
+def _decision(node: Mapping[str, Any], task: Task, allowed: tuple[str, ...]) -> Decision | None:
     if not node:
         return None
     if not KINDS[task.kind].decides:

@@ -6,8 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from smoothlab.data.module import DataModule
 from smoothlab.inspection import Inspection, Probe
 from smoothlab.inspection.epsilon import EpsilonCurve
+from smoothlab.inspection.probe import samples_of
 from smoothlab.kinds import KINDS
 from smoothlab.reports import figures
 from smoothlab.reports.confusion import confusion_matrix
@@ -15,7 +17,7 @@ from smoothlab.reports.inspection import soft_target_map, used_epsilon
 from smoothlab.reports.sequences import confidence_against_bleu
 from smoothlab.scoring.slices import NAMES as OF_SLICES
 from smoothlab.scoring.slices import label_of
-from smoothlab.smoothing import Smoother
+from smoothlab.tasks.task import Task
 
 MOST_CLASSES = 64  # of the map of soft targets; with more, `smoothlab inspect run=...` draws the largest
 log = logging.getLogger("smoothlab")
@@ -30,25 +32,25 @@ def of_scores(scores: Mapping[str, Any], class_names: Sequence[str], *, title: s
         title: heads each figure, followed by the split.
     """
     drawn: dict[str, Any] = {}
-    for split, one in scores.items():
+    for split, judged in scores.items():
         options: dict[str, Any] = {"from_logits": True, "title": f"{title}, {split}"}
-        logits, labels = one.decisions()
-        drawn[f"reliability_{split}"] = figures.reliability_diagram(logits, labels, num_bins=one.num_bins, **options)
+        logits, labels = judged.decisions()
+        drawn[f"reliability_{split}"] = figures.reliability_diagram(logits, labels, num_bins=judged.num_bins, **options)
         if split != "test":
             continue
         drawn["confidence_test"] = figures.confidence_histogram(logits, labels, **options)
         drawn["risk_coverage_test"] = figures.risk_coverage_curve(logits, labels, **options)
-        if KINDS[one.kind].decides:
+        if KINDS[judged.kind].decides:
             options["class_names"] = list(class_names)
-            drawn["classwise_test"] = figures.classwise_reliability(one.logits, one.labels, **options)
-            drawn["confusion_test"] = confusion_matrix(one.logits, one.labels, **options)
-        if KINDS[one.kind].decodes:
-            told = one.sentences
+            drawn["classwise_test"] = figures.classwise_reliability(judged.logits, judged.labels, **options)
+            drawn["confusion_test"] = confusion_matrix(judged.logits, judged.labels, **options)
+        if KINDS[judged.kind].decodes:
+            sentences = judged.sentences
             drawn["sequences_test"] = confidence_against_bleu(
-                told["confidence"].to_numpy(), told["bleu"].to_numpy(), title=options["title"]
+                sentences["confidence"].to_numpy(), sentences["bleu"].to_numpy(), title=options["title"]
             )
-        if len(one.slices) > 1:
-            drawn["slices_test"] = _by_slice(one, options["title"])
+        if len(judged.slices) > 1:
+            drawn["slices_test"] = _by_slice(judged, options["title"])
     return drawn
 
 
@@ -69,7 +71,7 @@ def of_history(epochs: Sequence[int], history: Mapping[str, Sequence[float]], *,
     return {"epochs_val": figures.calibration_over_epochs(epochs, history, title=f"{title}, val")}
 
 
-def of_smoothing(task: Any, data: Any, used: EpsilonCurve | None, best_epoch: int, *, title: str) -> dict[str, Any]:
+def of_smoothing(task: Task, data: DataModule, used: EpsilonCurve | None, best: int, *, title: str) -> dict[str, Any]:
     """The soft targets of each class as the best checkpoint has them, and epsilon by epoch where it changed.
 
     A figure that fails is left out with a line in the log: the run itself is done.
@@ -78,35 +80,28 @@ def of_smoothing(task: Any, data: Any, used: EpsilonCurve | None, best_epoch: in
         task: with the weights of the best checkpoint.
         data: set up.
         used: epsilon by epoch, if it is known.
-        best_epoch: of the checkpoint.
+        best: the epoch of the checkpoint.
         title: heads each figure.
     """
     drawn: dict[str, Any] = {}
     try:
-        smoother = task.smoother
+        smoother: Any = task.smoother
         classes = len(task.class_names)
-        smooths = used is not None and any(abs(one) > 0 for one in used.high)
-        if smooths and isinstance(smoother, Smoother) and classes <= MOST_CLASSES and data.label_kind != "tokens":
-            probe = Probe.of(_rows(data), classes, mixed=task.mixing is not None)
-            found = Inspection(smoother, probe, task.class_names, data.class_counts)
-            drawn["soft_targets"] = soft_target_map(found)
+        smooths = used is not None and any(abs(epsilon) > 0 for epsilon in used.high)
+        if smooths and KINDS[task.kind].decides and classes <= MOST_CLASSES:
+            probe = Probe.of(samples_of(data), classes, mixed=task.mixing is not None)
+            inspection = Inspection(smoother, probe, task.class_names, data.class_counts)
+            drawn["soft_targets"] = soft_target_map(inspection)
         if used is not None and len(used.x) > 1 and (used.has_spread or not used.is_flat):
-            drawn["epsilon"] = used_epsilon(used, best_epoch, title=f"{title}, epsilon")
+            drawn["epsilon"] = used_epsilon(used, best, title=f"{title}, epsilon")
     except Exception as error:  # no figure is worth a run
         log.warning("figures of the smoothing are left out: %s", str(error).strip().split("\n")[0])
     return drawn
 
 
-def _rows(data: Any) -> Any:
-    """Training samples to ask the smoother about."""
-    from smoothlab.inspection.probe import MOST_ROWS
-
-    return data.split("train") if hasattr(data, "split") else data.first(MOST_ROWS)
-
-
-def _by_slice(one: Any, title: str) -> Any:
-    told = {name: [part.get(name, float("nan")) for part in one.slices] for name in OF_SLICES}
-    places = [label_of(part) for part in one.slices]
+def _by_slice(scores: Any, title: str) -> Any:
+    metrics = {name: [part.get(name, float("nan")) for part in scores.slices] for name in OF_SLICES}
+    places = [label_of(part) for part in scores.slices]
     return figures.metrics_by_slice(
-        places, told, [part["rows"] for part in one.slices], column=one.sliced_by, title=title
+        places, metrics, [part["rows"] for part in scores.slices], column=scores.sliced_by, title=title
     )

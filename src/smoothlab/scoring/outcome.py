@@ -8,11 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from smoothlab.data.module import DataModule
 from smoothlab.inspection.epsilon import EpsilonCurve
 from smoothlab.kinds import KINDS
 from smoothlab.reports.classes import class_table
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.scoring import drawing
+from smoothlab.tasks.task import Task
 from smoothlab.tracking.csv import read_rows
 from smoothlab.tracking.sink import log_checkpoint, log_summary, save_figure, save_table
 
@@ -22,8 +24,8 @@ SMOOTHED = ("smoothing/epsilon", "smoothing/epsilon_min", "smoothing/epsilon_max
 def write_outcome(
     scores: Mapping[str, Any],
     run: RunDirectory,
-    task: Any,
-    data: Any,
+    task: Task,
+    data: DataModule,
     loggers: Sequence[Any],
     *,
     about: Mapping[str, Any],
@@ -45,10 +47,10 @@ def write_outcome(
         draw: whether to draw the figures; predictions and tables are written anyway.
     """
     title = f"{about['name']}, seed {about['seed']}"
-    for split, one in scores.items():
-        one.write(run.predictions / f"{split}.parquet", task.class_names, *([] if decision is None else [decision]))
-        if KINDS[one.kind].decodes:
-            save_table(one.samples(), f"samples_{split}", run.predictions, loggers, samples=True)
+    for split, judged in scores.items():
+        judged.write(run.predictions / f"{split}.parquet", task.class_names, *([] if decision is None else [decision]))
+        if KINDS[judged.kind].decodes:
+            save_table(judged.samples(), f"samples_{split}", run.predictions, loggers, samples=True)
     if (test := scores.get("test")) is not None:
         table = _of_classes(test, task.class_names)
         if len(table):
@@ -65,19 +67,19 @@ def write_outcome(
         drawn |= drawing.of_smoothing(task, data, used, about["epoch"], title=title)
     for name, figure in drawn.items():
         save_figure(figure, name, run.figures, loggers)
-    final = {f"final/{split}/{name}": value for split, one in scores.items() for name, value in one.metrics.items()}
+    final = {f"final/{split}/{key}": value for split, judged in scores.items() for key, value in judged.metrics.items()}
     log_summary(final | _best(history, task.monitored) | {"best/epoch": about["epoch"]}, loggers)
-    shown = {**about, "metrics": {split: dict(one.metrics) for split, one in scores.items()}}
+    shown = {**about, "metrics": {split: dict(judged.metrics) for split, judged in scores.items()}}
     for alias, path in (("best", run.best_checkpoint), ("last", run.last_checkpoint)):
         if path.is_file():
             log_checkpoint(path, alias, shown, loggers)
 
 
-def _of_classes(one: Any, names: Sequence[str]) -> pd.DataFrame:
+def _of_classes(scores: Any, names: Sequence[str]) -> pd.DataFrame:
     """A row a class, or a label where a sample has several; empty where classes are too many to be told apart."""
-    if KINDS[one.kind].decides:
-        return class_table(one.logits, one.labels, from_logits=True, class_names=names, num_bins=one.num_bins)
-    labels = one.by_label(names)
+    if KINDS[scores.kind].decides:
+        return class_table(scores.logits, scores.labels, from_logits=True, class_names=names, num_bins=scores.num_bins)
+    labels = scores.by_label(names)
     return pd.DataFrame([{"label": name, **values} for name, values in labels.items()])
 
 

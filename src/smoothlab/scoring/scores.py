@@ -74,14 +74,14 @@ class Scores:
 
         Args:
             parts: with ``logits``, ``labels`` and ``rows``, and perhaps ``slices`` and what ``TRUTH`` names.
-            task: has ``num_bins``, and may have ``more_metrics()`` and ``num_slices``.
+            task: has ``num_bins`` and ``more_metrics()``, and ``slices`` with ``num_slices`` where parts have slices.
             data: may have ``metadata_categories`` and ``date_columns``.
             split: which one it is.
         """
         logits, labels, rows = (torch.cat([part[name] for part in parts]) for name in ("logits", "labels", "rows"))
         precision = "exact" if len(labels) <= EXACT_ROWS else "streaming"
         metrics = _judged(cls, logits, labels, task.num_bins)
-        for metric in task.more_metrics() if hasattr(task, "more_metrics") else ():
+        for metric in task.more_metrics():
             metrics |= _streamed(metric, cls, logits, labels)
         posteriors = {name: torch.cat([part[name] for part in parts]) for name in TRUTH if name in parts[0]}
         metrics |= against_truth(logits, posteriors)
@@ -95,10 +95,11 @@ class Scores:
     def uncertainty(self) -> dict[str, Any]:
         """How sure the metrics are: bootstrap intervals over the samples, and the ECE that chance alone would give."""
         intervals = bootstrap(self.logits, self.labels, from_logits=True, num_bins=self.num_bins, level=LEVEL)
+        finite = {name: bounds for name, bounds in intervals.items() if math.isfinite(bounds.estimate)}
         chance = ece_bias(self.logits, self.labels, from_logits=True, num_bins=self.num_bins)
         return {
             "level": LEVEL,
-            "intervals": {name: [one.low, one.high] for name, one in intervals.items() if math.isfinite(one.estimate)},
+            "intervals": {name: [bounds.low, bounds.high] for name, bounds in finite.items()},
             "ece_of_a_calibrated_model": {"mean": chance.calibrated, "high": chance.calibrated_high},
         }
 
@@ -122,7 +123,7 @@ class Scores:
         )
         table.insert(0, "row", self.rows.numpy())
         for name, posterior in self.posteriors.items():
-            columns = [f"{'true' if name == 'posterior' else 'clean'}_{one}" for one in class_names]
+            columns = [f"{'true' if name == 'posterior' else 'clean'}_{label}" for label in class_names]
             table = pd.concat([table, pd.DataFrame(posterior.numpy(), columns=columns)], axis=1)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
@@ -151,21 +152,16 @@ class MultilabelScores(Scores):
     def uncertainty(self) -> dict[str, Any]:
         """How sure the means over decisions are: normal intervals with whole samples as the units that vary."""
         cells = read_cells(self.logits, self.labels, from_logits=True, **self.options(self.labels))
-        count = cells.weight.sum(1)
-        intervals = {}
-        for name, each in (("nll", cells.nll), ("accuracy", cells.right), ("brier", cells.brier)):
-            sums = (cells.weight * each).sum(1)
-            mean = sums.sum() / count.sum()
-            deviation = math.sqrt(float(np.square(sums - mean * count).sum())) / count.sum()
-            intervals[name] = [float(mean - TWO_SIDED * deviation), float(mean + TWO_SIDED * deviation)]
-        return {"level": LEVEL, "intervals": intervals}
+        each = {"nll": cells.nll, "accuracy": cells.right, "brier": cells.brier}
+        sums = {name: (cells.weight * values).sum(1) for name, values in each.items()}
+        return {"level": LEVEL, "intervals": intervals_by_unit(sums, cells.weight.sum(1))}
 
     def by_label(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
         """Calibration and average precision of each label; what is not defined is left out."""
         options = self.options(self.labels)
-        told = labelwise_metrics(self.logits, self.labels, from_logits=True, num_bins=self.num_bins, **options)
+        metrics = labelwise_metrics(self.logits, self.labels, from_logits=True, num_bins=self.num_bins, **options)
         return {
-            name: {key: float(values[k]) for key, values in told.items() if not math.isnan(values[k])}
+            name: {key: float(values[k]) for key, values in metrics.items() if not math.isnan(values[k])}
             for k, name in enumerate(names)
         }
 
@@ -197,14 +193,24 @@ def _slices(scores: Scores, column: Tensor, task: Any, data: Any) -> list[dict[s
     """The metrics of each slice of a split."""
     words = getattr(data, "metadata_categories", {}).get(task.slices)
     dates = task.slices in getattr(data, "date_columns", ())
-    told = []
-    for one in cut(column, task.num_slices, words):
-        logits, labels = scores.logits[one.index], scores.labels[one.index]
+    rows = []
+    for part in cut(column, task.num_slices, words):
+        logits, labels = scores.logits[part.index], scores.labels[part.index]
         counts = labels.ndim == 1 or bool((labels >= 0).any())  # something known
         metrics = _judged(type(scores), logits, labels, task.num_bins) if counts else {}
-        place = {key: as_date(value) for key, value in one.place.items()} if dates else one.place
-        told.append({**place, "rows": len(one.index)} | {k: metrics[k] for k in OF_SLICES if k in metrics})
-    return told
+        place = {key: as_date(value) for key, value in part.place.items()} if dates else part.place
+        rows.append({**place, "rows": len(part.index)} | {k: metrics[k] for k in OF_SLICES if k in metrics})
+    return rows
+
+
+def intervals_by_unit(sums: Mapping[str, np.ndarray], counts: np.ndarray) -> dict[str, list[float]]:
+    """Normal intervals of means over cells where whole units vary, of sums and counts of the units' cells ``(N,)``."""
+    intervals = {}
+    for name, values in sums.items():
+        mean = values.sum() / counts.sum()
+        deviation = TWO_SIDED * math.sqrt(float(np.square(values - mean * counts).sum())) / counts.sum()
+        intervals[name] = [float(mean - deviation), float(mean + deviation)]
+    return intervals
 
 
 def defined(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -215,10 +221,10 @@ def defined(metrics: Mapping[str, float]) -> dict[str, float]:
 def _judged(scored: type[Scores], logits: Tensor, labels: Tensor, num_bins: int) -> dict[str, float]:
     if len(labels) <= EXACT_ROWS:
         return scored.exact(logits, labels, num_bins)
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for metric in scored.streaming(logits.shape[-1], num_bins):
-        found |= _streamed(metric, scored, logits, labels)
-    return found
+        metrics |= _streamed(metric, scored, logits, labels)
+    return metrics
 
 
 def _streamed(metric: Any, scored: type[Scores], logits: Tensor, labels: Tensor) -> dict[str, float]:

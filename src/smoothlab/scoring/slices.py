@@ -32,7 +32,7 @@ class Slice:
 def label_of(place: Mapping[str, Any]) -> str:
     """A slice's place in a few characters."""
     shown = [place[key] for key in ("value", "from", "to") if key in place]
-    return " to ".join(one if isinstance(one, str) else f"{one:.6g}" for one in shown)
+    return " to ".join(bound if isinstance(bound, str) else f"{bound:.6g}" for bound in shown)
 
 
 def cut(column: Tensor, count: int, words: Sequence[str] | None = None) -> Iterator[Slice]:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from pytorch_lightning import Trainer
+from torch import Tensor
 
+from smoothlab.data.module import DataModule
 from smoothlab.kinds import KINDS
 from smoothlab.scoring.calibrating import Afterwards
 from smoothlab.scoring.scores import MultilabelScores, Scores
 from smoothlab.scoring.translation_scores import TranslationScores
+from smoothlab.tasks.task import Task
 
 # By the kind that the kind of a task names.
-SCORES: dict[str, type[Any]] = {one.kind: one for one in (Scores, MultilabelScores, TranslationScores)}
+SCORES: dict[str, type[Any]] = {judge.kind: judge for judge in (Scores, MultilabelScores, TranslationScores)}
 
 Parts = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def score(
-    task: Any, data: Any, trainer: Trainer, splits: Sequence[str], afterwards: Afterwards | None = None
+    task: Task, data: DataModule, trainer: Trainer, splits: Sequence[str], afterwards: Afterwards | None = None
 ) -> dict[str, Any]:
     """Run the task over each split in evaluation batches and score what comes out, by its kind.
 
@@ -32,11 +36,11 @@ def score(
     """
     parts = predicted(task, data, trainer, splits)
     if afterwards is not None:
-        parts = {split: afterwards.calibrated(one) for split, one in parts.items()}
+        parts = {split: afterwards.calibrated(batches) for split, batches in parts.items()}
     return scored(parts, task, data)
 
 
-def predicted(task: Any, data: Any, trainer: Trainer, splits: Sequence[str]) -> Parts:
+def predicted(task: Task, data: DataModule, trainer: Trainer, splits: Sequence[str]) -> Parts:
     """What ``predict_step`` gives of each split, batch by batch."""
     parts: dict[str, Any] = {split: trainer.predict(task, dataloaders=data.loader(split)) or () for split in splits}
     return parts
@@ -47,14 +51,20 @@ def scores_of(kind: str) -> type[Any]:
     return SCORES[KINDS[kind].scores]
 
 
-def scored(parts: Parts, task: Any, data: Any) -> dict[str, Any]:
+def scored_rows(kind: str, logits: Tensor, labels: Tensor, rows: Tensor, num_bins: int) -> Any:
+    """What predictions of rows are worth where there is no task: logits ``(N, K)``, their labels and row numbers."""
+    task = SimpleNamespace(num_bins=num_bins, more_metrics=list)
+    return scores_of(kind).of([{"logits": logits, "labels": labels, "rows": rows}], task, None, "")
+
+
+def scored(parts: Parts, task: Task, data: DataModule) -> dict[str, Any]:
     """What the predictions of each split are worth."""
     scores = scores_of(task.kind)
-    return {split: scores.of(one, task, data, split) for split, one in parts.items()}
+    return {split: scores.of(batches, task, data, split) for split, batches in parts.items()}
 
 
 def scored_afterwards(
-    afterwards: Afterwards, parts: Parts, task: Any, data: Any
+    afterwards: Afterwards, parts: Parts, task: Task, data: DataModule
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fit what comes after the net to validation, and score each split through it.
 
@@ -63,24 +73,24 @@ def scored_afterwards(
         metrics without it) and ``decision``, those that there are. With a calibrator the second has the raw scores as
         ``before``, for a figure.
     """
-    scores, told = scored(parts, task, data), {}
+    scores, about = scored(parts, task, data), {}
     if afterwards.calibrator is not None:
         before = scores
         afterwards.fit_calibrator(before["val"].logits, before["val"].labels)
-        scores = scored({split: afterwards.calibrated(one) for split, one in parts.items()}, task, data)
-        told["before_calibration"] = {split: one.metrics for split, one in before.items()}
-        told["calibrator"] = afterwards.told()["calibrator"]
-        told["before"] = before
+        scores = scored({split: afterwards.calibrated(batches) for split, batches in parts.items()}, task, data)
+        about["before_calibration"] = {split: judged.metrics for split, judged in before.items()}
+        about["calibrator"] = afterwards.settings()["calibrator"]
+        about["before"] = before
     if afterwards.decision is not None:
         afterwards.fit_decision(scores["val"].logits, scores["val"].labels)
-        points = {split: afterwards.operating_point(one.logits, one.labels) for split, one in scores.items()}
-        told["decision"] = afterwards.told()["decision"] | points
-    return scores, told
+        points = {split: afterwards.operating_point(judged.logits, judged.labels) for split, judged in scores.items()}
+        about["decision"] = afterwards.settings()["decision"] | points
+    return scores, about
 
 
-def details(scores: Mapping[str, Any], task: Any) -> dict[str, Any]:
+def details(scores: Mapping[str, Any], task: Task) -> dict[str, Any]:
     """What results.json says beside the metrics of whole splits: ``by_label`` and ``slices``, where there are any."""
-    labels = {split: one.by_label(task.class_names) for split, one in scores.items()}
-    slices = {split: list(one.slices) for split, one in scores.items() if one.slices}
-    told: dict[str, Any] = {"by_label": labels} if any(labels.values()) else {}
-    return told | ({"slices": {"column": task.slices, **slices}} if slices else {})
+    labels = {split: judged.by_label(task.class_names) for split, judged in scores.items()}
+    slices = {split: list(judged.slices) for split, judged in scores.items() if judged.slices}
+    about: dict[str, Any] = {"by_label": labels} if any(labels.values()) else {}
+    return about | ({"slices": {"column": task.slices, **slices}} if slices else {})

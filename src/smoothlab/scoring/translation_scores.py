@@ -19,7 +19,7 @@ from smoothlab.metrics.prediction import ReducedPrediction
 from smoothlab.metrics.summary import metrics_of_predicted
 from smoothlab.metrics.translation import TranslationQuality
 from smoothlab.rundir.atomic import write_atomically
-from smoothlab.scoring.scores import LEVEL, TWO_SIDED, against_truth, defined
+from smoothlab.scoring.scores import LEVEL, against_truth, defined, intervals_by_unit
 from smoothlab.scoring.slices import cut
 from smoothlab.tasks.translation import perplexity
 
@@ -67,7 +67,7 @@ class TranslationScores:
             posteriors = {name: torch.cat([part[name] for part in parts]) for name in TRUTH if name in parts[0]}
             truth = against_truth(logits, posteriors)
         made = {name: torch.cat([part[name] for part in parts]) for name in OF_SENTENCES}
-        texts = task.encoder.decode_all([one for part in parts for one in part["tokens"]])
+        texts = task.encoder.decode_all([sentence for part in parts for sentence in part["tokens"]])
         by_row = made["sentences"].argsort()
         translations = [texts[index] for index in by_row.tolist()]
         references = list(data.references(split))
@@ -85,7 +85,7 @@ class TranslationScores:
                 "bleu": quality.sentence_bleu,
             }
         )
-        scores = cls({name: one[order] for name, one in tokens.items()}, sentences, quality, {}, task.num_bins)
+        scores = cls({name: values[order] for name, values in tokens.items()}, sentences, quality, {}, task.num_bins)
         scores.metrics = defined(scores._judged() | truth)
         if task.slices is not None:
             column = data.sentence_metadata(split).get(task.slices)
@@ -113,28 +113,23 @@ class TranslationScores:
         }
 
     def _sliced(self, column: Tensor, task: Any) -> list[dict[str, Any]]:
-        told = []
-        for one in cut(column, task.num_slices):
-            index = one.index.numpy()
+        rows = []
+        for part in cut(column, task.num_slices):
+            index = part.index.numpy()
             within = np.isin(self.tokens["sequence"], index)
             metrics = metrics_of_predicted(self.reduced.part(within), self.num_bins)
             metrics |= self.quality.part(index.tolist()).metrics()
-            told.append({**one.place, "rows": len(index)} | defined({name: metrics[name] for name in OF_SLICES}))
-        return told
+            rows.append({**part.place, "rows": len(index)} | defined({name: metrics[name] for name in OF_SLICES}))
+        return rows
 
     def uncertainty(self) -> dict[str, Any]:
         """How sure the metrics are, with whole sentences as the units that vary; and what BLEU and chrF are of."""
         _, place = np.unique(self.tokens["sequence"], return_inverse=True)
-        count = np.bincount(place)
         gap = self.tokens["confidence"] - self.tokens["correct"]
         each = {"nll": self.tokens["nll"], "accuracy": self.tokens["correct"], "confidence_gap": gap}
-        intervals = {}
-        for name, values in (each | {"brier": self.tokens["brier"]}).items():
-            sums = np.bincount(place, values)
-            mean = sums.sum() / count.sum()
-            deviation = math.sqrt(float(np.square(sums - mean * count).sum())) / count.sum()
-            intervals[name] = [float(mean - TWO_SIDED * deviation), float(mean + TWO_SIDED * deviation)]
-        intervals |= self.quality.intervals(level=LEVEL)
+        each["brier"] = self.tokens["brier"]
+        sums = {name: np.bincount(place, values) for name, values in each.items()}
+        intervals = intervals_by_unit(sums, np.bincount(place)) | self.quality.intervals(level=LEVEL)
         return {"level": LEVEL, "intervals": intervals, "signatures": self.quality.signature}
 
     def by_label(self, names: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -15,12 +15,11 @@ from pytorch_lightning.callbacks import EarlyStopping
 from smoothlab.config.allowed import ALLOWED_FROM_RUN, TEACHER, add_code
 from smoothlab.config.opening import open_data
 from smoothlab.data import encoder_from_state
-from smoothlab.data.batch import Batch
 from smoothlab.data.module import DataModule
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.inspection import Inspection, LabelInspection, Probe
 from smoothlab.inspection.findings import Plan, RunHistory
-from smoothlab.inspection.probe import MOST_ROWS
+from smoothlab.inspection.probe import samples_of
 from smoothlab.inspection.soft_targets import SoftTargets
 from smoothlab.models.checkpoint import KEY, load_weights, read_checkpoint
 from smoothlab.models.model import checkpoint_path
@@ -94,13 +93,13 @@ def _looked_at(parts: Parts, data: DataModule, plan: Plan) -> Inspection | Label
     known = (data.class_names, data.class_counts, plan, beside)
     found: Inspection | LabelInspection
     if isinstance(parts.smoother, MultilabelSmoother):
-        found = LabelInspection.of(parts.smoother, _rows(data), *known)
+        found = LabelInspection.of(parts.smoother, samples_of(data), *known)
     else:
         options = {
             "mixed": mixing is not None,
             "whole_sequences": _looks_around(getattr(parts.smoother, "prior", None)),
         }
-        probe = Probe.of(_rows(data), len(data.class_names), **options)
+        probe = Probe.of(samples_of(data), len(data.class_names), **options)
         found = Inspection(parts.smoother, probe, *known)
     try:
         _ask(found)
@@ -112,11 +111,6 @@ def _looked_at(parts: Parts, data: DataModule, plan: Plan) -> Inspection | Label
 def _looks_around(prior: Any) -> bool:
     """Whether a token's target depends on the tokens around it."""
     return isinstance(prior, Neighbours) or any(map(_looks_around, getattr(prior, "priors", {}).values()))
-
-
-def _rows(data: DataModule) -> Batch:
-    """The training samples; the first ones of data that are not in memory."""
-    return data.split("train") if hasattr(data, "split") else data.first(MOST_ROWS)
 
 
 def _ask(found: Inspection | LabelInspection) -> Any:

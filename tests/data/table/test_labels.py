@@ -224,7 +224,7 @@ def test_tables_that_cannot_be_used(table, frame, change, options, message):
 def test_votes_of_nobody_are_left_out():
     frame = pd.DataFrame({"A": [1.0, None, 0.0], "B": [1.0, None, 2.0]})
     labels = read_labels(frame, ["A", "B"], "votes")
-    assert labels.kept.tolist() == [0, 2]
+    assert labels.rows.tolist() == [0, 2]
     assert labels.values.tolist() == [[0.5, 0.5], [0.0, 1.0]]
 
 

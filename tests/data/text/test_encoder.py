@@ -109,6 +109,6 @@ def test_a_missing_library_is_named_with_what_installs_it(monkeypatch):
 
 
 def test_a_broken_tokenizer_in_a_checkpoint_is_one_line():
-    with pytest.raises(UserMistake, match="tokenizer is not readable") as caught:
+    with pytest.raises(UserMistake, match="tokenizer: not readable") as caught:
         encoder_from_state({"kind": "text", "column": "title", "tokenizer": "{", "max_length": 8})
     assert "\n" not in str(caught.value)

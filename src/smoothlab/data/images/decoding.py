@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 
 Fit = Literal["stretch", "crop", "pad"]
 SUFFIXES = frozenset(
@@ -138,7 +138,6 @@ def unreadable(path: Path, error: Exception) -> UserMistake:
         return error
     if isinstance(error, FileNotFoundError):
         return UserMistake(f"{path}: no such file")
-    name = type(error).__name__
-    text = str(error).strip().splitlines()
-    reason = "not an image, or damaged" if name == "UnidentifiedImageError" or not text else text[0]
+    unknown = type(error).__name__ == "UnidentifiedImageError" or not str(error).strip()
+    reason = "not an image, or damaged" if unknown else reason_of(error)
     return UserMistake(f"{path}: cannot be read as an image ({reason})")

@@ -106,7 +106,7 @@ class ImageEncoder(Encoder):
         if self.column not in frame.columns:
             raise UserMistake(f"{path}: no column {self.column!r} with the path of each image")
         return pd.DataFrame(
-            {self.column: [str(path.parent / str(one)) for one in frame[self.column]]},
+            {self.column: [str(path.parent / str(name)) for name in frame[self.column]]},
             index=pd.Index(frame[self.column].astype(str), name="file"),
         )
 
@@ -128,7 +128,7 @@ class ImageEncoder(Encoder):
         """Pixels ``(N, C, H, W)``, uint8, of rows with a column of paths."""
         if self.column not in raw.columns:
             raise UserMistake(f"{where}: no column {self.column!r} with the path of each image")
-        return decode_all([Path(str(one)) for one in raw[self.column]], self.shape)
+        return decode_all([Path(str(path)) for path in raw[self.column]], self.shape)
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -162,8 +162,8 @@ def decode_all(files: Sequence[Path], shape: Shape) -> np.ndarray:
         size = len(files) * shape.values / 2**30
         raise UserMistake(f"{len(files)} images of {size:.1f} GiB do not fit in memory; data.keep=files") from None
     with ThreadPoolExecutor(THREADS) as threads:
-        for place, one in enumerate(threads.map(functools.partial(decode, shape=shape), files)):
-            pixels[place] = one
+        for place, image in enumerate(threads.map(functools.partial(decode, shape=shape), files)):
+            pixels[place] = image
     return pixels
 
 

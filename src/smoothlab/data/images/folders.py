@@ -11,14 +11,14 @@ import pandas as pd
 
 from smoothlab.classes import ClassTree
 from smoothlab.data.images.decoding import SUFFIXES
-from smoothlab.data.images.found import LABEL, Found, joined
+from smoothlab.data.images.image_set import LABEL, ImageSet, joined
 from smoothlab.data.table.splits import WORDS
 from smoothlab.errors import UserMistake
 
 SPLIT_OF = {word: split for split, words in WORDS.items() for word in words if len(word) > 2}
 
 
-def read_folders(root: Path) -> Found:
+def read_folders(root: Path) -> ImageSet:
     """The images below ``root``: ``<class>/*.png``, or ``train/<class>/*.png`` and ``test/...`` (and ``val/...``).
 
     Folders in folders are a tree of classes: the class is the folder that holds the images, called by its name, or by
@@ -28,28 +28,20 @@ def read_folders(root: Path) -> Found:
     Raises:
         UserMistake: no images, one class alone, images outside a class folder, or a split without a test.
     """
-    tops = sorted(one.name for one in root.iterdir() if one.is_dir() and not one.name.startswith("."))
-    split_of = {name: SPLIT_OF[name.lower()] for name in tops if name.lower() in SPLIT_OF}
-    is_split = "train" in split_of.values()
-    if is_split and "test" not in split_of.values():
-        raise UserMistake(
-            f"data.path = {str(root)!r}: has {joined(split_of)} but no folder test; add one, or name {root / 'train'} "
-            "to have it split at random"
-        )
-    if is_split and len(set(split_of.values())) < len(split_of):
-        raise UserMistake(f"data.path = {str(root)!r}: {joined(split_of)} are folders of the same split")
+    tops = sorted(folder.name for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    split_of = _split_folders(root, tops)
     files: list[Path] = []
     paths: list[tuple[str, ...]] = []
     splits: list[str] = []
     ignored: Counter[str] = Counter()
     empty: list[str] = []
-    for name in sorted(split_of, key=lambda one: list(WORDS).index(split_of[one])) if is_split else [""]:
+    for name in sorted(split_of, key=lambda name: list(WORDS).index(split_of[name])) if split_of else [""]:
         start = root / name
-        for folder, inner, found in os.walk(start, followlinks=True):
-            inner[:] = sorted(one for one in inner if not one.startswith("."))
+        for folder, inner, names in os.walk(start, followlinks=True):
+            inner[:] = sorted(name for name in inner if not name.startswith("."))
             parts = Path(folder).relative_to(start).parts
             before = len(files)
-            for file in sorted(found):
+            for file in sorted(names):
                 suffix = os.path.splitext(file)[1].lower()
                 if file.startswith("."):
                     continue
@@ -76,13 +68,32 @@ def read_folders(root: Path) -> Found:
     notes = [f"{number} files {suffix} are no images and left out" for suffix, number in sorted(ignored.items())]
     if empty:
         notes.append(f"folders without an image are no classes: {joined(dict.fromkeys(empty))}")
-    if is_split and (others := [name for name in tops if name not in split_of]):
+    if split_of and (others := [name for name in tops if name not in split_of]):
         notes.append(f"folders beside {joined(split_of)} are left out: {joined(others)}")
-    return Found(
+    return ImageSet(
         pd.DataFrame({LABEL: pd.Series([name_of[parts] for parts in paths], dtype=object)}),
         files=files,
-        splits=np.array(splits, dtype=object) if is_split else None,
+        splits=np.array(splits, dtype=object) if split_of else None,
         tree=ClassTree.from_paths(" > ".join(parts) for parts in classes) if nested else None,
         root=root,
         notes=notes,
     )
+
+
+def _split_folders(root: Path, names: list[str]) -> dict[str, str]:
+    """The splits that folders are named after, by folder; none where no folder is called train.
+
+    Raises:
+        UserMistake: there is none for test, or a split has two.
+    """
+    split_of = {name: SPLIT_OF[name.lower()] for name in names if name.lower() in SPLIT_OF}
+    if "train" not in split_of.values():
+        return {}
+    if "test" not in split_of.values():
+        raise UserMistake(
+            f"data.path = {str(root)!r}: has {joined(split_of)} but no folder test; add one, or name {root / 'train'} "
+            "to have it split at random"
+        )
+    if len(set(split_of.values())) < len(split_of):
+        raise UserMistake(f"data.path = {str(root)!r}: {joined(split_of)} are folders of the same split")
+    return split_of

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.images.found import LABEL, Found
-from smoothlab.errors import UserMistake
+from smoothlab.data.images.image_set import LABEL, ImageSet
+from smoothlab.errors import UserMistake, reason_of
 
 UNSIGNED_BYTES = 0x08
 PREFIXES = {"train": "train", "test": "t10k"}
@@ -20,10 +20,10 @@ PREFIXES = {"train": "train", "test": "t10k"}
 
 def is_idx(names: Mapping[str, Path] | list[str]) -> bool:
     """Whether these are the files of such a set."""
-    return any(one.startswith("train-images-idx3-ubyte") for one in names)
+    return any(name.startswith("train-images-idx3-ubyte") for name in names)
 
 
-def read_idx_set(files: Mapping[str, Path]) -> Found:
+def read_idx_set(files: Mapping[str, Path]) -> ImageSet:
     """The set of ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the same of ``t10k``, or with .gz.
 
     Args:
@@ -49,7 +49,7 @@ def read_idx_set(files: Mapping[str, Path]) -> Found:
         splits += [split] * len(pair[0])
     if pixels[0].shape[1:] != pixels[1].shape[1:]:
         raise UserMistake(f"{used[2]}: images of {pixels[1].shape[1:]}, those of training have {pixels[0].shape[1:]}")
-    return Found(
+    return ImageSet(
         pd.DataFrame({LABEL: np.concatenate(labels).astype(np.int64)}),
         pixels=np.concatenate(pixels)[:, None],
         splits=np.array(splits, dtype=object),
@@ -70,8 +70,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        reason = str(error).strip() or type(error).__name__
-        raise UserMistake(f"{path}: cannot be read ({reason})") from None
+        raise UserMistake(f"{path}: cannot be read ({reason_of(error)})") from None
     start = 4 + 4 * dimensions
     if len(content) < start or content[:4] != bytes((0, 0, UNSIGNED_BYTES, dimensions)):
         raise UserMistake(f"{path}: not an idx file of bytes in {dimensions} dimensions")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from smoothlab.data.images.found import Found
+from smoothlab.data.images.image_set import ImageSet
 from smoothlab.data.table.kinds import check_columns
 from smoothlab.data.table.reading import read_table
 from smoothlab.errors import InvalidArgument, UserMistake
 
 
-def read_listing(path: Path, column: str, target: Sequence[str]) -> Found:
+def read_listing(path: Path, column: str, target: list[str]) -> ImageSet:
     """A table with a column of paths, from the table's own folder on, and the labels beside it.
 
     Args:
@@ -29,10 +28,10 @@ def read_listing(path: Path, column: str, target: Sequence[str]) -> Found:
     empty = frame[column].isna()
     if empty.any():
         raise UserMistake(f"{path}: column {column!r}, data row {int(empty.to_numpy().argmax()) + 1} is empty")
-    files = [path.parent / str(one) for one in frame[column]]
-    missing = next((one for one in files if not one.is_file()), None)
+    files = [path.parent / str(name) for name in frame[column]]
+    missing = next((file for file in files if not file.is_file()), None)
     if missing is not None:
         raise UserMistake(f"{path}: {missing}, which column {column!r} names, does not exist")
     twice = len(files) - len(set(files))
     notes = [f"{twice} rows name an image that another row names too; splits may share it"] if twice else []
-    return Found(frame.drop(columns=column), files, target=list(target), contents=[path], root=path.parent, notes=notes)
+    return ImageSet(frame.drop(columns=column), files, target=target, contents=[path], root=path.parent, notes=notes)

@@ -44,9 +44,9 @@ class FileLoader(EpochLoader):
         workers: int = 0,
         **order: Any,
     ) -> None:
+        super().__init__(EpochOrder(len(files), batch_size, **order))
         self.known = known
         self.finish = finish
-        self.order = EpochOrder(len(files), batch_size, **order)
         self._loader = DataLoader(
             Images(files, shape),
             sampler=self.order,
@@ -55,13 +55,6 @@ class FileLoader(EpochLoader):
             persistent_workers=workers > 0,
             generator=torch.Generator(),  # else each epoch would draw from the global one
         )
-
-    def set_epoch(self, epoch: int) -> None:
-        """See :class:`EpochLoader`."""
-        self.order.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self.order)
 
     def __iter__(self) -> Iterator[ImageBatch]:
         for pixels, positions, mistake in self._loader:

@@ -18,14 +18,14 @@ from smoothlab.data.images.batch import ImageBatch
 from smoothlab.data.images.decoding import Shape, look_at
 from smoothlab.data.images.encoder import ImageEncoder, decode_all
 from smoothlab.data.images.folders import read_folders
-from smoothlab.data.images.found import Found
 from smoothlab.data.images.idx import is_idx, read_idx_set
+from smoothlab.data.images.image_set import ImageSet
 from smoothlab.data.images.listing import read_listing
 from smoothlab.data.images.loading import FileLoader
 from smoothlab.data.images.npz import read_npz
 from smoothlab.data.images.pixels import Pixels, height_and_width
 from smoothlab.data.loader import MemoryLoader
-from smoothlab.data.module import DataModule, count_classes
+from smoothlab.data.module import KnownData
 from smoothlab.data.parts import Labels, Loading, Splits, Training, Weights
 from smoothlab.data.parts.columns import metadata_of
 from smoothlab.data.parts.splits import check_rows
@@ -42,7 +42,7 @@ FIRST_VALUES = 2**26  # most floats that ``first`` makes
 NOISE_SIDE = 8  # pixels a side of what instance noise looks at
 
 
-class ImageData(DataModule):
+class ImageData(KnownData):
     """Images with labels: understood, split, brought to one size, and standardised by training statistics.
 
     The fields of the parts may be given as keywords; ``conf/data/images.yaml`` and ``conf/data/part`` say what each
@@ -74,7 +74,7 @@ class ImageData(DataModule):
         path: str | None = None,
         image_column: str = "path",
         metadata: Sequence[str] = (),
-        augment: Callable[[Tensor], Tensor] | dict | None = None,
+        augment: Callable[[Tensor], Tensor] | dict[str, Any] | None = None,
         pixels: Pixels = Pixels(),
         labels: Labels = Labels(),
         weights: Weights = Weights(),
@@ -98,7 +98,6 @@ class ImageData(DataModule):
         self.splits = splits
         self.time_column = splits.time_column
         self.in_memory = True
-        self._known: dict[str, Batch] = {}  # what is known of each split's images, without the images
         self._pixels: dict[str, Tensor] = {}
         self._files: dict[str, list[Path]] = {}
 
@@ -112,52 +111,52 @@ class ImageData(DataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """See :class:`DataModule`."""
-        if self._known:
+        if self._batches:
             return
-        found = self._find()
-        labels = self._labels(found)
-        frame = found.frame.iloc[labels.kept]
-        self.classes_are(labels.names, tree=self._tree(found, labels))
-        given = found.splits if self.splits.kind == "random" and found.splits is not None else None
-        rows = self.splits.rows(frame, labels, None if given is None else given[labels.kept])
+        images = self._find()
+        labels = self._labels(images)
+        frame = images.frame.iloc[labels.rows]
+        self.classes_are(labels.names, tree=self._tree(images, labels))
+        given = images.splits if self.splits.kind == "random" and images.splits is not None else None
+        rows = self.splits.rows(frame, labels, None if given is None else given[labels.rows])
         rows["train"] = self.training.thinned(rows["train"], labels, self.splits.split_seed)
         self.notes += check_rows(rows, labels)
-        shape = self._shape(found)
-        self.in_memory = found.pixels is not None or self.pixels.keep == "memory" or self._fits(len(found.frame), shape)
-        self.fingerprint = found.fingerprint(by_content=self.in_memory)
-        if found.pixels is None and self.in_memory:
-            found.pixels = decode_all(found.files or [], shape)
-        elif found.pixels is not None and found.pixels.shape[1:] != (shape.channels, *shape.size):
-            found.pixels = _reshaped(found.pixels, shape)
+        shape = self._shape(images)
+        self.in_memory = images.pixels is not None or self.pixels.keep == "memory" or self._fits(images, shape)
+        self.fingerprint = images.fingerprint(by_content=self.in_memory)
+        if images.pixels is None and self.in_memory:
+            images.pixels = decode_all(images.files or [], shape)
+        elif images.pixels is not None and images.pixels.shape[1:] != (shape.channels, *shape.size):
+            images.pixels = _reshaped(images.pixels, shape)
         if self.encoder is None:
-            self.encoder = ImageEncoder.fit(self._sample(found, rows["train"], shape), shape, self.image_column)
-        values = self._with_noise(found, labels, rows["train"])
+            self.encoder = ImageEncoder.fit(self._sample(images, rows["train"], shape), shape, self.image_column)
+        values = self._with_noise(images, labels, rows["train"])
         metadata = self._metadata(frame, labels, rows["train"])
         everything = Batch(
-            torch.empty(len(values), 0), torch.from_numpy(values), torch.from_numpy(labels.kept), metadata
+            torch.empty(len(values), 0), torch.from_numpy(values), torch.from_numpy(labels.rows), metadata
         )
         for split, index in rows.items():
-            self._known[split] = everything.take(torch.from_numpy(index))
-            if found.pixels is not None:
-                self._pixels[split] = torch.from_numpy(found.pixels[labels.kept[index]])
+            self._batches[split] = everything.take(torch.from_numpy(index))
+            if images.pixels is not None:
+                self._pixels[split] = torch.from_numpy(images.pixels[labels.rows[index]])
             else:
-                self._files[split] = [(found.files or [])[place] for place in labels.kept[index]]
+                self._files[split] = [(images.files or [])[place] for place in labels.rows[index]]
 
-    def _find(self) -> Found:
+    def _find(self) -> ImageSet:
         """What the path or the source holds."""
         if bool(self.path) == (self.source is not None):
             given = "and data.source are both given" if self.path else "nothing is given"
             raise UserMistake(f"data.path: {given}; expected a folder, an .npz file or a table of paths")
-        found = self._found(Path(self.path) if self.path else self._from_source())
+        images = self._read(Path(self.path) if self.path else self._from_source())
         wanted = self.labels.columns
-        if wanted and found.columns != wanted:
+        if wanted and images.columns != wanted:
             raise InvalidArgument(
                 "target", self.labels.target, "null: only a table of paths has columns to choose from"
             )
-        if not len(found.frame):
+        if not len(images.frame):
             raise UserMistake("data: there are no images")
-        self.notes += found.notes
-        return found
+        self.notes += images.notes
+        return images
 
     def _from_source(self) -> Path | Mapping[str, Path]:
         assert self.source is not None
@@ -166,7 +165,7 @@ class ImageData(DataModule):
             return {str(name): Path(path) for name, path in made.items()}
         return Path(made)
 
-    def _found(self, place: Path | Mapping[str, Path]) -> Found:
+    def _read(self, place: Path | Mapping[str, Path]) -> ImageSet:
         if isinstance(place, Mapping):
             if not is_idx(place):
                 raise UserMistake(
@@ -174,7 +173,7 @@ class ImageData(DataModule):
                 )
             return read_idx_set(place)
         if place.is_dir():
-            names = {one.name: one for one in place.iterdir() if one.is_file()}
+            names = {file.name: file for file in place.iterdir() if file.is_file()}
             return read_idx_set(names) if is_idx(names) else read_folders(place)
         if not place.is_file():
             raise UserMistake(f"data.path = {str(place)!r}: no such file or folder")
@@ -186,36 +185,36 @@ class ImageData(DataModule):
             )
         return read_listing(place, self.image_column, self.labels.columns)
 
-    def _labels(self, found: Found) -> LabelledRows:
-        kind, columns = self.labels.labels, found.columns
+    def _labels(self, images: ImageSet) -> LabelledRows:
+        kind, columns = self.labels.labels, images.columns
         if len(columns) > 1 and kind in ("single", "ordinal"):
             raise InvalidArgument("labels", kind, f"multilabel or votes: there are {len(columns)} columns of labels")
         target = columns if len(columns) > 1 else columns[0]
         try:
-            labels = replace(self.labels, target=target).read(found.frame)
+            labels = replace(self.labels, target=target).read(images.frame)
         except InvalidArgument as error:
             raise UserMistake(f"data.{error}") from None
         self.notes += labels.notes
         return labels
 
-    def _tree(self, found: Found, labels: LabelledRows) -> ClassTree | None:
+    def _tree(self, images: ImageSet, labels: LabelledRows) -> ClassTree | None:
         """The tree that is given, or that of folders in folders."""
         if self.labels.tree is None and not self.labels.classes:
-            return found.tree
-        return self.labels.class_tree(found.frame, labels)
+            return images.tree
+        return self.labels.class_tree(images.frame, labels)
 
     # Pixels -----------------------------------------------------------------------------------------------------------
 
-    def _shape(self, found: Found) -> Shape:
+    def _shape(self, images: ImageSet) -> Shape:
         """Size and channels: as told, as the encoder of a checkpoint has them, or as all images have them."""
         if isinstance(self.encoder, ImageEncoder):
             return self.encoder.shape
         wanted = height_and_width(self.pixels.size)
-        if found.pixels is not None:
-            _, channels, height, width = found.pixels.shape
+        if images.pixels is not None:
+            _, channels, height, width = images.pixels.shape
             size, grey = (height, width), channels == 1
         else:
-            files = found.files or []
+            files = images.files or []
             if wanted is not None and self.pixels.channels != "auto":
                 size, grey = wanted, self.pixels.channels == "grey"  # every file is decoded later on
             else:
@@ -224,25 +223,25 @@ class ImageData(DataModule):
         channels = {"auto": 1 if grey else 3, "grey": 1, "rgb": 3}[self.pixels.channels]
         return Shape(height, width, channels, self.pixels.fit)
 
-    def _fits(self, count: int, shape: Shape) -> bool:
-        return self.pixels.keep == "auto" and count * shape.values <= self.pixels.memory_gib * 2**30
+    def _fits(self, images: ImageSet, shape: Shape) -> bool:
+        return self.pixels.keep == "auto" and len(images.frame) * shape.values <= self.pixels.memory_gib * 2**30
 
-    def _sample(self, found: Found, train: np.ndarray, shape: Shape) -> np.ndarray:
+    def _sample(self, images: ImageSet, train: np.ndarray, shape: Shape) -> np.ndarray:
         """Training pixels that the statistics come from."""
-        if found.pixels is not None:
-            return found.pixels[train]
+        if images.pixels is not None:
+            return images.pixels[train]
         count = max(1, min(STATISTICS_FROM, STATISTICS_VALUES // shape.values))
         step = -(-len(train) // count)
-        files = found.files or []
+        files = images.files or []
         if step > 1:
             self.notes.append(f"mean and deviation come from {len(train[::step])} of {len(train)} training images")
         return decode_all([files[place] for place in train[::step]], shape)
 
-    def _with_noise(self, found: Found, labels: LabelledRows, train: np.ndarray) -> np.ndarray:
+    def _with_noise(self, images: ImageSet, labels: LabelledRows, train: np.ndarray) -> np.ndarray:
         def seen() -> np.ndarray:
-            if found.pixels is None:
+            if images.pixels is None:
                 raise InvalidArgument("noise", "instance", "symmetric or pair where images are not held in memory")
-            pixels = torch.from_numpy(found.pixels[labels.kept[train]])
+            pixels = torch.from_numpy(images.pixels[labels.rows[train]])
             small = [torch.nn.functional.adaptive_avg_pool2d(part.float(), NOISE_SIDE) for part in pixels.split(4096)]
             flat = torch.cat(small).flatten(1)
             return ((flat - flat.mean(0)) / flat.std(0).clamp_min(1e-6)).numpy()
@@ -254,31 +253,16 @@ class ImageData(DataModule):
     def _metadata(self, frame: pd.DataFrame, labels: LabelledRows, train: np.ndarray) -> dict[str, Tensor]:
         check_columns("metadata", self.metadata, frame)
         columns = understand(frame[[name for name in self.metadata if frame[name].notna().any()]])
-        found = metadata_of(frame, columns.values(), self.time_column)
-        self.metadata_categories, self.date_columns = found.categories, found.dates
-        return found.tensors(labels, self.weights.of(frame, labels, train))
+        known = metadata_of(frame, columns.values(), self.time_column)
+        self.metadata_categories, self.date_columns = known.categories, known.dates
+        return known.tensors(labels, self.weights.of(frame, labels, train))
 
     # What a run asks for ----------------------------------------------------------------------------------------------
-
-    @property
-    def class_counts(self) -> list[int]:
-        """See :class:`DataModule`."""
-        return count_classes(self._known["train"].labels, len(self.class_names))
-
-    @property
-    def num_samples(self) -> int:
-        """See :class:`DataModule`."""
-        return len(self._known["train"])
-
-    @property
-    def num_rows(self) -> int:
-        """See :class:`DataModule`."""
-        return 1 + max(int(known.rows.max()) for known in self._known.values())
 
     def first(self, count: int) -> Batch:
         """See :class:`DataModule`; no more than fit in a quarter of a gigabyte."""
         count = min(count, max(2, FIRST_VALUES // self.images.shape.values))
-        known = self._known["train"].take(slice(0, count))
+        known = self._batches["train"].take(slice(0, count))
         if self.in_memory:
             pixels = self._pixels["train"][:count]
         else:
@@ -300,7 +284,7 @@ class ImageData(DataModule):
         return self.images.standardised(values)
 
     def _loader(self, split: str, batch_size: int, finish: Callable[[Tensor], Tensor], *, shuffle: bool = False) -> Any:
-        known, seed = self._known[split], self.shuffle_seed
+        known, seed = self._batches[split], self.shuffle_seed
         if self.in_memory:
             pixels = self._pixels[split]
             batch = ImageBatch(pixels, known.labels, known.rows, known.metadata, finish=finish)
@@ -336,6 +320,6 @@ def _reshaped(pixels: np.ndarray, shape: Shape) -> np.ndarray:
 
     image_module = pillow()
     made = np.empty((len(pixels), shape.channels, *shape.size), dtype=np.uint8)
-    for place, one in enumerate(pixels):
-        made[place] = fitted(image_module.fromarray(one[0] if len(one) == 1 else one.transpose(1, 2, 0)), shape)
+    for place, image in enumerate(pixels):
+        made[place] = fitted(image_module.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)), shape)
     return made

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.images.found import LABEL, Found, as_pixels
+from smoothlab.data.arrays import readable_arrays
+from smoothlab.data.images.image_set import LABEL, ImageSet, as_pixels
 from smoothlab.errors import UserMistake
 
 SPLITS = ("train", "val", "test")
 
 
-def read_npz(path: Path) -> Found:
+def read_npz(path: Path) -> ImageSet:
     """Arrays ``train_images``, ``train_labels`` and the same of ``test`` (and ``val``), or ``images`` and ``labels``.
 
     Images are ``(N, H, W)`` or ``(N, H, W, 3)`` bytes; labels are classes ``(N,)`` or ``(N, 1)``, or a column a class
@@ -24,14 +23,9 @@ def read_npz(path: Path) -> Found:
     Raises:
         UserMistake: not such a file, or damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files if name.rpartition("_")[2] in ("images", "labels")}
-            names = list(file.files)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        text = str(error).strip().splitlines()
-        reason = "it holds pickled Python objects" if "pickle" in str(error) else (text or [type(error).__name__])[0]
-        raise UserMistake(f"{path}: cannot be read as npz ({reason})") from None
+    with readable_arrays(str(path), "npz"), np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files if name.rpartition("_")[2] in ("images", "labels")}
+        names = list(file.files)
     given = [split for split in SPLITS if f"{split}_images" in arrays]
     if given and not {"train", "test"} <= set(given):
         raise UserMistake(f"{path}: has {', '.join(given)} images; expected train and test (and val), or images alone")
@@ -47,22 +41,22 @@ def read_npz(path: Path) -> Found:
             images = as_pixels(arrays[f"{prefix}images"], f"array {prefix}images")
         except ValueError as error:
             raise UserMistake(f"{path}: {error}") from None
-        one = arrays[f"{prefix}labels"]
-        one = one.reshape(-1, 1) if one.ndim == 1 else one
-        if one.ndim != 2 or len(one) != len(images):
+        labels_of_split = arrays[f"{prefix}labels"]
+        labels_of_split = labels_of_split.reshape(-1, 1) if labels_of_split.ndim == 1 else labels_of_split
+        if labels_of_split.ndim != 2 or len(labels_of_split) != len(images):
             shape, count = arrays[f"{prefix}labels"].shape, len(images)
             raise UserMistake(
                 f"{path}: {prefix}labels has the shape {shape} for {count} images; expected ({count},) or ({count}, K)"
             )
-        if pixels and (images.shape[1:] != pixels[0].shape[1:] or one.shape[1] != labels[0].shape[1]):
+        if pixels and (images.shape[1:] != pixels[0].shape[1:] or labels_of_split.shape[1] != labels[0].shape[1]):
             raise UserMistake(f"{path}: {prefix}images or labels have another shape than those of {given[0]}")
         pixels.append(images)
-        labels.append(one)
+        labels.append(labels_of_split)
         splits += [prefix[:-1]] * len(images)
     values = np.concatenate(labels)
     single = values.shape[1] == 1
     columns = [LABEL] if single else [str(number) for number in range(values.shape[1])]
-    return Found(
+    return ImageSet(
         pd.DataFrame(values, columns=columns),
         pixels=np.concatenate(pixels),
         splits=np.array(splits, dtype=object) if given else None,

@@ -47,7 +47,7 @@ def height_and_width(size: int | Sequence[int] | None) -> tuple[int, int] | None
     if size is None:
         return None
     both = [size, size] if isinstance(size, int) else list(size)
-    if len(both) != 2 or any(isinstance(one, bool) or not isinstance(one, int) or one < 1 for one in both):
+    if len(both) != 2 or any(isinstance(side, bool) or not isinstance(side, int) or side < 1 for side in both):
         raise InvalidArgument("size", size, "null, a number of pixels, or [height, width]")
     if max(both) > LARGEST:
         raise InvalidArgument("size", size, f"at most {LARGEST} pixels a side")

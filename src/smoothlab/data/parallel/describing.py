@@ -61,31 +61,31 @@ def describe_pairs(data: ParallelData) -> PairsDescription:
 
 def _split(data: ParallelData, split: str) -> dict[str, Any]:
     corpus = data.corpus(split)
-    told: dict[str, Any] = {"split": split, "pairs": len(corpus)}
-    told["batches"] = len(data.train_dataloader() if split == "train" else data.loader(split))
+    facts: dict[str, Any] = {"split": split, "pairs": len(corpus)}
+    facts["batches"] = len(data.train_dataloader() if split == "train" else data.loader(split))
     for side, ids in (("source", corpus.source), ("target", corpus.target)):
-        told[f"{side} tokens"] = len(ids.flat)
-        told[f"{side} mean"], told[f"{side} longest"] = float(ids.lengths.mean()), int(ids.lengths.max())
-    return told
+        facts[f"{side} tokens"] = len(ids.flat)
+        facts[f"{side} mean"], facts[f"{side} longest"] = float(ids.lengths.mean()), int(ids.lengths.max())
+    return facts
 
 
 def _shared(data: ParallelData) -> list[str]:
     train = set(data.sources("train"))
-    found = []
+    notes = []
     for split in SPLITS[1:]:
         sources = data.sources(split)
         twins = sum(source in train for source in sources)
         if twins:
-            found.append(f"{twins:,} of {len(sources):,} {split} sources are training sources too")
-    return found
+            notes.append(f"{twins:,} of {len(sources):,} {split} sources are training sources too")
+    return notes
 
 
 def _odd(data: ParallelData, split: str) -> list[str]:
     sources, references, numbers = data.sources(split), data.references(split), data.row_numbers(split)
-    found = []
+    notes = []
     copied = [row for row, (source, target) in enumerate(zip(sources, references, strict=True)) if source == target]
     if copied:
-        found.append(
+        notes.append(
             f"{split}: {len(copied):,} pairs have the same text on both sides, the first in "
             f"{data.place(split, numbers[copied[0]])}"
         )
@@ -93,8 +93,8 @@ def _odd(data: ParallelData, split: str) -> list[str]:
     more, less = corpus.longer, np.minimum(corpus.source.lengths, corpus.target.lengths)
     uneven = np.flatnonzero((more > RATIO * less) & (more - less > DIFFERENCE))
     if len(uneven):
-        found.append(
+        notes.append(
             f"{split}: {len(uneven):,} pairs have one side more than {RATIO:g} times as long as the other, the first "
             f"in {data.place(split, numbers[uneven[0]])}: are the files aligned?"
         )
-    return found
+    return notes

@@ -154,9 +154,9 @@ class ParallelEncoder(Encoder):
     def decode_all(self, rows: Sequence[Sequence[int] | Tensor]) -> list[str]:
         """The sentences of rows of target token ids."""
         plain = [row.tolist() if isinstance(row, Tensor) else list(row) for row in rows]
-        kept = [[index for index in row if index not in self._not_text] for row in plain]
+        ids = [[index for index in row if index not in self._not_text] for row in plain]
         # all at once, one copy of the ids; special tokens that are left are said, an unknown word too
-        return [text.strip() for text in self._target.decode_batch(kept, skip_special_tokens=False)]
+        return [text.strip() for text in self._target.decode_batch(ids, skip_special_tokens=False)]
 
     def read(self, path: Path) -> pd.DataFrame:
         """Sources to translate, column ``source``: a row for each line, also empty ones; index ``line`` counts from 1.
@@ -199,13 +199,13 @@ class ParallelEncoder(Encoder):
 
 def _places(tokenizer: Any, special: SpecialTokens) -> dict[str, int]:
     """Ids of the special tokens by use."""
-    found = {use: tokenizer.token_to_id(name) for use, name in special.names().items()}
-    for use, place in found.items():
+    ids = {use: tokenizer.token_to_id(name) for use, name in special.names().items()}
+    for use, place in ids.items():
         if place is None:
             raise InvalidArgument(
                 f"special_tokens.{use}", special.names()[use], "a token of the tokenizer's vocabulary"
             )
-    return found
+    return ids
 
 
 def _size(tokenizer: Any) -> int:
@@ -222,8 +222,8 @@ def _names(tokenizer: Any) -> list[str]:
 def _cut(tokenizer: Any, texts: Sequence[str], not_text: Sequence[int], unknown: int | None) -> Ragged:
     parts, lengths = [], []
     for start in range(0, len(texts), CHUNK):
-        found = tokenizer.encode_batch_fast(list(texts[start : start + CHUNK]), add_special_tokens=False)
-        ids = [one.ids for one in found]
+        encodings = tokenizer.encode_batch_fast(list(texts[start : start + CHUNK]), add_special_tokens=False)
+        ids = [encoding.ids for encoding in encodings]
         lengths.append(np.fromiter(map(len, ids), dtype=np.int64, count=len(ids)))
         parts.append(np.fromiter(itertools.chain.from_iterable(ids), dtype=np.int32, count=int(lengths[-1].sum())))
     made = Ragged(

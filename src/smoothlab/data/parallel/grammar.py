@@ -74,18 +74,18 @@ class Grammar:
             InvalidArgument: the grammar has hardly as many.
         """
         chance = _uniform(seed)
-        found: dict[tuple[str, ...], Sentence] = {}
+        sentences: dict[tuple[str, ...], Sentence] = {}
         tries = 0
-        while len(found) < count:
-            one = self._sentence(chance)
-            tries = 0 if one is not None and one.source not in found else tries + 1
+        while len(sentences) < count:
+            sentence = self._sentence(chance)
+            tries = 0 if sentence is not None and sentence.source not in sentences else tries + 1
             if tries > TRIES + count:
                 raise InvalidArgument(
-                    "rows", count, f"fewer in all splits: {len(found)} different sentences were found"
+                    "rows", count, f"fewer in all splits: {len(sentences)} different sentences were found"
                 )
-            if one is not None:
-                found.setdefault(one.source, one)
-        return list(found.values())
+            if sentence is not None:
+                sentences.setdefault(sentence.source, sentence)
+        return list(sentences.values())
 
     def distributions(self, class_names: Sequence[str]) -> NDArray[np.float32]:
         """Of each slot over the target tokens ``(slots, K)``."""

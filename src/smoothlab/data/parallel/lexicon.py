@@ -70,11 +70,11 @@ class Lexicon:
             raise InvalidArgument("words", words, "an integer in [8, 300]")
         if not 0 <= ambiguity <= 1:
             raise InvalidArgument("ambiguity", ambiguity, "a number in [0, 1]")
-        shares = [tuple(float(share) for share in one) for one in synonyms]
-        right = [len(one) >= 2 and min(one) > 0 and abs(sum(one) - 1) < 1e-6 for one in shares]
+        shares = [tuple(float(share) for share in group) for group in synonyms]
+        right = [len(group) >= 2 and min(group) > 0 and abs(sum(group) - 1) < 1e-6 for group in shares]
         if not all(right) or (ambiguity and not shares):
             raise InvalidArgument(
-                "synonyms", [list(one) for one in shares], "lists of at least two shares that sum to 1"
+                "synonyms", [list(group) for group in shares], "lists of at least two shares that sum to 1"
             )
         most = max(map(len, shares), default=1)
         if words * most > len(CONSONANTS) ** 2 * len(VOWELS):

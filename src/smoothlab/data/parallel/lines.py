@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from smoothlab.data.table.archives import open_bytes
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, readable
 
 
 def read_text(path: str | Path, key: str) -> str:
@@ -21,13 +21,8 @@ def read_text(path: str | Path, key: str) -> str:
     path, where = Path(path), f"{key} = {str(path)!r}"
     if path.is_dir() or not path.exists():
         raise UserMistake(f"{where}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
-    try:
+    with readable(where):
         content = open_bytes(path)
-    except UserMistake:
-        raise
-    except Exception as error:  # decompressors have kinds of their own: zlib.error, lzma.LZMAError, ...
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserMistake(f"{where}: not readable ({reason})") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -30,6 +30,8 @@ class BucketLoader(EpochLoader):
     """
 
     def __init__(self, corpus: Corpus, batch_tokens: int, *, seed: int = 0, rank: int = 0, ranks: int = 1) -> None:
+        super().__init__(self)
+        self.epoch = 0
         self.corpus = corpus
         self.buckets = make_buckets(corpus.longer, ranks * check_tokens("batch_tokens", batch_tokens))
         self.seed = seed

@@ -34,6 +34,7 @@ from smoothlab.data.parallel.tokenizers import (
 from smoothlab.data.parts.keys import check_seed
 from smoothlab.data.parts.loading import Loading
 from smoothlab.data.ranks import this_rank
+from smoothlab.data.table.sources import made_by
 from smoothlab.data.text.tokenizer import tokenizer_library
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.flat_keys import takes_keys
@@ -303,9 +304,9 @@ class ParallelData(DataModule):
             return {split: read_pairs(given, f"data.{split}", columns, header) for split, given in files.items()}
         made: Any = self.source
         if isinstance(made, Mapping):
-            made = {split: _made(one, f"source.{split}") for split, one in made.items()}
+            made = {split: made_by(source, f"source.{split}") for split, source in made.items()}
         else:
-            made = _made(made, "source")
+            made = made_by(made, "source")
         if not isinstance(made, Mapping):
             made = {"train": made}
         if not {"train"} <= set(made) <= set(SPLITS):
@@ -325,16 +326,16 @@ class ParallelData(DataModule):
 
     def _without_empty(self, frame: pd.DataFrame, split: str) -> pd.DataFrame:
         """The pairs with a text on both sides."""
-        kept = (frame["source"].str.strip() != "") & (frame["target"].str.strip() != "")
-        empty = frame.index[~kept]
-        if not kept.any():
+        whole = (frame["source"].str.strip() != "") & (frame["target"].str.strip() != "")
+        empty = frame.index[~whole]
+        if not whole.any():
             raise UserMistake(f"data.{split}: no pair has a sentence on both sides")
         if len(empty):
             self.notes.append(
                 f"{split}: {len(empty):,} pairs with an empty side are left out, the first in "
                 f"{self.place(split, empty[0])}"
             )
-        return frame[kept]
+        return frame[whole]
 
     def _within_length(
         self, frame: pd.DataFrame, split: str, encoder: ParallelEncoder
@@ -344,18 +345,18 @@ class ParallelData(DataModule):
         room = encoder.max_length - 1
         long = (source.lengths > room) | (target.lengths > room)
         if long.any():
-            said = (
+            sentence = (
                 f"{split}: {int(long.sum()):,} pairs with a side of more than max_length = {encoder.max_length} tokens"
             )
             first = f"the first in {self.place(split, frame.index[long][0])}"
             if split == "train":
                 if long.all():
                     raise UserMistake(f"data.max_length = {encoder.max_length}: every training pair is longer")
-                self.notes.append(f"{said} are left out, {first}")
+                self.notes.append(f"{sentence} are left out, {first}")
                 rows = np.flatnonzero(~long)
                 frame, source, target = frame[~long], source.take(rows), target.take(rows)
             else:
-                self.notes.append(f"{said} are cut, {first}; references for BLEU stay whole")
+                self.notes.append(f"{sentence} are cut, {first}; references for BLEU stay whole")
         return (
             frame,
             source.ended(encoder.end_index, encoder.max_length, always=True),
@@ -376,16 +377,10 @@ class ParallelData(DataModule):
 
 def fingerprint(texts: Mapping[str, pd.DataFrame], tokenizers: Sequence[str] = ()) -> str:
     """A hash of the sentences of all splits, and of tokenizers: 64 hexadecimal digits."""
-    found = hashlib.sha256("\0".join(tokenizers).encode())
+    digest = hashlib.sha256("\0".join(tokenizers).encode())
     for split, frame in texts.items():
         for side in ("source", "target"):
             content = "\0".join(frame[side]).encode()  # a text may hold line feeds, and no zero
-            found.update(f"{split} {side} {len(frame)} {len(content)}\n".encode())
-            found.update(content)
-    return found.hexdigest()
-
-
-def _made(source: Any, key: str) -> Any:
-    if not callable(source):
-        raise InvalidArgument(key, source, "a function that makes a table: {_target_: ..., _partial_: true}")
-    return source()
+            digest.update(f"{split} {side} {len(frame)} {len(content)}\n".encode())
+            digest.update(content)
+    return digest.hexdigest()

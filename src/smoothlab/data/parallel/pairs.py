@@ -41,8 +41,8 @@ class SentencePairs:
         assert dim == 0, dim
         width = self.target.shape[1]
         rows, places = self.positions[index] // width, self.positions[index] % width
-        kept, rows = rows.unique(return_inverse=True)
-        return SentencePairs(self.source[kept], self.target[kept], rows * width + places)
+        used, rows = rows.unique(return_inverse=True)
+        return SentencePairs(self.source[used], self.target[used], rows * width + places)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SentencePairs:
         """The same pairs on ``device``."""

@@ -45,10 +45,10 @@ class Ragged:
                 sentence ends where it was cut.
         """
         fits = self.lengths < longest
-        kept = np.where(fits, self.lengths, longest - 1 if always else longest)
-        lengths = kept + (fits | always)
+        taken = np.where(fits, self.lengths, longest - 1 if always else longest)
+        lengths = taken + (fits | always)
         made = np.full(int(lengths.sum()), end, dtype=np.int32)
-        made[runs(lengths.cumsum() - lengths, kept)] = self.flat[runs(self.starts, kept)]
+        made[runs(lengths.cumsum() - lengths, taken)] = self.flat[runs(self.starts, taken)]
         return Ragged(made, lengths)
 
     def padded(self, rows: NDArray[np.int64], padding: int) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import pandas as pd
 from smoothlab.data.parallel.lines import lines_of, read_text
 from smoothlab.data.table.archives import BINARY
 from smoothlab.data.table.json_lines import read_json_lines
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, readable
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
@@ -58,7 +58,7 @@ def read_sentence_table(path: Path, key: str, header: int | None = 0) -> pd.Data
     ending, where = table_ending(path), f"{key} = {str(path)!r}"
     if ending is None:
         raise UserMistake(f"{where}: expected [source file, target file], or a table ending in {', '.join(TABLES)}")
-    try:
+    with readable(where, ending[1:]):
         if ending in BINARY:
             if not path.is_file():
                 raise UserMistake(f"{where}: no such file")
@@ -67,11 +67,6 @@ def read_sentence_table(path: Path, key: str, header: int | None = 0) -> pd.Data
             frame = read_json_lines(read_text(path, key), where=where)
         else:
             frame = _separated(read_text(path, key).replace("\r\n", "\n"), SEPARATORS[ending], header)
-    except UserMistake:
-        raise
-    except Exception as error:  # pandas and pyarrow have kinds of their own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserMistake(f"{where}: not readable as {ending[1:]} ({reason})") from None
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 

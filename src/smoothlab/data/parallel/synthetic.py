@@ -95,14 +95,13 @@ class SyntheticTranslation(ParallelData):
         for split in reversed(SPLITS):  # test first: it stays what it is when the others grow
             sentences = drawn[start : start + self.rows[split]]
             start += self.rows[split]
-            lengths = np.array([len(one.slots) for one in sentences], dtype=np.int64)
-            flat = np.array([slot for one in sentences for slot in one.slots], dtype=np.int32)
+            lengths = np.array([len(sentence.slots) for sentence in sentences], dtype=np.int64)
+            flat = np.array([slot for sentence in sentences for slot in sentence.slots], dtype=np.int32)
             self._slots[split] = Ragged(flat, lengths)
             words = self._translated(flat, np.random.default_rng([self.row_seed, SPLITS.index(split)]))
-            ends = lengths.cumsum().tolist()
-            targets = [" ".join(words[end - len(one.slots) : end]) for one, end in zip(sentences, ends, strict=True)]
+            targets = [" ".join(words[end - size : end]) for size, end in zip(lengths, lengths.cumsum(), strict=True)]
             made[split] = pd.DataFrame(
-                {"source": [" ".join(one.source) for one in sentences], "target": targets}, dtype=object
+                {"source": [" ".join(sentence.source) for sentence in sentences], "target": targets}, dtype=object
             )
         several = float(self._ambiguous("test").double().mean())
         self.notes.append(
@@ -138,16 +137,16 @@ class SyntheticTranslation(ParallelData):
 
     def _ambiguous(self, split: str) -> Tensor:
         slots = self._slots[split]
-        several = np.array([len(one) > 1 for one in self.grammar.lexicon.slots])[slots.flat]
+        several = np.array([len(words) > 1 for words in self.grammar.lexicon.slots])[slots.flat]
         return torch.from_numpy((np.add.reduceat(several, slots.starts) > 0).astype(np.int64))
 
     def _translated(self, slots: np.ndarray, generator: np.random.Generator) -> list[str]:
         """A target word for each slot, drawn for itself."""
-        told: list[list[tuple[str, float]]] = self.grammar.lexicon.slots
-        most = max(map(len, told))
-        ends = np.ones((len(told), most))
-        for place, translations in enumerate(told):
+        lexicon: list[list[tuple[str, float]]] = self.grammar.lexicon.slots
+        most = max(map(len, lexicon))
+        ends = np.ones((len(lexicon), most))
+        for place, translations in enumerate(lexicon):
             ends[place, : len(translations) - 1] = np.cumsum([share for _, share in translations])[:-1]
         chosen: Any = (generator.random(len(slots))[:, None] >= ends[slots][:, :-1]).sum(1) if most > 1 else 0 * slots
-        words = np.array([[*(text for text, _ in one), *[""] * (most - len(one))] for one in told], dtype=object)
+        words = np.array([[*(text for text, _ in row), *[""] * (most - len(row))] for row in lexicon], dtype=object)
         return list(words[slots, chosen])

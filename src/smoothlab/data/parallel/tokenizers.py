@@ -10,7 +10,7 @@ from typing import Any
 
 from smoothlab.data.parallel.lines import read_text
 from smoothlab.data.text.tokenizer import normalizer, tokenizer_library, train_tokenizer
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, readable
 
 EXTRA = "translation"
 
@@ -81,8 +81,8 @@ def word_tokenizer(
     counts = Counter(word for text in texts for word in alike.normalize_str(text).split())
     # equal counts in alphabetical order: the same texts make the same vocabulary in whatever order they come
     known = sorted((word for word in counts if word not in special), key=lambda word: (-counts[word], word))
-    kept = [word for word in known if counts[word] >= min_frequency][: vocab_size - len(special)]
-    return words_as_tokenizer(kept, lowercase=lowercase, unicode_form=unicode_form)
+    frequent = [word for word in known if counts[word] >= min_frequency][: vocab_size - len(special)]
+    return words_as_tokenizer(frequent, lowercase=lowercase, unicode_form=unicode_form)
 
 
 def words_as_tokenizer(words: Sequence[str], *, lowercase: bool = False, unicode_form: str = "NFC") -> str:
@@ -119,11 +119,8 @@ def open_tokenizer(text: str, where: str) -> Any:
         UserMistake: the library is not installed, or the text is no tokenizer.
     """
     library = tokenizer_library(EXTRA)
-    try:
+    with readable(where, "a tokenizer"):
         made = library.Tokenizer.from_str(text)
-    except Exception as error:  # the library knows no finer kind
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserMistake(f"{where}: not readable as a tokenizer ({reason})") from None
     made.encode_special_tokens = True
     made.no_truncation()
     made.no_padding()

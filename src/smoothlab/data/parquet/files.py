@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smoothlab.data.module import SPLITS
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, readable
+
+ERRORS = (OSError, ValueError, KeyError, pa.ArrowException)  # of pyarrow, on a file that is none
 
 SUFFIXES = (".parquet", ".pq")
 
@@ -58,7 +59,7 @@ class ParquetFiles:
         UserMistake: a file cannot be read, they do not fit together, or there is no row.
     """
 
-    def __init__(self, path: str | Mapping) -> None:
+    def __init__(self, path: str | Mapping[str, str]) -> None:
         if isinstance(path, Mapping):
             if not {"train", "test"} <= set(path) <= set(SPLITS):
                 raise InvalidArgument("path", list(path), "train and test, and val or not")
@@ -78,10 +79,10 @@ class ParquetFiles:
                 raise UserMistake(f"{key} = {str(place)!r}: there are no rows in it")
 
     def _add(self, path: Path, split: str | None, key: str) -> None:
-        with readable(f"{key} = {str(path)!r}"), pq.ParquetFile(path) as file:
+        with readable(f"{key} = {str(path)!r}", "Parquet", ERRORS), pq.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
             sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
-        index_columns = [one for one in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(one, str)]
+        index_columns = (schema.pandas_metadata or {}).get("index_columns", [])  # names, or dicts of ranges
         types = {field.name: field.type for field in schema if field.name not in index_columns}
         twice = [name for name in schema.names if schema.names.count(name) > 1]
         if twice:
@@ -98,17 +99,17 @@ class ParquetFiles:
 
     def fingerprint(self) -> str:
         """A hash of the files' contents: 64 hexadecimal digits."""
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         splits = {group.path: group.split for group in self.groups}
         for path in self.paths:
             with open(path, "rb") as file:
-                found.update(f"{splits.get(path)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-        return found.hexdigest()
+                digest.update(f"{splits.get(path)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        return digest.hexdigest()
 
     def rows_with(self, column: str) -> RowGroup | None:
         """A row group in which a column is not empty, as far as the files' own statistics tell."""
         for group in self.groups:
-            with readable(group.place):
+            with readable(group.place, "Parquet", ERRORS):
                 metadata = pq.read_metadata(group.path).row_group(group.index)
             for place in range(metadata.num_columns):
                 chunk = metadata.column(place)
@@ -141,7 +142,7 @@ class Reader:
         Raises:
             UserMistake: the file cannot be read, in one line.
         """
-        with readable(group.place):
+        with readable(group.place, "Parquet", ERRORS):
             if self._file is None or self._path != group.path:
                 self.close()
                 self._file = pq.ParquetFile(group.path, read_dictionary=self._dictionaries)
@@ -156,16 +157,6 @@ class Reader:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-@contextmanager
-def readable(what: str) -> Iterator[None]:
-    """Say in one line that ``what`` is not readable, where pyarrow raises."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserMistake(f"{what}: not readable as Parquet ({reason})") from None
 
 
 def _files_of(path: Path, key: str) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ import pyarrow.types as types
 
 from smoothlab.data.parquet.features import factorized, series
 from smoothlab.data.parts.labels import Labels
-from smoothlab.data.table.labels import LabelKind, read_labels
+from smoothlab.data.table.labels import check_kind, read_labels
 from smoothlab.data.table.words import as_word
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -24,29 +23,31 @@ class StreamLabels(ABC):
     """The labels of one stream.
 
     Args:
-        columns: they stand in.
+        options: what they are.
 
     Attributes:
+        columns: they stand in.
         names: of the classes, in the order of the logits; known after :meth:`finish`.
         counts: training rows of each class ``(K,)``, shares of votes added up.
         weights: the same, each row counted with its weight.
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.columns = list(columns)
+    def __init__(self, options: Labels) -> None:
+        self.options = options
+        self.columns = options.columns
         self.names: list[str] = []
-        self.counts = np.zeros(0)
-        self.weights = np.zeros(0)
+        self.counts = np.zeros(len(self.columns))
+        self.weights = np.zeros(len(self.columns))
 
     def present(self, table: pa.Table) -> np.ndarray:
         """Which rows ``(N,)`` have a label."""
-        found = np.zeros(table.num_rows, dtype=bool)
+        present = np.zeros(table.num_rows, dtype=bool)
         for name in self.columns:
             cells = table.column(name)
             if not cells.null_count and not types.is_floating(cells.type):
                 return np.ones(table.num_rows, dtype=bool)
-            found |= series(cells, name).notna().to_numpy()
-        return found
+            present |= series(cells, name).notna().to_numpy()
+        return present
 
     @abstractmethod
     def update(self, table: pa.Table, train: np.ndarray, weights: np.ndarray) -> None:
@@ -68,20 +69,10 @@ class StreamLabels(ABC):
 
 
 class OneClass(StreamLabels):
-    """One class a row.
+    """One class a row."""
 
-    Args:
-        column: they stand in.
-        kind: ``single`` or ``ordinal``.
-        classes: see :func:`read_labels`, as ``order``.
-        order: of ordinal classes.
-    """
-
-    def __init__(self, column: str, kind: LabelKind, classes: Mapping | None, order: Sequence[str] | None) -> None:
-        super().__init__([column])
-        self._kind = kind
-        self._classes = classes
-        self._order = order
+    def __init__(self, options: Labels) -> None:
+        super().__init__(options)
         self._rows: Counter[str] = Counter()
         self._train: Counter[str] = Counter()
         self._weights: Counter[str] = Counter()
@@ -108,13 +99,13 @@ class OneClass(StreamLabels):
 
     def finish(self) -> None:
         """See :class:`StreamLabels`."""
-        column, words = self.columns[0], sorted(self._rows)
+        options, column, words = self.options, self.columns[0], sorted(self._rows)
         cells = pd.Series(words, dtype=object)
         # A column of fractions is told from classes by its type.
         frame = pd.DataFrame({column: cells.astype(float) if self._numbers else cells})
-        found = read_labels(frame, column, self._kind, classes=self._classes, order=self._order)
-        self.names = found.names
-        self._index = dict(zip(words, found.values.tolist(), strict=True))
+        labels = read_labels(frame, column, options.labels, classes=options.classes, order=options.order)
+        self.names = labels.names
+        self._index = dict(zip(words, labels.values.tolist(), strict=True))
         self.counts, self.weights = np.zeros(len(self.names)), np.zeros(len(self.names))
         for word, place in self._index.items():
             self.counts[place] += self._train[word]
@@ -131,20 +122,7 @@ class OneClass(StreamLabels):
 
 
 class ClassColumns(StreamLabels):
-    """A column a class: votes, or several labels a row.
-
-    Args:
-        columns: of the classes.
-        kind: ``votes`` or ``multilabel``.
-        classes: see :func:`read_labels`.
-    """
-
-    def __init__(self, columns: Sequence[str], kind: LabelKind, classes: Mapping | None) -> None:
-        super().__init__(columns)
-        self._kind = kind
-        self._classes = classes
-        self.counts = np.zeros(len(self.columns))
-        self.weights = np.zeros(len(self.columns))
+    """A column a class: votes, or several labels a row."""
 
     def update(self, table: pa.Table, train: np.ndarray, weights: np.ndarray) -> None:
         """See :class:`StreamLabels`."""
@@ -163,9 +141,9 @@ class ClassColumns(StreamLabels):
     def encode(self, table: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """See :class:`StreamLabels`."""
         frame = table.select(self.columns).to_pandas(ignore_metadata=True)
-        found = read_labels(frame, self.columns, self._kind, classes=self._classes)
-        self.names = found.names
-        return found.values, found.metadata
+        labels = read_labels(frame, self.columns, self.options.labels, classes=self.options.classes)
+        self.names = labels.names
+        return labels.values, labels.metadata
 
 
 def stream_labels(options: Labels) -> StreamLabels:
@@ -175,13 +153,10 @@ def stream_labels(options: Labels) -> StreamLabels:
         InvalidArgument: its fields do not fit together.
     """
     kind, columns, order = options.labels, options.columns, options.order
-    if order is not None and kind != "ordinal":
-        raise InvalidArgument("order", list(order), f"null with labels={kind}; an order is for labels=ordinal")
+    check_kind(kind, columns, order)
     if kind in ("single", "ordinal"):
-        if len(columns) != 1:
-            raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
-        return OneClass(columns[0], kind, options.classes, order)
+        return OneClass(options)
     if len(columns) < 2:
         expected = f"a list of columns, one a class, with labels={kind} in a stream"
         raise InvalidArgument("target", options.target, expected)
-    return ClassColumns(columns, kind, options.classes)
+    return ClassColumns(options)

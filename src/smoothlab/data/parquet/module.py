@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,16 +21,16 @@ from smoothlab.data.parquet.source import MetadataColumn, RowGroups, RowWeight, 
 from smoothlab.data.parquet.splitting import Splitter
 from smoothlab.data.parquet.stream import ParquetBatches
 from smoothlab.data.parts import Columns, Encoding, Labels, Loading, Splits, Weights
-from smoothlab.data.parts.columns import Taken, notes_on, roles
+from smoothlab.data.parts.columns import notes_on, roles, taken_by
 from smoothlab.data.parts.keys import all_named, check_least, named
 from smoothlab.data.ranks import this_rank
 from smoothlab.data.table.encoder import ColumnEncoder, TableEncoder
 from smoothlab.data.table.fitting import MOST_WORDS, CategoryFit, ColumnFit, DateFit, NumericFit
-from smoothlab.data.table.kinds import Column, check_columns
+from smoothlab.data.table.kinds import Column, Note, check_columns
 from smoothlab.data.table.texts import TextColumn
 from smoothlab.data.table.trees import class_tree
 from smoothlab.data.table.weights import class_weights
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 from smoothlab.flat_keys import takes_keys
 
 SAMPLED_GROUPS = 8  # row groups, evenly spaced, that kinds of columns are guessed from
@@ -63,7 +62,7 @@ class ParquetStream(DataModule):
     @takes_keys
     def __init__(
         self,
-        path: str | dict | None = None,
+        path: str | dict[str, str] | None = None,
         *,
         window: int = 100_000,
         workers: int = 0,
@@ -129,12 +128,12 @@ class ParquetStream(DataModule):
     def first(self, count: int) -> Batch:
         """See :class:`DataModule`."""
         if self._first is None or len(self._first) < min(count, self.num_samples):
-            parts, found = [], 0
+            parts, rows = [], 0
             for index, of_split in enumerate(self.source.counts[:, 0].tolist()):
-                taken = min(of_split, count - found)
+                taken = min(of_split, count - rows)
                 if taken:
                     parts.append((index, 0, taken))
-                    found += taken
+                    rows += taken
             with closing(self.source.reader()) as reader:
                 self._first = self.source.finished(self.source.joined(reader, "train", parts))
         return self._first.take(slice(0, count))
@@ -171,15 +170,8 @@ class ParquetStream(DataModule):
         options = self.column_options
         sample = _sample_of(files, all_named([*options.drop, *options.ids]))
         check_columns("target", labels.columns, sample)
-        self.columns = roles(
-            sample,
-            options,
-            [
-                Taken("target", labels.columns, "target"),
-                Taken("weight", self._named(self.weights.weight), "weight"),
-                Taken("split_column", self._named(self.splits.split_column), "split"),
-            ],
-        )
+        taken = taken_by(labels.columns, self.weights.weight, self.splits.split_column)
+        self.columns = roles(sample, options, taken)
         whole = len(sample) == files.num_rows
         if not whole:
             self._reconsider(sample)
@@ -191,40 +183,34 @@ class ParquetStream(DataModule):
         """What a sample of rows cannot tell: that a column is constant, and that it counts the rows."""
         for column in self.columns:
             cells = sample[column.name].iloc[: min(SAMPLED_ROWS, len(sample))]
-            if column.kind == "constant" and column.role == "ignored" and column.name not in self.column_options.drop:
+            if column.note is not None and column.note.reason == "constant":
                 number = pd.api.types.is_numeric_dtype(cells)
                 date = pd.api.types.is_datetime64_any_dtype(cells)
                 column.kind, column.role = "numeric" if number else "date" if date else "categorical", "feature"
-                column.note = ""
+                column.note = None
             elif column.role == "feature" and column.kind == "numeric" and pd.api.types.is_integer_dtype(cells):
                 steps = np.diff(cells.to_numpy(dtype=np.float64, na_value=np.nan))
                 if len(steps) >= IN_A_ROW and bool((steps == 1).all()):
-                    column.role, column.note = "ignored", "counts the rows"
-
-    @staticmethod
-    def _named(column: Any) -> list[str]:
-        return [] if column is None else [str(column)]
+                    column.role, column.note = "ignored", Note(column.name, "id", "counts the rows")
 
     def _pass(self, files: ParquetFiles, labels: StreamLabels, sample: pd.DataFrame, whole: bool) -> None:
         """Read all rows once, and settle what batches are made with."""
-        features = [one for one in self.columns if one.role == "feature"]
-        metadata = {one.name: _fit_of(one, sample) for one in self.columns if one.role == "metadata"}
+        features = [column for column in self.columns if column.role == "feature"]
+        metadata = {column.name: _fit_of(column, sample) for column in self.columns if column.role == "metadata"}
         fitted: dict[str, ColumnFit] = {}
         if self.encoder is None:
-            fitted = {one.name: _fit_of(one, sample) for one in features if one.kind != "text"}
+            fitted = {column.name: _fit_of(column, sample) for column in features if column.kind != "text"}
         encoder: TableEncoder | None = self.encoder  # type: ignore[assignment]
         others = self._others(labels, metadata)
         read = list(dict.fromkeys([*fitted, *others]))
         counts = np.zeros((len(files.groups), len(SPLITS)), dtype=np.int64)
-        reader = Reader(read, dictionaries=self._dictionaries(files, read, encoder))
-        for index, group in enumerate(files.groups):
-            table = reader.read(group)
-            try:
-                counts[index] = self._take_in(table, group, labels, {**fitted, **metadata})
-            except UserMistake as error:
-                where = f" (rows counted in {group.place})" if "data row" in str(error) else ""
-                raise UserMistake(f"{error}{where}") from None
-        reader.close()
+        with closing(Reader(read, dictionaries=self._dictionaries(files, read, encoder))) as reader:
+            for index, group in enumerate(files.groups):
+                table = reader.read(group)
+                try:
+                    counts[index] = self._take_in(table, group, labels, {**fitted, **metadata})
+                except BadRow as error:
+                    raise UserMistake(f"{error} (rows counted in {group.place})") from None
         labels.finish()
         self._check(files, labels, counts)
         if encoder is None:
@@ -234,7 +220,8 @@ class ParquetStream(DataModule):
 
     def _others(self, labels: StreamLabels, metadata: Iterable[str]) -> list[str]:
         """Columns that are read beside the features."""
-        return [*labels.columns, *metadata, *self._named(self.weights.weight), *self._named(self.splits.split_column)]
+        more = (self.weights.weight, self.splits.split_column)
+        return [*labels.columns, *metadata, *(str(name) for name in more if name is not None)]
 
     def _take_in(
         self, table: pa.Table, group: RowGroup, labels: StreamLabels, fits: dict[str, ColumnFit]
@@ -254,9 +241,9 @@ class ParquetStream(DataModule):
 
     def _dictionaries(self, files: ParquetFiles, names: Sequence[str], encoder: TableEncoder | None) -> list[str]:
         """Columns of words that repeat themselves."""
-        long = {one.name for one in self.columns if one.kind == "text"}
+        long = {column.name for column in self.columns if column.kind == "text"}
         if encoder is not None:
-            long |= {one.column for one in encoder.columns if isinstance(one, TextColumn)}
+            long |= {column.column for column in encoder.columns if isinstance(column, TextColumn)}
         return [name for name in names if name not in long and _is_words(files.types[name])]
 
     def _check(self, files: ParquetFiles, labels: StreamLabels, counts: np.ndarray) -> None:
@@ -282,13 +269,13 @@ class ParquetStream(DataModule):
             if column.kind == "text":
                 made.append(TextColumn(column.name, "hashed", options.text_features))
                 continue
-            found = fitted[column.name]
-            column.missing = found.missing
-            if found.constant and not whole:
-                column.kind, column.role, column.note = "constant", "ignored", f"constant ({column.example})"
-                self.notes.append(f"column {column.name!r} is no feature: {column.note}")
+            fit = fitted[column.name]
+            column.missing = fit.missing
+            if fit.constant and not whole:
+                column.be_constant()
+                self.notes += notes_on([column])
                 continue
-            made.append(found.finish(indicators=options.missing, rare=options.rare))
+            made.append(fit.finish(indicators=options.missing, rare=options.rare))
         if not made:
             raise UserMistake("data: no column is left as a feature")
         return TableEncoder(made, options.categories)
@@ -302,7 +289,7 @@ class ParquetStream(DataModule):
         encoder: TableEncoder,
         sample: pd.DataFrame,
     ) -> None:
-        used = [one.column for one in encoder.columns]
+        used = [column.column for column in encoder.columns]
         lost = [name for name in used if name not in files.types]
         if lost:
             raise UserMistake(f"data.path: column {lost[0]!r} is missing; the model needs {len(used)} columns")
@@ -312,8 +299,8 @@ class ParquetStream(DataModule):
             raise InvalidArgument("tree", tree, "nested names or a file of them in a stream, no column")
         made = None if tree is None else class_tree(tree, sample, [None] * len(sample), labels.names)
         self.classes_are(labels.names, tree=made)
-        columns = [_metadata_column(one) for one in metadata.values()]
-        self.metadata_categories = {one.name: one.words for one in columns if one.kind == "words"}
+        columns = [_metadata_column(fit) for fit in metadata.values()]
+        self.metadata_categories = {column.name: column.words for column in columns if column.kind == "words"}
         others = self._others(labels, metadata)
         read = list(dict.fromkeys([*used, *others]))
         self._num_rows = files.num_rows
@@ -328,7 +315,7 @@ class ParquetStream(DataModule):
             metadata=columns,
             weight=self._row_weight(labels, int(counts[:, 0].sum())),
         )
-        kinds = Counter(one.kind for one in self.columns if one.role == "feature")
+        kinds = Counter(column.kind for column in self.columns if column.role == "feature")
         parts = ", ".join(f"{rows} {split}" for split, rows in zip(SPLITS, counts.sum(axis=0), strict=True))
         self.notes.insert(
             0,
@@ -389,19 +376,18 @@ def _sample_of(files: ParquetFiles, ignored: Sequence[str]) -> pd.DataFrame:
         group = files.rows_with(name)
         if group is None:
             continue
-        other = Reader([name])
-        cells = series(other.read(group).column(name), name).dropna().iloc[:SAMPLED_ROWS]
-        other.close()
+        with closing(Reader([name])) as other:
+            cells = series(other.read(group).column(name), name).dropna().iloc[:SAMPLED_ROWS]
         frame[name] = pd.concat([cells, frame[name].iloc[len(cells) :].astype(cells.dtype, errors="ignore")]).array
     return frame
 
 
-def _metadata_column(found: ColumnFit) -> MetadataColumn:
-    if isinstance(found, DateFit):
-        return MetadataColumn(found.column, "date", style=found.dates.style)
-    if isinstance(found, CategoryFit):
-        return MetadataColumn(found.column, "words", words=sorted(found.counts))
-    return MetadataColumn(found.column, "numeric")
+def _metadata_column(fit: ColumnFit) -> MetadataColumn:
+    if isinstance(fit, DateFit):
+        return MetadataColumn(fit.column, "date", style=fit.dates.style)
+    if isinstance(fit, CategoryFit):
+        return MetadataColumn(fit.column, "words", words=sorted(fit.counts))
+    return MetadataColumn(fit.column, "numeric")
 
 
 def _is_words(kind: pa.DataType) -> bool:

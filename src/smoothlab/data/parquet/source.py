@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from smoothlab.data.batch import Batch
+from smoothlab.data.batch import Batch, joined
 from smoothlab.data.module import SPLITS
 from smoothlab.data.parquet.features import ArrowEncoder, factorized, series
 from smoothlab.data.parquet.files import Reader, RowGroup
@@ -18,7 +18,7 @@ from smoothlab.data.parquet.labels import StreamLabels
 from smoothlab.data.parquet.splitting import Splitter
 from smoothlab.data.table.dates import days
 from smoothlab.data.table.numeric import read_numbers
-from smoothlab.data.table.weights import weights_of_rows
+from smoothlab.data.table.weights import read_weights, weights_of_rows
 from smoothlab.data.table.words import as_word
 from smoothlab.errors import UserMistake
 
@@ -44,8 +44,8 @@ class MetadataColumn:
         if self.kind == "date":
             return days(series(cells, self.name), self.style)
         if self.kind == "numeric":
-            found = read_numbers(series(cells, self.name), self.name, where="data", may_be_missing=True)
-            return found.astype(np.float32)
+            numbers = read_numbers(series(cells, self.name), self.name, where="data", may_be_missing=True)
+            return numbers.astype(np.float32)
         places, values = factorized(cells)
         code = {word: place for place, word in enumerate(self.words)}
         return np.array([*(code.get(as_word(value), -1) for value in values), -1], dtype=np.int64)[places]
@@ -79,13 +79,7 @@ def cell_weights(table: pa.Table, column: str | None) -> np.ndarray:
     Raises:
         UserMistake: one is negative, empty or no finite number.
     """
-    if column is None:
-        return np.ones(table.num_rows)
-    weights = read_numbers(series(table.column(column), column), column, where="data.weight")
-    if (weights < 0).any():
-        row = int(np.flatnonzero(weights < 0)[0])
-        raise UserMistake(f"data.weight: data row {row + 1} is {weights[row]:g}; expected numbers of at least 0")
-    return weights
+    return np.ones(table.num_rows) if column is None else read_weights(series(table.column(column), column))
 
 
 @dataclass
@@ -145,7 +139,7 @@ class RowGroups:
             wanted[places] = True
             table = table.filter(pa.array(wanted))
         values, about = self.labels.encode(table)
-        metadata = {one.name: one.encode(table.column(one.name)) for one in self.metadata}
+        metadata = {column.name: column.encode(table.column(column.name)) for column in self.metadata}
         metadata |= {name: column for name, column in about.items() if name not in metadata}
         if self.weight is not None:
             metadata["sample_weight"] = self.weight.of(table, values)
@@ -180,12 +174,7 @@ class RowGroups:
         for index, start, stop in parts:
             batches.append(self.samples(reader, index, split, start, stop, features[done : done + stop - start]))
             done += stop - start
-        return Batch(
-            features,
-            torch.cat([one.labels for one in batches]),
-            torch.cat([one.rows for one in batches]),
-            {name: torch.cat([one.metadata[name] for one in batches]) for name in batches[0].metadata},
-        )
+        return joined(batches, features)
 
     def finished(self, batch: Batch) -> Batch:
         """The same samples with the features that the net takes."""

@@ -14,7 +14,7 @@ from smoothlab.data.parquet.files import RowGroup
 from smoothlab.data.parts.splits import Splits
 from smoothlab.data.table.splits import WORDS
 from smoothlab.data.table.words import as_word
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import BadRow, InvalidArgument
 
 STREAM_SPLITS = ("random", "group", "column")
 
@@ -61,7 +61,7 @@ class Splitter:
             row = int(np.flatnonzero(codes < 0)[0])
             cell = table.column(self._column)[row].as_py()
             what = "train, val or test" if self._by == "column" else "the group of each row"
-            raise UserMistake(f"data.split_column = {self._column!r}: data row {row + 1} is {cell!r}; expected {what}")
+            raise BadRow(f"data.split_column = {self._column!r}: data row {row + 1} is {cell!r}; expected {what}")
         return codes
 
     def _said(self, values: Sequence[object]) -> list[int]:

@@ -18,7 +18,7 @@ from smoothlab.data.parquet.source import RowGroups
 Item = TypeVar("Item")
 
 
-class ParquetBatches(IterableDataset):
+class ParquetBatches(IterableDataset[Batch]):
     """The batches of a split that fall to one rank and worker.
 
     The samples of all row groups stand in a line: in evaluation in the order of the files, in training in an order of
@@ -124,7 +124,7 @@ class ParquetBatches(IterableDataset):
                 rest: torch.Tensor | slice = slice(whole, None)
                 if shuffled:
                     places = torch.randperm(len(pool), generator=generator)
-                    batches, rest = [places[one] for one in cuts], places[whole:]
+                    batches, rest = [places[cut] for cut in cuts], places[whole:]
                 parts, fresh, before = [], 0, pool.take(rest)
                 yield pool, batches
 

@@ -13,7 +13,7 @@ import torch
 from smoothlab.data.parts.keys import Name, all_named, settle
 from smoothlab.data.parts.splits import times_of
 from smoothlab.data.table.dates import check_date_format, days
-from smoothlab.data.table.kinds import Column, check_columns, understand
+from smoothlab.data.table.kinds import Column, Note, check_columns, understand
 from smoothlab.data.table.labels import LabelledRows
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.words import as_words, text_of
@@ -28,7 +28,7 @@ class Columns:
     ids: Sequence[Name] = ()
     metadata: Sequence[Name] = ()
     text: Sequence[Name] = ()
-    kinds: dict | None = None
+    kinds: dict[str, str] | None = None
     date_format: str | None = None
 
     def __post_init__(self) -> None:
@@ -50,6 +50,12 @@ class Taken(NamedTuple):
     key: str
     names: Sequence[str]
     role: str
+
+
+def taken_by(target: Sequence[str], weight: Name | None, split_column: Name | None) -> list[Taken]:
+    """The columns that the target, the weights and the splits take."""
+    own = Taken("target", target, "target"), Taken("weight", [str(weight)] if weight else [], "weight")
+    return [*own, Taken("split_column", [str(split_column)] if split_column else [], "split")]
 
 
 def roles(frame: pd.DataFrame, columns: Columns, taken: Iterable[Taken]) -> list[Column]:
@@ -89,7 +95,7 @@ def roles(frame: pd.DataFrame, columns: Columns, taken: Iterable[Taken]) -> list
         column = known[name] if name in known else known.setdefault(name, _plain(name, frame[name]))
         column.role = role_of.get(name, column.role)
         if column.role == "ignored" and name in role_of:
-            column.note = "an id" if name in columns.ids else "dropped"
+            column.note = Note(name, "id", "an id") if name in columns.ids else Note(name, "dropped", "dropped")
     return [known[name] for name in map(str, frame.columns)]
 
 
@@ -99,7 +105,7 @@ def notes_on(columns: Iterable[Column]) -> list[str]:
         f"column {column.name!r} {'is no feature' if column.role == 'ignored' else f'is taken as {column.kind}'}: "
         f"{column.note}"
         for column in columns
-        if column.note and column.note != "dropped"
+        if column.note is not None and column.note.reason != "dropped"
     ]
 
 

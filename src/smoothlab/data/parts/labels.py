@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -21,9 +22,9 @@ class Labels:
     target: Name | Sequence[Name] | None = None
     labels: LabelKind = "single"
     label_separator: str | None = None
-    classes: dict | None = None
-    order: list | None = None
-    tree: str | dict | list | None = None
+    classes: dict[str, str] | None = None
+    order: list[str] | None = None
+    tree: str | dict[str, Any] | list[Any] | None = None
     rare_classes: int = 0
 
     def __post_init__(self) -> None:
@@ -71,7 +72,7 @@ class Labels:
         if self.tree is not None:
             words: list[str | None] = [None] * len(frame)
             if labelled.values.ndim == 1:
-                for place, label in zip(labelled.kept, labelled.values, strict=True):
+                for place, label in zip(labelled.rows, labelled.values, strict=True):
                     words[place] = labelled.names[label]
             elif isinstance(self.tree, str) and self.tree in frame.columns:
                 raise InvalidArgument("tree", self.tree, f"nested names or a file with labels={self.labels}")

@@ -18,7 +18,7 @@ class Reading:
     decimal: str = "auto"
     header: int | None = 0
     names: Sequence[Name] | None = None
-    missing_words: Sequence[Name] | dict | None = None
+    missing_words: Sequence[Name] | dict[str, Sequence[str]] | None = None
     verbatim: Sequence[Name] = ()
     deduplicate: bool = False
 

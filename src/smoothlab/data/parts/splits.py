@@ -14,7 +14,6 @@ from smoothlab.data.table.dates import date_format, days
 from smoothlab.data.table.kinds import check_columns
 from smoothlab.data.table.labels import LabelledRows
 from smoothlab.data.table.numeric import read_numbers
-from smoothlab.data.table.places import row_number
 from smoothlab.data.table.splits import (
     Rows,
     SplitKind,
@@ -26,6 +25,7 @@ from smoothlab.data.table.splits import (
     groups_of,
     lacking,
     random_split,
+    refuse_empty,
     time_split,
     val_of,
 )
@@ -146,9 +146,5 @@ def times_of(cells: pd.Series, wanted: str | None = None) -> np.ndarray:
         if dated
         else read_numbers(cells, str(cells.name), where="data.split_column", may_be_missing=True)
     )
-    if np.isnan(times).any():
-        row = int(np.flatnonzero(np.isnan(times))[0])
-        raise UserMistake(
-            f"data.split_column = {cells.name!r}: data row {row_number(cells, row)} is empty; every row needs its time"
-        )
+    refuse_empty(cells, np.isnan(times), str(cells.name), "time")
     return times

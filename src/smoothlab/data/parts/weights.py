@@ -18,7 +18,7 @@ class Weights:
     """Weights of rows and of classes; see ``conf/data/part/weights.yaml``."""
 
     weight: Name | None = None
-    class_weight: str | dict | None = None
+    class_weight: str | dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         settle(self, weight=named(self.weight))

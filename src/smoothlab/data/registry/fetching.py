@@ -35,33 +35,33 @@ def fetch(name: str) -> dict[str, Path]:
     Raises:
         UserMistake: no such set, or no right copy of a file.
     """
-    one = find_set(name)
-    paths = fetch_set(one).paths
-    if one.warning and one.name not in _TOLD:
-        _TOLD.add(one.name)
-        _say(one.warning)
+    entry = find_set(name)
+    paths = fetch_set(entry).paths
+    if entry.warning and entry.name not in _TOLD:
+        _TOLD.add(entry.name)
+        _say(entry.warning)
     return paths
 
 
-def fetch_set(one: PublicSet) -> Fetched:
+def fetch_set(entry: PublicSet) -> Fetched:
     """The files of a set, and where the last of them came from.
 
     Raises:
         UserMistake: no right copy of a file.
     """
-    found = {file.name: _find(one, file) for file in one.files}
-    ways = [way for _, way in found.values()]
+    files = {file.name: _find(entry, file) for file in entry.files}
+    ways = [way for _, way in files.values()]
     came_from = next((way for way in ("network", "cache", "mirror") if way in ways), "bundled")
-    return Fetched({name: path for name, (path, _) in found.items()}, came_from)
+    return Fetched({name: path for name, (path, _) in files.items()}, came_from)
 
 
-def place_of(one: PublicSet) -> str:
+def place_of(entry: PublicSet) -> str:
     """Where the files would be read from now, by their size alone: bundled, mirror, cache, or empty for nowhere."""
-    if one.bundled:
+    if entry.bundled:
         return "bundled"
     folders = {"mirror": mirror_folder(), "cache": cache_folder()}
     for word, folder in folders.items():
-        if folder is not None and all(_has_size(folder / one.folder / file.name, file.bytes) for file in one.files):
+        if folder is not None and all(_has_size(folder / entry.folder / file.name, file.bytes) for file in entry.files):
             return word
     return ""
 
@@ -89,29 +89,29 @@ def mirror_folder() -> Path | None:
     return folder
 
 
-def _find(one: PublicSet, file: PublicFile) -> tuple[Path, str]:
+def _find(entry: PublicSet, file: PublicFile) -> tuple[Path, str]:
     refused: list[str] = []
     mirror = mirror_folder()
     if mirror is not None:
-        path = mirror / one.folder / file.name
+        path = mirror / entry.folder / file.name
         if not path.is_file():
             refused.append(f"not in the mirror as {path}")
         elif (wrong := _wrong(path, file)) is None:
             return path, "mirror"
         else:
             refused.append(f"{path} {wrong}, not used")
-            _say(f"{one.name}: {refused[-1]}")
-    path = cache_folder() / one.folder / file.name
+            _say(f"{entry.name}: {refused[-1]}")
+    path = cache_folder() / entry.folder / file.name
     if path.is_file():
         wrong = _wrong(path, file)
         if wrong is None:
             return path, "cache"
-        _say(f"{one.name}: {path} {wrong}, kept aside as {_put_aside(path).name}")
-    _download(one, file, path, refused)
+        _say(f"{entry.name}: {path} {wrong}, kept aside as {_put_aside(path).name}")
+    _download(entry, file, path, refused)
     return path, "network"
 
 
-def _download(one: PublicSet, file: PublicFile, path: Path, refused: list[str]) -> None:
+def _download(entry: PublicSet, file: PublicFile, path: Path, refused: list[str]) -> None:
     """Fetch into a name of this process's own, check, and only then rename."""
     import pooch
 
@@ -121,7 +121,7 @@ def _download(one: PublicSet, file: PublicFile, path: Path, refused: list[str]) 
         part.touch()
     except OSError as error:
         raise UserMistake(
-            f"{one.name}: the cache {str(path.parent)!r} cannot be written ({error.strerror}); set {CACHE} to a folder"
+            f"{entry.name}: the cache {str(path.parent)!r} cannot be written ({error.strerror}); set {CACHE} to another"
         ) from None
     try:
         try:
@@ -129,14 +129,14 @@ def _download(one: PublicSet, file: PublicFile, path: Path, refused: list[str]) 
         except Exception as error:  # requests and urllib3 raise many kinds, all of which mean: it did not come
             before = f" ({'; '.join(refused)})" if refused else ""
             raise UserMistake(
-                f"{one.name}: {file.name} is not here{before} and {file.address} did not answer ({_reason(error)}); "
-                f"fetch it where there is a network with smoothlab data fetch {one.name}, or set {MIRROR} to a folder "
-                f"that has {one.folder}/{file.name}"
+                f"{entry.name}: {file.name} is not here{before} and {file.address} did not answer ({_reason(error)}); "
+                f"fetch it where there is a network with smoothlab data fetch {entry.name}, or set {MIRROR} to a "
+                f"folder that has {entry.folder}/{file.name}"
             ) from None
         wrong = _wrong(part, file)
         if wrong is not None:
             aside = _put_aside(part, path)
-            raise UserMistake(f"{one.name}: {file.address} {wrong}; not used, kept aside as {aside}")
+            raise UserMistake(f"{entry.name}: {file.address} {wrong}; not used, kept aside as {aside}")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -147,13 +147,13 @@ def _wrong(path: Path, file: PublicFile) -> str | None:
     import pooch
 
     try:
-        found = pooch.file_hash(str(path), alg="sha256")
+        digest = pooch.file_hash(str(path), alg="sha256")
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    if found == file.sha256:
+    if digest == file.sha256:
         return None
     return (
-        f"has the sha256 {found[:12]}..., expected {file.sha256[:12]}... ({path.stat().st_size} of {file.bytes} bytes)"
+        f"has the sha256 {digest[:12]}..., expected {file.sha256[:12]}... ({path.stat().st_size} of {file.bytes} bytes)"
     )
 
 

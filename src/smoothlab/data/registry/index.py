@@ -77,7 +77,7 @@ def find_set(name: str) -> PublicSet:
     known = public_sets()
     if name in known:
         return known[name]
-    folders = {one.folder.rsplit("/", 1)[-1]: one for one in known.values()}
+    folders = {entry.folder.rsplit("/", 1)[-1]: entry for entry in known.values()}
     if name in folders:
         return folders[name]
     near = difflib.get_close_matches(name, [*known, *folders], n=1)

@@ -20,7 +20,7 @@ def public_set(name: str) -> pd.DataFrame | dict[str, pd.DataFrame]:
     """
     from smoothlab.data.registry.readers import READERS
 
-    one = find_set(name)
-    if one.reader is None:
-        raise UserMistake(f"{one.name}: is no table; it is read by data={one.name}")
-    return READERS[one.reader](fetch(one.name), **one.arguments)
+    entry = find_set(name)
+    if entry.reader is None:
+        raise UserMistake(f"{entry.name}: is no table; it is read by data={entry.name}")
+    return READERS[entry.reader](fetch(entry.name), **entry.arguments)

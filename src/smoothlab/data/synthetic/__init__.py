@@ -3,16 +3,13 @@
 The place of a synthetic translation (a bilingual grammar) is here too; it comes with the translation task.
 """
 
-from smoothlab.data.synthetic.agriculture import Grades
 from smoothlab.data.synthetic.class_conditional import ClassConditional
 from smoothlab.data.synthetic.domain import Domain
+from smoothlab.data.synthetic.domains import Diagnosis, Grades, Market, Segments
 from smoothlab.data.synthetic.encoder import SyntheticEncoder
-from smoothlab.data.synthetic.finance import Market
 from smoothlab.data.synthetic.labelling import Labelling
-from smoothlab.data.synthetic.medical import Diagnosis
 from smoothlab.data.synthetic.module import SyntheticMemory, SyntheticStream, synthetic_data
 from smoothlab.data.synthetic.ordinal_threshold import OrdinalThreshold
-from smoothlab.data.synthetic.retail import Segments
 from smoothlab.data.synthetic.rows import SyntheticRows
 
 __all__ = [

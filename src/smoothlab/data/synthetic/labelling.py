@@ -93,9 +93,9 @@ class Labelling:
         first = np.where(uniform[:, 1] < rate, (classes + steps) % self.num_classes, classes)
         votes = None
         if self.readers > 1:
-            said = choices(self.posterior(clean, rate[:, None]), uniform[:, 3 : 3 + self.readers - 1])
+            others = choices(self.posterior(clean, rate[:, None]), uniform[:, 3 : 3 + self.readers - 1])
             votes = np.zeros((len(classes), self.num_classes))
-            for one in (first, *said.T):
-                votes[np.arange(len(one)), one] += 1
+            for answers in (first, *others.T):
+                votes[np.arange(len(answers)), answers] += 1
             votes /= self.readers
         return Labelled(first, votes, source if self.sources > 1 else None)

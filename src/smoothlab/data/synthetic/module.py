@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from smoothlab.data.batch import Batch
-from smoothlab.data.loader import MemoryLoader, StreamLoader
+from smoothlab.data.loader import StreamLoader
 from smoothlab.data.module import SPLITS, DataModule, MemoryData
 from smoothlab.data.parts.loading import Loading
 from smoothlab.data.ranks import this_rank
@@ -123,18 +123,13 @@ class SyntheticMemory(MemoryData):
         if self.train_share != 1:
             labels = made["train"].labels
             strata = (labels if labels.ndim == 1 else labels.argmax(1)).numpy()
-            kept = thinned(np.arange(len(strata)), strata, train_share=self.train_share, seed=self.rows.seed)
-            made["train"] = made["train"].take(torch.from_numpy(kept))
+            rows = thinned(np.arange(len(strata)), strata, train_share=self.train_share, seed=self.rows.seed)
+            made["train"] = made["train"].take(torch.from_numpy(rows))
         return made
 
-    def first(self, count: int) -> Batch:
-        """See :class:`DataModule`."""
-        return without_truth(super().first(count))
-
-    def train_dataloader(self) -> MemoryLoader:
-        """Shuffled batches without the truth."""
-        data = without_truth(self.split("train"))
-        return MemoryLoader(data, self.batch_size, shuffle=True, seed=self.shuffle_seed, **this_rank())
+    def training_samples(self) -> Batch:
+        """Without the truth."""
+        return without_truth(self.split("train"))
 
 
 class SyntheticStream(DataModule):

@@ -69,7 +69,7 @@ class OrdinalThreshold(Domain):
         below = np.cumsum(self.shares)[:-1]
         limit = np.abs(scores).max() + np.abs(logit(below)).max() + 1
         return np.array(
-            [brentq(lambda a, share=one: weights @ expit(a - scores) - share, -limit, limit) for one in below]
+            [brentq(lambda a, share=part: weights @ expit(a - scores) - share, -limit, limit) for part in below]
         )
 
     def score(self, numeric: Numbers, codes: NDArray[np.int64], time: Numbers) -> Numbers:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from smoothlab.data.batch import TRUTH, Batch
+from smoothlab.data.batch import TRUTH, Batch, joined
 from smoothlab.data.module import SPLITS
 from smoothlab.data.parts.keys import check_seed
 from smoothlab.data.synthetic.domain import Domain, Drawn, Numbers
@@ -73,9 +73,9 @@ class SyntheticRows:
     def fingerprint(self) -> str:
         """A hash of all that the rows follow from."""
         world = {name: _plain(value) for name, value in vars(self.domain).items() if name != "class_tree"}
-        said = _plain(vars(self.labelling))
-        told = [VERSION, type(self.domain).__name__, world, said, self.ranges, self.label, self.noisy, self.seed]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        labels = _plain(vars(self.labelling))
+        content = [VERSION, type(self.domain).__name__, world, labels, self.ranges, self.label, self.noisy, self.seed]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def batch(self, split: str, start: int, stop: int, *, truth: bool) -> Batch:
         """The rows ``start`` to ``stop`` of a split, counted from its beginning.
@@ -102,13 +102,13 @@ class SyntheticRows:
         It has the raw columns, ``time``, ``label`` (what the first reader says), ``class`` (the true one) and the
         posterior of the label, ``true_<class>``.
         """
-        drawn, clean, said, time = self._draw(split, self.ranges[split][0] + start, self.ranges[split][0] + stop)
+        drawn, clean, given, time = self._draw(split, self.ranges[split][0] + start, self.ranges[split][0] + stop)
         table = pd.DataFrame(drawn.numeric, columns=self.domain.numeric_names)
         for column, (name, words) in enumerate(self.domain.words.items()):
             table[name] = np.array(words)[drawn.codes[:, column]]
         names = np.array(self.domain.class_names)
         table["time"] = time
-        table["label"], table["class"] = names[said.first], names[drawn.classes]
+        table["label"], table["class"] = names[given.first], names[drawn.classes]
         posterior = self.labelling.posterior(clean) if split in self.noisy else clean
         return pd.concat([table, pd.DataFrame(posterior, columns=[f"true_{name}" for name in names])], axis=1)
 
@@ -130,35 +130,25 @@ class SyntheticRows:
         drawn = self.domain.draw(uniforms(self.seed, "world", start, stop, self.domain.draws), time)
         clean = self.domain.posterior(drawn.numeric, drawn.codes, time)
         uniform = uniforms(self.seed, "labels", start, stop, self.labelling.draws)
-        said = self.labelling.label(drawn.classes, clean, uniform, noisy=split in self.noisy)
-        return drawn, clean, said, time
+        given = self.labelling.label(drawn.classes, clean, uniform, noisy=split in self.noisy)
+        return drawn, clean, given, time
 
     def _part(self, split: str, start: int, stop: int, *, truth: bool) -> Batch:
-        drawn, clean, said, time = self._draw(split, start, stop)
+        drawn, clean, given, time = self._draw(split, start, stop)
         votes = self.label == "votes"
         metadata = {"time": torch.from_numpy(time.astype(np.float32))}
-        if said.sources is not None:
-            metadata["source"] = torch.from_numpy(said.sources)
-        if said.votes is not None:
-            metadata["agreement"] = torch.from_numpy(said.votes.max(axis=1).astype(np.float32))
+        if given.sources is not None:
+            metadata["source"] = torch.from_numpy(given.sources)
+        if given.votes is not None:
+            metadata["agreement"] = torch.from_numpy(given.votes.max(axis=1).astype(np.float32))
         if truth and split in self.noisy:
             metadata["posterior"] = torch.from_numpy(self.labelling.posterior(clean).astype(np.float32))
             metadata["clean_posterior"] = torch.from_numpy(clean.astype(np.float32))
         elif truth:
             metadata["posterior"] = torch.from_numpy(clean.astype(np.float32))
-        labels = torch.from_numpy(said.votes.astype(np.float32) if votes and said.votes is not None else said.first)
+        labels = torch.from_numpy(given.votes.astype(np.float32) if votes and given.votes is not None else given.first)
         rows = torch.arange(start, stop)
         return Batch(self.encoder.features(drawn.numeric, drawn.codes), labels, rows, metadata)
-
-
-def joined(parts: list[Batch]) -> Batch:
-    """One batch of several."""
-    return Batch(
-        torch.cat([part.features for part in parts]),
-        torch.cat([part.labels for part in parts]),
-        torch.cat([part.rows for part in parts]),
-        {name: torch.cat([part.metadata[name] for part in parts]) for name in parts[0].metadata},
-    )
 
 
 def without_truth(batch: Batch) -> Batch:
@@ -172,7 +162,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return _plain(value.tolist())
     if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(inner) for inner in value]
     return f"{value:.9g}" if isinstance(value, float) else value

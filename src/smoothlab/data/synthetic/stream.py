@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from smoothlab.data.batch import Batch
+from smoothlab.data.batch import Batch, joined
 from smoothlab.data.loader import epoch_seed
-from smoothlab.data.synthetic.rows import SyntheticRows, joined
+from smoothlab.data.synthetic.rows import SyntheticRows
 
 PIECE = 1024  # rows that stay together when the order of a training epoch is drawn, at least
 WINDOW = 16  # pieces that are mixed row by row
 
 
-class RowStream(IterableDataset):
+class RowStream(IterableDataset[Batch]):
     """The batches of a split that fall to one rank and worker.
 
     In evaluation the batches stand in the order of the rows, and a rank has every ``ranks``-th of them. In training

@@ -14,6 +14,8 @@ import pandas as pd
 
 from smoothlab.errors import UserMistake
 
+OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
 
 def open_bytes(path: Path) -> bytes:
     """The content of a file, unpacked.
@@ -22,7 +24,7 @@ def open_bytes(path: Path) -> bytes:
         UserMistake: a .zip with several files in it.
         OSError, EOFError, ValueError: it cannot be read.
     """
-    opened: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix.lower())
+    opened = OPENERS.get(path.suffix.lower())
     if opened is not None:
         with opened(path, "rb") as file:
             content: bytes = file.read()

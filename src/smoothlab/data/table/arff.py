@@ -44,13 +44,13 @@ def read_arff(text: str, *, where: str = "table") -> pd.DataFrame:
     if start is None or not names:
         raise UserMistake(f"{where}: not an ARFF file, it has no {'@data' if names else '@attribute'}")
     # Each row with the line it stands in: comments and empty lines are no rows.
-    kept = [(number, line) for number, line in enumerate(lines[start:], start + 1) if line.strip() and line[0] != "%"]
-    if kept and kept[0][1].lstrip().startswith("{"):
+    data = [(number, line) for number, line in enumerate(lines[start:], start + 1) if line.strip() and line[0] != "%"]
+    if data and data[0][1].lstrip().startswith("{"):
         raise UserMistake(f"{where}: sparse ARFF rows ({{0 1, 5 2}}) are not supported; save it as dense")
-    quote = "'" if any("'" in line for _, line in kept[:200]) else '"'
-    source = StringIO("\n".join(line for _, line in kept))
+    quote = "'" if any("'" in line for _, line in data[:200]) else '"'
+    source = StringIO("\n".join(line for _, line in data))
     rows = list(csv.reader(source, quotechar=quote, skipinitialspace=True, escapechar="\\"))
-    for (number, _), cells_of_row in zip(kept, rows, strict=False):
+    for (number, _), cells_of_row in zip(data, rows, strict=False):
         if len(cells_of_row) != len(names):
             raise UserMistake(
                 f"{where}: line {number} has {len(cells_of_row)} cells, there are {len(names)} attributes"
@@ -65,7 +65,7 @@ def read_arff(text: str, *, where: str = "table") -> pd.DataFrame:
             bad = numbers.isna() & column.notna()
             if bad.any():
                 row = int(bad.to_numpy().argmax())
-                raise UserMistake(f"{where}: column {name!r}, line {kept[row][0]}: no number, {column[row]!r}")
+                raise UserMistake(f"{where}: column {name!r}, line {data[row][0]}: no number, {column[row]!r}")
             column = numbers
         elif kind.lower().startswith("hierarchical"):
             hierarchy[name] = [node.strip() for node in kind.split(None, 1)[1].split(",") if node.strip()]

@@ -13,7 +13,7 @@ from pandas.tseries.api import guess_datetime_format
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import text_of
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 
 ISO = "ISO8601"
 ORDERS = ("day_first", "month_first")
@@ -136,7 +136,7 @@ class DateColumn:
         bad = np.flatnonzero((times.isna() & cells.notna()).to_numpy())
         if bad.size:
             style = "2024-01-31" if self.style in (None, ISO) else self.style
-            raise UserMistake(
+            raise BadRow(
                 f"{where}: column {self.column!r}, data row {row_number(cells, int(bad[0]))}: expected a date such as "
                 f"{style}, got {str(cells.iloc[int(bad[0])])[:40]!r}"
             )

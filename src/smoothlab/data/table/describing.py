@@ -68,7 +68,7 @@ def describe(data: RowData) -> Description:
         for place, name in enumerate(table.labels.names)
     ]
     return Description(
-        columns=[asdict(column) for column in columns],
+        columns=[{**asdict(column), "note": str(column.note or "")} for column in columns],
         classes=classes,
         splits={split: len(index) for split, index in table.rows.items()},
         notes=notes,
@@ -87,20 +87,20 @@ def _leaks(data: RowData, table: Understood, columns: list[Column]) -> list[str]
     values = table.labels.values
     labels = values if values.ndim == 1 else values.argmax(axis=1)
     named = data.labels.target if isinstance(data.labels.target, str) else ""
-    found = []
+    notes = []
     for column in columns:
         if column.role != "feature":
             continue
         if len(named) > 2 and named.lower() in column.name.lower():
-            found.append(f"column {column.name!r} has the target's name in its own: is it known before the label is?")
+            notes.append(f"column {column.name!r} has the target's name in its own: is it known before the label is?")
             continue
         recall = _recall(table.frame[column.name], column.kind, labels, table.rows)
         if recall >= LEAK:
-            found.append(
+            notes.append(
                 f"column {column.name!r} alone gives the target away (mean recall {recall:.3f} on val): is it known "
                 "before the label is?"
             )
-    return found
+    return notes
 
 
 def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> float:
@@ -128,46 +128,46 @@ def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> floa
 def _twins(table: Understood, columns: list[Column]) -> list[str]:
     features = [column.name for column in columns if column.role == "feature"]
     hashes = row_hashes(table.frame[features])
-    found = []
+    notes = []
     train = set(hashes[table.rows["train"]].tolist())
     for split in ("val", "test"):
-        twins = sum(one in train for one in hashes[table.rows[split]].tolist())
+        twins = sum(row in train for row in hashes[table.rows[split]].tolist())
         if twins:
-            found.append(
+            notes.append(
                 f"{twins} of {len(table.rows[split])} {split} rows have the same features as a training row; "
                 "data.deduplicate=true keeps one of equal rows, data.split=group keeps groups together"
             )
     if table.labels.values.ndim == 1:
         labels = pd.Series(table.labels.values).groupby(hashes).nunique()
         if (labels > 1).any():
-            found.append(f"{int((labels > 1).sum())} sets of rows have the same features and different labels")
-    return found
+            notes.append(f"{int((labels > 1).sum())} sets of rows have the same features and different labels")
+    return notes
 
 
 def _small_classes(data: RowData, table: Understood, counts: dict[str, np.ndarray]) -> list[str]:
-    found = []
+    notes = []
     whole = np.sum(list(counts.values()), axis=0)
     for name, count, trained in zip(table.labels.names, whole, counts["train"], strict=True):
         if count < data.splits.folds and data.label_kind != "multilabel":
-            found.append(f"class {name!r} has {count:g} rows, fewer than data.folds = {data.splits.folds}")
+            notes.append(f"class {name!r} has {count:g} rows, fewer than data.folds = {data.splits.folds}")
         elif trained < FEW_ROWS:
-            found.append(f"class {name!r} has {trained:g} training rows")
+            notes.append(f"class {name!r} has {trained:g} training rows")
     if data.label_kind != "multilabel" and max(counts["train"]) > IMBALANCE * max(min(counts["train"]), 1):
-        found.append("the largest class has over 100 times the rows of the smallest: see data.class_weight, macro_f1")
-    return found
+        notes.append("the largest class has over 100 times the rows of the smallest: see data.class_weight, macro_f1")
+    return notes
 
 
 def _columns(data: RowData, columns: list[Column], rows: int) -> list[str]:
-    found = []
+    notes = []
     for column in columns:
         if column.role == "feature" and column.missing > MOSTLY_MISSING * rows:
-            found.append(f"column {column.name!r} is empty in {column.missing} of {rows} rows")
+            notes.append(f"column {column.name!r} is empty in {column.missing} of {rows} rows")
         if column.role == "feature" and column.kind == "date" and data.splits.kind == "random":
-            found.append(
+            notes.append(
                 f"column {column.name!r} is a date and the split is random: for a model that is used on later rows, "
                 f"data.split=time data.split_column={column.name!r} tells how good it is there"
             )
-    return found
+    return notes
 
 
 def _plain(count: float) -> int | float:

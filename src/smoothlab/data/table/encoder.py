@@ -144,12 +144,14 @@ class TableEncoder(Encoder):
     @property
     def coded(self) -> list[CategoricalColumn]:
         """The columns that become a code each, the last features."""
-        return [one for one in self.columns if self.categories == "codes" and isinstance(one, CategoricalColumn)]
+        words = [column for column in self.columns if isinstance(column, CategoricalColumn)]
+        return words if self.categories == "codes" else []
 
     @property
     def wide(self) -> list[ColumnEncoder]:
         """The other columns, in the order of their features."""
-        return [one for one in self.columns if self.categories != "codes" or not isinstance(one, CategoricalColumn)]
+        coded = set(map(id, self.coded))
+        return [column for column in self.columns if id(column) not in coded]
 
     def encode(self, frame: pd.DataFrame, *, where: str = "table") -> Tensor:
         """Features ``(rows, num_features)`` in float32.
@@ -179,7 +181,7 @@ class TableEncoder(Encoder):
         Raises:
             UserMistake: one is missing.
         """
-        missing = [one.column for one in self.columns if one.column not in frame.columns]
+        missing = [column.column for column in self.columns if column.column not in frame.columns]
         if missing:
             names = ", ".join(repr(name) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
             raise UserMistake(
@@ -230,7 +232,7 @@ class TableEncoder(Encoder):
         return {
             "kind": self.kind,
             "categories": self.categories,
-            "columns": [one.state() for one in self.columns],
+            "columns": [column.state() for column in self.columns],
             "reading": self.reading,
             **({} if self.summary is None else {"summary": self.summary}),
         }
@@ -238,5 +240,5 @@ class TableEncoder(Encoder):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The encoder that ``state()`` described."""
-        columns = [KINDS[one["kind"]].from_state(one) for one in state["columns"]]
+        columns = [KINDS[column["kind"]].from_state(column) for column in state["columns"]]
         return cls(columns, state["categories"], state.get("reading"), state.get("summary"))

@@ -10,10 +10,10 @@ import pandas as pd
 
 def fingerprint(frame: pd.DataFrame) -> str:
     """A hash of a table's columns and cells: 64 hexadecimal digits."""
-    found = hashlib.sha256("\0".join(map(str, frame.columns)).encode("utf-8", errors="surrogatepass"))
+    digest = hashlib.sha256("\0".join(map(str, frame.columns)).encode("utf-8", errors="surrogatepass"))
     for name in frame.columns:
-        found.update(cell_hashes(frame[name]).tobytes())
-    return found.hexdigest()
+        digest.update(cell_hashes(frame[name]).tobytes())
+    return digest.hexdigest()
 
 
 def row_hashes(frame: pd.DataFrame) -> np.ndarray:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,6 @@ from smoothlab.data.table.words import as_word, text_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
 KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
-FEATURES = ("numeric", "boolean", "categorical", "date", "text")
 
 ID_NAME = re.compile(
     r"(?i:(^|[\s_.\-])(id|ids|uuid|guid|rowid|index)$|^(id|uuid|guid|index)[\s_.\-]|^unnamed: \d+$)|[a-z](Id|ID)$"
@@ -36,6 +35,24 @@ DECORATED = re.compile(
 FEW_TEXTS = 0.3  # different texts a row, below which they are categories
 
 
+@dataclass(frozen=True)
+class Note:
+    """What there is to say of a column.
+
+    Args:
+        column: its name.
+        reason: the column is ``dropped``, an ``id`` or ``constant``, or its kind is a ``guess``.
+        words: the same for people.
+    """
+
+    column: str
+    reason: Literal["constant", "dropped", "guess", "id"]
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
 @dataclass
 class Column:
     """What is understood of a column.
@@ -47,7 +64,7 @@ class Column:
         missing: empty cells.
         distinct: different values.
         example: one of them, as text.
-        note: why it is ignored, or what was guessed; empty where there is nothing to say.
+        note: why it is ignored, or what was guessed; None where there is nothing to say.
         style: the format of dates that are text; None: of other columns.
     """
 
@@ -57,8 +74,13 @@ class Column:
     missing: int
     distinct: int
     example: str
-    note: str = ""
+    note: Note | None = None
     style: str | None = None
+
+    def be_constant(self) -> None:
+        """Leave the column out: all its cells are alike."""
+        self.kind, self.role = "constant", "ignored"
+        self.note = Note(self.name, "constant", f"constant ({self.example})")
 
 
 def understand(
@@ -103,21 +125,24 @@ def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | No
     if present.empty:
         raise UserMistake(f"data: column {name!r} has no value in any row; name it in data.drop")
     distinct = _distinct(name, present)
-    found = Column(name, "numeric", "feature", missing, distinct, _short(present.iloc[0]))
+    column = Column(name, "numeric", "feature", missing, distinct, _short(present.iloc[0]))
     if given is not None:
-        found.kind = given
+        column.kind = given
     elif distinct == 1 and not missing:
-        found.kind, found.role, found.note = "constant", "ignored", f"constant ({found.example})"
+        column.be_constant()
     else:
-        found.kind, found.note = _guess(name, cells, present, distinct, wanted)
-    if found.kind == "date" and not pd.api.types.is_datetime64_any_dtype(cells):
+        column.kind, words = _guess(name, cells, present, distinct, wanted)
+        if words:
+            column.note = Note(name, "id" if column.kind == "id" else "guess", words)
+    if column.kind == "date" and not pd.api.types.is_datetime64_any_dtype(cells):
         styles = date_formats(text_of(present), wanted)
-        found.style = next(iter(styles), None)
+        column.style = next(iter(styles), None)
         if len(styles) > 1 and wanted is None:
-            found.note = f"{styles[0]}, but {styles[1]} fits too; data.date_format says which"
-    if found.kind == "id":
-        found.role, found.note = "ignored", found.note or "an id"
-    return found
+            words = f"{styles[0]}, but {styles[1]} fits too; data.date_format says which"
+            column.note = Note(name, "guess", words)
+    if column.kind == "id":
+        column.role, column.note = "ignored", column.note or Note(name, "id", "an id")
+    return column
 
 
 def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wanted: str | None) -> tuple[str, str]:
@@ -130,14 +155,14 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
     if is_boolean(present):
         return "boolean", ""
     if pd.api.types.is_numeric_dtype(cells) and not pd.api.types.is_complex_dtype(cells):
-        return _guess_number(name, cells, present, distinct)
+        return _guess_number(name, present, distinct)
     if pd.api.types.is_timedelta64_dtype(cells) or pd.api.types.is_complex_dtype(cells):
         raise UserMistake(f"data: column {name!r} holds {cells.dtype} values; turn them into numbers, or data.drop it")
     words = text_of(present)
     numbers = pd.to_numeric(words.str.strip(), errors="coerce")
     readable = int(numbers.notna().sum())
     if readable == count:
-        return _guess_number(name, numbers, numbers, distinct)
+        return _guess_number(name, numbers, distinct)
     if readable >= MOSTLY_NUMBERS * count and numbers.nunique() > MANY_NUMBERS:
         first = present[numbers.isna()].iloc[:1]
         raise UserMistake(
@@ -165,16 +190,16 @@ def _refuse_decorated(name: str, words: pd.Series) -> None:
     Raises:
         UserMistake: with the first such cell.
     """
-    found = words[words.str.strip().str.fullmatch(DECORATED).astype(bool)]
-    if len(found) == len(words) and found.nunique() > MANY_NUMBERS:  # few are categories, such as 1,3 for two answers
+    odd = words[words.str.strip().str.fullmatch(DECORATED).astype(bool)]
+    if len(odd) == len(words) and odd.nunique() > MANY_NUMBERS:  # few are categories, such as 1,3 for two answers
         raise UserMistake(
-            f"data: column {name!r}, data row {row_number(found, 0)}: {_short(found.iloc[0])!r} looks like a number "
+            f"data: column {name!r}, data row {row_number(odd, 0)}: {_short(odd.iloc[0])!r} looks like a number "
             "with signs about it; write plain numbers such as 1234.5 (data.decimal=comma reads 1234,5), or say "
             f"data.kinds={{{name}: categorical}}"
         )
 
 
-def _guess_number(name: str, cells: pd.Series, present: pd.Series, distinct: int) -> tuple[str, str]:
+def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, str]:
     whole = bool((present.astype(float) % 1 == 0).all()) if np.isfinite(present.astype(float)).all() else False
     count = len(present)
     named = bool(ID_NAME.search(name))

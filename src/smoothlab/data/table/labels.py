@@ -13,7 +13,7 @@ import pandas as pd
 from smoothlab.data.table.kinds import check_columns, listed
 from smoothlab.data.table.reading import separator_named
 from smoothlab.data.table.words import as_words
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 
 LabelKind = Literal["single", "ordinal", "votes", "multilabel"]
 UNKNOWN = -1.0
@@ -31,7 +31,7 @@ class LabelledRows:
         names: of the classes, in the order of the logits.
         values: class indices ``(N,)`` int64; votes ``(N, K)`` float32, rows sum to 1; several labels ``(N, K)``
             float32, 1, 0, or -1 where unknown.
-        kept: positions ``(N,)`` in the table of the rows that have a label.
+        rows: positions ``(N,)`` in the table of the rows that have a label.
         metadata: columns about the labels, ``(N,)`` each: of votes their number and the share of the largest.
         notes: what there is to say.
     """
@@ -39,7 +39,7 @@ class LabelledRows:
     kind: LabelKind
     names: list[str]
     values: np.ndarray
-    kept: np.ndarray
+    rows: np.ndarray
     metadata: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -94,13 +94,10 @@ def read_labels(
     columns = [target] if isinstance(target, str) else list(target)
     check_columns("target", columns, frame)
     renamed = {str(word): str(name) for word, name in (classes or {}).items()}
-    if order is not None and kind != "ordinal":
-        raise InvalidArgument("order", list(order), f"null with labels={kind}; an order is for labels=ordinal")
+    check_kind(kind, columns, order)
     if separator is not None and kind != "multilabel":
         raise InvalidArgument("label_separator", separator, f"null with labels={kind}; it is for labels=multilabel")
     if kind in ("single", "ordinal"):
-        if len(columns) != 1:
-            raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
         return _one_class(frame[columns[0]], kind, renamed, order, rare_classes, lost)
     if rare_classes:
         raise InvalidArgument("rare_classes", rare_classes, f"0 with labels={kind}")
@@ -119,6 +116,18 @@ def read_labels(
     return _votes(values, names) if kind == "votes" else _columns(values, names)
 
 
+def check_kind(kind: LabelKind, columns: Sequence[str], order: Sequence[str] | None) -> None:
+    """Refuse an order or columns that are not for a kind of labels.
+
+    Raises:
+        InvalidArgument: they are not.
+    """
+    if order is not None and kind != "ordinal":
+        raise InvalidArgument("order", list(order), f"null with labels={kind}; an order is for labels=ordinal")
+    if kind in ("single", "ordinal") and len(columns) != 1:
+        raise InvalidArgument("target", columns, f"one column with labels={kind}; several are votes or multilabel")
+
+
 def _one_class(
     cells: pd.Series,
     kind: LabelKind,
@@ -127,8 +136,8 @@ def _one_class(
     rare_classes: int,
     lost: Sequence[str],
 ) -> LabelledRows:
-    kept, notes = _labelled(cells, lost)
-    cells = cells.iloc[kept]
+    rows, notes = _labelled(cells, lost)
+    cells = cells.iloc[rows]
     if not len(cells):
         raise UserMistake(f"data.target = {cells.name!r}: every cell is empty")
     if pd.api.types.is_float_dtype(cells):
@@ -145,10 +154,10 @@ def _one_class(
             f"data.target = {cells.name!r}: holds {type(cells.iloc[0]).__name__} values; expected a class a row, or "
             "labels joined to one text, such as red;big, with data.labels=multilabel data.label_separator=semicolon"
         ) from None
-    found = sorted(set(words), key=_sorting(set(words)))
-    _check_classes(renamed, found, [renamed.get(word, word) for word in found], merging=True)
+    known = sorted(set(words), key=_sorting(set(words)))
+    _check_classes(renamed, known, [renamed.get(word, word) for word in known], merging=True)
     words = np.array([renamed.get(word, word) for word in words], dtype=object)
-    names = list(dict.fromkeys(renamed.get(word, word) for word in found))
+    names = list(dict.fromkeys(renamed.get(word, word) for word in known))
     if rare_classes:
         counts = pd.Series(words).value_counts()
         rare = {name for name in names if counts[name] < rare_classes}
@@ -167,7 +176,7 @@ def _one_class(
         )
     notes += _alike(names)
     index = {name: place for place, name in enumerate(names)}
-    return LabelledRows(kind, names, np.array([index[word] for word in words], dtype=np.int64), kept, notes=notes)
+    return LabelledRows(kind, names, np.array([index[word] for word in words], dtype=np.int64), rows, notes=notes)
 
 
 def _ordered(names: list[str], order: Sequence[str] | None) -> list[str]:
@@ -185,11 +194,11 @@ def _ordered(names: list[str], order: Sequence[str] | None) -> list[str]:
 
 def _labelled(cells: pd.Series, lost: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """Positions of the cells that hold a label, and what is to be said of the others."""
-    kept = np.flatnonzero(cells.notna().to_numpy())
-    if len(kept) == len(cells):
-        return kept, []
+    rows = np.flatnonzero(cells.notna().to_numpy())
+    if len(rows) == len(cells):
+        return rows, []
     more = f": {_taken_as_missing(lost, cells.name)}" if lost else ""
-    return kept, [f"{len(cells) - len(kept)} rows without a label are left out{more}"]
+    return rows, [f"{len(cells) - len(rows)} rows without a label are left out{more}"]
 
 
 def _taken_as_missing(lost: Sequence[str], column: object) -> str:
@@ -211,11 +220,11 @@ def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str], los
     separator = separator_named(separator)
     if not separator:
         raise InvalidArgument("label_separator", separator, "at least one character")
-    kept, notes = _labelled(cells, lost)
-    words = as_words(cells.iloc[kept])
+    rows, notes = _labelled(cells, lost)
+    words = as_words(cells.iloc[rows])
     sets = [[part.strip() for part in word.split(separator) if part.strip()] for word in words]
-    found = {name for one in sets for name in one}
-    ordered = sorted(found, key=_sorting(found))
+    known = {name for names_of_row in sets for name in names_of_row}
+    ordered = sorted(known, key=_sorting(known))
     _check_classes(renamed, ordered, [renamed.get(name, name) for name in ordered])
     names = [renamed.get(name, name) for name in ordered]
     if len(names) < 2:
@@ -225,43 +234,43 @@ def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str], los
         )
     place = {name: index for index, name in enumerate(ordered)}
     values = np.zeros((len(sets), len(names)), dtype=np.float32)
-    for row, one in enumerate(sets):
-        values[row, [place[name] for name in one]] = 1.0
-    return LabelledRows("multilabel", names, values, kept, notes=notes)
+    for row, names_of_row in enumerate(sets):
+        values[row, [place[name] for name in names_of_row]] = 1.0
+    return LabelledRows("multilabel", names, values, rows, notes=notes)
 
 
 def _votes(values: np.ndarray, names: list[str]) -> LabelledRows:
     empty = np.isnan(values).all(axis=1)
-    kept = np.flatnonzero(~empty)
+    rows = np.flatnonzero(~empty)
     notes = [f"{int(empty.sum())} rows without votes are left out"] if empty.any() else []
-    votes = np.nan_to_num(values[kept])
+    votes = np.nan_to_num(values[rows])
     if (votes < 0).any():
         row = int(np.flatnonzero((votes < 0).any(axis=1))[0])
-        raise UserMistake(f"data.target: data row {kept[row] + 1} has a negative vote, {float(votes[row].min()):g}")
+        raise BadRow(f"data.target: data row {rows[row] + 1} has a negative vote, {float(votes[row].min()):g}")
     totals = votes.sum(axis=1)
     if not len(votes) or (totals <= 0).any():
-        row = int(kept[np.flatnonzero(totals <= 0)[0]]) + 1 if len(votes) else 1
-        raise UserMistake(f"data.target: the votes of data row {row} sum to 0; expected counts or probabilities")
+        row = int(rows[np.flatnonzero(totals <= 0)[0]]) + 1 if len(votes) else 1
+        raise BadRow(f"data.target: the votes of data row {row} sum to 0; expected counts or probabilities")
     shares = votes / totals[:, None]
     metadata = {"votes": totals.astype(np.float32), "agreement": shares.max(axis=1).astype(np.float32)}
-    return LabelledRows("votes", names, shares.astype(np.float32), kept, metadata, notes)
+    return LabelledRows("votes", names, shares.astype(np.float32), rows, metadata, notes)
 
 
 def _columns(values: np.ndarray, names: list[str]) -> LabelledRows:
     wrong = ~np.isnan(values) & ((values < 0) | (values > 1))
     if wrong.any():
-        row, column = (int(one) for one in np.argwhere(wrong)[0])
-        raise UserMistake(
+        row, column = (int(place) for place in np.argwhere(wrong)[0])
+        raise BadRow(
             f"data.target: column {names[column]!r}, data row {row + 1}: expected 0 or 1 (or a share, or an empty cell "
             f"where it is not known), got {values[row, column]:g}"
         )
     empty = np.isnan(values).all(axis=1)
-    kept = np.flatnonzero(~empty)
-    if not len(kept):
+    rows = np.flatnonzero(~empty)
+    if not len(rows):
         raise UserMistake("data.target: every cell is empty")
     notes = [f"{int(empty.sum())} rows without a known label are left out"] if empty.any() else []
-    known = np.nan_to_num(values[kept], nan=UNKNOWN).astype(np.float32)
-    return LabelledRows("multilabel", names, known, kept, notes=notes)
+    known = np.nan_to_num(values[rows], nan=UNKNOWN).astype(np.float32)
+    return LabelledRows("multilabel", names, known, rows, notes=notes)
 
 
 def _amounts(cells: pd.Series, name: str) -> np.ndarray:
@@ -272,11 +281,11 @@ def _amounts(cells: pd.Series, name: str) -> np.ndarray:
 
 
 def _check_classes(
-    renamed: Mapping[str, str], found: Sequence[str], names: Sequence[str], *, merging: bool = False
+    renamed: Mapping[str, str], known: Sequence[str], names: Sequence[str], *, merging: bool = False
 ) -> None:
-    unknown = [word for word in renamed if word not in found]
+    unknown = [word for word in renamed if word not in known]
     if unknown:
-        raise InvalidArgument("classes", unknown[0], f"what the target holds: {listed(found)}")
+        raise InvalidArgument("classes", unknown[0], f"what the target holds: {listed(known)}")
     if not merging and len(set(names)) < len(names):
         raise InvalidArgument("classes", list(names), "each name once")
 

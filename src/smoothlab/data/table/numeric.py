@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.places import row_number
-from smoothlab.errors import UserMistake
+from smoothlab.errors import BadRow
 
 
 class NumericColumn:
@@ -60,14 +60,7 @@ class NumericColumn:
 
     def state(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "kind": "numeric",
-            "column": self.column,
-            "mean": self.mean,
-            "deviation": self.deviation,
-            "may_be_missing": self.may_be_missing,
-            "indicator": self.indicator,
-        }
+        return {"kind": "numeric", **vars(self)}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> NumericColumn:
@@ -107,7 +100,7 @@ def read_numbers(cells: pd.Series, column: str, *, where: str, may_be_missing: b
 
 def refuse(where: str, column: object, row: int, got: str, more: str) -> NoReturn:
     """Say which cell is no number."""
-    raise UserMistake(f"{where}: column {column!r}, data row {row}: expected a finite number, got {got[:60]}{more}")
+    raise BadRow(f"{where}: column {column!r}, data row {row}: expected a finite number, got {got[:60]}{more}")
 
 
 def _truth(cell: object) -> object:

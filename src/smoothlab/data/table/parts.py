@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import contextlib
-import gzip
-import lzma
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.table.archives import OPENERS
 from smoothlab.data.table.reading import (
     MISSING_WORDS,
     SNIFFED,
@@ -24,7 +22,7 @@ from smoothlab.data.table.reading import (
     emptied,
     read_table,
     suffix_of,
-    told,
+    without_sep_line,
 )
 from smoothlab.errors import InvalidArgument, UserMistake
 
@@ -104,16 +102,16 @@ def _with_nulls(file: Any) -> list[str]:
     """Columns of whole numbers with an empty cell somewhere: as a whole they would be floats."""
     import pyarrow as pa
 
-    groups, found = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)], []
+    groups, names = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)], []
     for place in range(file.metadata.num_columns):
         name = file.schema.column(place).path
         at = file.schema_arrow.get_field_index(name)
         if at < 0 or not pa.types.is_integer(file.schema_arrow.field(at).type):
             continue
         counts = [group.column(place).statistics for group in groups]
-        if any(one is not None and one.has_null_count and one.null_count for one in counts):
-            found.append(name)
-    return found
+        if any(part is not None and part.has_null_count and part.null_count for part in counts):
+            names.append(name)
+    return names
 
 
 def _text(
@@ -125,7 +123,7 @@ def _text(
         sample = file.read(2 * SNIFFED)
     if "\0" in sample or not sample.strip():
         raise ValueError("no text")
-    body, separator = told(sample, reading.get("separator", "auto"))
+    body, separator = without_sep_line(sample, reading.get("separator", "auto"))
     separator = chosen_separator(body, separator, suffix)
     names, header = reading.get("names"), reading.get("header", 0)
     options = csv_options(body, separator, reading.get("decimal", "auto"), header, names, empty)
@@ -159,7 +157,7 @@ def _chunks(
 
 @contextlib.contextmanager
 def _opened(path: Path, reading: Mapping[str, Any]) -> Iterator[IO[str]]:
-    opened: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
+    opened = OPENERS.get(path.suffix.lower(), open)
     with opened(path, "rb") as file:
         start = file.read(4)
     encoding = next((name for mark, name in MARKS.items() if start.startswith(mark)), reading.get("encoding", "utf-8"))
@@ -172,7 +170,7 @@ def _kind(cells: pd.Series) -> str:
     present = cells.dropna()
     if not len(present):
         return "empty"
-    if pd.api.types.is_bool_dtype(cells) or (cells.dtype == object and all(isinstance(one, bool) for one in present)):
+    if pd.api.types.is_bool_dtype(cells) or (cells.dtype == object and all(isinstance(cell, bool) for cell in present)):
         return "truth"
     if pd.api.types.is_integer_dtype(cells):
         return "whole"

@@ -17,7 +17,7 @@ import pandas as pd
 from smoothlab.data.table.archives import BINARY, open_bytes
 from smoothlab.data.table.arff import read_arff
 from smoothlab.data.table.json_lines import read_json_lines
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 
 TEXT = (".csv", ".tsv", ".txt", ".data", ".tab")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
@@ -78,15 +78,15 @@ def read_table(
             elif suffix in JSON_LINES:
                 frame = read_json_lines(text, where=f"{key} = {str(path)!r}")
             else:
-                text, separator = told(text, separator)
+                text, separator = without_sep_line(text, separator)
                 chosen = chosen_separator(text, separator, suffix)
                 frame = _parse(text, chosen, decimal, header, names, missing_words, verbatim)
     except (UserMistake, InvalidArgument):
         raise
     except (OSError, ValueError, EOFError, MemoryError, NotImplementedError, KeyError) as error:
-        raise UserMistake(f"{key} = {str(path)!r}: not readable as {suffix[1:]} ({_reason(error)})") from None
+        raise UserMistake(f"{key} = {str(path)!r}: not readable as {suffix[1:]} ({reason_of(error)})") from None
     except Exception as error:  # decompressors and pyarrow have kinds of their own: zlib.error, lzma.LZMAError, ...
-        raise UserMistake(f"{key} = {str(path)!r}: not readable ({_reason(error)})") from None
+        raise UserMistake(f"{key} = {str(path)!r}: not readable ({reason_of(error)})") from None
     if frame.empty:
         raise UserMistake(f"{key} = {str(path)!r}: the file has no rows")
     if suffix not in TEXT:
@@ -142,7 +142,7 @@ def sniff(text: str) -> str:
 
     A separator within quotes does not count. A text in which none occurs is a table of one column: a comma.
     """
-    best, found = (0.0, 0), ","
+    best, best_separator = (0.0, 0), ","
     sample = text[:SNIFFED]
     if len(text) > SNIFFED:  # the last line may be cut
         sample = sample.rsplit("\n", 1)[0]
@@ -156,11 +156,11 @@ def sniff(text: str) -> str:
         width, times = Counter(widths).most_common(1)[0]
         score = (times / len(widths), width)
         if width > 1 and score > best:
-            best, found = score, separator
-    return found
+            best, best_separator = score, separator
+    return best_separator
 
 
-def told(text: str, given: str) -> tuple[str, str]:
+def without_sep_line(text: str, given: str) -> tuple[str, str]:
     """The text without the line ``sep=;`` that Excel writes and reads, and the separator, which that line may tell."""
     line = re.match(r"sep=(.)\r?\n", text)
     return (text, given) if line is None else (text[line.end() :], line[1] if given == "auto" else given)
@@ -336,7 +336,3 @@ def _is_number(word: object) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

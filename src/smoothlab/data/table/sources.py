@@ -15,6 +15,7 @@ from smoothlab.data.table.reading import missing_as_written, read_table
 from smoothlab.errors import InvalidArgument, UserMistake
 
 Source = Callable[[], Any]
+Paths = str | Mapping[str, str] | None
 SPLITS = ("train", "val", "test")
 
 
@@ -27,7 +28,7 @@ class TableSource:
         reading: how files are read.
     """
 
-    def __init__(self, source: Source | Mapping | None, path: str | Mapping | None, reading: Reading) -> None:
+    def __init__(self, source: Source | Mapping[str, Source] | None, path: Paths, reading: Reading) -> None:
         self.source = source
         self.path = path
         self.reading = reading
@@ -54,9 +55,7 @@ class TableSource:
         return missing_as_written(frame, self.path, column, self.reading.options())
 
 
-def read_rows(
-    path: str | Mapping | None, source: Any, reading: Mapping[str, Any]
-) -> tuple[pd.DataFrame, np.ndarray | None]:
+def read_rows(path: Paths, source: Any, reading: Mapping[str, Any]) -> tuple[pd.DataFrame, np.ndarray | None]:
     """All rows, and which split each is from: ``(N,)`` words, or None where they are all from one place.
 
     Args:
@@ -72,14 +71,14 @@ def read_rows(
         raise UserMistake(f"data.path, data.source: got {got}; expected one of them, such as data.path=my.csv")
     if isinstance(path, Mapping):
         _check_splits("path", path)
-        made: Any = {split: read_table(one, key=f"data.path.{split}", **reading) for split, one in path.items()}
+        made: Any = {split: read_table(inner, key=f"data.path.{split}", **reading) for split, inner in path.items()}
     elif path is not None:
         made = read_table(path, key="data.path", **reading)
     elif isinstance(source, Mapping):
         _check_splits("source", source)
-        made = {split: _made(one, f"source.{split}") for split, one in source.items()}
+        made = {split: made_by(inner, f"source.{split}") for split, inner in source.items()}
     else:
-        made = _made(source, "source")
+        made = made_by(source, "source")
     if not isinstance(made, Mapping):
         return _checked(made, "data"), None
     _check_splits("source", made)
@@ -94,13 +93,18 @@ def read_rows(
     return joined, np.repeat(list(frames), [len(frame) for frame in frames.values()])
 
 
-def _made(source: Any, key: str) -> Any:
+def made_by(source: Any, key: str) -> Any:
+    """What a function makes.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
     if not callable(source):
         raise InvalidArgument(key, source, "a function that makes a table: {_target_: ..., _partial_: true}")
     return source()
 
 
-def _check_splits(key: str, parts: Mapping) -> None:
+def _check_splits(key: str, parts: Mapping[str, Any]) -> None:
     if not {"train", "test"} <= set(parts) <= set(SPLITS):
         raise InvalidArgument(key, list(parts), "train and test, and val or not")
 

@@ -68,8 +68,8 @@ def val_of(
         parts = _share_groups(groups[train], labels[train], (1 - share, share), seed)
         return train[parts[0]], train[parts[1]]
     _check_counts(labels[train], class_names, 2, "train and val need at least one each", empty_is_fine=True)
-    kept, val = _cut(train, labels, share, fractions, seed)
-    return np.sort(kept), np.sort(val)
+    rest, val = _cut(train, labels, share, fractions, seed)
+    return np.sort(rest), np.sort(val)
 
 
 def fold_split(
@@ -207,12 +207,12 @@ def column_split(words: np.ndarray, numbers: np.ndarray | None = None) -> Rows:
         UserMistake: an empty cell or another word; no training or no test rows.
     """
     split_of = {word: split for split, words_of in WORDS.items() for word in words_of}
-    found = np.array([split_of.get(str(word).strip().lower(), "") for word in words], dtype=object)
-    bad = np.flatnonzero(found == "")
+    splits = np.array([split_of.get(str(word).strip().lower(), "") for word in words], dtype=object)
+    bad = np.flatnonzero(splits == "")
     if bad.size:
         row = int(bad[0] if numbers is None else numbers[bad[0]]) + 1
         raise UserMistake(f"data.split_column: data row {row} holds {words[bad[0]]!r}; expected train, val or test")
-    rows = {split: np.flatnonzero(found == split) for split in WORDS}
+    rows = {split: np.flatnonzero(splits == split) for split in WORDS}
     for split in ("train", "test"):
         if not len(rows[split]):
             raise UserMistake(f"data.split_column: no row of {split!r}")
@@ -251,7 +251,7 @@ def lacking(rows: Rows, labels: np.ndarray, class_names: Sequence[str]) -> list[
     for split in ("val", "test"):
         part = labels[rows[split]]
         seen = np.isin(np.arange(len(class_names)), part) if labels.ndim == 1 else np.asarray((part > 0).any(axis=0))
-        lost = [name for name, one in zip(class_names, seen, strict=True) if not one]
+        lost = [name for name, present in zip(class_names, seen, strict=True) if not present]
         if lost:
             notes.append(f"{split} has no row of {len(lost)} of {len(class_names)} classes: {listed(lost)}")
     return notes
@@ -264,12 +264,15 @@ def groups_of(cells: pd.Series, name: str) -> np.ndarray:
         UserMistake: an empty cell.
     """
     codes, _ = pd.factorize(cells)
-    if (codes < 0).any():
-        row = int(np.flatnonzero(codes < 0)[0])
-        raise UserMistake(
-            f"data.split_column = {name!r}: data row {row_number(cells, row)} is empty; every row needs its group"
-        )
+    refuse_empty(cells, codes < 0, name, "group")
     return np.asarray(codes)
+
+
+def refuse_empty(cells: pd.Series, empty: np.ndarray, name: str, what: str) -> None:
+    """Refuse a column that splits go by, where some of its cells are empty ``(N,)``."""
+    if empty.any():
+        row = row_number(cells, int(empty.argmax()))
+        raise UserMistake(f"data.split_column = {name!r}: data row {row} is empty; every row needs its {what}")
 
 
 def _check_counts(

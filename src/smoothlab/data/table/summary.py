@@ -65,16 +65,16 @@ def summarised(frame: pd.DataFrame, columns: Iterable[Any]) -> dict[str, Summary
             present = np.sort(values[~np.isnan(values)])
             at = np.unique(np.quantile(present, np.linspace(0, 1, GRID), method="lower")) if len(present) else present
             below = np.searchsorted(present, at, side="right") / max(len(present), 1)
-            told: Summary = {"values": at.tolist(), "below": below.tolist()}
+            about: Summary = {"values": at.tolist(), "below": below.tolist()}
         elif isinstance(column, CategoricalColumn):
             counts = pd.Series(as_words(cells), dtype=object).value_counts().reindex(column.words, fill_value=0)
-            kept = counts.sort_values(ascending=False, kind="stable").iloc[:MOST_WORDS]
-            told = {"counts": {str(word): int(count) for word, count in kept.items()}}
-            told["others"] = int(counts.sum() - kept.sum())
-            told["unknown"] = int(cells.notna().sum() - counts.sum())
+            commonest = counts.sort_values(ascending=False, kind="stable").iloc[:MOST_WORDS]
+            about = {"counts": {str(word): int(count) for word, count in commonest.items()}}
+            about["others"] = int(counts.sum() - commonest.sum())
+            about["unknown"] = int(cells.notna().sum() - counts.sum())
         else:
             continue
-        made[column.column] = {**told, "rows": len(cells), "missing": int(cells.isna().sum())}
+        made[column.column] = {**about, "rows": len(cells), "missing": int(cells.isna().sum())}
     return made
 
 
@@ -87,7 +87,7 @@ def drifts(summaries: dict[str, Summary], frame: pd.DataFrame, columns: Iterable
         columns: what encodes each.
         where: what to call the rows in an error.
     """
-    found = []
+    drifts = []
     for column in columns:
         if (summary := summaries.get(column.column)) is None:
             continue
@@ -100,8 +100,8 @@ def drifts(summaries: dict[str, Summary], frame: pd.DataFrame, columns: Iterable
         else:
             before, now, unseen = _of_words(summary, column, cells)
         index, chance = stability_index([*before, summary["missing"]], [*now, int(cells.isna().sum())])
-        found.append(Drift(column.column, index, chance, distance, unseen, missing))
-    return sorted(found, key=lambda one: -one.index)
+        drifts.append(Drift(column.column, index, chance, distance, unseen, missing))
+    return sorted(drifts, key=lambda drift: -drift.index)
 
 
 def stability_index(before: Iterable[float], now: Iterable[float]) -> tuple[float, float]:
@@ -159,7 +159,7 @@ def _of_words(summary: Summary, column: CategoricalColumn, cells: pd.Series) -> 
     """Counts of the words before and now, and the share of those that the model does not know."""
     counts = pd.Series(as_words(cells), dtype=object).value_counts()
     known = float(counts.reindex(column.words, fill_value=0).sum())
-    kept = [float(counts.get(word, 0)) for word in summary["counts"]]
+    shares = [float(counts.get(word, 0)) for word in summary["counts"]]
     total = float(counts.sum())
     before = [*map(float, summary["counts"].values()), float(summary["others"]), float(summary["unknown"])]
-    return before, [*kept, known - sum(kept), total - known], (total - known) / total if total else 0.0
+    return before, [*shares, known - sum(shares), total - known], (total - known) / total if total else 0.0

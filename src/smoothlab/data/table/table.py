@@ -37,9 +37,9 @@ class TableData(RowData):
     @takes_keys
     def __init__(
         self,
-        source: Callable[[], Any] | dict | None = None,
+        source: Callable[[], Any] | dict[str, Callable[[], Any]] | None = None,
         *,
-        path: str | dict | None = None,
+        path: str | dict[str, str] | None = None,
         reading: Reading = Reading(),
         labels: Labels = Labels(),
         columns: Columns = Columns(),

@@ -90,14 +90,7 @@ class TextColumn:
 
     def state(self) -> dict[str, Any]:
         """Plain values."""
-        return {
-            "kind": "text",
-            "column": self.column,
-            "encoding": self.encoding,
-            "features": self.features,
-            "words": self.words,
-            "weights": self.weights,
-        }
+        return {"kind": "text"} | {name: value for name, value in vars(self).items() if name != "_vectorizer"}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TextColumn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -13,9 +14,11 @@ from smoothlab.data.table.kinds import check_columns
 from smoothlab.data.table.words import as_words
 from smoothlab.errors import InvalidArgument, UserMistake
 
+TreeSource = str | Mapping[str, Any] | Sequence[Any]
+
 
 def class_tree(
-    source: str | Mapping | Sequence, frame: pd.DataFrame, words: Sequence[str | None], class_names: Sequence[str]
+    source: TreeSource, frame: pd.DataFrame, words: Sequence[str | None], class_names: Sequence[str]
 ) -> ClassTree:
     """The tree of the classes.
 

@@ -8,21 +8,27 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.kinds import listed
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 
 
-def row_weights(cells: pd.Series) -> np.ndarray:
+def read_weights(cells: pd.Series) -> np.ndarray:
     """A column of weights ``(N,)``.
 
     Raises:
-        UserMistake: one is negative, empty or no finite number, or none is positive.
+        UserMistake: one is negative, empty or no finite number.
     """
     from smoothlab.data.table.numeric import read_numbers
 
     weights = read_numbers(cells, str(cells.name), where="data.weight")
     if (weights < 0).any():
         row = int(np.flatnonzero(weights < 0)[0])
-        raise UserMistake(f"data.weight: data row {row + 1} is {weights[row]:g}; expected numbers of at least 0")
+        raise BadRow(f"data.weight: data row {row + 1} is {weights[row]:g}; expected numbers of at least 0")
+    return weights
+
+
+def row_weights(cells: pd.Series) -> np.ndarray:
+    """The same of all rows, of which one at least is positive."""
+    weights = read_weights(cells)
     if not (weights > 0).any():
         raise UserMistake(f"data.weight: every weight in {cells.name!r} is 0")
     return weights

@@ -13,7 +13,7 @@ from torch import Tensor
 from smoothlab.data.encoder import Encoder
 from smoothlab.data.table.words import as_words
 from smoothlab.data.text.tokenizer import tokenizer_library, train_tokenizer
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, readable
 
 PADDING_INDEX = 0
 CHUNK = 65_536  # texts that are cut at once
@@ -41,13 +41,8 @@ class TextEncoder(Encoder):
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.cut = 0  # texts of the last encode() that were longer
-        try:
+        with readable("the checkpoint's tokenizer"):
             self._tokenizer = tokenizer_library().Tokenizer.from_str(tokenizer)
-        except UserMistake:
-            raise
-        except Exception as error:  # the library knows no finer kind
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserMistake(f"the checkpoint's tokenizer is not readable ({reason})") from None
         self._tokenizer.encode_special_tokens = True  # "[PAD]" in a text is text
 
     @classmethod
@@ -97,8 +92,8 @@ class TextEncoder(Encoder):
 
     def tokens(self, text: str) -> list[str]:
         """What a text is cut into, as one reads it."""
-        found = self._tokenizer.encode(text, add_special_tokens=False)
-        return [self._tokenizer.decode([index]) for index in found.ids[: self.max_length]]
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return [self._tokenizer.decode([index]) for index in encoding.ids[: self.max_length]]
 
     def encode(self, frame: pd.DataFrame, *, where: str = "table") -> Tensor:
         """Token ids ``(rows, T)`` int64, filled up with 0; T is the length of the longest text, ``max_length`` at most.
@@ -124,12 +119,12 @@ class TextEncoder(Encoder):
 
     def _ids(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
         """Ids of some texts, and how many of them were cut."""
-        found = [one.ids for one in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
-        lengths = np.array([len(one) for one in found])
-        kept = np.minimum(lengths, self.max_length)
-        ids = np.full((len(found), max(int(kept.max(initial=0)), 1)), PADDING_INDEX, dtype=np.int32)
-        for row, one in enumerate(found):
-            ids[row, : kept[row]] = one[: self.max_length]
+        rows = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+        lengths = np.array([len(row) for row in rows])
+        taken = np.minimum(lengths, self.max_length)
+        ids = np.full((len(rows), max(int(taken.max(initial=0)), 1)), PADDING_INDEX, dtype=np.int32)
+        for row, tokens in enumerate(rows):
+            ids[row, : taken[row]] = tokens[: self.max_length]
         return ids, int((lengths > self.max_length).sum())
 
     def state(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def product_tags() -> pd.DataFrame:
     frame = public_set("pricerunner")
     assert isinstance(frame, pd.DataFrame)
     tags = frame["path"].str.split(" > ")
-    tags = [list(one) for one in tags]
+    tags = [list(parts) for parts in tags]
     titles = frame["title"].str.lower()
     for group, attributes in ATTRIBUTES.items():
         for name, words in attributes.items():
@@ -46,5 +46,5 @@ def product_tags() -> pd.DataFrame:
             for row in named.groupby(frame["product"]).transform("any").to_numpy().nonzero()[0]:
                 tags[row] += [name] if group in tags[row] else [group, name]
     return pd.DataFrame(
-        {"title": frame["title"], "tags": [SEPARATOR.join(one) for one in tags], "product": frame["product"]}
+        {"title": frame["title"], "tags": [SEPARATOR.join(parts) for parts in tags], "product": frame["product"]}
     )

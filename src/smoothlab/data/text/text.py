@@ -13,7 +13,6 @@ from torch import Tensor
 from smoothlab.data.parts import Columns, Labels, Loading, Reading, Splits, Training, Weights
 from smoothlab.data.parts.columns import roles
 from smoothlab.data.parts.keys import Name
-from smoothlab.data.ranks import this_rank
 from smoothlab.data.rows import RowData, Understood
 from smoothlab.data.table.kinds import Column, check_columns
 from smoothlab.data.table.sources import TableSource
@@ -58,12 +57,14 @@ class TextData(RowData):
         loading: of batches.
     """
 
+    loader_of = TextLoader
+
     @takes_keys
     def __init__(
         self,
-        source: Callable[[], Any] | dict | None = None,
+        source: Callable[[], Any] | dict[str, Callable[[], Any]] | None = None,
         *,
-        path: str | dict | None = None,
+        path: str | dict[str, str] | None = None,
         text: str | None = None,
         metadata: Sequence[Name] = (),
         date_format: str | None = None,
@@ -134,12 +135,3 @@ class TextData(RowData):
         used = {self.text, *options.metadata}.union(*(names for _, names, _ in taken))
         others = [name for name in map(str, frame.columns) if name not in used]
         return roles(frame, replace(options, drop=others), taken)
-
-    def loader(self, split: str) -> TextLoader:
-        """See :class:`smoothlab.data.DataModule`."""
-        return TextLoader(self.split(split), self.eval_batch_size, **this_rank())
-
-    def train_dataloader(self) -> TextLoader:
-        """Shuffled batches; the order depends on ``shuffle_seed`` and the epoch."""
-        data = self.split("train")
-        return TextLoader(data, self.batch_size, shuffle=True, seed=self.shuffle_seed, **this_rank())

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from smoothlab.data.registry.readers.bundled import breast_cancer, wine_cultivars
+from smoothlab.data import sources
 from smoothlab.data.registry.readers.market_months import market_months
 from smoothlab.data.registry.readers.phrasebank import phrasebank
 from smoothlab.data.registry.readers.product_tags import product_tags
@@ -12,9 +12,8 @@ from smoothlab.data.registry.readers.sentence_pairs import sentence_pairs
 from smoothlab.data.registry.readers.tables import table, train_and_test
 
 READERS: dict[str, Callable[..., Any]] = {
-    one.__name__: one
-    for one in (
-        breast_cancer,
+    reader.__name__: reader
+    for reader in (
         market_months,
         phrasebank,
         product_tags,
@@ -22,8 +21,9 @@ READERS: dict[str, Callable[..., Any]] = {
         sentence_pairs,
         table,
         train_and_test,
-        wine_cultivars,
     )
 }
+# Sets that come with scikit-learn have no files.
+READERS |= {"breast_cancer": lambda _: sources.breast_cancer(), "wine_cultivars": lambda _: sources.wine_cultivars()}
 
 __all__ = ["READERS"]

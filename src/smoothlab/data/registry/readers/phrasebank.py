@@ -42,7 +42,7 @@ def _lines(path: Path) -> list[tuple[str, str]]:
     """Pairs of sentence and sentiment; the last @ separates them, and the text is Latin-1."""
     pairs = []
     for line in path.read_text(encoding="latin-1").splitlines():
-        sentence, found, sentiment = line.rpartition("@")
-        if found:
+        sentence, separator, sentiment = line.rpartition("@")
+        if separator:
             pairs.append((sentence.strip(), sentiment.strip()))
     return pairs

@@ -32,5 +32,5 @@ def product_tags(paths: Mapping[str, Path]) -> pd.DataFrame:
         tags.append(SEPARATOR.join([*nodes, *(["Brand", f"Brand/{name}"] if name in frequent else [])]))
     frame = titles[["title", "product"]].copy()
     frame["tags"] = tags
-    frame.attrs["hierarchy"] = {"tags": sorted({node for one in tags for node in one.split(SEPARATOR)})}
+    frame.attrs["hierarchy"] = {"tags": sorted({node for word in tags for node in word.split(SEPARATOR)})}
     return frame

@@ -16,7 +16,7 @@ LABEL = "label"
 
 
 @dataclass
-class Found:
+class ImageSet:
     """Images and what is known of them.
 
     Args:
