@@ -157,7 +157,7 @@ def test_the_teacher_s_weights_come_from_a_checkpoint(tmp_path, of_a_run):
         (lambda: VirtualTeacher(temperature=0), "temperature = 0"),
         (lambda: VirtualTeacher(multiplier=-1), "multiplier = -1"),
         (lambda: VirtualTeacher(correct_probability=2), "correct_probability = 2"),
-        (lambda: VirtualTeacher(average="mean"), "average = 'mean': expected 'rows' or 'classes'"),
+        (lambda: VirtualTeacher(average="mean"), "average = 'mean': expected one of rows, classes"),
         (lambda: SelfDistillation(3), "net = 3"),
         (lambda: SelfDistillation(lambda x: x, checkpoint="a.ckpt"), "checkpoint = 'a.ckpt': expected none"),
         (lambda: SelfDistillation(nn.Linear(2, 2), checkpoint="nowhere.ckpt"), "a file that can be read"),
