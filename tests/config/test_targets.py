@@ -95,6 +95,10 @@ def test_what_the_called_class_refuses_names_the_key():
         ([1, "x"], list[int], False),
         ("x", str | int, True),
         (3, torch.Tensor, True),
+        ({"a": 1}, dict[str, int], True),
+        ({"a": 1}, str | dict[str, int] | None, True),
+        (3, str | dict[str, int] | None, False),
+        (3, dict[str, int], False),
     ],
 )
 def test_types_of_plain_values(value, hint, right):

@@ -245,12 +245,13 @@ def fits(value: Any, hint: Any) -> bool:
     if _is_sequence(origin):
         items = [item for item in options if item is not Ellipsis]
         return isinstance(value, list) and (len(items) != 1 or all(fits(element, items[0]) for element in value))
-    return hint not in (dict, list, tuple) or isinstance(value, hint)
+    return (origin or hint) not in (dict, list, tuple) or isinstance(value, origin or hint)
 
 
 def _is_writable(hint: Any) -> bool:
     origin = typing.get_origin(hint)
-    return hint in (type(None), bool, int, float, str, dict, list, tuple) or origin is Literal or _is_sequence(origin)
+    written = (type(None), bool, int, float, str, dict, list, tuple)
+    return (origin or hint) in written or origin is Literal or _is_sequence(origin)
 
 
 def _is_sequence(origin: Any) -> bool:
@@ -267,8 +268,8 @@ def describe(hint: Any) -> str:
         return " or ".join(map(str, typing.get_args(hint)))
     names = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
     names |= {dict: "a mapping", list: "a list"}
-    if hint in names:
-        return names[hint]
+    if hint in names or origin is dict:
+        return names[origin or hint]
     if origin is not None:
         return f"a list of {', '.join(_plural(item) for item in typing.get_args(hint) if item is not Ellipsis)}"
     return getattr(hint, "__name__", str(hint))
