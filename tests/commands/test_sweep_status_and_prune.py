@@ -83,8 +83,11 @@ def test_a_damaged_run_is_shown_and_does_not_hide_the_others(cli, sweep):
 def test_pruning_only_says_what_it_would_do_unless_it_is_told_to(cli, sweep):
     code, out, _ = cli("sweep", "prune", str(sweep))
     assert code == 0
-    assert out.startswith("would remove 4 files (checkpoints) of 2 runs, 4 kB; whole: seed=1-11111111\n")
-    assert "dry_run=false" in out
+    *files, summary, advice = out.splitlines()
+    assert len(files) == 4
+    assert all(Path(file).is_file() for file in files)  # each is named
+    assert summary == "would remove 4 files (checkpoints) of 2 runs, 4 kB; whole: seed=1-11111111"
+    assert "dry_run=false" in advice
     assert all(len(left(sweep, seed)) == 4 for seed in range(3))
 
 
@@ -101,7 +104,7 @@ def test_pruning_only_says_what_it_would_do_unless_it_is_told_to(cli, sweep):
 def test_pruning_keeps_what_the_policy_says(cli, sweep, words, expected):
     code, out, _ = cli("sweep", "prune", str(sweep), "dry_run=false", *words)
     assert code == 0
-    assert out.startswith("removed ")
+    assert out.splitlines()[-1].startswith("removed ")
     assert {seed: left(sweep, seed) for seed in expected} == expected
     assert left(sweep, 3) == ["best", "last", "predictions"]  # it is not done and can be continued
     assert "3 done" in cli("sweep", "status", str(sweep))[1]
@@ -123,6 +126,41 @@ def test_mistakes(cli, sweep, words, message):
     code, _, err = cli("sweep", *words)
     assert code == 2
     assert message in err
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/elsewhere", "..", ".", "", "a/b", 3, None])
+@pytest.mark.parametrize("words", [("status",), ("prune", "dry_run=false")], ids=" ".join)
+def test_a_ledger_does_not_lead_out_of_its_sweep(cli, sweep, name, words):
+    precious = Path("elsewhere/checkpoints/best.ckpt")
+    precious.parent.mkdir(parents=True)
+    precious.write_text("precious")
+    content = json.loads((sweep / "sweep.json").read_text())
+    content["jobs"][0]["directory"] = name
+    (sweep / "sweep.json").write_text(json.dumps(content))
+    code, _, err = cli("sweep", words[0], str(sweep), *words[1:])
+    assert code == 2
+    assert "expected the name of a folder in the sweep's" in err
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("where", ["run", "checkpoints"])
+def test_pruning_follows_no_link(cli, sweep, where):
+    place = run_of(sweep, 0).path if where == "run" else run_of(sweep, 0).checkpoints
+    place.rename("elsewhere")
+    place.symlink_to(Path("elsewhere").resolve())
+    before = sorted(Path("elsewhere").rglob("*"))
+    code, _, err = cli("sweep", "prune", str(sweep), "dry_run=false")
+    assert code == 2
+    assert "is a link" in err
+    assert sorted(Path("elsewhere").rglob("*")) == before
+
+
+def test_what_killed_processes_left_is_pruned_also_of_the_best_run(cli, sweep):
+    leftover = run_of(sweep, 1).checkpoints / ".best.4711.ckpt"
+    leftover.write_bytes(b"x" * 10)
+    assert cli("sweep", "prune", str(sweep), "dry_run=false")[0] == 0
+    assert not leftover.exists()
+    assert run_of(sweep, 1).best_checkpoint.exists()
 
 
 def test_a_sweep_that_runs_is_not_pruned(cli, sweep):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ def run(words: Sequence[str]) -> int:
 
     from smoothlab.commands.predict import check_text
     from smoothlab.models.ensemble import ENSEMBLE, make_ensemble
+    from smoothlab.rundir.reading import read_json
     from smoothlab.rundir.writable import check_folder
     from smoothlab.tracking.console import results_table
 
@@ -31,7 +31,7 @@ def run(words: Sequence[str]) -> int:
     metrics = make_ensemble(runs, output)
     if metrics:
         print(results_table(metrics))
-    for note in json.loads((output / ENSEMBLE).read_text(encoding="utf-8"))["notes"]:
+    for note in read_json(output / ENSEMBLE)["notes"]:
         print(note, file=sys.stderr)
     print(f"{output / ENSEMBLE} written; use it as smoothlab predict run={output} ...", file=sys.stderr)
     return 0

@@ -67,6 +67,8 @@ def prune(words: Sequence[str]) -> int:
     size = shown(planned.size)
     whole = f"; whole: {_some(planned.whole)}" if planned.whole else ""
     what = f"{len(planned.files)} files ({' and '.join(free)}) of {len(planned.touched)} runs, {size}{whole}"
+    for file in planned.files:
+        print(file)
     if dry:
         print(f"would remove {what}\nadd dry_run=false to do so")
         return 0

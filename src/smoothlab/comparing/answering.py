@@ -16,6 +16,7 @@ from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.comparing.planning import Level
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.reading import UnreadableFile, read_json
 
 if TYPE_CHECKING:
     from smoothlab.comparing.question import Question
@@ -142,7 +143,6 @@ def _made_from(question: Question, levels: list[Chosen], places: Places) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(file)
+    except UnreadableFile:
         return {}
-    return content if isinstance(content, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +60,6 @@ def val_nll(run: PlannedRun, places: Places) -> float | None:
     directory = places.of(run)
     if not is_done(directory):
         return None
-    metrics = json.loads(directory.results.read_text(encoding="utf-8"))["metrics"]
+    metrics = directory.read_results()["metrics"]
     value = metrics.get("val", {}).get("nll")
     return None if value is None else float(value)

@@ -82,7 +82,7 @@ def _make(
         temperature = Temperature().fit(logits["val"], labels["val"])
         logits = {split: temperature(raw) for split, raw in logits.items()}
         about |= temperature.summary()
-    source = json.loads(of.results.read_text(encoding="utf-8"))
+    source = of.read_results()
     directory.predictions.mkdir(parents=True, exist_ok=True)
     metrics = {}
     for split in SPLITS:

@@ -13,6 +13,7 @@ from typing import Any
 from smoothlab.comparing.arm import Settings, settings_text
 from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.rundir.reading import UnreadableFile, read_json
 
 HEX = 8  # digits of the identity in a directory's name
 FORMAT = 1
@@ -77,11 +78,11 @@ class Plan:
     def read(cls, path: Path) -> Plan | None:
         """The plan in a file; None where there is none that can be read."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path)
             if content["format"] != FORMAT:
                 return None
             return cls([PlannedRun(**run) for run in content["runs"]], dict(content["left_out"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (UnreadableFile, ValueError, KeyError, TypeError, AttributeError):
             return None
 
 

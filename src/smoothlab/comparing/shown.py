@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from smoothlab.comparing.condition import COST, LATENCY, SLICES
+from smoothlab.rundir.spreadsheet import without_formulas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ def show(question: Question, answers: Sequence[Answer]) -> tuple[str, dict[str, 
         from smoothlab.tracking.sink import save_figure
 
         table = level_table(answers)
-        table.to_csv(question.answers / "levels.csv", index=False)
+        without_formulas(table).to_csv(question.answers / "levels.csv", index=False)
         axis = condition.axis if condition else ""
         figure = save_figure(level_figure(table, axis=axis, baseline=question.baseline), "levels", question.answers)
         lines.append(_of_levels(table, axis, question.baseline))
@@ -50,7 +51,7 @@ def show(question: Question, answers: Sequence[Answer]) -> tuple[str, dict[str, 
         lines += ["", f"figure: {figure}", f"numbers: {question.answers / 'levels.csv'}"]
     for measure in [] if condition is None or condition.measure is None else [condition.measure]:
         measured = MEASURED[measure](answers)
-        measured.to_csv(question.answers / f"{measure}.csv", index=False)
+        without_formulas(measured).to_csv(question.answers / f"{measure}.csv", index=False)
         numbers[measure] = [
             {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
             for row in measured.to_dict("records")

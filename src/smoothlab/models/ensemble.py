@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from smoothlab.models.model import load_run
 from smoothlab.rundir.atomic import write_atomically, write_json
 from smoothlab.rundir.directory import existing_run
 from smoothlab.rundir.provenance import provenance
+from smoothlab.rundir.reading import UnreadableFile, read_json
 from smoothlab.scoring.scores import Scores
 from smoothlab.scoring.splits import scored_rows
 
@@ -149,9 +149,9 @@ def load_ensemble(path: Path, *, code: str | None = None) -> Ensemble:
         UserMistake: its file is damaged or another version's, or one of its runs is not there.
     """
     try:
-        content = json.loads((path / ENSEMBLE).read_text(encoding="utf-8"))
+        content = read_json(path / ENSEMBLE)
         runs = [str(run) for run in content["runs"]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UnreadableFile, KeyError, TypeError):
         raise UserMistake(f"{path / ENSEMBLE}: not readable as an ensemble") from None
     if content.get("format") != FORMAT:
         raise UserMistake(f"{path / ENSEMBLE}: format {content.get('format')!r}; this version reads format {FORMAT}")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from smoothlab.models.validated import Promises
 from smoothlab.rundir.atomic import write_atomically, write_text
+from smoothlab.rundir.spreadsheet import without_formulas
 
 PART_ROWS = 16_384
 PART_VALUES = 2**23  # features of a part, 4 bytes each
@@ -67,7 +68,7 @@ def writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
 
             def put_lines(table: pd.DataFrame) -> None:
                 nonlocal begun
-                table.to_csv(file, index=False, header=not begun)
+                without_formulas(table).to_csv(file, index=False, header=not begun)
                 begun = True
 
             yield put_lines

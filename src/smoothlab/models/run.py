@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.directory import existing_run
+from smoothlab.rundir.reading import read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,12 +35,12 @@ class Run:
         """results.json: final metrics by split, objective, seed, versions, seconds."""
         if not self.directory.results.is_file():
             raise UserMistake(f"{self.path}: no results.json; the run is {self.status.get('state', 'unknown')}")
-        return json.loads(self.directory.results.read_text(encoding="utf-8"))
+        return self.directory.read_results()
 
     @property
     def config(self) -> dict[str, Any]:
         """The resolved config."""
-        return yaml.safe_load(self.directory.config.read_text(encoding="utf-8"))
+        return read_yaml(self.directory.config)
 
     @property
     def status(self) -> dict[str, Any]:

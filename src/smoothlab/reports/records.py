@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,20 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from smoothlab.errors import UserMistake
 from smoothlab.reports.arm_names import arm_names
 from smoothlab.rundir.directory import DONE, RunDirectory
 from smoothlab.rundir.identity import flat
+from smoothlab.rundir.reading import read_json, read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 COMPARISON = "comparison.json"  # beside the run directories of a comparison: which arm each one is
-MOST_BYTES = 64 * 2**20  # of a config or of results; more is no such file
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # plain values only, the faster one where it is there
 
 
 @dataclass(frozen=True)
@@ -216,14 +213,12 @@ def _read(path: Path) -> RunRecord:
     if not run.config.is_file() and state not in (DONE, "unknown"):
         error = status.get("error")
         return RunRecord(path, state, str(error) if error else None, path.name, "", None, None, {}, {}, {})
-    config = _mapping(run.config, lambda text: yaml.load(text, Loader=_Loader))  # noqa: S506 - a safe loader
+    config = read_yaml(run.config)
     results: dict[str, Any] = {}
     if state == DONE or (state == "unknown" and run.results.is_file()):
         state = DONE
-        results = _mapping(run.results, json.loads)
-        if not isinstance(results.get("metrics"), dict) or not all(
-            isinstance(of_split, dict) for of_split in results["metrics"].values()
-        ):
+        results = run.read_results()
+        if "metrics" not in results:
             raise UserMistake(f"{run.results}: no metrics in it")
     data = config.get("data")
     return RunRecord(
@@ -241,24 +236,10 @@ def _read(path: Path) -> RunRecord:
     )
 
 
-def _mapping(path: Path, parse: Any) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UserMistake(f"{path}: larger than {MOST_BYTES // 2**20} MiB")
-        content = parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserMistake(f"{path}: no such file") from None
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        raise UserMistake(f"{path}: not readable ({_line(error)})") from None
-    if not isinstance(content, dict):
-        raise UserMistake(f"{path}: not readable (no mapping)")
-    return content
-
-
 def _choices(path: Path) -> dict[str, str]:
     """The option of each config group, from what Hydra left; empty where it left nothing."""
     try:
-        node = _mapping(path / ".hydra" / "hydra.yaml", lambda text: yaml.load(text, Loader=_Loader))  # noqa: S506
+        node = read_yaml(path / ".hydra" / "hydra.yaml")
         chosen = node["hydra"]["runtime"]["choices"]
         return {str(group): str(option) for group, option in chosen.items() if option is not None}
     except (UserMistake, KeyError, TypeError, AttributeError):
@@ -279,7 +260,7 @@ def _with_arms(records: Sequence[RunRecord]) -> list[RunRecord]:
 def arms_of(folder: Path) -> Mapping[str, str]:
     """The arm of each run directory in ``folder``, where a comparison wrote them; else nothing."""
     try:
-        arms = _mapping(folder / COMPARISON, json.loads).get("arms")
+        arms = read_json(folder / COMPARISON).get("arms")
     except UserMistake:
         return {}
     return {str(name): str(arm) for name, arm in arms.items()} if isinstance(arms, dict) else {}

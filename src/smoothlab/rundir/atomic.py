@@ -46,11 +46,19 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def leftovers(folder: Path) -> list[Path]:
+    """Temporary files below ``folder``: those of killed processes, where no living one writes there."""
+    return [
+        path
+        for path in sorted(folder.rglob(".*"))
+        if _TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink()
+    ]
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files of killed processes; no living process may write below ``folder`` but this one."""
-    for path in folder.rglob(".*"):
-        if _TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink():
-            path.unlink(missing_ok=True)
+    for path in leftovers(folder):
+        path.unlink(missing_ok=True)
 
 
 def _fill(path: Path, text: str) -> None:

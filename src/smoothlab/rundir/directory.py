@@ -15,12 +15,22 @@ from typing import IO, Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_json
-from smoothlab.rundir.reading import read_json
+from smoothlab.rundir.reading import UnreadableFile, read_json
 
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 PRUNED = "pruned"  # given up by a search; over, but without results
 HEARTBEAT_SECONDS = 15.0
 LOOKS, LOOK_SECONDS = 20, 0.01  # how often, and after which pauses, a lock is asked for
+
+NUMBER = (int, float, type(None))  # a metric that is no number is null
+# Types of what others look up, where it is there; "*" stands for each key.
+STATUS = {"state": str, "identity": (str, type(None)), "error": (str, type(None)), "epoch": NUMBER}
+RESULTS = {
+    "objective": {"name": (str, type(None)), "mode": (str, type(None)), "value": NUMBER},
+    "metrics": {"*": {"*": NUMBER}},
+    "seconds": {"*": NUMBER},
+    "epochs": NUMBER,
+}
 
 
 class RunDirectory:
@@ -48,9 +58,21 @@ class RunDirectory:
             status = read_json(self.status)
         except FileNotFoundError:
             return {}
+        _check_types(self.status, status, STATUS)
         if status.get("state") == RUNNING and not self.is_locked():
             status["state"] = INTERRUPTED
         return status
+
+    def read_results(self) -> dict[str, Any]:
+        """The content of results.json, its metrics, objective and seconds of the types that they have.
+
+        Raises:
+            MissingFile: there is none.
+            UnreadableFile: it is damaged.
+        """
+        results = read_json(self.results)
+        _check_types(self.results, results, RESULTS)
+        return results
 
     def is_locked(self) -> bool:
         """Whether a living process holds the directory."""
@@ -78,6 +100,23 @@ class RunDirectory:
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
             yield
+
+
+def _check_types(path: Path, value: Any, expected: Any, at: str = "") -> None:
+    """Refuse a file whose values have other types than ``expected`` says."""
+    if isinstance(expected, dict):
+        if not isinstance(value, dict):
+            raise UnreadableFile(f"{path}: {at or 'content'} = {_short(value)}: expected a mapping")
+        for key, inner in expected.items():
+            for name in value if key == "*" else {key} & set(value):
+                _check_types(path, value[name], inner, f"{at}.{name}" if at else str(name))
+    elif not isinstance(value, expected) or isinstance(value, bool):
+        raise UnreadableFile(f"{path}: {at} = {_short(value)}: of another type than a run writes")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _locked(file: IO[str]) -> bool:

@@ -19,14 +19,18 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class UnreadableFile(UserMistake):
-    """A file that is there and cannot be read, or holds something else than it should."""
+    """A file that cannot be read, or holds something else than it should."""
+
+
+class MissingFile(UnreadableFile, FileNotFoundError):
+    """There is no such file."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        MissingFile: there is no such file.
         UnreadableFile: it is too large, no JSON, or no object; infinities and NaN are no JSON.
     """
     try:
@@ -40,7 +44,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file, of plain values.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        MissingFile: there is no such file.
         UnreadableFile: it is too large, too deep, no YAML, or no mapping.
     """
     text = _text(path)
@@ -66,7 +70,7 @@ def _text(path: Path) -> str:
             raise UnreadableFile(f"{path}: more than {MOST_BYTES // 2**20} MiB, which no run writes")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise
+        raise MissingFile(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"{path}: not readable ({_reason(error)})") from None
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import DONE, RunDirectory, now
 from smoothlab.rundir.identity import NOT_IDENTITY, differences, flat
+from smoothlab.rundir.reading import read_json, read_yaml
 
 FORMAT = 1
 FILE = "sweep.json"
@@ -64,15 +63,18 @@ class Ledger:
         """
         file = Path(folder) / FILE
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            entries = [Entry(job["directory"], tuple(job["overrides"]), job["identity"]) for job in content["jobs"]]
+            content = read_json(file)
+            entries = [
+                Entry(_folder_name(job["directory"]), tuple(map(str, job["overrides"])), str(job["identity"]))
+                for job in content["jobs"]
+            ]
             if content["format"] != FORMAT:
                 raise UserMistake(f"{file}: format {content['format']!r}; this version of smoothlab reads {FORMAT}")
             ledger = cls(Path(folder), content["base"], entries)
             ledger.created = content["created"]
         except FileNotFoundError:
             raise UserMistake(f"{str(folder)!r}: not a sweep's directory, it has no {FILE}") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UserMistake(f"{file}: not readable ({type(error).__name__}: {error})") from None
         return ledger
 
@@ -106,7 +108,7 @@ class Ledger:
                 return entry
             if identifying(entry.overrides) == asked:
                 config = self.run(entry).config
-                before = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else values
+                before = read_yaml(config) if config.is_file() else values
                 changed = differences(before, values) or [
                     "its config files, its data, its own code or a file that it names"
                 ]
@@ -127,6 +129,13 @@ class Ledger:
         ]
         content = {"format": FORMAT, "created": self.created, "jobs": jobs, "base": self.base}
         write_json(self.folder / FILE, content)
+
+
+def _folder_name(name: Any) -> str:
+    """The name of a run's folder in the sweep's own, nothing else: what it names is written to and pruned."""
+    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"a run's directory is {name!r}, expected the name of a folder in the sweep's")
+    return name
 
 
 def state_of(run: RunDirectory) -> str:

@@ -13,7 +13,6 @@ KeyboardInterrupt; leaving the ``with`` block then ends every process.
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import time
 from collections import deque
@@ -27,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
+from smoothlab.rundir.reading import MissingFile
 from smoothlab.sweeps.devices import Devices, check_n_jobs
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ class Job:
     def objective(self) -> float | None:
         """The value that the run is judged by; None where it has none."""
         try:
-            results = json.loads(self.directory.results.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            value: float | None = self.directory.read_results()["objective"]["value"]
+        except MissingFile:
             return None
-        return results["objective"]["value"] if self.state == DONE else None
+        return value if self.state == DONE else None
 
     def start(self, server: WarmServer, devices: Devices) -> None:
         """Start its process with its share of the threads and its GPUs."""

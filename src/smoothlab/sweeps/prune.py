@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothlab.errors import UserMistake
-from smoothlab.rundir.directory import DONE, RunDirectory
+from smoothlab.rundir.atomic import leftovers
+from smoothlab.rundir.directory import DONE, RUNNING, RunDirectory
 from smoothlab.sweeps.folder import refuse_held
 from smoothlab.sweeps.ledger import Ledger
 from smoothlab.sweeps.table import Row, rows
@@ -60,12 +61,16 @@ def plan(ledger: Ledger, *, keep: str = "best", free: Sequence[str] = ("checkpoi
     if number is None:
         raise UserMistake(f"keep = {keep}: expected best, a number of runs, {BEST_CHECKPOINTS} or none")
     refuse_held(ledger.folder)
-    done = [row for row in rows(ledger) if row.state == DONE]
+    table = rows(ledger)
+    done = [row for row in table if row.state == DONE]
     whole = {row.directory for row in _by_objective(done)[:number]}
     files: list[Path] = []
     for row in done:
         if row.directory not in whole:
             files += _files(RunDirectory(ledger.folder / row.directory), free, keep == BEST_CHECKPOINTS)
+    for row in table:
+        if row.state != RUNNING:
+            files += [file for file in leftovers(_own(ledger.folder / row.directory)) if file not in files]
     touched = {file.relative_to(ledger.folder).parts[0] for file in files}
     return Plan(tuple(files), tuple(row.directory for row in done if row.directory in whole), tuple(sorted(touched)))
 
@@ -75,8 +80,20 @@ def _by_objective(done: Sequence[Row]) -> list[Row]:
     return sorted(judged, key=lambda row: -(row.objective or 0.0) if row.mode == "max" else row.objective or 0.0)
 
 
+def _own(folder: Path) -> Path:
+    """A folder of a run, unless it leads out of the sweep.
+
+    Raises:
+        UserMistake: it is a link.
+    """
+    if folder.is_symlink():
+        raise UserMistake(f"{folder}: is a link; prune removes nothing that stands elsewhere")
+    return folder
+
+
 def _files(run: RunDirectory, free: Sequence[str], best_stays: bool) -> list[Path]:
     files = []
-    for folder in (getattr(run, name) for name in free):
+    _own(run.path)
+    for folder in (_own(getattr(run, name)) for name in free):
         files += [file for file in sorted(folder.rglob("*")) if file.is_file() or file.is_symlink()]
     return [file for file in files if not (best_stays and file == run.best_checkpoint)]

@@ -42,9 +42,9 @@ def row_of(ledger: Ledger, entry: Entry) -> Row:
     state, results = status.get("state", NOT_STARTED), {}
     if state == DONE:
         try:
-            results = json.loads(run.results.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            return Row(entry.directory, "unreadable", None, None, None, None, entry.overrides, f"results.json: {error}")
+            results = run.read_results()
+        except UserMistake as mistake:
+            return Row(entry.directory, "unreadable", None, None, None, None, entry.overrides, str(mistake))
     objective = results.get("objective", {})
     return Row(
         entry.directory,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smoothlab.rundir.atomic import write_atomically
+from smoothlab.rundir.spreadsheet import without_formulas
 
 
 def save_figure(figure: Any, name: str, folder: Path, loggers: Iterable[Any] = (), *, samples: bool = False) -> Path:
@@ -53,7 +54,7 @@ def save_table(table: Any, name: str, folder: Path, loggers: Iterable[Any] = (),
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.csv"
-    write_atomically(path, lambda temporary: table.to_csv(temporary, index=False))
+    write_atomically(path, lambda temporary: without_formulas(table).to_csv(temporary, index=False))
     rows = table.astype(object).where(table.notna(), None).to_numpy().tolist()
     for logger in _that_take("log_table", loggers, samples):
         logger.log_table(key=f"tables/{name}", columns=list(table.columns), data=rows)

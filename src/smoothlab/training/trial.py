@@ -15,6 +15,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from smoothlab.rundir.atomic import write_json, write_text
+from smoothlab.rundir.reading import read_json
 
 FOLDER, TRIAL, REPORTS, STOP = "search", "trial.json", "reports.jsonl", "stop"
 
@@ -92,7 +93,7 @@ class TrialReports(Callback):
     def of(cls, run: Path) -> TrialReports | None:
         """For a run directory that a search has begun; None for any other."""
         try:
-            trial = json.loads(TrialFiles(run).trial.read_text(encoding="utf-8"))
+            trial = read_json(TrialFiles(run).trial)
             return cls(run, str(trial["monitor"]))
         except FileNotFoundError:
             return None

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from smoothlab.errors import UserMistake
 from smoothlab.reports.comparison import plain_values
 from smoothlab.reports.page.contents import Contents, contents
 from smoothlab.reports.page.html import render_html
 from smoothlab.reports.page.markdown import render_markdown
+from smoothlab.rundir.spreadsheet import without_formulas
 
 if TYPE_CHECKING:
     from smoothlab.reports.comparison import Comparison
@@ -101,9 +100,9 @@ def _fill(new: Path, report: Contents, comparison: Comparison, records: Records,
     for chart in report.charts:
         (new / FIGURES / f"{chart.name}.svg").write_text(chart.file(), encoding="utf-8")
     (new / name).write_text(page, encoding="utf-8")
-    _csv(comparison.table, new / TABLE)
+    without_formulas(comparison.table).to_csv(new / TABLE, index=False)
     if len(report.all_classes):
-        _csv(report.all_classes, new / CLASSES)
+        without_formulas(report.all_classes).to_csv(new / CLASSES, index=False)
     text = json.dumps(
         plain_values(_as_json(report, comparison, records)), indent=2, allow_nan=False, ensure_ascii=False
     )
@@ -123,15 +122,6 @@ def _replace(folder: Path, new: Path, old: Path) -> None:
         raise
     if there:
         shutil.rmtree(old)
-
-
-def _csv(table: pd.DataFrame, path: Path) -> None:
-    """A table of text and numbers; texts that a spreadsheet would run as a formula begin with an apostrophe."""
-    shown = table.copy()
-    for name in shown.columns:
-        if not pd.api.types.is_numeric_dtype(shown[name]):
-            shown[name] = [f"'{value}" if str(value)[:1] in tuple("=+-@\t\r") else value for value in shown[name]]
-    shown.to_csv(path, index=False)
 
 
 def _as_json(report: Contents, comparison: Comparison, records: Records) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from smoothlab.rundir.directory import RunDirectory
@@ -14,7 +13,7 @@ def objective_values(run: RunDirectory, objectives: Sequence[Objective]) -> tupl
 
     What the best checkpoint was chosen by is its best value; every other metric is that of the best checkpoint.
     """
-    results = json.loads(run.results.read_text(encoding="utf-8"))
+    results = run.read_results()
     own = results["objective"]
     values: list[float | None] = []
     for objective in objectives:
