@@ -24,6 +24,44 @@ def test_evaluate_repeats_the_numbers_of_training_to_the_last_digit(cli, run):
     assert again == json.loads((run / "results.json").read_text())["metrics"]
 
 
+def test_evaluate_says_where_the_data_or_the_results_changed(cli):
+    breast_cancer().to_csv("own.csv", index=False)
+    own = ("data=table", "data.path=own.csv", "data.target=diagnosis")
+    assert cli("train", *SHORT, *own)[0] == 0
+    run = only_run()
+    assert cli("evaluate", f"run={run}")[2] == ""
+    results = json.loads((run / "results.json").read_text())
+    (run / "results.json").write_text(json.dumps(results | {"metrics": {"test": {"nll": 9.0}}}))
+    code, _, err = cli("evaluate", f"run={run}")
+    assert code == 0
+    assert "results.json says 9.0000 (1 metrics differ)" in err
+    assert "the data are those of the training" in err
+    (run / "results.json").write_text(json.dumps(results))
+    breast_cancer().sample(frac=1, random_state=3).to_csv("own.csv", index=False)
+    code, _, err = cli("evaluate", f"run={run}")
+    assert code == 0
+    assert "test/nll is " in err
+    assert "changed since the training: the splits may hold other rows" in err
+
+
+def test_another_runs_checkpoint_is_not_this_runs(cli, run):
+    assert cli("train", *SHORT, "seed=7", "name=other")[0] == 0
+    (other,) = Path("outputs/other").iterdir()
+    before = (run / "checkpoints" / "best.ckpt").read_bytes()
+    (run / "checkpoints" / "best.ckpt").write_bytes((other / "checkpoints" / "best.ckpt").read_bytes())
+    breast_cancer().head(3).to_csv("rows.csv", index=False)
+    for words in (("evaluate", f"run={run}"), ("predict", f"run={run}", "input=rows.csv", "output=out.csv")):
+        code, _, err = cli(*words)
+        assert code == 2
+        assert "a checkpoint of another run" in err
+        assert len(err.strip().splitlines()) == 1
+    assert cli("evaluate", f"run={run}", f"checkpoint={other}/checkpoints/best.ckpt")[0] == 0
+    flipped = bytearray(before)
+    flipped[len(flipped) // 2] ^= 4
+    (run / "checkpoints" / "best.ckpt").write_bytes(flipped)
+    assert "damaged" in cli("evaluate", f"run={run}")[2]
+
+
 def test_evaluate_scores_the_splits_and_the_checkpoint_that_were_asked_for(cli, run):
     assert cli("evaluate", f"run={run}", "splits=[train]", "checkpoint=last", "output=train.json")[0] == 0
     metrics = json.loads(Path("train.json").read_text())["metrics"]

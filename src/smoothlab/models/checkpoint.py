@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import pickle
 import random
 import shutil
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,21 @@ def _check_sums(path: Path) -> None:
         ) from None
     if damaged is not None:
         raise UserMistake(f"{path}: damaged: the part {damaged!r} is not what was written (its CRC-32 differs)")
+
+
+@contextlib.contextmanager
+def odd_content() -> Iterator[None]:
+    """Around the making of objects from a checkpoint's content, which somebody may have written by hand.
+
+    Raises:
+        UserMistake: in place of what wrong types and missing keys make Python raise.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise UserMistake(
+            f"the checkpoint's content is not what a run writes ({type(error).__name__}: {_first_line(error)})"
+        ) from None
 
 
 def _first_line(error: BaseException) -> str:

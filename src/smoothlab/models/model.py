@@ -15,7 +15,7 @@ from smoothlab.config.build import build
 from smoothlab.data import Encoder, encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.kinds import KINDS
-from smoothlab.models.checkpoint import KEY, load_weights, read_checkpoint
+from smoothlab.models.checkpoint import KEY, load_weights, odd_content, read_checkpoint
 from smoothlab.models.translator import Translator
 from smoothlab.rundir.directory import existing_run
 from smoothlab.scoring.calibrating import afterwards_of
@@ -89,8 +89,7 @@ def _as(dtype: torch.dtype, features: Tensor) -> Tensor:
 
 def load_run(path: str | Path, *, checkpoint: str = "best", code: str | None = None) -> Model | Translator:
     """The model of a run directory; see :func:`smoothlab.models.loading.load`."""
-    content = read_checkpoint(checkpoint_path(path, checkpoint))
-    return model_from(content, add_code(code))
+    return model_from(run_checkpoint(path, checkpoint), add_code(code))
 
 
 def checkpoint_path(path: str | Path, checkpoint: str) -> Path:
@@ -103,8 +102,38 @@ def checkpoint_path(path: str | Path, checkpoint: str) -> Path:
     return chosen
 
 
+def run_checkpoint(path: str | Path, checkpoint: str) -> dict[str, Any]:
+    """The content of a run's checkpoint; see ``read_checkpoint``.
+
+    Args:
+        path: the run directory.
+        checkpoint: ``best``, ``last``, or the path of a checkpoint file, which may be another run's.
+
+    Raises:
+        UserMistake: it cannot be read, or in place of the run's own file another run's stands there.
+    """
+    file = checkpoint_path(path, checkpoint)
+    content = read_checkpoint(file)
+    made_by = content[KEY].get("identity")
+    try:
+        run = existing_run(path).read_status().get("identity")
+    except UserMistake:  # damaged, and no matter of the checkpoint
+        run = None
+    if checkpoint in ("best", "last") and None not in (made_by, run) and made_by != run:
+        raise UserMistake(
+            f"{file}: a checkpoint of another run (identity {str(made_by)[:8]}; this run's is {str(run)[:8]}); "
+            f"to use it, name it: checkpoint={file}"
+        )
+    return content
+
+
 def model_from(content: dict[str, Any], code: tuple[str, ...] = ()) -> Model | Translator:
     """The model in a checkpoint's content."""
+    with odd_content():
+        return _model_from(content, code)
+
+
+def _model_from(content: dict[str, Any], code: tuple[str, ...]) -> Model | Translator:
     ours = content[KEY]
     encoder = encoder_from_state(ours["encoder"])
     name = ours.get("kind", "classification")

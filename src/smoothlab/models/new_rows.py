@@ -17,8 +17,8 @@ from smoothlab.data.table.summary import Drift, stability_index
 from smoothlab.data.table.words import as_words
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.kinds import KINDS
-from smoothlab.models.checkpoint import KEY, read_checkpoint
-from smoothlab.models.model import Model, checkpoint_path, model_from
+from smoothlab.models.checkpoint import KEY
+from smoothlab.models.model import Model, model_from, run_checkpoint
 from smoothlab.models.run import Run
 from smoothlab.scoring.splits import scored_rows
 
@@ -80,7 +80,7 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     Raises:
         UserMistake: the file has no labels that the model knows, or cannot be read.
     """
-    content = read_checkpoint(checkpoint_path(run, checkpoint))
+    content = run_checkpoint(run, checkpoint)
     ours = content[KEY]
     model = model_from(content, add_code(code))
     if not isinstance(model, Model) or not model.encoder.of_tables:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.models.checkpoint import KEY, read_checkpoint
-from smoothlab.models.model import checkpoint_path, model_from
+from smoothlab.models.checkpoint import KEY
+from smoothlab.models.model import model_from, run_checkpoint
 
 if TYPE_CHECKING:
     from smoothlab.classes import ClassInfo
@@ -64,7 +64,7 @@ def teacher_net(path: str, checkpoint: str = "best") -> TeacherNet:
     Raises:
         UserMistake: no run directory, no checkpoint, or one that cannot be read safely.
     """
-    content = read_checkpoint(checkpoint_path(path, checkpoint))
+    content = run_checkpoint(path, checkpoint)
     model = model_from(content)
     return TeacherNet(model.net, model.class_names, content[KEY]["encoder"])
 
