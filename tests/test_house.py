@@ -104,3 +104,40 @@ def circles() -> list[list[str]]:
 
 def test_no_modules_import_one_another():
     assert not circles()
+
+
+TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in KNOWN.items()}
+MOST_ARGUMENTS = {"smoothlab.tasks.task.Task": 16}  # keyword slots: each part of a task can be exchanged; else 12
+SAY_NOTHING = {"one", "told", "said", "it"}  # names that say of a thing that it is a thing
+
+
+def test_a_constructor_has_at_most_twelve_arguments():
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                made = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
+                fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
+                frozen = any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+                count = len(fields) if frozen else 0
+                for function in made:
+                    given = function.args
+                    count = len([*given.posonlyargs, *given.args, *given.kwonlyargs]) - 1
+                assert count <= MOST_ARGUMENTS.get(f"{module}.{node.name}", 12), f"{module}.{node.name}: {count}"
+
+
+def test_a_function_has_at_most_sixty_lines_below_its_docstring():
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                text = node.body[0] if ast.get_docstring(node) is not None else None
+                documented = text.end_lineno - text.lineno + 1 if text else 0
+                assert node.end_lineno - node.lineno + 1 - documented <= 60, f"{module}.{node.name}"
+
+
+def test_a_name_says_what_the_thing_is():
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            name = getattr(node, "id", None) or getattr(node, "arg", None) or getattr(node, "attr", None)
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                name = node.name
+            assert name not in SAY_NOTHING, f"{module}, line {getattr(node, 'lineno', '?')}: {name}"
