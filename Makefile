@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 train: $(READY)  ## train the default experiment; options: make train ARGS="smoothing=none seed=1"
 	$(BIN)/smoothlab train $(ARGS)
 
+# worksteal: tests of one file stay with one worker, which makes their costly fixtures once
 test: $(READY) lint  ## ruff, the type checker and the tests
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

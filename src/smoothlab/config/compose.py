@@ -274,7 +274,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
         values = checked_values(OmegaConf.to_container(copy, resolve=True, throw_on_missing=True))
     if "output_root" in values:
         check_name(values["name"], "name")
-        if "output" in values:
+        if isinstance(values.get("output"), str):
             check_below(Path(values["output"]), values["output_root"], "output", given=_given(config))
     return values
 
@@ -330,14 +330,14 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def _grammar(text: str, reason: str) -> str:
-    """What to type in place of an override that Hydra's grammar does not take."""
-    key, _, value = text.partition("=")
-    word = f"{key}={quoted(value)}"
+    """What is wrong with an override that Hydra's grammar does not take, and what to type in its place."""
+    message = f"{text!r}: expected key=value or group=option ({reason})"
+    key, equals, value = text.partition("=")
     try:
-        OverridesParser.create().parse_override(word)
+        OverridesParser.create().parse_override(f"{key}={quoted(value)}")
     except HydraException:  # it is not the value
-        return f"{text!r}: expected key=value or group=option ({reason})"
-    return f"{text!r}: the value of {key} needs quotes in quotes; type {_for_shell(key, value)} ({reason})"
+        return message
+    return f"{message}; to give this text, type {_for_shell(key, value)}" if equals else message
 
 
 def _for_shell(key: str, value: str) -> str:

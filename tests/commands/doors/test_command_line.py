@@ -88,7 +88,7 @@ def test_what_a_message_says_to_type_gives_the_value(value):
     import shlex
 
     message = _grammar(f"data.target={value}", "reason")
-    typed = message.split("type ", 1)[1].rsplit(" (", 1)[0]
+    typed = message.split("; to give this text, type ", 1)[1]
     (word,) = shlex.split(typed)
     config = compose_config("train", ["data=table", word])
     assert config.data.target == value
