@@ -84,10 +84,10 @@ class GuardedLoader(ConfigLoaderImpl):
         return parsed, repository
 
     def _load_single_config(self, default: ResultDefault, repo: Any) -> ConfigResult:
-        loaded = repo.load_config(config_path=default.config_path)
-        if loaded is not None and _is_foreign(loaded):
-            _check_keys(loaded, default.config_path, default.package)
-        return super()._load_single_config(default, repo)
+        loaded = super()._load_single_config(default, repo)
+        if _is_foreign(loaded):
+            _check_keys(loaded, default.config_path)
+        return loaded
 
     def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
         config = super()._load_configuration_impl(*args, **kwargs)
@@ -113,10 +113,9 @@ def _file(loaded: ConfigResult, name: str | None) -> str:
     return f"{str(loaded.path).removeprefix('file://')}/{str(name).removesuffix('.yaml')}.yaml"
 
 
-def _check_keys(loaded: ConfigResult, name: str | None, package: str | None) -> None:
-    """Of Hydra's node only ``HYDRA_KEYS``."""
-    parts = [] if package in (None, "", "_global_") else str(package).split(".")
-    for key in _leaves(OmegaConf.to_container(loaded.config, resolve=False), parts):
+def _check_keys(loaded: ConfigResult, name: str | None) -> None:
+    """Of Hydra's node only ``HYDRA_KEYS``; the content stands where its package puts it."""
+    for key in _leaves(OmegaConf.to_container(loaded.config, resolve=False), []):
         text = ".".join(key)
         if key[:1] == ["hydra"] and not any(text == known or text.startswith(known + ".") for known in HYDRA_KEYS):
             raise UserMistake(

@@ -59,7 +59,6 @@ HYDRA = {
     "sweeper's function": "sweeper: {custom_search_space: payload.touch}",
     "factory in logging": "job_logging: {handlers: {x: {(): payload.touch}}}",
     "factory in Hydra's logging": "hydra_logging: {handlers: {x: {(): payload.touch}}}",
-    "search path": "searchpath: [file:///tmp]",
     "output below .hydra": "output_subdir: ../canary",
     "a dotted key": "job.env_set.LD_PRELOAD: ./evil.so",
 }

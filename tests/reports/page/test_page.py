@@ -253,7 +253,7 @@ def test_a_report_that_fails_leaves_the_old_one_as_it_was(made, tmp_path, monkey
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("smoothlab.reports.page.writing._csv", full)
+    monkeypatch.setattr("smoothlab.reports.page.writing.without_formulas", full)
     with pytest.raises(UserMistake, match="No space left"):
         write_page(made.comparison, made.records, folder, title="two")
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
