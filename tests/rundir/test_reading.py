@@ -47,22 +47,19 @@ YAML = {
 }
 
 
-@pytest.mark.parametrize("content", (EITHER | JSON).values(), ids=EITHER | JSON)
-def test_json(tmp_path, content):
-    path = tmp_path / "status.json"
-    path.write_bytes(content)
-    with pytest.raises(UnreadableFile, match=r"status\.json: ") as caught:
-        read_json(path)
-    assert len(str(caught.value).splitlines()) == 1
-    assert len(str(caught.value)) < 500
+CASES = [
+    pytest.param(name, read, content, id=f"{name}: {case}")
+    for name, read, contents in (("status.json", read_json, EITHER | JSON), ("config.yaml", read_yaml, EITHER | YAML))
+    for case, content in contents.items()
+]
 
 
-@pytest.mark.parametrize("content", (EITHER | YAML).values(), ids=EITHER | YAML)
-def test_yaml(tmp_path, content):
-    path = tmp_path / "config.yaml"
+@pytest.mark.parametrize(("name", "read", "content"), CASES)
+def test_a_damaged_file_is_one_line(tmp_path, name, read, content):
+    path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(UnreadableFile, match=r"config\.yaml: ") as caught:
-        read_yaml(path)
+    with pytest.raises(UnreadableFile, match=f"{name}: ") as caught:
+        read(path)
     assert len(str(caught.value).splitlines()) == 1
     assert len(str(caught.value)) < 500
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from smoothlab.comparing.arm import Settings, read_arms, take
-from smoothlab.comparing.condition import read_condition
+from smoothlab.comparing.arm import Arm, Settings, read_arms, take
+from smoothlab.comparing.condition import Condition, read_condition
 from smoothlab.comparing.plan import signature, units
 from smoothlab.config.compose import compose_config, no_sweep, plain, quoted
+from smoothlab.config.foreign_files import check_override
 from smoothlab.errors import UserMistake
 
 OWN = (
@@ -48,6 +49,8 @@ def run(words: Sequence[str]) -> int:
         override.lstrip("+").split("=")[0].split(".")[1] for override in overrides if re.match(r"\+*arms\.", override)
     }
     arms = read_arms(settings["arms"])
+    condition = read_condition(str(config.hydra.runtime.choices["condition"]), settings["vary"])
+    _check_overrides({name: arm for name, arm in arms.items() if name not in own_arms}, condition)
     arms = take(arms, settings["baseline"], settings["take"], settings["without"] or [])
     if config.hydra.runtime.choices.get("debug") in DEBUG:
         settings |= {"seeds": min(settings["seeds"], 2), "grid": 1}
@@ -75,10 +78,22 @@ def run(words: Sequence[str]) -> int:
         n_jobs=settings["n_jobs"],
         level=settings["level"],
         title=str(settings["name"]),
-        condition=read_condition(str(config.hydra.runtime.choices["condition"]), settings["vary"]),
+        condition=condition,
         signature=signature(sorted(overrides), composer.files()),
     )
     return answer(question, composer.resolve)
+
+
+def _check_overrides(arms: Mapping[str, Arm], condition: Condition | None) -> None:
+    """Refuse what config files must not say, neither by the overrides of an arm nor by those of a level."""
+    words = [(f"arms.{name}", word) for name, arm in arms.items() for word in arm.overrides]
+    words += [("vary.levels", word) for level in (condition.levels if condition else ()) for word in level.overrides]
+    for where, word in words:
+        key, _, value = word.partition("=")
+        check_override(key, value, where=where)
+    for name, arm in arms.items():
+        for key, values in arm.grid.items():
+            check_override(key, values, where=f"arms.{name}.grid")
 
 
 def named(name: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from smoothlab.config.allowed import ALLOWED, check_targets, hints_of, resolve_target
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 
 
 def build(node: Any, key: str, *, allowed: tuple[str, ...] = ALLOWED, **extra: Any) -> Any:
@@ -96,8 +96,8 @@ def call(function: Callable[..., Any], at_key: str, /, *positional: Any, **argum
     except InvalidArgument as error:
         raise UserMistake(f"{at_key}.{error}") from None
     except ImportError as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(" HINT")[0]
+        reason = reason_of(error).split(" HINT")[0]
         raise UserMistake(f"{at_key}: needs a package that is not installed ({reason})") from error
     except (TypeError, ValueError, MisconfigurationException) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = reason_of(error)
         raise UserMistake(f"{at_key}: {reason}") from error

@@ -62,10 +62,6 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
         _refuse_new_top_level_keys(name, parsed)
     with _resolvable(config):
         code = OmegaConf.select(config, "code")
-    if code is not None and not any(override.key_or_group == "code" for override in parsed):
-        raise UserMistake(
-            "code: own code is named on the command line, not in a config file that others may have written"
-        )
     if not isinstance(code, str | None):
         raise UserMistake(f"code = {code!r}: expected a Python file or a folder with some")
     return config

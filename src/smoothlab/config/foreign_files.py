@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import GrammarParseError
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar_parser import OmegaConfGrammarParser, parse
 
 from smoothlab.config.allowed import resolve_target
@@ -92,6 +93,7 @@ class GuardedLoader(ConfigLoaderImpl):
     def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
         config = super()._load_configuration_impl(*args, **kwargs)
         _check_plugins(config)
+        _check_params(config)
         return config
 
 
@@ -114,22 +116,66 @@ def _file(loaded: ConfigResult, name: str | None) -> str:
 
 
 def _check_keys(loaded: ConfigResult, name: str | None) -> None:
-    """Of Hydra's node only ``HYDRA_KEYS``; the content stands where its package puts it."""
-    for key in _leaves(OmegaConf.to_container(loaded.config, resolve=False), []):
-        text = ".".join(key)
-        if key[:1] == ["hydra"] and not any(text == known or text.startswith(known + ".") for known in HYDRA_KEYS):
+    """No own code, and of Hydra's node only ``HYDRA_KEYS``; the content stands where its package puts it."""
+    for key, value in _leaves(OmegaConf.to_container(loaded.config, resolve=False)):
+        if key == "code" and value is not None:
             raise UserMistake(
-                f"{_file(loaded, name)}: {text}: not allowed in a file, which others may have written; give it on the "
+                "code: own code is named on the command line, not in a config file that others may have written"
+            )
+        if _is_hydras(key) and not any(key == known or key.startswith(known + ".") for known in HYDRA_KEYS):
+            raise UserMistake(
+                f"{_file(loaded, name)}: {key}: not allowed in a file, which others may have written; give it on the "
                 "command line"
+            )
+        if key.startswith("hydra.launcher.") and not re.fullmatch(r"[\w.,:=+-]*", str(value)):
+            raise UserMistake(  # it becomes a line of a shell script
+                f"{_file(loaded, name)}: {key} = {value!r}: expected a number or a word in a file, which others may "
+                "have written; give other texts on the command line"
             )
 
 
-def _leaves(node: Any, at: list[str]) -> Iterator[list[str]]:
+def _leaves(node: Any, at: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
-            yield from _leaves(value, [*at, *str(key).split(".")])
+            yield from _leaves(value, f"{at}.{key}" if at else str(key))
     else:
-        yield at
+        yield at, node
+
+
+def _is_hydras(key: str) -> bool:
+    return re.match(r"hydra([./@]|$)", key) is not None
+
+
+def _check_params(config: DictConfig) -> None:
+    """A sweep's parameters are overrides, and most are written in files."""
+    params = OmegaConf.select(config, "hydra.sweeper.params")
+    try:
+        values = OmegaConf.to_container(params, resolve=True) if isinstance(params, DictConfig) else {}
+    except OmegaConfBaseException as error:
+        raise UserMistake(f"hydra.sweeper.params: {str(error).splitlines()[0]}") from None
+    assert isinstance(values, dict)
+    for key, value in values.items():
+        check_override(str(key), value, where="hydra.sweeper.params")
+
+
+def check_override(key: str, value: Any, *, where: str) -> None:
+    """Refuse an override in a config file that would do what the file itself must not.
+
+    Args:
+        key: of the override, with its sign.
+        value: of the override, plain and resolved.
+        where: it stands, for the error.
+
+    Raises:
+        UserMistake: it names own code, sets Hydra's node, or reads the environment.
+    """
+    bare = key.lstrip("+~")
+    resolvers = {name for text in (key, *_texts(value)) for name in _resolvers(text)}
+    if bare.split("@")[0] == "code" or _is_hydras(bare) or resolvers - RESOLVERS:
+        raise UserMistake(
+            f"{where}: {key} = {str(value)[:60]!r}: not allowed among the overrides of a config file, which others may "
+            "have written; give it on the command line"
+        )
 
 
 def _check_interpolations(loaded: ConfigResult, name: str) -> None:
@@ -162,8 +208,9 @@ def _resolvers(text: str) -> Iterator[str]:
     if "${" not in text:
         return
     try:
-        waiting = [parse(text)]
-    except GrammarParseError:  # OmegaConf says so when it resolves the value
+        waiting = [parse(re.sub(r"\\+\$", "$", text))]  # one that is escaped here may be resolved by whoever reads on
+    except GrammarParseError:  # no interpolation that OmegaConf takes
+        yield text
         return
     while waiting:
         node = waiting.pop()

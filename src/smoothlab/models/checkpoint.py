@@ -20,7 +20,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.rundir.atomic import write_atomically
 from smoothlab.tasks.ranks import of_all_ranks
 
@@ -85,7 +85,7 @@ def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserMistake(f"{path}: not a readable checkpoint (damaged, or another kind of file)") from None
     except Exception as error:  # what a damaged or foreign file can make torch raise has no end
         raise UserMistake(
-            f"{path}: not a readable checkpoint (damaged, or another kind of file: {_first_line(error)})"
+            f"{path}: not a readable checkpoint (damaged, or another kind of file: {reason_of(error)})"
         ) from None
     ours = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(ours, dict) or "state_dict" not in checkpoint:
@@ -120,7 +120,7 @@ def _check_sums(path: Path) -> None:
             damaged = archive.testzip()
     except Exception as error:  # a damaged archive makes zipfile raise much
         raise UserMistake(
-            f"{path}: not a readable checkpoint (damaged, or another kind of file: {_first_line(error)})"
+            f"{path}: not a readable checkpoint (damaged, or another kind of file: {reason_of(error)})"
         ) from None
     if damaged is not None:
         raise UserMistake(f"{path}: damaged: the part {damaged!r} is not what was written (its CRC-32 differs)")
@@ -137,12 +137,8 @@ def odd_content() -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserMistake(
-            f"the checkpoint's content is not what a run writes ({type(error).__name__}: {_first_line(error)})"
+            f"the checkpoint's content is not what a run writes ({type(error).__name__}: {reason_of(error)})"
         ) from None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def add_to_checkpoint(path: Path, content: dict[str, Any], **ours: Any) -> None:

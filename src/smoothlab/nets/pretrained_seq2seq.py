@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 
 if TYPE_CHECKING:
     from smoothlab.data.parallel.pairs import SentencePairs
@@ -233,7 +233,7 @@ def load_pretrained(pretrained: str, settings: Mapping[str, Any]) -> Any:
     except (OSError, ValueError) as error:
         if isinstance(error, InvalidArgument):
             raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         expected = f"an encoder-decoder of transformers with weights as safetensors ({reason})"
         raise InvalidArgument("pretrained", pretrained, expected) from None
     return model.float()
@@ -264,7 +264,7 @@ def make_untrained(architecture: str, settings: Mapping[str, Any], of_data: Mapp
     except ValueError as error:
         if isinstance(error, InvalidArgument):
             raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         expected = f"the model type of an encoder-decoder of transformers ({reason[:200]})"
         raise InvalidArgument("architecture", architecture, expected) from None
 

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-STARTS = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-)  # how a cell begins that a spreadsheet reads as a formula (OWASP, CSV injection)
+# How a cell begins that a spreadsheet reads as a formula (OWASP, CSV injection).
+STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
@@ -25,14 +19,13 @@ def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     shown = table.rename(columns=_as_text)
-    for place, name in enumerate(shown.columns):
+    for place in range(shown.shape[1]):
         column = shown.iloc[:, place]
         if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
             continue
         values = column.astype(object)
         if any(_as_text(value) != value for value in values.unique() if isinstance(value, str)):
-            shown = shown.copy()
-            shown[name] = values.map(_as_text)
+            shown.isetitem(place, values.map(_as_text))
     return shown
 
 

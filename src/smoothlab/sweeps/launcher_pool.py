@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
 from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, RUNNING, now
 from smoothlab.sweeps.folder import say
@@ -41,14 +41,16 @@ class LauncherPool:
         try:
             endings = self._launcher.launch([job_words(job.planned.overrides, job.directory.path) for job in jobs], 0)
         except Exception as error:  # a job that was killed; what the others say stands in their directories
-            say(f"{type(self._launcher).__name__}: {_line(error)}")
+            say(f"{type(self._launcher).__name__}: {reason_of(error)}")
         else:
             for job, ending in zip(jobs, endings, strict=True):
                 try:
                     _ = ending.return_value
                 except Exception as error:
                     if not job.directory.status.is_file():  # it ended before it could say so itself
-                        write_json(job.directory.status, {"state": FAILED, "error": _line(error), "heartbeat": now()})
+                        write_json(
+                            job.directory.status, {"state": FAILED, "error": reason_of(error), "heartbeat": now()}
+                        )
         for job in jobs:
             _settle(job)
         return jobs
@@ -90,7 +92,3 @@ def _settle(job: Job) -> None:
         job.state = INTERRUPTED
     else:
         job.state, job.error = FAILED, str(status.get("error") or f"the run is {state}")
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from smoothlab.errors import Terminated, UserMistake
+from smoothlab.errors import Terminated, UserMistake, reason_of
 from smoothlab.tasks import TrainingDiverged
 
 WORD = "end.json"
@@ -50,7 +50,7 @@ class RankEnd:
             return cls(rank, signal=int(received))
         expected = isinstance(error, TrainingDiverged | UserMistake)
         name = "" if rank == 0 or expected else f"{type(error).__name__}: "
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         place = f"rank {rank}: " if rank else ""
         trace = "" if expected else "".join(traceback.format_exception(error)).strip()
         return cls(rank, error=f"{place}{name}{reason}", trace=trace)

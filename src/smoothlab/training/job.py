@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.errors import RunFailed, UserMistake, reason_of
 from smoothlab.rundir.directory import FAILED, INTERRUPTED, RunDirectory, StatusFile
 from smoothlab.rundir.identity import run_identity
 from smoothlab.tracking.console import run_log
@@ -40,7 +40,7 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
                 _ended_early(run, values).update(state=INTERRUPTED)
             raise
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = reason_of(error)
             with run.held():
                 _ended_early(run, values).update(state=FAILED, error=reason)
                 with run_log(run.log):

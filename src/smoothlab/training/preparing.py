@@ -20,7 +20,7 @@ from smoothlab.config.progress import following_progress
 from smoothlab.config.scheduling import try_schedule, without_timing
 from smoothlab.config.trainer_arguments import check_trainer_arguments
 from smoothlab.data.module import DataModule
-from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.learner import learners_in
 from smoothlab.models.kinds import check_task_class
 from smoothlab.rundir.identity import run_identity
@@ -215,7 +215,7 @@ def _check_output(task: Task, data: DataModule) -> None:
         with torch.no_grad():
             logits = task.net(batch.features)
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise UserMistake(f"net: fails on features of shape {tuple(batch.features.shape)} ({reason})") from error
     finally:
         task.train()

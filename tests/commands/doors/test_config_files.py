@@ -28,13 +28,13 @@ def canaries(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(tmp_path))  # whatever the payload names can be imported
 
 
-def outcome(cli, text: str, *words: str, group: str = "experiment/evil") -> str:
+def outcome(cli, text: str, *words: str, group: str = "experiment/evil", command: str = "train") -> str:
     """What a command prints that chooses a foreign file of this content; nothing of the canaries is left behind."""
     file = Path(f"theirs/{group}.yaml")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     folder, option = group.rsplit("/", 1)
-    code, out, err = cli("train", "--config-dir", "theirs", f"{folder}={option}", *SHORT, *words)
+    code, out, err = cli(command, "--config-dir", "theirs", f"{folder}={option}", *SHORT, *words)
     assert not CANARY.exists()
     assert SECRET not in out + err
     assert not any(SECRET.encode() in path.read_bytes() for path in Path().rglob("*") if path.is_file())
@@ -87,6 +87,48 @@ def test_nor_by_a_package_or_another_group(cli):
 def test_nor_in_a_list_of_presets_of_a_sweep_or_a_search(cli):
     text = "# @package _global_\nhydra: {job: {env_set: {LD_PRELOAD: ./evil.so}}}\n"
     assert "not allowed in a file" in outcome(cli, text, "-m", "experiment=medical,evil", group="experiment/evil")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("code", "payload.py"),
+        ("+code", "payload.py"),
+        ("hydra.job.env_set", "{LD_PRELOAD: ./evil.so}"),
+        ("+hydra.callbacks.x._target_", "payload.Touch"),
+        ("hydra/launcher", "basic"),
+        ("hydra.run.dir", "../canary"),
+        ("name", "\\${oc.env:SMOOTHLAB_SECRET}"),
+        ("name", "${first}${second}"),
+    ],
+)
+@pytest.mark.parametrize("sweeper", [(), ("hydra/sweeper=smoothlab",)], ids=["sweep", "search"])
+def test_overrides_in_a_file_are_no_command_line(cli, key, value, sweeper):
+    parts = "first: '$'\nsecond: '{oc.env:SMOOTHLAB_SECRET}'\n"
+    node = {"sweeper": {"params": {key: value}}}
+    err = outcome(cli, f"# @package _global_\n{parts}hydra: {json.dumps(node)}\n", "-m", *sweeper)
+    assert "hydra.sweeper.params" in err or "must not use the resolver" in err
+    word = json.dumps(f"{key}={value}")
+    for text in (f"arms: {{evil: [{word}]}}", f"arms: {{evil: {{overrides: [{word}]}}}}"):
+        assert "evil" in outcome(cli, f"# @package _global_\n{parts}{text}\n", command="compare")
+    grid = json.dumps({key: [value]})
+    outcome(cli, f"# @package _global_\n{parts}arms: {{evil: {{grid: {grid}}}}}\n", command="compare")
+    levels = f"vary: {{axis: a, levels: [{{at: 0, overrides: [{word}]}}, {{at: 1, overrides: []}}]}}"
+    text = f"# @package _global_\n{parts}{levels}\n"
+    err = outcome(cli, text, group="condition/evil", command="compare")
+    assert "vary.levels" in err or "must not use the resolver" in err
+
+
+@pytest.mark.parametrize("where", ["experiment=medical,evil", "experiment=evil,medical"])
+def test_own_code_is_not_named_by_a_file_of_a_sweep(cli, where):
+    assert "code: own code is named on the command line" in outcome(
+        cli, "# @package _global_\ncode: payload.py\n", "-m", where
+    )
+
+
+def test_a_jobs_resources_are_plain_words(cli):
+    text = '# @package _global_\nhydra: {launcher: {comment: "x\\ntouch canary"}}\n'
+    assert "hydra.launcher.comment" in outcome(cli, text, "hydra/launcher=submitit_slurm", "-m", "seed=0,1")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
 from smoothlab.sweeps.search.optional import load_optuna
 
 PRUNERS = ("none", "median", "hyperband", "asha")
@@ -48,7 +48,7 @@ def make_pruner(name: str, options: Mapping[str, Any], *, objectives: int, epoch
     try:
         return kind(**arguments)
     except (TypeError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise UserMistake(f"hydra.sweeper.pruner_options: {reason}") from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
 from smoothlab.sweeps.search.optional import load_optuna
 from smoothlab.sweeps.search.parameter import Choice
 from smoothlab.sweeps.search.space import Space
@@ -78,7 +78,7 @@ def sampler_factory(
     try:
         make(0)
     except (TypeError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise UserMistake(f"hydra.sweeper.sampler_options: {reason}") from None
     return make
 

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
 from smoothlab.sweeps.search.optional import load_optuna
 
 FILES = {"journal": "search.journal", "sqlite": "search.db"}
@@ -40,7 +40,7 @@ def open_storage(folder: Path, kind: str) -> Any:
         _heal(path)
         return JournalStorage(JournalFileBackend(str(path)))
     except Exception as error:  # a damaged file shows in as many ways as there are parsers
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise UserMistake(f"{path}: not readable as a search of the past ({reason})") from error
 
 
