@@ -8,11 +8,12 @@ import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose, initialize_config_module
+from hydra.conf import HydraConf
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -60,7 +61,7 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
         parsed = _parse(overrides)
         config = _composed(name, overrides, parsed)
         _refuse_new_top_level_keys(name, parsed)
-    with _resolvable(config):
+    with _resolvable(config) if OmegaConf.is_interpolation(config, "code") else nullcontext():
         code = OmegaConf.select(config, "code")
     if not isinstance(code, str | None):
         raise UserMistake(f"code = {code!r}: expected a Python file or a folder with some")
@@ -262,17 +263,18 @@ def plain(config: DictConfig) -> dict[str, Any]:
     Raises:
         UserMistake: a mandatory key is missing, an interpolation names nothing, or a path leads out of output_root.
     """
-    copy = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
     with _resolvable(config):
-        for key in copy:
-            if OmegaConf.is_missing(copy, key):
-                raise UserMistake(f"{key!s}: missing; give it as {key!s}=...")
-        values = checked_values(OmegaConf.to_container(copy, resolve=True, throw_on_missing=True))
+        nodes = {str(key): config[key] for key in config if key != "hydra"}
+        values = checked_values({key: _resolved(node) for key, node in nodes.items()})
     if "output_root" in values:
         check_name(values["name"], "name")
         if isinstance(values.get("output"), str):
             check_below(Path(values["output"]), values["output_root"], "output", given=_given(config))
     return values
+
+
+def _resolved(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True, throw_on_missing=True) if OmegaConf.is_config(node) else node
 
 
 def directory_of(config: DictConfig, key: str) -> Path:
@@ -302,7 +304,7 @@ def _resolvable(config: DictConfig) -> Iterator[None]:
     outer = HydraConfig.instance().cfg
     try:
         if "hydra" in config:  # inside a sweep's job it is set already
-            HydraConfig.instance().set_config(config)
+            HydraConfig.instance().cfg = cast(HydraConf, config)  # as it is: set_config copies it
         yield
     except MissingMandatoryValue as error:
         raise UserMistake(f"{error.full_key!s}: missing; give it as {error.full_key!s}=...") from None

@@ -9,23 +9,19 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.default_element import ResultDefault
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar_parser import OmegaConfGrammarParser, parse
 
 from smoothlab.config.allowed import resolve_target
+from smoothlab.config.loader import CachingLoader, Repository, is_foreign
 from smoothlab.errors import UserMistake
 
-INSTALLED = ("pkg://smoothlab.conf", "pkg://hydra", "structured://")  # pkg://hydra_plugins too
 # Keys of Hydra's own node that a foreign file may set. Not among them: what starts programs (callbacks, logging
 # factories, a launcher's `setup`), what changes the environment (job.env_set), where a run writes (run.dir).
 HYDRA_KEYS = {
@@ -66,27 +62,28 @@ HYDRAS_OWN = {
 }
 
 
-class GuardedLoader(ConfigLoaderImpl):
+class _Repository(Repository):
+    """Configs by name, each checked when it is read: its list of defaults is resolved at once."""
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        loaded = super().load_config(config_path)
+        if loaded is not None and is_foreign(loaded):
+            _check_interpolations(loaded, config_path)
+        return loaded
+
+
+class GuardedLoader(CachingLoader):
     """Hydra's loader of configs, which refuses what a foreign file must not say, before any of it takes effect.
 
     Raises:
         UserMistake: on loading; one line with the file, the key and the reason.
     """
 
-    def _parse_overrides_and_create_caching_repo(self, config_name: Any, overrides: Any) -> Any:
-        parsed = OverridesParser.create().parse_overrides(overrides=overrides)
-        repository = _Repository(self.repository)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            try:
-                self._process_config_searchpath(config_name, parsed, repository)
-            except UserWarning as missing:
-                raise UserMistake(f"hydra.searchpath: {missing}") from None
-        return parsed, repository
+    repository_class = _Repository
 
     def _load_single_config(self, default: ResultDefault, repo: Any) -> ConfigResult:
         loaded = super()._load_single_config(default, repo)
-        if _is_foreign(loaded):
+        if is_foreign(loaded):
             _check_keys(loaded, default.config_path)
         return loaded
 
@@ -95,20 +92,6 @@ class GuardedLoader(ConfigLoaderImpl):
         _check_plugins(config)
         _check_params(config)
         return config
-
-
-class _Repository(CachingConfigRepository):
-    """Configs by name, each checked when it is read: its list of defaults is resolved at once."""
-
-    def load_config(self, config_path: str) -> ConfigResult | None:
-        loaded = super().load_config(config_path)
-        if loaded is not None and _is_foreign(loaded):
-            _check_interpolations(loaded, config_path)
-        return loaded
-
-
-def _is_foreign(loaded: ConfigResult) -> bool:
-    return not str(loaded.path).startswith(INSTALLED)
 
 
 def _file(loaded: ConfigResult, name: str | None) -> str:
