@@ -6,6 +6,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ INSTALLED = ("pkg://smoothlab.conf", "pkg://hydra", "structured://")  # pkg://hy
 
 # For the life of the process, as pickles: each reader gets nodes of its own, which may be changed.
 _files: dict[tuple[str, ...], bytes] = {}
-_chosen: dict[tuple[Any, ...], tuple[bytes, set[tuple[Path, int, int]]]] = {}
+_chosen: dict[tuple[Any, ...], bytes] = {}
 
 
 class Repository(CachingConfigRepository):
@@ -39,11 +40,11 @@ class Repository(CachingConfigRepository):
         cached = f"config_path={config_path}"
         place = (*(str(source) for source in self.get_sources()), config_path)
         if cached not in self.cache and place in _files:
-            self.cache[cached] = pickle.loads(_files[place])  # noqa: S301 - made below
+            self.cache[cached] = pickle.loads(_files[place])  # noqa: S301 - made by _keep
         new = cached not in self.cache
         loaded = super().load_config(config_path)
         if new and loaded is not None and not is_foreign(loaded):
-            _files[place] = pickle.dumps(loaded)
+            _keep(_files, place, loaded)
         elif new:  # there or not yet there
             folders = [source.path for source in self.get_sources() if source.scheme() == "file"]
             self.foreign |= {_state(Path(folder, ConfigSource._normalize_file_name(config_path))) for folder in folders}
@@ -113,12 +114,18 @@ class CachingLoader(ConfigLoaderImpl):
         sources = [str(place) for place in self.get_search_path().get_path()]
         key = (*sources, config_name, run_mode, JobRuntime().get("name"), *choices)
         if key in _chosen:
-            pickled, foreign = _chosen[key]
+            config, foreign = pickle.loads(_chosen[key])  # noqa: S301 - made by _keep
             if all(_state(file) == (file, *state) for file, *state in foreign):
-                return pickle.loads(pickled)  # noqa: S301 - made below
+                assert isinstance(config, DictConfig)
+                return config
         config = super()._load_configuration_impl(config_name, choices, run_mode, validate_sweep_overrides=False)
-        _chosen[key] = pickle.dumps(config), self._repository.foreign
+        _keep(_chosen, key, (config, self._repository.foreign))
         return config
+
+
+def _keep(kept: dict[Any, bytes], key: Any, content: Any) -> None:
+    with suppress(pickle.PicklingError):  # in a job of submitit's, Hydra's plugins are imported a second time
+        kept[key] = pickle.dumps(content)
 
 
 def is_foreign(loaded: ConfigResult) -> bool:
