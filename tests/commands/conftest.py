@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-
-from smoothlab.processes.server import PRELOAD, WarmServer
+from warm import warm_server
 
 
 @pytest.fixture(autouse=True)
@@ -25,39 +24,10 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     torch.set_num_threads(threads)
 
 
-class Lasting:
-    """A warm server that outlives the sweeps that use it: its start costs more than a test."""
-
-    def __init__(self) -> None:
-        self.server: WarmServer | None = None
-
-    def __call__(self) -> Lasting:
-        return self
-
-    def __enter__(self) -> Lasting:
-        if self.server is None:
-            self.server = WarmServer((*PRELOAD, "quick_figures"))
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Stay."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.server, name)
-
-
-@pytest.fixture(scope="session")
-def lasting() -> Iterator[Lasting]:
-    one = Lasting()
-    yield one
-    if one.server is not None:
-        one.server.close()
-
-
 @pytest.fixture(autouse=True)
-def one_server(lasting: Lasting, monkeypatch: pytest.MonkeyPatch) -> None:
+def one_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every sweep in this process use one server, started by the first."""
-    monkeypatch.setattr("smoothlab.processes.WarmServer", lasting)
+    monkeypatch.setattr("smoothlab.processes.WarmServer", lambda: nullcontext(warm_server()))
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_directories import only_run, start
+from run_directories import only_run
+from warm import Command
 
 import smoothlab
 from smoothlab.errors import UserMistake
@@ -29,7 +30,7 @@ def wait_for_rows(process, root: str, rows: int) -> None:
 @pytest.mark.parametrize("epochs", [1, 3, 12])
 def test_killed_in_an_epoch_and_resumed_it_ends_with_the_same_weights_and_rows(epochs):
     whole = smoothlab.train([*RUN, "output_root=whole"])
-    process = start("train", *RUN, "output_root=cut")
+    process = Command("train", *RUN, "output_root=cut")
     wait_for_rows(process, "cut", epochs)
     process.kill()
     process.communicate()
@@ -52,7 +53,7 @@ def test_killed_in_an_epoch_and_resumed_it_ends_with_the_same_weights_and_rows(e
 
 
 def test_ctrl_c_says_interrupted_and_exits_with_130():
-    process = start("train", *RUN)
+    process = Command("train", *RUN)
     wait_for_rows(process, "outputs", 1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
@@ -63,7 +64,7 @@ def test_ctrl_c_says_interrupted_and_exits_with_130():
 
 
 def test_resume_by_path_continues_that_run_and_refuses_another_config():
-    process = start("train", *RUN)
+    process = Command("train", *RUN)
     wait_for_rows(process, "outputs", 1)
     process.kill()
     process.communicate()
@@ -76,7 +77,7 @@ def test_resume_by_path_continues_that_run_and_refuses_another_config():
 
 
 def test_a_damaged_last_checkpoint_is_a_mistake_that_leaves_the_run_as_it_is(cli):
-    process = start("train", *RUN)
+    process = Command("train", *RUN)
     wait_for_rows(process, "outputs", 2)
     process.kill()
     process.communicate()
@@ -99,7 +100,7 @@ def test_resume_auto_with_nothing_to_resume_says_so_and_starts_anew(cli):
 
 
 def test_a_run_that_is_going_on_is_not_resumed():
-    process = start("train", *RUN, "trainer.max_epochs=100000", "callbacks=none")
+    process = Command("train", *RUN, "trainer.max_epochs=100000", "callbacks=none")
     try:
         wait_for_rows(process, "outputs", 1)
         with pytest.raises(UserMistake, match=f"in use by process {process.pid}"):

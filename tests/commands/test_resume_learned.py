@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from run_directories import only_run, start
+from run_directories import only_run
 from torch.testing import assert_close
+from warm import Command
 
 import smoothlab
 from smoothlab.data import breast_cancer
@@ -21,7 +22,7 @@ RUN = ("logger=csv", "trainer.max_epochs=30", "net.dropout=0.3", "progress=none"
 
 def test_killed_in_an_epoch_and_resumed_it_ends_with_the_same_weights_state_and_rows(cli):
     whole = smoothlab.train([*RUN, "output_root=whole"])
-    process = start("train", *RUN, "output_root=cut")
+    process = Command("train", *RUN, "output_root=cut")
     while process.poll() is None:
         if any(path.read_text().count("\n") > 4 for path in Path("cut").glob("*/*/metrics.csv")):
             break

@@ -6,13 +6,12 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
 
 import pytest
+from warm import Command
 
 import smoothlab
 from smoothlab.models.checkpoint import read_checkpoint
@@ -152,16 +151,10 @@ def test_a_mistake_is_found_before_anything_is_made(cli, word, message):
     assert not Path("outputs").exists()
 
 
-def start(*words: str) -> subprocess.Popen[str]:
-    """The command in a process of its own, in the current folder."""
-    command = [sys.executable, "-c", "import sys; from smoothlab.commands import main; sys.exit(main())", *words]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-
-
-def wait_until(condition, process: subprocess.Popen[str]) -> None:
+def wait_until(condition, process: Command) -> None:
     end = time.monotonic() + LONG
     while not condition():
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.written()[1]
         assert time.monotonic() < end
         time.sleep(0.02)
 
@@ -181,7 +174,8 @@ def alive(pid: int) -> bool:
     end = time.monotonic() + LONG
     while time.monotonic() < end:
         try:
-            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            ended = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+            if ended and len(os.listdir(f"/proc/{pid}/task")) == 1:  # other threads would still hold its files
                 return False
         except (FileNotFoundError, ProcessLookupError):
             return False
@@ -196,7 +190,7 @@ def test_a_sweep_that_was_cut_off_ends_as_an_undisturbed_one(cli, own_net, how):
     (undisturbed,) = Path("undisturbed/sweeps").glob("*/*")
 
     Path("slow").touch()  # so that there is time to cut it off
-    process = start(*words)
+    process = Command(*words)
     wait_until(half_done, process)
     process.send_signal(how)
     err = process.communicate(timeout=LONG)[1]

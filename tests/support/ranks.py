@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import os
 import pickle
-import subprocess
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from warm import warm_server
 
 
 def on_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, timeout: float = 240.0) -> list[Any]:
@@ -30,22 +31,19 @@ def on_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, time
     with tempfile.TemporaryDirectory() as folder:
         call = (inspect.getfile(function), function.__qualname__, ranks, arguments)
         Path(folder, "call").write_bytes(pickle.dumps(call))
-        command = [sys.executable, __file__, folder]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        processes = []
+        logs = [Path(folder, f"log{rank}") for rank in range(ranks)]
+        children = [
+            warm_server().launch(_main, (Path(folder), rank), log=log, threads=1) for rank, log in enumerate(logs)
+        ]
         try:
-            for rank in range(ranks):
-                with Path(folder, f"log{rank}").open("wb") as log:
-                    one = subprocess.Popen([*command, str(rank)], stdout=log, stderr=log, env=environment)
-                processes.append(one)
-            codes = [process.wait(timeout) for process in processes]
+            endings = [child.wait(timeout) for child in children]
         finally:
-            for process in processes:
-                process.kill()
-                process.wait()
-        for rank, code in enumerate(codes):
-            tail = Path(folder, f"log{rank}").read_text(errors="replace")[-2000:]
-            assert code == 0, f"rank {rank} failed with exit code {code}:\n{tail}"
+            for child in children:
+                child.signal(signal.SIGKILL)
+        for rank, (ending, log) in enumerate(zip(endings, logs, strict=True)):
+            tail = log.read_text(errors="replace")[-2000:]
+            assert ending is not None, f"rank {rank} took more than {timeout} s:\n{tail}"
+            assert ending.good, f"rank {rank} failed, {ending.reason}:\n{ending.trace}\n{tail}"
         return [pickle.loads(Path(folder, f"answer{rank}").read_bytes()) for rank in range(ranks)]
 
 
@@ -63,7 +61,3 @@ def _main(folder: Path, rank: int) -> None:
     answer = getattr(module, name)(rank, *arguments)
     (folder / f"answer{rank}").write_bytes(pickle.dumps(answer))
     torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    _main(Path(sys.argv[1]), int(sys.argv[2]))
