@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from smoothlab.data.table.hashing import row_hashes
 from smoothlab.data.table.kinds import Column
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import Rows
+from smoothlab.data.table.suspects import codes_for_missing, leaks_together, lost_header, split_columns
 from smoothlab.data.table.words import as_words
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class Description:
 
 
 def describe(data: RowData) -> Description:
-    """What was understood of a table, and what looks wrong: columns that give the target away, equal rows in several
+    """What was understood of a table, and what looks wrong: names or cells that seem to be misread,
+    columns that give the target away, equal rows in several
     splits, equal features with different labels, small classes, columns that are mostly empty, dates under a random
     split.
 
@@ -73,6 +76,9 @@ def describe(data: RowData) -> Description:
         splits={split: len(index) for split, index in table.rows.items()},
         notes=notes,
         warnings=[
+            *lost_header(table.frame),
+            *codes_for_missing(table.frame, columns),
+            *split_columns(table.frame, columns),
             *_leaks(data, table, columns),
             *_twins(table, columns),
             *_small_classes(data, table, counts),
@@ -86,12 +92,12 @@ def _leaks(data: RowData, table: Understood, columns: list[Column]) -> list[str]
         return []
     values = table.labels.values
     labels = values if values.ndim == 1 else values.argmax(axis=1)
-    named = data.labels.target if isinstance(data.labels.target, str) else ""
+    named = words_of(data.labels.target) if isinstance(data.labels.target, str) else []
     notes = []
     for column in columns:
         if column.role != "feature":
             continue
-        if len(named) > 2 and named.lower() in column.name.lower():
+        if len("".join(named)) > 2 and _holds(words_of(column.name), named):
             notes.append(f"column {column.name!r} has the target's name in its own: is it known before the label is?")
             continue
         recall = _recall(table.frame[column.name], column.kind, labels, table.rows)
@@ -100,7 +106,16 @@ def _leaks(data: RowData, table: Understood, columns: list[Column]) -> list[str]
                 f"column {column.name!r} alone gives the target away (mean recall {recall:.3f} on val): is it known "
                 "before the label is?"
             )
-    return notes
+    return notes or leaks_together(table.frame, columns, labels, table.rows)
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name in lower case: ``isOver_limit`` is of three."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower().split()
+
+
+def _holds(words: list[str], part: list[str]) -> bool:
+    return any(words[place : place + len(part)] == part for place in range(len(words)))
 
 
 def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> float:

@@ -207,13 +207,18 @@ def _taken_as_missing(lost: Sequence[str], column: object) -> str:
 
 def _alike(names: Sequence[str]) -> list[str]:
     """A note on classes that only differ in upper and lower case, or in white space."""
-    first: dict[str, str] = {}
+    alike: dict[str, list[str]] = {}
     for name in names:
-        other = first.setdefault(" ".join(name.lower().split()), name)
-        if other != name:
-            how = f"'data.classes={{{name}: {other}}}'"
-            return [f"the classes {other!r} and {name!r} differ in case or white space alone; {how} makes them one"]
-    return []
+        alike.setdefault(" ".join(name.lower().split()), []).append(name)
+    groups = [group for group in alike.values() if len(group) > 1]
+    if not groups:
+        return []
+    renamed = ", ".join(f"{name}: {group[0]}" for group in groups for name in group[1:])
+    written = "; ".join(" and ".join(map(repr, group)) for group in groups)
+    return [
+        f"the classes {written} differ in case or white space alone; 'data.classes={{{renamed}}}' makes "
+        f"{'them one' if len(groups) == 1 else 'one of each group'}"
+    ]
 
 
 def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str], lost: Sequence[str]) -> LabelledRows:

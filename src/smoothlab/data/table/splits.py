@@ -286,9 +286,10 @@ def _check_counts(
     smallest = int(counts.argmin())
     if counts[smallest] < least:
         few = int((counts < least).sum())
-        more = "" if few < 3 else f" ({few} of {len(class_names)} classes have too few; data.rare_classes merges them)"
+        too_few = f"{few} of {len(class_names)} classes have too few; " if few > 2 else ""
         raise UserMistake(
-            f"data.target: class {class_names[smallest]!r} has {int(counts[smallest])} row(s); {why}{more}"
+            f"data.target: class {class_names[smallest]!r} has {int(counts[smallest])} row(s); {why} ({too_few}"
+            f"data.rare_classes={least} merges such classes into one)"
         )
 
 

@@ -1,0 +1,128 @@
+"""What makes a table look as if it were misread, or as if it gave its labels away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from smoothlab.data.table.kinds import Column, listed
+from smoothlab.data.table.numeric import read_numbers
+from smoothlab.data.table.splits import WORDS, Rows
+from smoothlab.data.table.words import as_word, as_words
+
+CODES = (-9999, -999, -99, -9, -1, 0, 9, 99, 999, 9999, 99999)  # numbers that people write where a value is missing
+CODED = 0.005  # share of the rows, from which a code is named
+TOGETHER = 0.99  # mean recall of the classes from two or three columns, from which they are the target in other words
+TREE_ROWS = 5_000
+MOST_CATEGORIES = 50
+
+
+def codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+    """Warnings of numbers such as -999 that stand for a missing value: at the edge of a column, in several rows, and
+    further from all other values than the middle half of those is wide."""
+    warnings = []
+    for column in columns:
+        if column.role != "feature" or column.kind != "numeric":
+            continue
+        numbers = read_numbers(frame[column.name], column.name, where="data", may_be_missing=True)
+        values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+        for edge, nearest in ((0, 1), (-1, -2)):
+            if len(values) < 4 or values[edge] not in CODES or counts[edge] < max(3, CODED * len(numbers)):
+                continue
+            others = numbers[~np.isnan(numbers) & (numbers != values[edge])]
+            low, high = np.quantile(others, (0.25, 0.75))
+            if abs(values[edge] - values[nearest]) > max(high - low, 1.0 if column.distinct > MOST_CATEGORIES else 3.0):
+                code = as_word(values[edge])
+                declared = f"\"data.missing_words={{{column.name}: ['{code}']}}\""
+                warnings.append(
+                    f"column {column.name!r} holds {code} in {counts[edge]:,} of {len(numbers):,} rows, far from all "
+                    f"other values: a code for missing? {declared} reads it so"
+                )
+    return warnings
+
+
+def split_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+    """Warnings of features whose cells say which split a row belongs to."""
+    known = {word for words in WORDS.values() for word in words}
+    warnings = []
+    for column in columns:
+        if (
+            column.role == "feature"
+            and column.kind == "categorical"
+            and 2 <= column.distinct <= 3
+            and not column.missing
+        ):
+            words = [as_word(word) for word in frame[column.name].unique()]
+            if {word.lower() for word in words} <= known:
+                warnings.append(
+                    f"column {column.name!r} says {listed(sorted(words))}: a split and no feature? data.split=column "
+                    f"data.split_column={column.name} takes it as one"
+                )
+    return warnings
+
+
+def lost_header(frame: pd.DataFrame) -> list[str]:
+    """A warning where the names of the columns look like the cells of a row."""
+    names = [str(name) for name in frame.columns]
+    numbers = [name for name in names if re.fullmatch(r"-?\d*\.?\d+(\.\d+)?(e-?\d+)?", name)]
+    if names == [str(place) for place in range(len(names))] or len(numbers) < max(1, len(names) / 2):
+        return []
+    return [
+        f"the names of the columns look like a row of cells ({listed(names, 4)}): has the file no line of names? "
+        "data.header=null reads it so"
+    ]
+
+
+def leaks_together(frame: pd.DataFrame, columns: Sequence[Column], labels: np.ndarray, rows: Rows) -> list[str]:
+    """A warning where two or three columns give the label nearly exactly.
+
+    A small tree of all plain columns says which three matter most; it is fitted again on those alone, and judged on
+    rows that it was not fitted on.
+
+    Args:
+        frame: the rows.
+        columns: of them.
+        labels: class indices ``(N,)``.
+        rows: of each split; the test rows are not looked at.
+    """
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.tree import DecisionTreeClassifier
+
+    seen = np.sort(np.concatenate([rows["train"], rows["val"]]))
+    seen = seen[:: 1 + len(seen) // TREE_ROWS]
+    target = labels[seen]
+    plain = [column for column in columns if column.role == "feature" and _is_plain(column)]
+    if len(plain) < 2 or np.bincount(target)[np.unique(target)].min() < 3:
+        return []
+    features = np.stack([_codes(frame[column.name], column) for column in plain], axis=1)[seen]
+    options = {"max_leaf_nodes": 8 * (int(labels.max()) + 1), "min_samples_leaf": 2, "random_state": 0}
+    weights = DecisionTreeClassifier(**options).fit(features, target).feature_importances_
+    chosen = np.argsort(-weights, kind="stable")[: min(3, int((weights > 0).sum()))]
+    if len(chosen) < 2:
+        return []
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
+    guessed = cross_val_predict(DecisionTreeClassifier(**options), features[:, chosen], target, cv=folds)
+    recall = float(np.mean([(guessed[target == label] == label).mean() for label in np.unique(target)]))
+    if recall < TOGETHER:
+        return []
+    names = listed([plain[place].name for place in sorted(chosen)])
+    return [
+        f"columns {names} together give the target away (mean recall {recall:.3f} on rows not fitted on): are they "
+        "known before the label is?"
+    ]
+
+
+def _is_plain(column: Column) -> bool:
+    return column.kind in ("numeric", "boolean") or (
+        column.kind == "categorical" and column.distinct <= MOST_CATEGORIES
+    )
+
+
+def _codes(cells: pd.Series, column: Column) -> np.ndarray:
+    if column.kind == "categorical":
+        return pd.factorize(as_words(cells))[0].astype(float)
+    numbers = read_numbers(cells, column.name, where="data", may_be_missing=True)
+    return np.clip(np.nan_to_num(numbers, nan=-1e37), -1e37, 1e37)  # the tree holds them in float32

@@ -1,0 +1,129 @@
+"""Tables that are misread or give their labels away are named; sound ones are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import datasets
+
+from smoothlab.data import describe
+from smoothlab.data.table.describing import words_of
+from smoothlab.errors import UserMistake
+
+
+def frame_of(rows: int = 300, **columns) -> pd.DataFrame:
+    draw = np.random.default_rng(0)
+    label = draw.integers(0, 2, rows)
+    frame = pd.DataFrame({"noise": draw.normal(size=rows), "label": np.array(["a", "b"])[label]})
+    for name, make in columns.items():
+        frame[name] = make(draw, rows)
+    return frame
+
+
+def warnings_of(table, frame: pd.DataFrame, **changes) -> str:
+    return "\n".join(describe(table(frame, **{"target": "label"} | changes)).warnings)
+
+
+def with_code(code: float, share: float, low: float, high: float):
+    def make(draw, rows):
+        return np.where(draw.random(rows) < share, code, draw.uniform(low, high, rows).round(2))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("code", "low", "high"), [(-999, 0, 1), (9999, 20, 90), (-1, 40, 80), (0, 60, 120), (99, 0, 9), (-99, -3, 3)]
+)
+def test_a_code_for_missing_is_named_with_its_rows_and_the_option(table, tmp_path, code, low, high):
+    frame = frame_of(x=with_code(code, 0.1, low, high))
+    count = int((frame["x"] == code).sum())
+    said = warnings_of(table, frame)
+    assert f"column 'x' holds {code} in {count} of 300 rows" in said
+    assert f"data.missing_words={{x: ['{code}']}}" in said
+    frame.to_csv(tmp_path / "coded.csv", index=False)
+    declared = table(tmp_path / "coded.csv", target="label", missing_words={"x": [str(code)]})
+    assert "holds" not in "\n".join(describe(declared).warnings)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda draw, rows: draw.poisson(1.0, rows),  # many zeros, and ones beside them
+        lambda draw, rows: draw.integers(-1, 3, rows),
+        lambda draw, rows: draw.integers(0, 100, rows),  # 99 is one of them
+        lambda draw, rows: draw.normal(size=rows).round(1),
+        lambda draw, rows: np.where(draw.random(rows) < 0.8, 0, draw.exponential(50, rows)),  # money: mostly none
+        with_code(-999, 0.002, 0, 1),  # one odd row
+    ],
+)
+def test_numbers_that_are_measured_are_no_codes(table, make):
+    assert "holds" not in warnings_of(table, frame_of(x=make))
+
+
+def test_a_column_that_names_splits_is_named_and_the_advice_works(table):
+    frame = frame_of(part=lambda draw, rows: np.array(["Train", "Test"])[draw.integers(0, 2, rows)])
+    assert "data.split=column data.split_column=part" in warnings_of(table, frame)
+    data = table(frame, target="label", split="column", split_column="part")
+    assert len(data.split("test").labels) == int((frame["part"] == "Test").sum())
+    other = frame_of(part=lambda draw, rows: np.array(["train", "bus"])[draw.integers(0, 2, rows)])
+    assert "split_column" not in warnings_of(table, other)
+
+
+def test_a_first_row_that_became_the_names_is_seen(table, tmp_path):
+    file = tmp_path / "rows.csv"
+    file.write_text("\n".join(f"{5 + row % 7 / 10},{row % 3 / 2},{'ab'[row % 2]}" for row in range(60)))
+    text = "\n".join(describe(table(file, target="a")).warnings)
+    assert "the names of the columns look like a row of cells (5, 0, a)" in text or "look like a row of cells" in text
+    assert "data.header=null" in text
+    assert "row of cells" not in warnings_of(table, frame_of(x=with_code(5, 0.5, 0, 9)))
+    numbered = frame_of().set_axis(["0", "1"], axis=1)
+    assert "row of cells" not in warnings_of(table, numbered, target="1")
+
+
+def test_columns_that_give_the_label_away_together_are_named(table):
+    frame = frame_of(
+        900, first=lambda draw, rows: draw.integers(0, 4, rows), second=lambda d, rows: d.integers(0, 4, rows)
+    )
+    frame["label"] = np.where(frame["first"] > frame["second"], "a", "b")
+    assert "columns first, second together give the target away" in warnings_of(table, frame)
+    frame["label"] = np.where(np.random.default_rng(1).random(900) < 0.1, "a", frame["label"])
+    assert "together give" not in warnings_of(table, frame)
+
+
+@pytest.mark.parametrize(
+    "load", [datasets.load_iris, datasets.load_wine, datasets.load_breast_cancer, datasets.load_digits]
+)
+def test_sound_tables_are_not_suspected(table, load):
+    raw = load(as_frame=True)
+    frame = raw.data.assign(label=raw.target.map(lambda place: f"class {place}"))
+    said = warnings_of(table, frame)
+    for word in ("holds", "row of cells", "split_column", "together give", "own:"):
+        assert word not in said
+
+
+def test_the_targets_name_counts_as_a_whole_word(table):
+    assert words_of("isOver_limit") == ["is", "over", "limit"]
+    columns = {name: lambda draw, rows: draw.normal(size=rows) for name in ("majorcards", "card_limit", "lastCard")}
+    frame = frame_of(**columns).rename(columns={"label": "card"})
+    said = warnings_of(table, frame, target="card")
+    assert "'card_limit' has the target's name" in said
+    assert "'lastCard' has the target's name" in said
+    assert "majorcards" not in said
+
+
+def test_every_spelling_of_a_class_is_named_and_the_advice_works(table):
+    frame = frame_of().assign(label=["No", "no", "YES", "Yes", "yes", "No"] * 50)
+    (note,) = (note for note in table(frame, target="label").notes if "white space" in note)
+    assert "'No' and 'no'; 'YES' and 'Yes' and 'yes'" in note
+    assert "data.classes={no: No, Yes: YES, yes: YES}" in note
+    renamed = table(frame, target="label", classes={"no": "No", "Yes": "YES", "yes": "YES"})
+    assert renamed.class_names == ["No", "YES"]
+
+
+def test_a_class_of_one_row_names_the_option_that_merges_and_it_works(table):
+    frame = frame_of().assign(label=["a", "b"] * 149 + ["rare", "odd"])
+    with pytest.raises(UserMistake, match=r"data\.rare_classes=3 merges"):
+        table(frame, target="label")
+    frame["label"] = ["a", "b"] * 148 + ["rare", "odd"] * 2
+    assert table(frame, target="label", rare_classes=3).class_names == ["a", "b", "other"]
