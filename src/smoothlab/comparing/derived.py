@@ -15,6 +15,7 @@ from smoothlab.comparing.plan import Places, PlannedRun
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_atomically, write_json
 from smoothlab.rundir.directory import DONE, RunDirectory, now
+from smoothlab.rundir.reading import read_parquet
 from smoothlab.sweeps.ledger import is_done
 
 FEWEST = 3  # seeds of the baseline that an ensemble is made from: of two, each would be the other alone
@@ -95,13 +96,12 @@ def _make(
     objective = {"name": "val/nll", "mode": "min", "value": metrics["val"]["nll"]}
     shutil.copyfile(of.config, directory.config)
     write_json(directory.results, {**origin, "identity": identity, "objective": objective, "metrics": metrics, **about})
+    directory.write_sums()
     write_json(directory.status, {"state": DONE, "identity": identity, "started": now(), "heartbeat": now()})
 
 
 def _predictions(run: RunDirectory, split: str) -> Any:
-    import pandas as pd
-
-    table = pd.read_parquet(run.predictions / f"{split}.parquet")
+    table = read_parquet(run.predictions / f"{split}.parquet").to_pandas()
     if "prediction" not in table.columns or "label" not in table.columns:
         raise UserMistake("needs predictions of one label a sample")
     return table.sort_values("row", kind="stable").reset_index(drop=True)

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from smoothlab.data import Encoder
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
 from smoothlab.kinds import KINDS
 from smoothlab.models.model import load_run
 from smoothlab.rundir.atomic import write_atomically, write_json
-from smoothlab.rundir.directory import existing_run
+from smoothlab.rundir.content import SUMS, write_sums
+from smoothlab.rundir.directory import RunDirectory, existing_run
 from smoothlab.rundir.provenance import provenance
-from smoothlab.rundir.reading import UnreadableFile, read_json
+from smoothlab.rundir.reading import MissingFile, UnreadableFile, read_json, read_parquet
 from smoothlab.scoring.scores import Scores
 from smoothlab.scoring.splits import scored_rows
 
@@ -126,6 +127,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
         )
         written[split].insert(0, "row", scores.rows.numpy())
     (output / "predictions").mkdir(parents=True, exist_ok=True)
+    (output / SUMS).unlink(missing_ok=True)  # of an ensemble that stood there
     for split, table in written.items():
         write_atomically(output / "predictions" / f"{split}.parquet", table.to_parquet)
     content = {
@@ -139,6 +141,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
         **provenance(),
     }
     write_json(output / ENSEMBLE, content)
+    write_sums(output, [output / ENSEMBLE, *sorted((output / "predictions").glob("*.parquet"))])
     return metrics
 
 
@@ -151,8 +154,8 @@ def load_ensemble(path: Path, *, code: str | None = None) -> Ensemble:
     try:
         content = read_json(path / ENSEMBLE)
         runs = [str(run) for run in content["runs"]]
-    except (UnreadableFile, KeyError, TypeError):
-        raise UserMistake(f"{path / ENSEMBLE}: not readable as an ensemble") from None
+    except (UnreadableFile, KeyError, TypeError) as error:
+        raise UserMistake(f"{path / ENSEMBLE}: not readable as an ensemble ({reason_of(error)})") from None
     if content.get("format") != FORMAT:
         raise UserMistake(f"{path / ENSEMBLE}: format {content.get('format')!r}; this version reads format {FORMAT}")
     ensemble = Ensemble([load_run(path / run, code=code) for run in runs])
@@ -162,8 +165,13 @@ def load_ensemble(path: Path, *, code: str | None = None) -> Ensemble:
 
 
 def _predictions(run: Path, split: str) -> pd.DataFrame | None:
-    file = run / "predictions" / f"{split}.parquet"
-    return pd.read_parquet(file).sort_values("row", ignore_index=True) if file.is_file() else None
+    file = RunDirectory(run).predictions / f"{split}.parquet"
+    try:
+        return read_parquet(file).to_pandas().sort_values("row", ignore_index=True)
+    except MissingFile:
+        return None
+    except KeyError:
+        raise UserMistake(f"{file}: not readable as predictions (no column 'row')") from None
 
 
 def _differ(tables: Sequence[pd.DataFrame | None]) -> str:
