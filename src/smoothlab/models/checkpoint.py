@@ -131,8 +131,11 @@ def _check_sums(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def odd_content() -> Iterator[None]:
-    """Around the making of objects from a checkpoint's content, which somebody may have written by hand.
+def odd_content(what: str = "the checkpoint's content") -> Iterator[None]:
+    """Around the making of objects from what is in a file, which somebody may have written by hand.
+
+    Args:
+        what: it is, for the line.
 
     Raises:
         UserMistake: in place of what wrong types and missing keys make Python raise.
@@ -140,9 +143,7 @@ def odd_content() -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise UserMistake(
-            f"the checkpoint's content is not what a run writes ({type(error).__name__}: {reason_of(error)})"
-        ) from None
+        raise UserMistake(f"{what} is not what smoothlab writes ({type(error).__name__}: {reason_of(error)})") from None
 
 
 def add_to_checkpoint(path: Path, content: dict[str, Any], **ours: Any) -> None:
