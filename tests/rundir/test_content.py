@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from smoothlab.rundir.content import SUMS, MissingFile, UnreadableFile, content_of, forget_sum, write_sums
+from smoothlab.rundir.content import SUMS, MissingFile, UnreadableFile, content_of, forget_sums, write_sums
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.rundir.reading import read_csv, read_json, read_parquet, read_yaml
 
@@ -91,7 +91,7 @@ def test_lines_of_other_files_stay_and_one_is_forgotten(tmp_path):
     for name in ("a.onnx", "b.onnx"):
         (tmp_path / name).write_text(name)
         write_sums(tmp_path, [tmp_path / name])
-    forget_sum(tmp_path / "a.onnx")
+    forget_sums(tmp_path, [tmp_path / "a.onnx"])
     (tmp_path / "a.onnx").write_text("anew")
     assert content_of(tmp_path / "a.onnx") == b"anew"
     (tmp_path / "b.onnx").write_text("anew")

@@ -74,6 +74,8 @@ def _make(
     tables = {split: [_predictions(member, split) for member in members] for split in SPLITS}
     names = [name.removeprefix("prob_") for name in tables["test"][0].columns if name.startswith("prob_")]
     known = {name: number for number, name in enumerate(names)}
+    if unknown := {str(label) for of_split in tables.values() for label in of_split[0]["label"]} - set(known):
+        raise UserMistake(f"needs predictions whose labels are classes; {min(unknown)!r} is none")
     labels = {split: torch.tensor([known[name] for name in of_split[0]["label"]]) for split, of_split in tables.items()}
     logits = {split: _log_mean(of_split, names) for split, of_split in tables.items()}
     about: dict[str, Any] = {"made_of": made_of, "members": [member.path.name for member in members]}
@@ -102,7 +104,7 @@ def _make(
 
 def _predictions(run: RunDirectory, split: str) -> Any:
     table = read_parquet(run.predictions / f"{split}.parquet").to_pandas()
-    if "prediction" not in table.columns or "label" not in table.columns:
+    if not {"row", "label", "prediction"} <= set(table.columns):
         raise UserMistake("needs predictions of one label a sample")
     return table.sort_values("row", kind="stable").reset_index(drop=True)
 
@@ -116,5 +118,7 @@ def _log_mean(tables: Sequence[Any], names: Sequence[str]) -> Any:
     if any(not np.array_equal(rows, table["row"].to_numpy()) for table in tables):
         raise UserMistake("needs runs that share their test data")
     columns = [f"prob_{name}" for name in names]
+    if any(not set(columns) <= set(table.columns) for table in tables):
+        raise UserMistake("needs runs of the same classes")
     mean = np.mean([table[columns].to_numpy(dtype=np.float64) for table in tables], axis=0)
     return torch.from_numpy(np.log(np.maximum(mean, math.exp(-700.0))))

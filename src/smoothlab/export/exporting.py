@@ -23,7 +23,7 @@ from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, read_checkpoint
 from smoothlab.models.model import Model, checkpoint_path, model_from
 from smoothlab.rundir.atomic import write_atomically, write_json
-from smoothlab.rundir.content import forget_sum, write_sums
+from smoothlab.rundir.content import forget_sums, write_sums
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.rundir.provenance import provenance
 from smoothlab.rundir.reading import MissingFile, read_csv
@@ -100,7 +100,7 @@ def export(
             metadata["graph"] = onnx_file.fingerprint(torch_file.structure(program))
             torch_file.save(program, temporary, metadata)
         difference = _difference(temporary, kind, arrays, expected)
-        forget_sum(output)
+        forget_sums(output.parent, [output])
 
     write_atomically(output, write)
     write_sums(output.parent, [output])

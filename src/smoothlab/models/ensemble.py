@@ -17,7 +17,7 @@ from smoothlab.errors import UserMistake, reason_of
 from smoothlab.kinds import KINDS
 from smoothlab.models.model import load_run
 from smoothlab.rundir.atomic import write_atomically, write_json
-from smoothlab.rundir.content import SUMS, write_sums
+from smoothlab.rundir.content import forget_sums, write_sums
 from smoothlab.rundir.directory import RunDirectory, existing_run
 from smoothlab.rundir.provenance import provenance
 from smoothlab.rundir.reading import MissingFile, UnreadableFile, read_json, read_parquet
@@ -115,7 +115,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
     notes: list[str] = []
     written: dict[str, pd.DataFrame] = {}
     for split in SPLITS:
-        tables = [_predictions(path, split) for path in paths]
+        tables = [_predictions(path, split, ensemble.class_names) for path in paths]
         reason = _differ(tables)
         if reason:
             notes.append(f"{split}: no metrics of the ensemble, {reason}")
@@ -127,7 +127,8 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
         )
         written[split].insert(0, "row", scores.rows.numpy())
     (output / "predictions").mkdir(parents=True, exist_ok=True)
-    (output / SUMS).unlink(missing_ok=True)  # of an ensemble that stood there
+    files = [output / ENSEMBLE, *(output / "predictions" / f"{split}.parquet" for split in SPLITS)]
+    forget_sums(output, files)
     for split, table in written.items():
         write_atomically(output / "predictions" / f"{split}.parquet", table.to_parquet)
     content = {
@@ -141,7 +142,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
         **provenance(),
     }
     write_json(output / ENSEMBLE, content)
-    write_sums(output, [output / ENSEMBLE, *sorted((output / "predictions").glob("*.parquet"))])
+    write_sums(output, [file for file in files if file.is_file()])
     return metrics
 
 
@@ -164,14 +165,15 @@ def load_ensemble(path: Path, *, code: str | None = None) -> Ensemble:
     return ensemble
 
 
-def _predictions(run: Path, split: str) -> pd.DataFrame | None:
+def _predictions(run: Path, split: str, names: Sequence[str]) -> pd.DataFrame | None:
     file = RunDirectory(run).predictions / f"{split}.parquet"
     try:
-        return read_parquet(file).to_pandas().sort_values("row", ignore_index=True)
+        table = read_parquet(file).to_pandas()
     except MissingFile:
         return None
-    except KeyError:
-        raise UserMistake(f"{file}: not readable as predictions (no column 'row')") from None
+    if lacking := [name for name in ("row", *(f"prob_{name}" for name in names)) if name not in table]:
+        raise UserMistake(f"{file}: not readable as predictions (no column {lacking[0]!r})")
+    return table.sort_values("row", ignore_index=True)
 
 
 def _differ(tables: Sequence[pd.DataFrame | None]) -> str:

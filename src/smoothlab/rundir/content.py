@@ -98,11 +98,12 @@ def write_sums(folder: Path, files: Iterable[Path]) -> None:
     _write(folder, sums)
 
 
-def forget_sum(file: Path) -> None:
-    """Leave out the line of a file that is about to be written anew."""
-    sums = _sums(file.parent)
-    if sums.pop(file.name, ""):
-        _write(file.parent, sums)
+def forget_sums(folder: Path, files: Iterable[Path]) -> None:
+    """Leave out the lines of files that are about to be written anew; arguments as of :func:`write_sums`."""
+    names = {file.relative_to(folder).as_posix() for file in files}
+    sums = _sums(folder)
+    if names & sums.keys():
+        _write(folder, {name: digest for name, digest in sums.items() if name not in names})
 
 
 def _write(folder: Path, sums: dict[str, str]) -> None:

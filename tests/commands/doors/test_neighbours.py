@@ -127,6 +127,16 @@ def test_an_ensemble_and_promises_take_no_changed_predictions(run, rows, cli, re
     assert "not what was written" in refused("ensemble", f"runs=[{run},{other}]", "output=both")
 
 
+@pytest.mark.parametrize("column", ["row", "label", "prob_benign"])
+def test_an_ensemble_of_predictions_with_other_columns_is_one_line(run, harmless, column):
+    other = next(Path("outputs/others").iterdir())
+    (run / "SHA256SUMS").unlink()
+    for file in (run / "predictions").glob("*.parquet"):
+        pd.read_parquet(file).drop(columns=column).to_parquet(file)
+    line = harmless("ensemble", f"runs=[{run},{other}]", "output=both")
+    assert column == "label" or f"no column {column!r}" in line
+
+
 def test_evaluate_says_so_where_a_calibrated_runs_numbers_differ(run, cli):
     assert cli("evaluate", f"run={run}")[2] == ""
     results = json.loads((run / "results.json").read_text())
