@@ -4,8 +4,8 @@ python benchmarks/faults.py words 10000          command lines in one process: e
 python benchmarks/faults.py directories 2000     run directories with bits flipped, files cut off, values of other types
 
 A case is bad where a command ends by a traceback, by another exit code than 0, 1 or 2, with more than one line on
-standard error after exit 2, with files left behind after it, after more than 10 seconds, or with other numbers and no
-word. The figures go to benchmarks/results/faults.md.
+standard error after exit 2, with files left behind after it, after more than 10 seconds of the processor (or 2 minutes
+by the clock), or with other numbers and no word. The figures go to benchmarks/results/faults.md.
 """
 
 from __future__ import annotations
@@ -30,21 +30,41 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from smoothlab.commands.main import main as smoothlab
 from smoothlab.config.compose import all_groups, compose_config
+from smoothlab.errors import UserMistake
 
-SLOW = 10.0  # seconds
-ONE_EPOCH = ["trainer.max_epochs=1", "logger=none", "progress=none", "figures=false", "threads=1"]
+SLOW = 10.0  # seconds of the processor, whatever else it has to do
+HUNG = 120.0  # seconds by the clock
+ONE_EPOCH = ["trainer.max_epochs=1", "logger=csv", "progress=none", "figures=false", "threads=1"]
 
 
 def call(words: list[str]) -> tuple[int | str, str, str, float]:
-    """Exit code, or the exception that came through; standard output, standard error, seconds."""
-    out, err, start = io.StringIO(), io.StringIO(), time.perf_counter()
+    """Exit code, or the exception that came through; standard output, standard error, seconds (infinite: it hung)."""
+    out, err, start, clock = io.StringIO(), io.StringIO(), time.process_time(), time.monotonic()
     code: int | str
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            code = smoothlab(words)
+            code = USES[words[0]](*words[1:]) if words[0] in USES else smoothlab(words)
         except BaseException as error:  # what a command lets through is what is looked for
             code = f"{type(error).__name__}: {error}"
-    return code, out.getvalue(), err.getvalue(), time.perf_counter() - start
+    seconds = time.process_time() - start if time.monotonic() - clock < HUNG else float("inf")
+    return code, out.getvalue(), err.getvalue(), seconds
+
+
+def use_export(model: str, rows: str) -> int:
+    """What somebody does with an exported model; prints its probabilities."""
+    import pandas as pd
+
+    from smoothlab.export import load
+
+    try:
+        print(load(model).predict(pd.read_csv(rows)).to_csv())
+    except UserMistake as mistake:
+        print(mistake, file=sys.stderr)
+        return 2
+    return 0
+
+
+USES: dict[str, Callable[..., int]] = {"use an export of": use_export}
 
 
 def judged(code: int | str, err: str, seconds: float, left: set[Path]) -> str:
@@ -204,47 +224,91 @@ def mutate_values(content: bytes, draw: random.Random) -> bytes:
 MUTATIONS: list[Callable[[bytes, random.Random], bytes]] = [mutate_bits, mutate_length, mutate_values]
 
 
+def numbers_of(name: str, out: str) -> object:
+    """The numbers that a command gave, where it gave some."""
+    if name in ("predict", "predict of an ensemble"):
+        return Path("predicted.csv").read_text()
+    if name == "report":
+        return json.loads(Path("page/report.json").read_text())["table"]
+    if name == "status":
+        return {row["directory"]: row["objective"] for row in json.loads(out) if row["objective"] is not None}
+    return out if name in ("evaluate", "use an export", "use an ONNX export") else None
+
+
+def changed(name: str, before: object, now: object, said: str) -> bool:
+    """Whether numbers are others than before, and nothing that was said tells so."""
+    if name == "status" and isinstance(before, dict) and isinstance(now, dict):  # what is not shown is not changed
+        return any(now[run] != before.get(run) for run in now)
+    return now != before and not re.search(
+        "left out|not what was written|damaged|differ|unreadable", said, re.IGNORECASE
+    )
+
+
 def directories(count: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """Mutate one file of a run in a sweep of two, then give it to every command that reads it."""
+    """Mutate one file of a sweep of two runs, an ensemble or an export, then give it to every command that reads it."""
     draw, found, bad = random.Random(seed), Counter[str](), []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        sweep = ["train", "-m", "seed=0,1", "hydra.launcher.name=two", *ONE_EPOCH]
+        sweep = ["train", "-m", "seed=0,1", "hydra.launcher.name=two", "calibrator=temperature", *ONE_EPOCH]
         assert call(sweep)[0] == 0
         place = Path("outputs/sweeps/medical/two")
-        run = min(path.parent for path in place.glob("*/results.json"))
-        shutil.copytree(place, "whole")
+        run, other = sorted(path.parent for path in place.glob("*/results.json"))
         rows = Path("rows.csv")
         rows.write_text(breast_cancer_rows())
+        assert call(["ensemble", f"runs=['{run}','{other}']", "output=outputs/both"])[0] == 0
+        for kind in ("torch", "onnx"):
+            assert call(["export", f"run='{run}'", "output=outputs/exported", f"format={kind}"])[0] == 0
+        shutil.copytree("outputs", "whole")
+        to_predict = [f"input={rows}", "output=predicted.csv"]
         commands = {
-            "evaluate": ["evaluate", f"run={run}"],
-            "predict": ["predict", f"run={run}", f"input={rows}", "output=predicted.csv"],
-            "export": ["export", f"run={run}", "output=exported", "format=torch"],
+            "evaluate": ["evaluate", f"run='{run}'"],
+            "predict": ["predict", f"run='{run}'", *to_predict, "conformal=aps"],
+            "export": ["export", f"run='{run}'", "output=exported", "format=torch"],
             "report": ["report", str(place), "--out", "page"],
-            "status": ["sweep", "status", str(place)],
+            "status": ["sweep", "status", str(place), "--json"],
             "resume": [*sweep, "resume=auto"],
+            "ensemble": ["ensemble", f"runs=['{run}','{other}']", "output=ensemble"],
+            "predict of an ensemble": ["predict", "run=outputs/both", *to_predict],
+            "use an export": ["use an export of", "outputs/exported/model.pt2", str(rows)],
+            "use an ONNX export": ["use an export of", "outputs/exported/model.onnx", str(rows)],
         }
-        before = {name: call(command)[1] for name, command in commands.items()}
-        files = [path for path in sorted(run.rglob("*")) if path.is_file() and path.suffix not in (".png", ".lock")]
-        files += [path for path in place.iterdir() if path.is_file() and path.name != ".lock"]
+        of_others = {"exported": ["use an export", "use an ONNX export"], "both": ["predict of an ensemble"]}
+        of_run = [name for name in commands if not name.startswith("use")]
+        before = {}
+        for name, command in commands.items():
+            code, out, err, _ = call(command)
+            assert code == 0, (name, err)
+            before[name] = numbers_of(name, out)
+            tidy()
+        files = [file for file in sorted(run.rglob("*")) if file.is_file() and file.suffix not in (".png", ".lock")]
+        files += [file for file in place.iterdir() if file.is_file() and file.name != ".lock"]
+        files += [file for name in of_others for file in Path("outputs", name).rglob("*") if file.is_file()]
         for _ in range(count):
-            file, mutate, name = draw.choice(files), draw.choice(MUTATIONS), draw.choice(list(commands))
+            file, mutate = draw.choice(files), draw.choice(MUTATIONS)
+            name = draw.choice(of_others.get(file.parts[1], of_run))
             content = file.read_bytes()
             file.write_bytes(mutate(content, draw))
             code, out, err, seconds = call(commands[name])
             what = judged(code, err, seconds, set())
-            if not what and code == 0 and name == "evaluate" and out != before[name] and not err.strip():
-                what = "other numbers, no word"
+            if not what and code == 0:
+                page = Path("page/report.html")
+                said = out + err + (page.read_text() if page.is_file() else "")
+                if changed(name, before[name], numbers_of(name, out), said):
+                    what = "other numbers, no word"
             found[what or f"exit {code}"] += 1
             if what:
-                bad.append(
-                    f"{what}: {name}, {mutate.__name__} of {file.name} -> {code} {err.strip()[-300:]!r} {seconds:.0f} s"
-                )
-            shutil.rmtree(place)
-            shutil.copytree("whole", place)
-            for path in ("page", "exported"):
-                shutil.rmtree(path, ignore_errors=True)
-            Path("predicted.csv").unlink(missing_ok=True)
+                where = f"{name}, {mutate.__name__} of {file.relative_to('outputs')}"
+                bad.append(f"{what}: {where} -> {code} {err.strip()[-300:]!r} {seconds:.0f} s")
+            tidy()
     return found, bad
+
+
+def tidy() -> None:
+    """Put everything back as it was."""
+    shutil.rmtree("outputs")
+    shutil.copytree("whole", "outputs")
+    for name in ("page", "exported", "ensemble"):
+        shutil.rmtree(name, ignore_errors=True)
+    Path("predicted.csv").unlink(missing_ok=True)
 
 
 def breast_cancer_rows() -> str:

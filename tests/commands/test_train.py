@@ -23,6 +23,7 @@ CONTRACT = [
     "figures/reliability_test.png",
     "figures/reliability_val.png",
     "figures/risk_coverage_test.png",
+    "SHA256SUMS",
     "metrics.csv",
     "predictions/test.parquet",
     "predictions/val.parquet",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.unpacking import load_arrays
 
 SUFFIXES = (".npy", ".npz", ".csv", ".parquet")
 
@@ -78,15 +79,14 @@ def read_class_rows(argument: str, file: str | Path, *, square: bool) -> ClassRo
 
 
 def _arrays(path: Path) -> tuple[np.ndarray, list[str] | None]:
-    with path.open("rb") as file:
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded, None
-        names = [str(name) for name in loaded["class_names"]] if "class_names" in loaded.files else None
-        others = [key for key in loaded.files if key != "class_names"]
-        if len(others) != 1:
-            raise ValueError(f"one array beside class_names, but there are {', '.join(others) or 'none'}")
-        return loaded[others[0]], names
+    loaded = load_arrays(path)
+    if isinstance(loaded, np.ndarray):
+        return loaded, None
+    names = [str(name) for name in loaded["class_names"]] if "class_names" in loaded else None
+    others = [key for key in loaded if key != "class_names"]
+    if len(others) != 1:
+        raise ValueError(f"one array beside class_names, but there are {', '.join(others) or 'none'}")
+    return loaded[others[0]], names
 
 
 def _table(path: Path, square: bool) -> tuple[np.ndarray, list[str] | None]:

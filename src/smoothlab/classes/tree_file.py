@@ -10,6 +10,7 @@ import yaml
 
 from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
+from smoothlab.yaml_limits import load_yaml
 
 
 def tree_from(source: ClassTree | dict | list | str | Path) -> ClassTree:
@@ -41,10 +42,12 @@ def read_tree(file: str | Path) -> ClassTree:
         if path.suffix == ".json":
             nested = json.loads(text, object_pairs_hook=_pairs)
         else:
-            nested = yaml.load(text, _UniqueKeys)  # noqa: S506 - a SafeLoader
+            nested = load_yaml(text, _UniqueKeys)
+    except InvalidArgument:
+        raise
     except OSError as error:
         raise InvalidArgument("tree", str(file), f"a file that can be read ({error.strerror})") from None
-    except (yaml.YAMLError, json.JSONDecodeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise InvalidArgument("tree", str(file), f"YAML or JSON ({' '.join(str(error).split())})") from None
     return ClassTree.from_nested(nested)
 

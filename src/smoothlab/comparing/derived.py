@@ -15,6 +15,7 @@ from smoothlab.comparing.plan import Places, PlannedRun
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_atomically, write_json
 from smoothlab.rundir.directory import DONE, RunDirectory, now
+from smoothlab.rundir.reading import read_parquet
 from smoothlab.sweeps.ledger import is_done
 
 FEWEST = 3  # seeds of the baseline that an ensemble is made from: of two, each would be the other alone
@@ -73,6 +74,8 @@ def _make(
     tables = {split: [_predictions(member, split) for member in members] for split in SPLITS}
     names = [name.removeprefix("prob_") for name in tables["test"][0].columns if name.startswith("prob_")]
     known = {name: number for number, name in enumerate(names)}
+    if unknown := {str(label) for of_split in tables.values() for label in of_split[0]["label"]} - set(known):
+        raise UserMistake(f"needs predictions whose labels are classes; {min(unknown)!r} is none")
     labels = {split: torch.tensor([known[name] for name in of_split[0]["label"]]) for split, of_split in tables.items()}
     logits = {split: _log_mean(of_split, names) for split, of_split in tables.items()}
     about: dict[str, Any] = {"made_of": made_of, "members": [member.path.name for member in members]}
@@ -95,14 +98,13 @@ def _make(
     objective = {"name": "val/nll", "mode": "min", "value": metrics["val"]["nll"]}
     shutil.copyfile(of.config, directory.config)
     write_json(directory.results, {**origin, "identity": identity, "objective": objective, "metrics": metrics, **about})
+    directory.write_sums()
     write_json(directory.status, {"state": DONE, "identity": identity, "started": now(), "heartbeat": now()})
 
 
 def _predictions(run: RunDirectory, split: str) -> Any:
-    import pandas as pd
-
-    table = pd.read_parquet(run.predictions / f"{split}.parquet")
-    if "prediction" not in table.columns or "label" not in table.columns:
+    table = read_parquet(run.predictions / f"{split}.parquet").to_pandas()
+    if not {"row", "label", "prediction"} <= set(table.columns):
         raise UserMistake("needs predictions of one label a sample")
     return table.sort_values("row", kind="stable").reset_index(drop=True)
 
@@ -116,5 +118,7 @@ def _log_mean(tables: Sequence[Any], names: Sequence[str]) -> Any:
     if any(not np.array_equal(rows, table["row"].to_numpy()) for table in tables):
         raise UserMistake("needs runs that share their test data")
     columns = [f"prob_{name}" for name in names]
+    if any(not set(columns) <= set(table.columns) for table in tables):
+        raise UserMistake("needs runs of the same classes")
     mean = np.mean([table[columns].to_numpy(dtype=np.float64) for table in tables], axis=0)
     return torch.from_numpy(np.log(np.maximum(mean, math.exp(-700.0))))

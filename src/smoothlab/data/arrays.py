@@ -19,6 +19,7 @@ from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.kinds import Column
 from smoothlab.errors import UserMistake, reason_of
 from smoothlab.flat_keys import takes_keys
+from smoothlab.unpacking import load_arrays
 
 SPLITS = ("train", "val", "test")
 Arrays = Mapping[str, np.ndarray]
@@ -210,11 +211,8 @@ def arrays_in(path: Path, key: str, name: str) -> dict[str, np.ndarray]:
     if not path.is_file() or path.suffix.lower() not in (".npz", ".npy"):
         raise UserMistake(f"{where}: {'expected an .npz or .npy file' if path.is_file() else 'no such file'}")
     with readable_arrays(where, path.suffix[1:].lower()):
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {name: loaded}
-        with loaded:
-            return {array: loaded[array] for array in loaded.files}
+        loaded = load_arrays(path)
+        return {name: loaded} if isinstance(loaded, np.ndarray) else loaded
 
 
 @contextmanager

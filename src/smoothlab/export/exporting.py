@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -22,14 +23,16 @@ from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, read_checkpoint
 from smoothlab.models.model import Model, checkpoint_path, model_from
 from smoothlab.rundir.atomic import write_atomically, write_json
+from smoothlab.rundir.content import forget_sums, write_sums
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.rundir.provenance import provenance
-from smoothlab.tracking.csv import read_rows
+from smoothlab.rundir.reading import MissingFile, read_csv
 
 Format = Literal["onnx", "torch"]
 SUFFIXES: dict[Format, str] = {"onnx": onnx_file.SUFFIX, "torch": torch_file.SUFFIX}
 TOLERANCE = 1e-5  # between probabilities of the graph and of the checkpoint
 TRIAL_ROWS = 64
+EPSILON = "smoothing/epsilon"
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,10 @@ def export(
             metadata["graph"] = onnx_file.fingerprint(torch_file.structure(program))
             torch_file.save(program, temporary, metadata)
         difference = _difference(temporary, kind, arrays, expected)
+        forget_sums(output.parent, [output])
 
     write_atomically(output, write)
+    write_sums(output.parent, [output])
     beside = output.with_suffix(".json")
     metadata["check"] = {"rows": len(expected), "largest_difference": difference, "tolerance": TOLERANCE}
     write_json(beside, metadata)
@@ -162,7 +167,11 @@ def _settings(calibrator: Any) -> dict[str, Any]:
 
 def _epsilon(run: RunDirectory, epoch: int) -> float | None:
     """The mean strength of the epoch that the checkpoint is of; None where the run logged none."""
-    for row in read_rows(run.metrics):
-        if row.get("epoch") and int(row["epoch"]) == epoch and row.get("smoothing/epsilon"):
-            return float(row["smoothing/epsilon"])
-    return None
+    try:
+        table = read_csv(run.metrics)
+    except MissingFile:
+        return None
+    if not {"epoch", EPSILON} <= set(table.columns):
+        return None
+    values = pd.to_numeric(table.loc[table["epoch"] == epoch, EPSILON], errors="coerce").dropna()
+    return float(values.iloc[0]) if len(values) else None

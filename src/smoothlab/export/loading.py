@@ -15,6 +15,7 @@ from smoothlab.errors import UserMistake
 from smoothlab.export import onnx_file, torch_file
 from smoothlab.export.inputs_of_encoder import inputs_of
 from smoothlab.kinds import KINDS
+from smoothlab.models.checkpoint import odd_content
 
 FORMAT = 1
 SUFFIXES = (onnx_file.SUFFIX, torch_file.SUFFIX)
@@ -89,6 +90,6 @@ def load(path: str | Path, *, threads: int | None = None) -> Exported:
         raise UserMistake(f"{path}: no such file")
     if path.suffix not in SUFFIXES:
         raise UserMistake(f"{path}: expected a file ending in {' or '.join(SUFFIXES)}")
-    return Exported(
-        onnx_file.OnnxGraph(path, threads) if path.suffix == onnx_file.SUFFIX else torch_file.TorchGraph(path)
-    )
+    graph = onnx_file.OnnxGraph(path, threads) if path.suffix == onnx_file.SUFFIX else torch_file.TorchGraph(path)
+    with odd_content(f"{path}: its metadata"):
+        return Exported(graph)

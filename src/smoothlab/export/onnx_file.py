@@ -16,9 +16,11 @@ import torch
 
 from smoothlab.errors import UserMistake, readable, reason_of
 from smoothlab.export.inputs import Arrays
+from smoothlab.rundir.content import content_of
 
 SUFFIX = ".onnx"
 KEY = "smoothlab"  # of the metadata in the file
+MOST_BYTES = 2**36  # of an exported model
 OUTPUTS = ("logits", "probabilities")
 INSTALL = 'pip install "smoothlab[export]"'
 
@@ -118,11 +120,12 @@ class OnnxGraph:
         if threads is not None:
             options.intra_op_num_threads = threads
         with readable(str(path), "ONNX"):
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
-        if text is None:
-            raise UserMistake(f"{path}: an ONNX model, but not one of smoothlab export")
-        self.metadata: dict[str, Any] = json.loads(text)
+            content = content_of(path, MOST_BYTES)
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+            if text is None:
+                raise UserMistake(f"{path}: an ONNX model, but not one of smoothlab export")
+            self.metadata: dict[str, Any] = json.loads(text)
 
     def logits(self, inputs: Arrays) -> np.ndarray:
         """Logits ``(N, K)``."""

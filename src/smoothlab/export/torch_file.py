@@ -13,7 +13,9 @@ import torch
 
 from smoothlab.errors import UserMistake, readable
 from smoothlab.export.inputs import Arrays
-from smoothlab.export.onnx_file import KEY, quiet
+from smoothlab.export.onnx_file import KEY, MOST_BYTES, quiet
+from smoothlab.rundir.content import content_of
+from smoothlab.unpacking import damaged_part
 
 SUFFIX = ".pt2"
 EXTRA = f"{KEY}.json"
@@ -47,11 +49,12 @@ class TorchGraph:
     def __init__(self, path: Path) -> None:
         extra = {EXTRA: ""}
         with readable(str(path), "a program of torch.export"), quiet():
-            check_archive(path)
-            program = torch.export.load(path, extra_files=extra)
-        if not extra[EXTRA]:
-            raise UserMistake(f"{path}: a program of torch.export, but not one of smoothlab export")
-        self.metadata: dict[str, Any] = json.loads(extra[EXTRA])
+            content = content_of(path, MOST_BYTES)
+            check_archive(path, content)
+            program = torch.export.load(io.BytesIO(content), extra_files=extra)
+            if not extra[EXTRA]:
+                raise UserMistake(f"{path}: a program of torch.export, but not one of smoothlab export")
+            self.metadata: dict[str, Any] = json.loads(extra[EXTRA])
         self._module = program.module()
 
     def logits(self, inputs: Arrays) -> np.ndarray:
@@ -72,15 +75,17 @@ class TorchGraph:
         return logits[:rows].numpy(), probabilities[:rows].numpy()
 
 
-def check_archive(path: Path) -> None:
-    """Refuse an archive with anything in it that torch would unpickle freely.
+def check_archive(path: Path, content: bytes) -> None:
+    """Refuse an archive with anything in it that torch would unpickle freely, or that is not what was written.
 
     ``torch.export.load`` does so where an archive asks for it, and where its sample inputs are no plain tensors.
 
     Raises:
         UserMistake: it does.
     """
-    with zipfile.ZipFile(path) as archive:
+    if damaged := damaged_part(io.BytesIO(content)):
+        raise UserMistake(f"{path}: damaged: the part {damaged!r} is not what was written (its CRC-32 differs)")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():
             inside = name.split("/", 1)[-1]
             last = inside.rsplit("/", 1)[-1]

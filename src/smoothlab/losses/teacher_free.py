@@ -15,6 +15,7 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.numbers import check_choice, check_number
+from smoothlab.unpacking import damaged_part
 
 if TYPE_CHECKING:
     from smoothlab.step import Step
@@ -174,7 +175,11 @@ def _load(net: object, checkpoint: str | Path) -> None:
     if not isinstance(net, nn.Module):
         raise InvalidArgument("checkpoint", str(checkpoint), "none for a net that is no module")
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        with open(checkpoint, "rb") as file:
+            if damaged := damaged_part(file):
+                raise ValueError(f"the CRC-32 of its part {damaged!r} differs")
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InvalidArgument("checkpoint", str(checkpoint), f"a file that can be read ({error.strerror})") from None
     except Exception as error:  # whatever a damaged file makes of the reader

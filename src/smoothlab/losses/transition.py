@@ -14,6 +14,7 @@ from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_share
+from smoothlab.unpacking import load_arrays
 
 Noise = str | Path | Sequence[Sequence[float]] | Tensor
 
@@ -169,7 +170,7 @@ def _read(noise: Noise) -> object:
         )
     try:
         if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
+            return load_arrays(path)
         return np.loadtxt(path, delimiter=",", ndmin=2) if path.suffix == ".csv" else json.loads(path.read_text())
     except OSError as error:
         raise InvalidArgument("noise", str(noise), f"a file that can be read ({error.strerror})") from None

@@ -8,7 +8,6 @@ import pickle
 import random
 import shutil
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.rundir.atomic import write_atomically
 from smoothlab.tasks.ranks import of_all_ranks
+from smoothlab.unpacking import damaged_part
 
 FORMAT = 1
 KEY = "smoothlab"
@@ -98,13 +98,19 @@ def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     complete = (
         isinstance(config, dict)
         and all(isinstance(config.get(name), dict) for name in ("net", "data", "task", "smoothing", "optimizer"))
-        and isinstance(ours.get("class_names"), list)
+        and _is_of_text(ours.get("class_names"), list)
+        and _is_of_text(checkpoint["state_dict"], dict)
         and isinstance(ours.get("encoder"), dict)
         and "kind" in ours["encoder"]
     )
     if not complete:
-        raise UserMistake(f"{path}: incomplete, its config, class names or encoder are missing")
+        raise UserMistake(f"{path}: incomplete, its config, weights, class names or encoder are missing")
     return checkpoint
+
+
+def _is_of_text(value: Any, kind: type[list[Any]] | type[dict[Any, Any]]) -> bool:
+    """Whether a list, or the keys of a mapping, are texts."""
+    return isinstance(value, kind) and all(isinstance(part, str) for part in value)
 
 
 def _check_sums(path: Path) -> None:
@@ -114,21 +120,22 @@ def _check_sums(path: Path) -> None:
         UserMistake: a part differs, or cannot be read.
     """
     try:
-        if not zipfile.is_zipfile(path):
-            return  # what it is, torch.load says
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+        with path.open("rb") as file:
+            damaged = damaged_part(file)  # what it is where it is no archive, torch.load says
     except Exception as error:  # a damaged archive makes zipfile raise much
         raise UserMistake(
             f"{path}: not a readable checkpoint (damaged, or another kind of file: {reason_of(error)})"
         ) from None
-    if damaged is not None:
+    if damaged:
         raise UserMistake(f"{path}: damaged: the part {damaged!r} is not what was written (its CRC-32 differs)")
 
 
 @contextlib.contextmanager
-def odd_content() -> Iterator[None]:
-    """Around the making of objects from a checkpoint's content, which somebody may have written by hand.
+def odd_content(what: str = "the checkpoint's content") -> Iterator[None]:
+    """Around the making of objects from what is in a file, which somebody may have written by hand.
+
+    Args:
+        what: it is, for the line.
 
     Raises:
         UserMistake: in place of what wrong types and missing keys make Python raise.
@@ -136,9 +143,7 @@ def odd_content() -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise UserMistake(
-            f"the checkpoint's content is not what a run writes ({type(error).__name__}: {reason_of(error)})"
-        ) from None
+        raise UserMistake(f"{what} is not what smoothlab writes ({type(error).__name__}: {reason_of(error)})") from None
 
 
 def add_to_checkpoint(path: Path, content: dict[str, Any], **ours: Any) -> None:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from smoothlab.data import Encoder
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
 from smoothlab.kinds import KINDS
 from smoothlab.models.model import load_run
 from smoothlab.rundir.atomic import write_atomically, write_json
-from smoothlab.rundir.directory import existing_run
+from smoothlab.rundir.content import forget_sums, write_sums
+from smoothlab.rundir.directory import RunDirectory, existing_run
 from smoothlab.rundir.provenance import provenance
-from smoothlab.rundir.reading import UnreadableFile, read_json
+from smoothlab.rundir.reading import MissingFile, UnreadableFile, read_json, read_parquet
 from smoothlab.scoring.scores import Scores
 from smoothlab.scoring.splits import scored_rows
 
@@ -114,7 +115,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
     notes: list[str] = []
     written: dict[str, pd.DataFrame] = {}
     for split in SPLITS:
-        tables = [_predictions(path, split) for path in paths]
+        tables = [_predictions(path, split, ensemble.class_names) for path in paths]
         reason = _differ(tables)
         if reason:
             notes.append(f"{split}: no metrics of the ensemble, {reason}")
@@ -126,6 +127,8 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
         )
         written[split].insert(0, "row", scores.rows.numpy())
     (output / "predictions").mkdir(parents=True, exist_ok=True)
+    files = [output / ENSEMBLE, *(output / "predictions" / f"{split}.parquet" for split in SPLITS)]
+    forget_sums(output, files)
     for split, table in written.items():
         write_atomically(output / "predictions" / f"{split}.parquet", table.to_parquet)
     content = {
@@ -139,6 +142,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
         **provenance(),
     }
     write_json(output / ENSEMBLE, content)
+    write_sums(output, [file for file in files if file.is_file()])
     return metrics
 
 
@@ -151,8 +155,8 @@ def load_ensemble(path: Path, *, code: str | None = None) -> Ensemble:
     try:
         content = read_json(path / ENSEMBLE)
         runs = [str(run) for run in content["runs"]]
-    except (UnreadableFile, KeyError, TypeError):
-        raise UserMistake(f"{path / ENSEMBLE}: not readable as an ensemble") from None
+    except (UnreadableFile, KeyError, TypeError) as error:
+        raise UserMistake(f"{path / ENSEMBLE}: not readable as an ensemble ({reason_of(error)})") from None
     if content.get("format") != FORMAT:
         raise UserMistake(f"{path / ENSEMBLE}: format {content.get('format')!r}; this version reads format {FORMAT}")
     ensemble = Ensemble([load_run(path / run, code=code) for run in runs])
@@ -161,9 +165,15 @@ def load_ensemble(path: Path, *, code: str | None = None) -> Ensemble:
     return ensemble
 
 
-def _predictions(run: Path, split: str) -> pd.DataFrame | None:
-    file = run / "predictions" / f"{split}.parquet"
-    return pd.read_parquet(file).sort_values("row", ignore_index=True) if file.is_file() else None
+def _predictions(run: Path, split: str, names: Sequence[str]) -> pd.DataFrame | None:
+    file = RunDirectory(run).predictions / f"{split}.parquet"
+    try:
+        table = read_parquet(file).to_pandas()
+    except MissingFile:
+        return None
+    if lacking := [name for name in ("row", *(f"prob_{name}" for name in names)) if name not in table]:
+        raise UserMistake(f"{file}: not readable as predictions (no column {lacking[0]!r})")
+    return table.sort_values("row", ignore_index=True)
 
 
 def _differ(tables: Sequence[pd.DataFrame | None]) -> str:

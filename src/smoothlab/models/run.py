@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.directory import existing_run
-from smoothlab.rundir.reading import read_yaml
+from smoothlab.rundir.reading import read_csv, read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +50,7 @@ class Run:
     @property
     def metrics(self) -> pd.DataFrame:
         """metrics.csv: a row an epoch."""
-        import pandas as pd
-
-        return pd.read_csv(self.directory.metrics)
+        return read_csv(self.directory.metrics)
 
     def model(self, checkpoint: str = "best") -> Model | Translator:
         """The trained model; see ``smoothlab.load``."""

@@ -15,6 +15,7 @@ from smoothlab.calibration.abstention import Abstention
 from smoothlab.calibration.conformal import APS, RAPS, ConformalSets, Split
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.rundir.reading import MissingFile, read_parquet
 from smoothlab.ties import ROUNDING
 
 SETS = ("none", "split", "aps", "raps", "class")
@@ -43,11 +44,12 @@ class Validated:
             UserMistake: it has none.
         """
         path = RunDirectory(run).predictions / "val.parquet"
-        if not path.is_file():
+        try:
+            table = read_parquet(path).to_pandas()
+        except MissingFile as mistake:
             raise UserMistake(
-                f"{path}: no such file; abstaining and sets are chosen by the run's validation predictions"
-            )
-        table = pd.read_parquet(path)
+                f"{mistake}; abstaining and sets are chosen by the run's validation predictions"
+            ) from None
         columns = [f"prob_{name}" for name in class_names]
         lacking = [name for name in ("label", "prediction", *columns) if name not in table]
         if lacking:

@@ -15,7 +15,7 @@ from smoothlab.errors import UserMistake
 from smoothlab.reports.arm_names import arm_names
 from smoothlab.rundir.directory import DONE, RunDirectory
 from smoothlab.rundir.identity import flat
-from smoothlab.rundir.reading import read_json, read_yaml
+from smoothlab.rundir.reading import MissingFile, read_csv, read_json, read_parquet, read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ class RunRecord:
         if (kind := KINDS.get(self.results.get("task_kind", ""))) is not None:
             return kind.scores
         try:
-            columns = set(self._columns("test"))
+            columns = set(() if (table := self._table("test")) is None else table.column_names)
         except UserMistake:
             return "unknown"
         if "translation" in columns:
@@ -95,12 +95,16 @@ class RunRecord:
 
     @property
     def epochs(self) -> pd.DataFrame:
-        """metrics.csv, a row an epoch; empty where there is none or it cannot be read."""
+        """metrics.csv, a row an epoch; empty where there is none.
+
+        Raises:
+            UserMistake: it cannot be read.
+        """
         import pandas as pd
 
         try:
-            return pd.read_csv(RunDirectory(self.path).metrics)
-        except (OSError, ValueError):
+            return read_csv(RunDirectory(self.path).metrics)
+        except MissingFile:
             return pd.DataFrame()
 
     def metrics(self, split: str) -> dict[str, float]:
@@ -116,13 +120,10 @@ class RunRecord:
         Raises:
             UserMistake: there is a file that cannot be read as such predictions.
         """
-        if not {"row", "label"} <= set(self._columns(split)):
+        path, table = self._file(split), self._table(split)
+        if table is None or not {"row", "label"} <= set(table.column_names):
             return None
-        import pyarrow.parquet as pq
-
-        path = self._file(split)
         try:
-            table = pq.read_table(path, memory_map=False)
             columns = [name for name in table.column_names if name.startswith("prob_")]
             names = tuple(name.removeprefix("prob_") for name in columns)
             probabilities = np.column_stack([table[name].to_numpy() for name in columns]).astype(np.float64)
@@ -138,17 +139,12 @@ class RunRecord:
     def _file(self, split: str) -> Path:
         return RunDirectory(self.path).predictions / f"{split}.parquet"
 
-    def _columns(self, split: str) -> list[str]:
-        """Column names of a file of predictions; none where it is not there."""
-        import pyarrow.parquet as pq
-
-        path = self._file(split)
-        if not path.is_file():
-            return []
+    def _table(self, split: str) -> Any:
+        """The content of a file of predictions; None where it is not there."""
         try:
-            return list(pq.read_schema(path).names)
-        except Exception as error:
-            raise UserMistake(f"{path}: not readable as predictions ({_line(error)})") from None
+            return read_parquet(self._file(split))
+        except MissingFile:
+            return None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.content import SUMS, write_sums
 from smoothlab.rundir.reading import UnreadableFile, read_json
 
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
@@ -48,6 +49,7 @@ class RunDirectory:
         self.figures = self.path / "figures"
         self.tables = self.path / "tables"
         self.status = self.path / "status.json"
+        self.sums = self.path / SUMS
         self.log = self.path / "run.log"
         self.lock = self.path / ".lock"
         self.first_end = self.path / ".first_end"  # of several ranks, while one has ended badly
@@ -63,16 +65,24 @@ class RunDirectory:
             status["state"] = INTERRUPTED
         return status
 
-    def read_results(self) -> dict[str, Any]:
+    def read_results(self, *, verified: bool = True) -> dict[str, Any]:
         """The content of results.json, its metrics, objective and seconds of the types that they have.
+
+        Args:
+            verified: whether it must be what was written.
 
         Raises:
             MissingFile: there is none.
             UnreadableFile: it is damaged.
         """
-        results = read_json(self.results)
+        results = read_json(self.results, verified=verified)
         _check_types(self.results, results, RESULTS)
         return results
+
+    def write_sums(self) -> None:
+        """Write down what the finished files hold that others take numbers from; checkpoints have sums of their own."""
+        files = (self.config, self.results, self.metrics, *sorted(self.predictions.glob("*.parquet")))
+        write_sums(self.path, [file for file in files if file.is_file()])
 
     def is_locked(self) -> bool:
         """Whether a living process holds the directory."""

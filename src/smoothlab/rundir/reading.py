@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
-import stat
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
-from smoothlab.errors import UserMistake
+from smoothlab.rundir.content import MissingFile, UnreadableFile, content_of
+from smoothlab.yaml_limits import load_yaml
 
-MOST_BYTES = 64 * 2**20  # of a JSON or YAML file; those of a run have some kilobytes
-MOST_NODES = 10**6  # of a YAML file, each alias counted as what it stands for
-MOST_LEVELS = 100  # of nesting in a YAML file
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
+__all__ = ["MissingFile", "UnreadableFile", "read_csv", "read_json", "read_parquet", "read_yaml"]
 
-class UnreadableFile(UserMistake):
-    """A file that cannot be read, or holds something else than it should."""
-
-
-class MissingFile(UnreadableFile, FileNotFoundError):
-    """There is no such file."""
+MOST_OF_TABLE = 2**34  # bytes of a table
+MOST_CELLS = 10**8  # of a table of any size; a larger one has at least a byte for so many:
+CELLS_PER_BYTE = 64  # equal values take next to nothing in a Parquet file, and 8 bytes each once they are read
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+def read_json(path: Path, *, verified: bool = True) -> dict[str, Any]:
+    """The object in a JSON file; ``verified`` is that of :func:`smoothlab.rundir.content.content_of`.
 
     Raises:
         MissingFile: there is no such file.
         UnreadableFile: it is too large, no JSON, or no object; infinities and NaN are no JSON.
     """
     try:
-        content = json.loads(_text(path), parse_constant=_refuse_constant)
+        content = json.loads(_text(path, verified), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise UnreadableFile(f"{path}: not readable as JSON ({_reason(error)})") from None
     return _mapping(content, path, "a JSON object")
@@ -49,29 +47,55 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     text = _text(path)
     try:
-        if _may_be_deep(text):
-            _check_depth(text)
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if "*" in text and _size(node, {}) > MOST_NODES:
-            raise ValueError(f"more than {MOST_NODES:,} values, most of them by aliases")
-        content = None if node is None else loader.construct_document(node)
+        content = load_yaml(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise UnreadableFile(f"{path}: not readable as YAML ({_reason(error)})") from None
     return _mapping(content, path, "a mapping")
 
 
-def _text(path: Path) -> str:
+def read_parquet(path: Path) -> pa.Table:
+    """The table in a Parquet file of predictions.
+
+    Raises:
+        MissingFile: there is no such file.
+        UnreadableFile: it is too large, packed or not, no Parquet, or not what was written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    content = content_of(path, MOST_OF_TABLE)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableFile(f"{path}: not a regular file")
-        if status.st_size > MOST_BYTES:
-            raise UnreadableFile(f"{path}: more than {MOST_BYTES // 2**20} MiB, which no run writes")
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise MissingFile(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            cells = file.metadata.num_rows * file.metadata.num_columns
+            if cells > max(MOST_CELLS, CELLS_PER_BYTE * len(content)):
+                raise ValueError(f"{cells:,} cells in {len(content):,} bytes")
+            table = file.read()
+            table.validate(full=True)
+            return table
+    except Exception as error:  # whatever a damaged file makes its reader say
+        raise UnreadableFile(f"{path}: not readable as predictions ({_reason(error)})") from None
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """The table in metrics.csv.
+
+    Raises:
+        MissingFile: there is no such file.
+        UnreadableFile: it is too large, no such table, or not what was written.
+    """
+    import pandas as pd
+
+    content = content_of(path)
+    try:
+        return pd.read_csv(io.BytesIO(content))
+    except ValueError as error:
+        raise UnreadableFile(f"{path}: not readable as CSV ({_reason(error)})") from None
+
+
+def _text(path: Path, verified: bool = True) -> str:
+    try:
+        return content_of(path, verified=verified).decode("utf-8")
+    except UnicodeDecodeError as error:
         raise UnreadableFile(f"{path}: not readable ({_reason(error)})") from None
 
 
@@ -88,36 +112,4 @@ def _mapping(content: Any, path: Path, expected: str) -> dict[str, Any]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "nested too deep"
-    if isinstance(error, OSError):
-        return str(error.strerror)
     return re.sub(r"\s+", " ", str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
-
-
-def _may_be_deep(text: str) -> bool:
-    """Whether a text could nest deeper than some hundreds of levels; no file that a run writes could."""
-    return (
-        text.count("[") + text.count("{") > MOST_LEVELS
-        or "- " * MOST_LEVELS in text
-        or "? " * MOST_LEVELS in text
-        or re.search(r"^ {" + str(MOST_LEVELS) + "}", text, re.MULTILINE) is not None
-    )
-
-
-def _check_depth(text: str) -> None:
-    """Refuse what would nest the loader's calls so deep that the process dies of it; events do not nest."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_LEVELS:
-            raise ValueError(f"nested more than {MOST_LEVELS} deep")
-
-
-def _size(node: yaml.Node | None, sizes: dict[int, int]) -> int:
-    """How many values a node has with its aliases written out."""
-    if not isinstance(node, yaml.CollectionNode):
-        return 1
-    if id(node) not in sizes:
-        sizes[id(node)] = MOST_NODES + 1  # of one that holds itself
-        children = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
-        sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
-    return sizes[id(node)]

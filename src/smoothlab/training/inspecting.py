@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EarlyStopping
@@ -21,9 +20,10 @@ from smoothlab.inspection import Inspection, LabelInspection, Probe
 from smoothlab.inspection.findings import Plan, RunHistory
 from smoothlab.inspection.probe import samples_of
 from smoothlab.inspection.soft_targets import SoftTargets
-from smoothlab.models.checkpoint import KEY, load_weights, read_checkpoint
+from smoothlab.models.checkpoint import KEY, load_weights, odd_content, read_checkpoint
 from smoothlab.models.model import checkpoint_path
 from smoothlab.rundir.directory import RunDirectory, existing_run
+from smoothlab.rundir.reading import MissingFile, read_csv
 from smoothlab.smoothing import MultilabelSmoother, Neighbours
 from smoothlab.training.parts import Parts
 from smoothlab.training.preparing import check_config, check_seed
@@ -64,20 +64,20 @@ def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None 
     content = read_checkpoint(file)
     ours = content[KEY]
     config, allowed = ours["config"], (*ALLOWED_FROM_RUN, TEACHER, *add_code(code))
-    data = open_data(config, allowed, encoder=encoder_from_state(ours["encoder"]))
+    with odd_content():
+        encoder = encoder_from_state(ours["encoder"])
+    data = open_data(config, allowed, encoder=encoder)
     if data.class_names != ours["class_names"]:
         raise UserMistake(
             f"{path}: its data now has the classes {data.class_names}, the run knows {ours['class_names']}"
         )
     plan = _plan(config, [])
     torch.manual_seed(config["seed"])
-    begun, parts = Parts.of(config, allowed), Parts.of(config, allowed)
-    for each in (begun, parts):
-        each.tell_classes(data)
-    try:
+    with odd_content():
+        begun, parts = Parts.of(config, allowed), Parts.of(config, allowed)
+        for each in (begun, parts):
+            each.tell_classes(data)
         load_weights(parts.smoother, _below(content["state_dict"], "smoother."))
-    except InvalidArgument as error:
-        raise UserMistake(f"{file}: its smoothing does not fit the config ({error})") from None
     found = _looked_at(parts, data, plan)
     if isinstance(found, LabelInspection):
         return replace(found, run=f"{path}, epoch {int(content.get('epoch', 0))}")
@@ -133,8 +133,8 @@ def _below(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def _smoothing_columns(run: RunDirectory) -> dict[str, list[float]]:
     """The columns of metrics.csv about smoothing; empty for a run without one."""
     try:
-        table = pd.read_csv(run.metrics)
-    except (OSError, ValueError):
+        table = read_csv(run.metrics)
+    except MissingFile:
         return {}
     names = {name.removeprefix("smoothing/"): name for name in table.columns if name.startswith("smoothing/")}
     if "epoch" not in table or not names:

@@ -190,6 +190,7 @@ def _train(
         **provenance(),
     }
     write_json(run.results, results)
+    run.write_sums()
     shutil.rmtree(fitted.start.state, ignore_errors=True)
     log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
     for line in _afterwards_lines(results):
@@ -213,6 +214,7 @@ def _fit_and_part(
 ) -> _Fitted:
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
     step = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
+    run.sums.unlink(missing_ok=True)  # of a start that was cut off at its end
     write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
     log.info("run %s%s", run.path, f", resumed at step {step}" if checkpoint else "")
     for note in [] if checkpoint else prepared.data.notes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zlib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import pandas as pd
 
 from smoothlab.data.images.image_set import LABEL, ImageSet
 from smoothlab.errors import UserMistake, reason_of
+from smoothlab.unpacking import unpacked
 
 UNSIGNED_BYTES = 0x08
 PREFIXES = {"train": "train", "test": "t10k"}
@@ -68,8 +68,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         UserMistake: not such a file, truncated or with something behind its end.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
+        content = unpacked(path)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserMistake(f"{path}: cannot be read ({reason_of(error)})") from None
     start = 4 + 4 * dimensions
     if len(content) < start or content[:4] != bytes((0, 0, UNSIGNED_BYTES, dimensions)):

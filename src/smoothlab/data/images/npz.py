@@ -10,6 +10,7 @@ import pandas as pd
 from smoothlab.data.arrays import readable_arrays
 from smoothlab.data.images.image_set import LABEL, ImageSet, as_pixels
 from smoothlab.errors import UserMistake
+from smoothlab.unpacking import load_arrays
 
 SPLITS = ("train", "val", "test")
 
@@ -23,9 +24,12 @@ def read_npz(path: Path) -> ImageSet:
     Raises:
         UserMistake: not such a file, or damaged.
     """
-    with readable_arrays(str(path), "npz"), np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files if name.rpartition("_")[2] in ("images", "labels")}
-        names = list(file.files)
+    with readable_arrays(str(path), "npz"):
+        loaded = load_arrays(path)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("one array without a name")
+    names = list(loaded)
+    arrays = {name: loaded[name] for name in names if name.rpartition("_")[2] in ("images", "labels")}
     given = [split for split in SPLITS if f"{split}_images" in arrays]
     if given and not {"train", "test"} <= set(given):
         raise UserMistake(f"{path}: has {', '.join(given)} images; expected train and test (and val), or images alone")

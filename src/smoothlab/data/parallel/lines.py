@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from smoothlab.data.table.archives import open_bytes
 from smoothlab.errors import UserMistake, readable
+from smoothlab.unpacking import unpacked
 
 
 def read_text(path: str | Path, key: str) -> str:
@@ -22,7 +22,7 @@ def read_text(path: str | Path, key: str) -> str:
     if path.is_dir() or not path.exists():
         raise UserMistake(f"{where}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
     with readable(where):
-        content = open_bytes(path)
+        content = unpacked(path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from smoothlab.data.module import SPLITS
 from smoothlab.errors import InvalidArgument, UserMistake, readable
+from smoothlab.unpacking import check_rows
 
 ERRORS = (OSError, ValueError, KeyError, pa.ArrowException)  # of pyarrow, on a file that is none
 
@@ -82,6 +83,7 @@ class ParquetFiles:
         with readable(f"{key} = {str(path)!r}", "Parquet", ERRORS), pq.ParquetFile(path) as file:
             schema, metadata = file.schema_arrow, file.metadata
             sizes = [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+            check_rows(max(sizes, default=0), schema)
         index_columns = (schema.pandas_metadata or {}).get("index_columns", [])  # names, or dicts of ranges
         types = {field.name: field.type for field in schema if field.name not in index_columns}
         twice = [name for name in schema.names if schema.names.count(name) > 1]

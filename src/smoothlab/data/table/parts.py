@@ -12,7 +12,6 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.archives import OPENERS
 from smoothlab.data.table.reading import (
     MISSING_WORDS,
     SNIFFED,
@@ -25,6 +24,7 @@ from smoothlab.data.table.reading import (
     without_sep_line,
 )
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.unpacking import OPENERS
 
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from smoothlab.data.table.archives import BINARY, open_bytes
+from smoothlab.data.table.archives import BINARY
 from smoothlab.data.table.arff import read_arff
 from smoothlab.data.table.json_lines import read_json_lines
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
+from smoothlab.unpacking import unpacked
 
 TEXT = (".csv", ".tsv", ".txt", ".data", ".tab")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
@@ -70,7 +71,7 @@ def read_table(
         if suffix in BINARY:
             frame = BINARY[suffix](path)
         else:
-            text = decode(open_bytes(path), encoding, f"{key} = {str(path)!r}")
+            text = decode(unpacked(path), encoding, f"{key} = {str(path)!r}")
             if not text.strip():
                 raise UserMistake(f"{key} = {str(path)!r}: the file is empty")
             if suffix == ".arff":

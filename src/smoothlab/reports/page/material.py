@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from smoothlab.errors import UserMistake
 from smoothlab.reports.page.seen import Seen, look
 from smoothlab.reports.page.wording import listed
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from smoothlab.reports.comparison import Comparison
     from smoothlab.reports.records import Records, RunRecord
 
@@ -27,7 +30,8 @@ class Material:
         baseline: the arm that the others are compared with.
         other: the arm to hold against the baseline; None where there is no other.
         seen: what the test predictions show, by arm.
-        unread: runs whose predictions cannot be taken, and why.
+        epochs: metrics of each run's epochs, by arm.
+        unread: runs of which a file cannot be taken, what it holds, and why.
     """
 
     comparison: Comparison
@@ -37,7 +41,8 @@ class Material:
     baseline: str
     other: str | None
     seen: dict[str, Seen]
-    unread: tuple[tuple[RunRecord, str], ...]
+    epochs: dict[str, list[pd.DataFrame]]
+    unread: tuple[tuple[RunRecord, str, str], ...]
 
     @classmethod
     def of(cls, comparison: Comparison, records: Records) -> Material:
@@ -45,8 +50,15 @@ class Material:
         finished = tuple(record for record in records.records if record.done)
         order = reading_order(comparison)
         baseline = next((arm.name for arm in comparison.arms if arm.is_baseline), order[0] if order else "")
+        other = _other(comparison, order, baseline)
         seen, unread = _look(order, finished, tuple(comparison.classes))
-        return cls(comparison, records, finished, order, baseline, _other(comparison, order, baseline), seen, unread)
+        epochs: dict[str, list[pd.DataFrame]] = {arm: [] for arm in order}
+        for record in finished:
+            try:
+                epochs.setdefault(record.arm, []).append(record.epochs)
+            except UserMistake as mistake:
+                unread.append((record, "epochs", str(mistake)))
+        return cls(comparison, records, finished, order, baseline, other, seen, epochs, tuple(unread))
 
     @property
     def by_arm(self) -> dict[str, list[RunRecord]]:
@@ -62,7 +74,7 @@ class Material:
             for record in self.records.records
             if not record.done
         ]
-        return [*unreadable, *unfinished, *((run.path, "predictions not taken", why) for run, why in self.unread)]
+        return [*unreadable, *unfinished, *((run.path, f"{what} not taken", why) for run, what, why in self.unread)]
 
 
 def reading_order(comparison: Comparison) -> tuple[str, ...]:
@@ -92,9 +104,9 @@ def _other(comparison: Comparison, order: Sequence[str], baseline: str) -> str |
 
 def _look(
     order: Sequence[str], finished: Sequence[RunRecord], classes: tuple[str, ...]
-) -> tuple[dict[str, Seen], tuple[tuple[RunRecord, str], ...]]:
+) -> tuple[dict[str, Seen], list[tuple[RunRecord, str, str]]]:
     """What the test predictions show, by arm, and the runs whose predictions cannot be taken."""
-    unread: list[tuple[RunRecord, str]] = []
+    unread: list[tuple[RunRecord, str, str]] = []
 
     def reader(record: RunRecord) -> Callable[[], Any]:
         def read() -> Any:
@@ -104,10 +116,10 @@ def _look(
                     raise ValueError(f"other classes than the other runs: {listed(predictions.class_names)}")
                 return predictions
             except Exception as error:  # whatever is wrong with one run, the report goes on and names it
-                unread.append((record, " ".join(str(error).split())))
+                unread.append((record, "predictions", " ".join(str(error).split())))
                 return None
 
         return read
 
     seen = {arm: look([reader(record) for record in finished if record.arm == arm]) for arm in order}
-    return {arm: shown for arm, shown in seen.items() if shown is not None}, tuple(unread)
+    return {arm: shown for arm, shown in seen.items() if shown is not None}, unread

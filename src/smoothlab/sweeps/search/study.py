@@ -10,6 +10,7 @@ from typing import Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.sweeps.search.optional import load_optuna
+from smoothlab.sweeps.search.parameter import Choice
 from smoothlab.sweeps.search.space import Space
 
 NAME = "search"
@@ -121,6 +122,7 @@ class Study:
             load_if_exists=True,
         )
         self._check_settings()
+        self._check_values()
 
     # Trials -----------------------------------------------------------------------------------------------------------
 
@@ -237,6 +239,14 @@ class Study:
         ]
         if changed:
             raise UserMistake(f"this search was begun with other settings ({'; '.join(changed[:3])})")
+
+    def _check_values(self) -> None:
+        """Refuse a storage whose trials chose what is no option here: values become overrides of a command line."""
+        options = {choice.key: choice.options for choice in self.space.parameters if isinstance(choice, Choice)}
+        for trial in self._study.get_trials(deepcopy=False):
+            for key, value in trial.params.items():
+                if value not in options.get(key, (value,)):
+                    raise UserMistake(f"trial {trial.number} has {key}={value}, which is no value of this search")
 
     def _counted(self) -> list[Any]:
         """Optuna's trials in the order of the trials that they stand for."""

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from smoothlab.config.compose import compose_config, compose_jobs, plain
-from smoothlab.errors import RunFailed, UserMistake
+from smoothlab.errors import RunFailed, UserMistake, readable
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.folder import make_folder, refuse_held, say
 from smoothlab.sweeps.launcher import Fingerprints
@@ -142,16 +142,18 @@ def _opened(
     make_folder(folder)
     with RunDirectory(folder).held():
         try:
-            study = Study(
-                open_storage(folder, settings.storage),
-                space,
-                sampler=sampler,
-                pruner=pruner,
-                objectives=objectives,
-                total=total,
-                grid=settings.sampler == "grid",
-                settings=settings.lasting(space, objectives),
-            )
+            with readable("its storage", "a search of the past"):
+                study = Study(
+                    open_storage(folder, settings.storage),
+                    space,
+                    sampler=sampler,
+                    pruner=pruner,
+                    objectives=objectives,
+                    total=total,
+                    grid=settings.sampler == "grid",
+                    settings=settings.lasting(space, objectives),
+                )
+                study.trials()  # all that is in it
         except UserMistake as mistake:
             raise UserMistake(f"{folder}: {mistake}; give it a name of its own with hydra.launcher.name=...") from None
         yield study

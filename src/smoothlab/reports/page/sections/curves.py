@@ -48,8 +48,7 @@ def risk_and_coverage(material: Material) -> Section | None:
 
 def epochs(material: Material) -> Section | None:
     """Metrics over the epochs, a line an arm."""
-    by_arm = material.by_arm.items()
-    charts = tuple(histories({arm: [record.epochs for record in records] for arm, records in by_arm}))
+    charts = tuple(histories(material.epochs))
     if not charts:
         return None
     how = (
