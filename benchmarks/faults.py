@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -172,6 +173,7 @@ def leaves(config: object, at: str = "") -> Iterator[str]:
 def words(count: int, seed: int) -> tuple[Counter[str], list[str]]:
     """Fuzz command lines; nothing is trained, since the last word, always there, is a mistake of its own."""
     draw, found, bad = random.Random(seed), Counter[str](), []
+    importlib.import_module("smoothlab.training.preparing")  # what each process imports once is no line's time
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for line in command_lines(draw, count):
             last = {

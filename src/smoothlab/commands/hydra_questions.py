@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 
 from smoothlab.errors import UserMistake
@@ -27,9 +29,14 @@ def ask_hydra(name: str, words: list[str]) -> int:
         check_overrides(name, overrides)
     before = sys.argv
     sys.argv = [f"smoothlab {name}", *words]
+    complaint = io.StringIO()
     try:
-        hydra.main(config_path="pkg://smoothlab.conf", config_name=name, version_base="1.3")(_never)()
+        with contextlib.redirect_stderr(complaint):
+            hydra.main(config_path="pkg://smoothlab.conf", config_name=name, version_base="1.3")(_never)()
     except SystemExit as ending:
+        if ending.code == 2:  # of argparse, below its usage
+            raise UserMistake(complaint.getvalue().strip().splitlines()[-1].partition("error: ")[2]) from None
+        print(complaint.getvalue(), end="", file=sys.stderr)
         return ending.code if isinstance(ending.code, int) else 0
     finally:
         sys.argv = before

@@ -12,6 +12,7 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import CachingConfigRepository
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime
@@ -55,6 +56,7 @@ class CachingLoader(ConfigLoaderImpl):
     """A loader that composes each choice of options once, and sets the values on a copy, as Hydra sets them."""
 
     repository_class = Repository
+    _searchpath: list[str] | None = None  # of _repository_there
 
     def _parse_overrides_and_create_caching_repo(self, config_name: Any, overrides: Any) -> Any:
         parsed = OverridesParser.create().parse_overrides(overrides=overrides)
@@ -79,9 +81,7 @@ class CachingLoader(ConfigLoaderImpl):
         if validate_sweep_overrides:
             self.validate_sweep_overrides_legal(overrides=parsed, run_mode=run_mode, from_shell=from_shell)
         searchpath = [override for override in parsed if override.get_key_element() == "hydra.searchpath"]
-        groups = self.repository
-        if searchpath:
-            groups = self._parse_overrides_and_create_caching_repo(config_name, _lines(searchpath))[1]
+        groups = self._sources(config_name, _lines(searchpath))
         choices, values = list(searchpath), list[Override]()
         for override in parsed:
             if override.is_sweep_override():
@@ -108,6 +108,25 @@ class CachingLoader(ConfigLoaderImpl):
             exclude_keys=dirname.exclude_keys,
         )
         return config
+
+    def get_group_options(
+        self,
+        group_name: str,
+        results_filter: ObjectType | None = ObjectType.CONFIG,
+        config_name: str | None = None,
+        overrides: list[str] | None = None,
+    ) -> list[str]:
+        """As Hydra's, from one look at the search path."""
+        return self._sources(config_name, overrides or []).get_group_options(group_name, results_filter)
+
+    def _sources(self, config_name: str | None, searchpath: list[str]) -> Any:
+        """The repository of a search path that some overrides set."""
+        if not searchpath:
+            return self.repository
+        if searchpath != self._searchpath:
+            self._repository_there = self._parse_overrides_and_create_caching_repo(config_name, searchpath)[1]
+            self._searchpath = searchpath
+        return self._repository_there
 
     def _choose(self, config_name: str | None, choices: list[str], run_mode: RunMode) -> DictConfig:
         """The config of some options, before any value is set."""

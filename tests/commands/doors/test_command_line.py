@@ -110,3 +110,7 @@ def test_the_command_line_itself_may_lead_anywhere(cli, tmp_path):
 def test_from_python_too():
     with pytest.raises(UserMistake, match="not allowed"):
         compose_config("train", ["+hydra.callbacks.x._target_=os.system"])
+
+
+def test_what_hydras_own_options_do_not_take_is_one_line(cli):
+    assert "argument --info/-i: invalid choice: 'seed=1'" in refused(cli, "--info", "seed=1")
