@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from smoothlab.errors import UserMistake
-from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.atomic import make_folders, write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
 from smoothlab.rundir.reading import MissingFile
 from smoothlab.sweeps.devices import Devices, check_n_jobs
@@ -83,7 +83,7 @@ class Job:
 
     def start(self, server: WarmServer, devices: Devices) -> None:
         """Start its process with its share of the threads and its GPUs."""
-        self.directory.path.mkdir(parents=True, exist_ok=True)
+        make_folders(self.directory.path)
         environment = {"OMP_NUM_THREADS": str(devices.threads)}
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
@@ -134,7 +134,7 @@ class Job:
             fields["error"] = error
         try:
             with self.directory.held():
-                write_json(self.directory.status, fields, sync=False)
+                write_json(self.directory.status, fields)
         except (OSError, UserMistake) as problem:  # a full or read-only disk, or another process's directory
             self.error = f"{error or state} (not recorded: {problem})"
 
@@ -283,7 +283,7 @@ def _keep_hydra(planned: Planned, config: DictConfig, run: RunDirectory) -> None
     """What Hydra composed, where Hydra's own launchers put it."""
     folder = run.path / ".hydra"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         OmegaConf.save(task, folder / "config.yaml")
         with open_dict(config):
