@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import json
+import math
 import os
 import random
 import re
@@ -277,17 +279,17 @@ COMMANDS = {  # words, and how many of a hundred cases
 }
 
 
-def kills(count: int, seed: int) -> tuple[Counter[str], list[str]]:
+def kills(count: int, seed: int, seconds: float = math.inf) -> tuple[Counter[str], list[str]]:
     """SIGKILL at a random change of the disk: the process that makes it, or the command with all of its processes."""
-    return _disturbed(count, seed, cut=False)
+    return _disturbed(count, seed, seconds, cut=False)
 
 
-def cuts(count: int, seed: int) -> tuple[Counter[str], list[str]]:
+def cuts(count: int, seed: int, seconds: float = math.inf) -> tuple[Counter[str], list[str]]:
     """Cut the power at a random change of the disk."""
-    return _disturbed(count, seed, cut=True)
+    return _disturbed(count, seed, seconds, cut=True)
 
 
-def _disturbed(count: int, seed: int, *, cut: bool) -> tuple[Counter[str], list[str]]:
+def _disturbed(count: int, seed: int, seconds: float, *, cut: bool) -> tuple[Counter[str], list[str]]:
     _warm_up()
     draw, found, bad = random.Random(seed), Counter[str](), []
     names = [name for name, (_, share) in COMMANDS.items() for _ in range(share)]
@@ -302,7 +304,10 @@ def _disturbed(count: int, seed: int, *, cut: bool) -> tuple[Counter[str], list[
             code = run_command(COMMANDS[name][0], place / "work", place / "log", disk)
             assert code == 0, (place / "log").read_text()
             changes[name] = disk.changes
+        started = time.monotonic()
         for number, name in enumerate(chosen):
+            if time.monotonic() - started > seconds:
+                break
             fault = CUT if cut else draw.choice([KILL, KILL_ALL])
             with case(Path(folder) / str(number)) as disk:
                 disk.at, disk.fault, disk.seed = draw.randint(1, changes[name]), fault, draw.randrange(2**32)
@@ -335,7 +340,6 @@ def disturbed_case(name: str, disk: Disk, whole: Path, draw: random.Random) -> s
 
 def _warm_up() -> None:
     """Import what a command does, and compose once what every case composes again."""
-    import functools
     import importlib
 
     from smoothlab.commands import compare, train
@@ -356,13 +360,17 @@ def main() -> None:
     parser.add_argument("kind", choices=["words", "directories", "kills", "cuts"])
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of kills and cuts: start no case after these")
     options = parser.parse_args()
-    found, bad = {"words": words, "directories": directories, "kills": kills, "cuts": cuts}[options.kind](
-        options.count, options.seed
-    )
+    disturbing = {
+        name: functools.partial(mode, seconds=options.seconds) for name, mode in (("kills", kills), ("cuts", cuts))
+    }
+    found, bad = ({"words": words, "directories": directories} | disturbing)[options.kind](options.count, options.seed)
     print("\n".join(bad), file=sys.stderr)
     print(
-        json.dumps({"kind": options.kind, "count": options.count, "seed": options.seed, **dict(sorted(found.items()))})
+        json.dumps(
+            {"kind": options.kind, "count": sum(found.values()), "seed": options.seed, **dict(sorted(found.items()))}
+        )
     )
 
 
