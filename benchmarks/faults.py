@@ -314,7 +314,7 @@ def _disturbed(count: int, seed: int, seconds: float, *, cut: bool) -> tuple[Cou
                 what = disturbed_case(name, disk, Path(folder) / "whole" / name / "work", draw)
             kind = what.split(": ")[0]
             found[f"{name}: {kind}"] += 1
-            if kind not in ("the same", "lost, and said"):
+            if kind not in ("the same", "lost, and said", "ended before it"):
                 bad.append(f"{number}: {name}, {fault} at {disk.at} of {changes[name]}: {what}")
     return found, bad
 
@@ -324,7 +324,7 @@ def disturbed_case(name: str, disk: Disk, whole: Path, draw: random.Random) -> s
     words, log = COMMANDS[name][0], disk.root.parent / "log"
     run_command(words, disk.root, log, disk)
     if not (where := disk.failed):
-        return "the same: it ended before"
+        return "ended before it"
     lost = disk.cut(draw) if disk.fault == CUT else []
     if "Traceback" in log.read_text():
         return f"traceback: at {where}: {log.read_text()[-300:]!r}"
