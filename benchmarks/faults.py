@@ -2,19 +2,26 @@
 
 python benchmarks/faults.py words 10000          command lines in one process: exit code, lines, what is left behind
 python benchmarks/faults.py directories 2000     run directories with bits flipped, files cut off, values of other types
+python benchmarks/faults.py kills 500            SIGKILL at a random change of the disk, then the same command again
+python benchmarks/faults.py cuts 500             the power is cut there: what was not synced is gone; then the same
 
 A case is bad where a command ends by a traceback, by another exit code than 0, 1 or 2, with more than one line on
 standard error after exit 2, with files left behind after it, after more than 10 seconds of the processor (or 2 minutes
-by the clock), or with other numbers and no word. The figures go to benchmarks/results/faults.md.
+by the clock), or with other numbers and no word. After a kill or a cut it is bad where the command, given again, does
+not end with the bytes of a run that nothing disturbed: metrics.csv, predictions, tables, results but for seconds and
+machine, every tensor of both checkpoints; what a line said is lost is counted as such. The figures go to
+benchmarks/results/faults.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib
 import io
 import json
+import math
 import os
 import random
 import re
@@ -28,6 +35,12 @@ from pathlib import Path
 
 os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of whose threads a fork would have none
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
+
+from faulty_disk import CUT, KILL, KILL_ALL, Disk, case, run_command
+from undisturbed import differences
 
 from smoothlab.commands.main import main as smoothlab
 from smoothlab.config.compose import all_groups, compose_config
@@ -320,17 +333,111 @@ def breast_cancer_rows() -> str:
     return str(load_breast_cancer(as_frame=True).data.head(5).to_csv(index=False))
 
 
+# Kills and power cuts
+
+TINY = ["trainer.max_epochs=2", "logger=csv", "progress=none", "figures=false", "threads=1", "net.dropout=0.3"]
+TINY += ["scheduler=cosine"]
+COMMANDS = {  # words, and how many of a hundred cases
+    "train": (["train", *TINY, "resume=auto"], 50),
+    "sweep": (["train", "-m", "seed=0,1", "hydra.launcher.name=two", *TINY], 30),
+    "calibrate": (["train", *TINY, "calibrator=temperature", "resume=auto"], 8),
+    "ranks": (["train", *TINY, "trainer=ddp_cpu", "resume=auto"], 6),
+    "compare": (["compare", *TINY[:1], *TINY[2:3], "logger=csv", "threads=1", "take=[standard]", "seeds=2"], 6),
+}
+
+
+def kills(count: int, seed: int, seconds: float = math.inf) -> tuple[Counter[str], list[str]]:
+    """SIGKILL at a random change of the disk: the process that makes it, or the command with all of its processes."""
+    return _disturbed(count, seed, seconds, cut=False)
+
+
+def cuts(count: int, seed: int, seconds: float = math.inf) -> tuple[Counter[str], list[str]]:
+    """Cut the power at a random change of the disk."""
+    return _disturbed(count, seed, seconds, cut=True)
+
+
+def _disturbed(count: int, seed: int, seconds: float, *, cut: bool) -> tuple[Counter[str], list[str]]:
+    _warm_up()
+    draw, found, bad = random.Random(seed), Counter[str](), []
+    names = [name for name, (_, share) in COMMANDS.items() for _ in range(share)]
+    chosen = [draw.choice(names) for _ in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        changes: dict[str, int] = {}
+        for name in sorted(set(chosen)):
+            place = Path(folder) / "whole" / name
+            (place / "work").mkdir(parents=True)
+            disk = Disk(place / "work", place / "store")
+            disk.settle()
+            code = run_command(COMMANDS[name][0], place / "work", place / "log", disk)
+            assert code == 0, (place / "log").read_text()
+            changes[name] = disk.changes
+        started = time.monotonic()
+        for number, name in enumerate(chosen):
+            if time.monotonic() - started > seconds:
+                break
+            fault = CUT if cut else draw.choice([KILL, KILL_ALL])
+            with case(Path(folder) / str(number)) as disk:
+                disk.at, disk.fault, disk.seed = draw.randint(1, changes[name]), fault, draw.randrange(2**32)
+                what = disturbed_case(name, disk, Path(folder) / "whole" / name / "work", draw)
+            kind = what.split(": ")[0]
+            found[f"{name}: {kind}"] += 1
+            if kind not in ("the same", "lost, and said", "ended before it"):
+                bad.append(f"{number}: {name}, {fault} at {disk.at} of {changes[name]}: {what}")
+    return found, bad
+
+
+def disturbed_case(name: str, disk: Disk, whole: Path, draw: random.Random) -> str:
+    """Disturb a command, give it again, and compare; a name for what came, with the reason after a colon."""
+    words, log = COMMANDS[name][0], disk.root.parent / "log"
+    run_command(words, disk.root, log, disk)
+    if not (where := disk.failed):
+        return "ended before it"
+    lost = disk.cut(draw) if disk.fault == CUT else []
+    if "Traceback" in log.read_text():
+        return f"traceback: at {where}: {log.read_text()[-300:]!r}"
+    code = run_command(words, disk.root, log)
+    said = log.read_text()
+    if "Traceback" in said or code not in (0, 2):
+        return f"not resumed: at {where}: exit {code} {said.strip()[-600:]!r}; lost {lost}"
+    others = differences(whole, disk.root)
+    if code == 2:
+        return f"lost, and said: {said.strip()}" if len(said.strip().splitlines()) == 1 else f"not one line: {said!r}"
+    return f"other bytes: at {where}: {others}; lost {lost}" if others else "the same"
+
+
+def _warm_up() -> None:
+    """Import what a command does, and compose once what every case composes again."""
+    import importlib
+
+    from smoothlab.commands import compare, train
+    from smoothlab.processes.server import PRELOAD
+
+    for module in PRELOAD:
+        importlib.import_module(module)
+    composed = functools.cache(lambda name, words: compose_config(name, list(words)))
+    for command in (train, compare):
+        command.compose_config = lambda name, words=(): composed(name, tuple(words)).copy()  # type: ignore[attr-defined]
+    for name in ("train", "calibrate", "ranks"):
+        composed("train", tuple(COMMANDS[name][0][1:]))
+
+
 def main() -> None:
     """Run one kind of fault, print what was found, and the first bad cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["words", "directories"])
+    parser.add_argument("kind", choices=["words", "directories", "kills", "cuts"])
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of kills and cuts: start no case after these")
     options = parser.parse_args()
-    found, bad = {"words": words, "directories": directories}[options.kind](options.count, options.seed)
+    disturbing = {
+        name: functools.partial(mode, seconds=options.seconds) for name, mode in (("kills", kills), ("cuts", cuts))
+    }
+    found, bad = ({"words": words, "directories": directories} | disturbing)[options.kind](options.count, options.seed)
     print("\n".join(bad), file=sys.stderr)
     print(
-        json.dumps({"kind": options.kind, "count": options.count, "seed": options.seed, **dict(sorted(found.items()))})
+        json.dumps(
+            {"kind": options.kind, "count": sum(found.values()), "seed": options.seed, **dict(sorted(found.items()))}
+        )
     )
 
 

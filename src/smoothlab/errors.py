@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+# What a disk answers that is full, over its quota, read-only or broken, or whose names or files are limited.
+REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ELOOP})
 
 
 class UserMistake(Exception):
@@ -17,6 +22,29 @@ class BadRow(UserMistake):
 def reason_of(error: BaseException) -> str:
     """The first line of what an error says; its kind where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def disk_refusal(error: BaseException) -> str:
+    """One line on what the disk refused, with the file where it is known; empty for any other error.
+
+    A folder that was removed while a command wrote into it is such a refusal.
+    """
+    if not isinstance(error, OSError):
+        return ""
+    where = "" if error.filename is None else os.path.abspath(os.fsdecode(error.filename))
+    if error.errno == errno.ENOENT and where and not os.path.isdir(os.path.dirname(where)):
+        return f"{where}: cannot be written (its folder is gone)"
+    return f"{where or 'a file'}: cannot be written ({error.strerror})" if error.errno in REFUSALS else ""
+
+
+@contextmanager
+def of_file(path: object) -> Iterator[None]:
+    """Let an error of the disk name the file, which that of a write does not."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 @contextmanager

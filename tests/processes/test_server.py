@@ -17,7 +17,7 @@ from torch.distributed import TCPStore
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.processes import Ending, WarmServer, serving
-from smoothlab.processes.ranks import reserved_port
+from smoothlab.processes.ranks import meeting_point, run_ranks
 
 LONG = 120.0  # seconds that a loaded machine may take
 
@@ -204,11 +204,18 @@ def test_what_cannot_be_found_in_another_process_is_refused(server):
 
 
 def test_a_port_that_is_reserved_for_rank_0_goes_to_nobody_else():
-    with reserved_port() as reserved:
-        port = reserved.getsockname()[1]
+    with meeting_point() as port:
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
             other.bind(("127.0.0.1", port))
-        TCPStore("127.0.0.1", port, 1, is_master=True, wait_for_workers=False).set("rank", "0")
+        TCPStore("127.0.0.1", port, is_master=False).set("rank", "0")
+
+
+def test_ranks_of_one_machine_listen_on_the_loopback_interface_alone(server, tmp_path):
+    run_ranks(server, targets.write_listening, (str(tmp_path / "listening"),), ranks=2, logs=tmp_path)
+    for rank in range(2):
+        addresses = (tmp_path / f"listening.{rank}").read_text().split()
+        assert len(addresses) == 2  # of gloo, and of the store in this process
+        assert set(addresses) == {"127.0.0.1"}
 
 
 def test_a_server_whose_owner_died_with_words_unread_ends_without_a_trace():

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from smoothlab.processes import Child, Ending
+from smoothlab.processes import Child, Ending, ServerDied
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.devices import Devices
 from smoothlab.sweeps.pool import JobPool, Planned
@@ -20,8 +20,22 @@ class Made:
     def __init__(self) -> None:
         self.launched: list[dict] = []
         self.children: list[Child] = []
+        self.dead = False
+
+    def __enter__(self) -> Made:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Nothing is left."""
+
+    def die(self) -> None:
+        self.dead = True
+        for child in self.children:
+            child._ended(Ending(None, signal.SIGKILL, orphaned=True))
 
     def launch(self, target, args, *, env, log, threads) -> Child:
+        if self.dead:
+            raise ServerDied("the warm server has ended")
         number = len(self.children)
         child = Child(1000 + number, lambda sent: self.end(number, Ending(None, sent)), threading.Condition())
         self.launched.append({"directory": args[1], "resume": args[2], "env": dict(env), "threads": threads})
@@ -134,3 +148,29 @@ def test_a_run_for_whose_process_there_is_no_room_fails_and_the_next_one_runs(ma
         assert pool.wait_any() == [first]
         assert (first.state, first.error) == ("failed", "no process could be made")
         assert second in pool.running
+
+
+def test_a_server_that_is_killed_is_started_again_and_its_runs_go_on(made, tmp_path, monkeypatch, capsys):
+    second = Made()
+    monkeypatch.setattr("smoothlab.processes.WarmServer", lambda: second)
+    with JobPool(devices=Devices(2, 2), server=made) as pool:
+        jobs = [pool.submit(RUN, tmp_path / str(number)) for number in range(3)]
+        jobs[1].directory.checkpoints.mkdir()
+        jobs[1].directory.last_checkpoint.touch()
+        made.die()
+        assert pool.wait_any(timeout=0.0) == []
+        assert [job.state for job in jobs] == ["started", "waiting", "started"]  # what waited is served first
+        second.end(0, Ending(0), state="done")
+        pool.wait_any()
+        second.end(1, Ending(0), state="done")
+        pool.wait_any()
+        assert capsys.readouterr().err.count("the warm server was killed") == 1
+        assert sorted((one["directory"][-1], one["resume"]) for one in second.launched) == [
+            ("0", False),
+            ("1", True),
+            ("2", False),
+        ]
+        second.die()
+        (last,) = pool.ended()  # taken up once, not for ever
+        assert last.state == "failed"
+        assert "killed by SIGKILL" in str(last.error)

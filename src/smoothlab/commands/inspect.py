@@ -90,5 +90,5 @@ def write(folder: Path, numbers: dict[str, Any], drawn: dict[str, Figure]) -> No
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
-        write_atomically(folder / f"{name}.png", figure.savefig, sync=False)
+        write_atomically(folder / f"{name}.png", figure.savefig)
     write_json(folder / "inspection.json", numbers)

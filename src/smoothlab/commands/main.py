@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from smoothlab.commands.hydra_questions import QUESTIONS, ask_hydra
-from smoothlab.errors import Terminated, UserMistake
+from smoothlab.errors import Terminated, UserMistake, disk_refusal
 
 # name: what it does
 COMMANDS = {
@@ -42,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `smoothlab --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        if not (refusal := disk_refusal(error)):
+            raise
+        print(f"smoothlab: {refusal}", file=sys.stderr)
+        return FAILED
 
 
 def _dispatch(words: list[str]) -> int:

@@ -154,7 +154,7 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
             print("resume=auto: no unfinished run of this config; starting anew", file=sys.stderr)
         return unfinished or RunDirectory(fresh), unfinished is not None
     run = existing_run(wanted, key="resume")
-    status = run.read_status()
+    status = status_of(run)
     if status.get("state") == DONE:
         raise UserMistake(f"resume = {str(wanted)!r}: this run is finished")
     if status.get("identity") != identity:
@@ -177,26 +177,42 @@ def check_resumable(run: Any) -> None:
 
 
 def newest_unfinished(folder: Path, identity: str) -> Any:
-    """The newest run directory in ``folder`` of this identity that is neither done nor held by a living process."""
+    """The newest run directory in ``folder`` of this identity that is neither done nor held by a living process.
+
+    Where its status.json is lost or damaged, its last checkpoint says whose it is.
+    """
     candidates = []
-    for status_file in folder.glob("*/status.json"):
-        run = RunDirectory(status_file.parent)
-        try:
-            status = run.read_status()
-        except UserMistake:
-            continue  # another one's damage is not this run's business
+    for path in folder.glob("*/"):
+        run = RunDirectory(path)
+        status = status_of(run)
         if status.get("identity") == identity and status.get("state") not in (DONE, PRUNED, RUNNING):
             candidates.append((status.get("started", ""), run.path.name, run))
     return max(candidates, key=lambda candidate: candidate[:2])[2] if candidates else None
 
 
+def status_of(run: RunDirectory) -> dict[str, Any]:
+    """The content of status.json; where that is lost or damaged, what the last checkpoint knows of it."""
+    from smoothlab.models.checkpoint import KEY, read_checkpoint
+
+    with contextlib.suppress(UserMistake):
+        if (status := run.read_status()) or not run.last_checkpoint.is_file():
+            return status
+    with contextlib.suppress(UserMistake):
+        state = RUNNING if run.is_locked() else INTERRUPTED
+        return {"state": state, "identity": read_checkpoint(run.last_checkpoint)[KEY].get("identity")}
+    return {}  # another one's damage is not this run's business
+
+
 def claim(path: Path) -> Path:
     """Make ``path``, or it with ``_2``, ``_3``, ... where another run of the same second was faster."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    from smoothlab.rundir.atomic import make_folders, sync_folder
+
+    make_folders(path.parent)
     number, free = 1, path
     while True:
         try:
             free.mkdir()
+            sync_folder(free.parent)
             return free
         except FileExistsError:
             number += 1

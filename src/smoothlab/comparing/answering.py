@@ -15,7 +15,7 @@ from smoothlab.comparing.choosing import choose
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.comparing.planning import Level
 from smoothlab.errors import UserMistake
-from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.atomic import make_folders, write_json
 from smoothlab.rundir.reading import UnreadableFile, read_json
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
     if before.get("made_from") == made_from and Path(before.get("page", "")).is_file() and not failed:
         print(before["shown"])
         return
-    question.answers.mkdir(parents=True, exist_ok=True)
+    make_folders(question.answers)
     left_out = dict(plan.left_out)
     for chosen in levels:
         chosen.arms.update(_derive(question, chosen, places, left_out))

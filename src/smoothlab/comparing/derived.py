@@ -13,7 +13,7 @@ from typing import Any
 from smoothlab.comparing.arm import ENSEMBLE, Arm
 from smoothlab.comparing.plan import Places, PlannedRun
 from smoothlab.errors import UserMistake
-from smoothlab.rundir.atomic import write_atomically, write_json
+from smoothlab.rundir.atomic import make_folders, write_atomically, write_json
 from smoothlab.rundir.directory import DONE, RunDirectory, now
 from smoothlab.rundir.reading import read_parquet
 from smoothlab.sweeps.ledger import is_done
@@ -86,7 +86,7 @@ def _make(
         logits = {split: temperature(raw) for split, raw in logits.items()}
         about |= temperature.summary()
     source = of.read_results()
-    directory.predictions.mkdir(parents=True, exist_ok=True)
+    make_folders(directory.predictions)
     metrics = {}
     for split in SPLITS:
         table = tables[split][0][["row", "label"]].reset_index(drop=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smoothlab.comparing.arm import Settings, settings_text
-from smoothlab.rundir.atomic import write_json
+from smoothlab.rundir.atomic import make_folders, write_json
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.rundir.reading import UnreadableFile, read_json
 
@@ -71,8 +71,8 @@ class Plan:
             | {"identity": run.identity, "level": run.level, "teacher": run.teacher}
             for run in self.runs
         ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"format": FORMAT, "runs": runs, "left_out": self.left_out}, sync=False)
+        make_folders(path.parent)
+        write_json(path, {"format": FORMAT, "runs": runs, "left_out": self.left_out})
 
     @classmethod
     def read(cls, path: Path) -> Plan | None:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.rundir.atomic import write_atomically
 from smoothlab.tasks.ranks import of_all_ranks
+from smoothlab.tracking.csv import CSVLogger
 from smoothlab.unpacking import damaged_part
 
 FORMAT = 1
@@ -42,12 +43,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             UserMistake: it cannot be written, as on a full disk.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(exist_ok=True)  # not its parents: a run directory that was removed stays so
             write_atomically(path, lambda temporary: _save(checkpoint, temporary))
         except (OSError, RuntimeError) as error:  # the latter is what torch makes of a write that fails
             if isinstance(error, RuntimeError) and "inline_container" not in str(error):
                 raise
+            if not path.parent.is_dir():
+                raise UserMistake(f"{path}: cannot be written (its folder is gone)") from error
             reason = getattr(error, "strerror", None) or "is the disk full, or a limit of file sizes reached?"
             free = shutil.disk_usage(path.parent).free / 1e6
             raise UserMistake(
@@ -213,7 +216,7 @@ class RunState(Callback):
         self._resumed = False
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add format, config, identity and the state of every random generator."""
+        """Add format, config, identity, the state of every random generator, and the rows of metrics.csv."""
         states = of_all_ranks(random_state())
         checkpoint[KEY] = {
             **checkpoint.get(KEY, {}),
@@ -222,6 +225,7 @@ class RunState(Callback):
             "identity": self.identity,
             "random": states[0],
             "random_of_ranks": states[1:],
+            "rows": next((logger.text() for logger in trainer.loggers if isinstance(logger, CSVLogger)), ""),
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:

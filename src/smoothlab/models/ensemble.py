@@ -16,7 +16,7 @@ from smoothlab.data import Encoder
 from smoothlab.errors import UserMistake, reason_of
 from smoothlab.kinds import KINDS
 from smoothlab.models.model import load_run
-from smoothlab.rundir.atomic import write_atomically, write_json
+from smoothlab.rundir.atomic import make_folders, write_atomically, write_json
 from smoothlab.rundir.content import forget_sums, write_sums
 from smoothlab.rundir.directory import RunDirectory, existing_run
 from smoothlab.rundir.provenance import provenance
@@ -126,7 +126,7 @@ def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[st
             [kind.truth(scores.labels, ensemble.class_names), kind.table(scores.logits, ensemble.class_names)], axis=1
         )
         written[split].insert(0, "row", scores.rows.numpy())
-    (output / "predictions").mkdir(parents=True, exist_ok=True)
+    make_folders(output / "predictions")
     files = [output / ENSEMBLE, *(output / "predictions" / f"{split}.parquet" for split in SPLITS)]
     forget_sums(output, files)
     for split, table in written.items():

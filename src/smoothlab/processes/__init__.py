@@ -1,6 +1,6 @@
 """Processes forked from a warm server: each run of a sweep, each rank of a training. Knows nothing of Hydra."""
 
 from smoothlab.processes.child import Child, Ending
-from smoothlab.processes.server import WarmServer
+from smoothlab.processes.server import ServerDied, WarmServer
 
-__all__ = ["Child", "Ending", "WarmServer"]
+__all__ = ["Child", "Ending", "ServerDied", "WarmServer"]

@@ -16,11 +16,13 @@ class Ending:
         code: its exit code; None where a signal ended it.
         signal: the number of the signal that ended it; None where it ended by itself.
         trace: the traceback of the exception that ended it, as far as it could still write one.
+        orphaned: whether it ended since its server did.
     """
 
     code: int | None
     signal: int | None = None
     trace: str | None = None
+    orphaned: bool = False
 
     @property
     def good(self) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from smoothlab.errors import RunFailed, Terminated, UserMistake
+from smoothlab.errors import RunFailed, Terminated, UserMistake, disk_refusal
 
 TRACE_BYTES = 32_768  # the end of a trace; less than a pipe holds, so that writing it never waits
 PR_SET_PDEATHSIG = 1
@@ -115,7 +115,10 @@ def _call(request: Request) -> tuple[int, str]:
         return 2, str(mistake)
     except RunFailed as failure:  # the run has said why, with its trace
         return 1, str(failure)
-    except BaseException:
+    except BaseException as error:
+        if refusal := disk_refusal(error):
+            print(f"smoothlab: {refusal}", file=sys.stderr)
+            return 1, refusal
         traceback.print_exc()
         return 1, traceback.format_exc()
     return 0, ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal as signals
 import socket
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,11 +94,14 @@ def run_ranks(
     Raises:
         RankFailed: a rank ended badly; none is left.
     """
-    shared = rank_environment(ranks)
     children: list[Child] = []
-    place = reserved_port()
-    shared["MASTER_PORT"] = str(place.getsockname()[1])
+    meeting = contextlib.ExitStack()
     try:
+        shared = rank_environment(ranks) | {
+            "MASTER_PORT": str(meeting.enter_context(meeting_point())),
+            "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is here, not in rank 0
+            "GLOO_SOCKET_IFNAME": loopback(),
+        }
         for rank in range(ranks):
             log = None if rank == 0 else logs / f"rank{rank}.log"
             numbered = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
@@ -111,7 +115,7 @@ def run_ranks(
         _end(children, patience=GRACE)
         raise
     finally:
-        place.close()
+        meeting.close()
     if first is not None:
         ours = _end(children, patience=GRACE)
         killed = [rank for rank, child in enumerate(children) if rank not in ours and _ending_of(child).crashed]
@@ -134,12 +138,30 @@ def rank_environment(ranks: int) -> dict[str, str | None]:
     }
 
 
-def reserved_port() -> socket.socket:
-    """A socket that keeps a port from being given to another run before rank 0, seconds later, listens on it."""
-    reserved = socket.socket()
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # with it rank 0 may have the same one
-    reserved.bind((LOCAL, 0))
-    return reserved
+@contextlib.contextmanager
+def meeting_point() -> Iterator[int]:
+    """The port of a store in this process by which the ranks of one machine find each other.
+
+    It listens on the loopback interface alone: whoever may write to a store is trusted by the ranks. A store that torch
+    opens in rank 0 listens on every interface.
+    """
+    from torch.distributed import TCPStore
+
+    listening = socket.socket()
+    listening.bind((LOCAL, 0))
+    listening.listen()
+    port: int = listening.getsockname()[1]
+    store = TCPStore(LOCAL, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach())
+    try:
+        yield port
+    finally:
+        del store
+
+
+def loopback() -> str | None:
+    """The name of the loopback interface; None where it has no usual one."""
+    names = {name for _, name in socket.if_nameindex()}
+    return next((name for name in ("lo", "lo0") if name in names), None)
 
 
 def free_port() -> int:

@@ -35,6 +35,10 @@ NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_t
 Method = Literal["auto", "fork", "spawn"]
 
 
+class ServerDied(RuntimeError):
+    """The warm server was killed, and with it the processes that it had made."""
+
+
 class WarmServer:
     """Make processes that start at once, each with the packages of a training imported.
 
@@ -113,7 +117,7 @@ class WarmServer:
         Raises:
             InvalidArgument: a target or a number of threads that will not do.
             OSError: the system has no room for one more process.
-            RuntimeError: an import of the server failed, or the server died.
+            RuntimeError: an import of the server failed; ServerDied: it was killed.
         """
         if getattr(target, "__module__", "__main__") == "__main__" or "<" in getattr(target, "__qualname__", "<"):
             raise InvalidArgument("target", target, "a function of a module, which can be imported by its name")
@@ -171,7 +175,7 @@ class WarmServer:
         if state == "broken":
             raise RuntimeError(f"the warm server could not import what it must:\n{why}")
         if state == "dead":
-            raise RuntimeError("the warm server has ended")
+            raise ServerDied("the warm server has ended")
 
     def _send(self, what: Any) -> None:
         try:
@@ -196,7 +200,7 @@ class WarmServer:
         for child in left:  # the leaders died with the server; what is left of their groups dies here
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signal.SIGKILL)
-            child._ended(Ending(None, signal.SIGKILL, None))
+            child._ended(Ending(None, signal.SIGKILL, orphaned=True))
 
     def _take(self, kind: str, number: int, value: Any) -> None:
         if kind in ("ready", "broken"):

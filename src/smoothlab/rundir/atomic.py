@@ -10,33 +10,51 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from smoothlab.errors import of_file
+
 _TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?")  # what `write_atomically` calls a file until it is whole
 
 
-def write_atomically(path: Path, write: Callable[[Path], None], *, sync: bool = True) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step.
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step; then it is on the disk.
 
     The temporary file stands in the same folder, since a move between file systems is a copy that can be cut off.
+    Without the waits for the disk a power cut may leave an empty file, or none.
 
     Args:
         path: the file to make or replace.
         write: fills the file whose path it is given; it keeps ``path``'s ending, which some writers look at.
-        sync: wait until the bytes are on the disk; without it a power cut may leave an empty file.
+
+    Raises:
+        OSError: the disk refuses it, with ``path`` as its file name; what stood there stands.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")  # as _TEMPORARY reads it
     try:
-        write(temporary)
-        if sync:
-            with open(temporary, "rb") as file:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-        if sync:
-            _sync_folder(path.parent)
+        with of_file(path):
+            write(temporary)
+            sync_file(temporary)
+            os.replace(temporary, path)
+        sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong before says more
+            temporary.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Wait until a file's bytes are on the disk."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, where it is not there; then their names are on the disk."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
     """Wait until the folder's list of names is on the disk, and with it the new name of a file."""
     with contextlib.suppress(OSError):  # some network file systems have no such call
         handle = os.open(folder, os.O_RDONLY)
@@ -65,10 +83,10 @@ def _fill(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically. NaN and infinities are refused: JSON has none."""
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, lambda temporary: _fill(temporary, text), sync=sync)
+    write_atomically(path, lambda temporary: _fill(temporary, text))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -102,13 +102,14 @@ class RunDirectory:
         Raises:
             UserMistake: another living process holds it.
         """
-        with open(self.lock, "a+", encoding="utf-8") as file:
+        with open(self.lock, "ab+", buffering=0) as file:
             if not _locked(file):
                 file.seek(0)
-                raise UserMistake(f"{self.path}: in use by {file.read().strip() or 'another process'}") from None
+                holder = file.read().decode(errors="replace").strip()
+                raise UserMistake(f"{self.path}: in use by {holder or 'another process'}") from None
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+            with contextlib.suppress(OSError):  # a full disk: it is held all the same
+                file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
             yield
 
 
@@ -129,7 +130,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _locked(file: IO[str]) -> bool:
+def _locked(file: IO[bytes]) -> bool:
     """Lock a file, unless a process holds it; one that only looks whether it is held does so for an instant."""
     for _ in range(LOOKS):
         try:
@@ -181,7 +182,7 @@ class StatusFile:
         """Set fields (``state``, ``error``, ...) and write the file whole."""
         with self._guard:
             self._fields.update(fields, heartbeat=now())
-            write_json(self._run.status, self._fields)  # without a sync a power cut can leave it empty
+            write_json(self._run.status, self._fields)
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
@@ -205,6 +206,6 @@ def existing_run(path: str | Path, *, key: str = "run") -> RunDirectory:
         raise UserMistake(
             f"{key} = {str(path)!r}: no such directory; expected a run directory such as outputs/medical/..."
         )
-    if not run.config.is_file():
+    if not run.config.is_file() and not (key == "resume" and run.last_checkpoint.is_file()):  # which has the config
         raise UserMistake(f"{key} = {str(path)!r}: not a run directory, it has no config.yaml")
     return run

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
 from smoothlab.errors import UserMistake
+
+LONGEST = 240  # bytes of a file's name; file systems take 255, and the name of a file that is not whole yet is longer
 
 
 def check_output(path: Path, endings: tuple[str, ...]) -> None:
@@ -16,10 +19,14 @@ def check_output(path: Path, endings: tuple[str, ...]) -> None:
     """
     if path.suffix not in endings:
         raise UserMistake(f"output = {str(path)!r}: expected a file ending in {' or '.join(endings)}")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UserMistake(f"output = {str(path)!r}: is a folder; expected a file")
-    if not path.parent.is_dir():
+    if len(os.fsencode(path.name)) > LONGEST:
+        raise UserMistake(f"output = {path.name[:40]!r}...: a name of more than {LONGEST} bytes")
+    if not os.path.isdir(path.parent):
         raise UserMistake(f"output = {str(path)!r}: the folder {str(path.parent)!r} does not exist")
+    if path.is_symlink() and not path.exists():
+        raise UserMistake(f"output = {str(path)!r}: a link to {os.readlink(path)!r}, which is not there")
     check_folder(path.parent, key="output")
 
 
@@ -29,8 +36,11 @@ def check_folder(folder: Path, *, key: str) -> None:
     Raises:
         UserMistake: making a file there failed.
     """
-    while not folder.exists():
+    while not os.path.lexists(folder):
         folder = folder.parent
+    if not folder.is_dir():
+        what = f"a link to {os.readlink(folder)!r}, which is not there" if folder.is_symlink() else "a file"
+        raise UserMistake(f"{key}: {str(folder)!r} is {what}; expected a folder")
     try:
         with tempfile.TemporaryFile(dir=folder):  # rights alone do not tell: a file system may be full or read-only
             pass

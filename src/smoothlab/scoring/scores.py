@@ -28,7 +28,7 @@ from smoothlab.metrics import (
 )
 from smoothlab.metrics.multilabel import read_cells
 from smoothlab.metrics.truth import truth_metrics
-from smoothlab.rundir.atomic import write_atomically
+from smoothlab.rundir.atomic import make_folders, write_atomically
 from smoothlab.scoring.slices import NAMES as OF_SLICES
 from smoothlab.scoring.slices import as_date, cut
 from smoothlab.soft_labels import question_labels, question_logits
@@ -125,7 +125,7 @@ class Scores:
         for name, posterior in self.posteriors.items():
             columns = [f"{'true' if name == 'posterior' else 'clean'}_{label}" for label in class_names]
             table = pd.concat([table, pd.DataFrame(posterior.numpy(), columns=columns)], axis=1)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         write_atomically(path, lambda temporary: table.to_parquet(temporary, index=False))
 
     @staticmethod

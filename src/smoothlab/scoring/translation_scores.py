@@ -18,7 +18,7 @@ from smoothlab.data.batch import TRUTH
 from smoothlab.metrics.prediction import ReducedPrediction
 from smoothlab.metrics.summary import metrics_of_predicted
 from smoothlab.metrics.translation import TranslationQuality
-from smoothlab.rundir.atomic import write_atomically
+from smoothlab.rundir.atomic import make_folders, write_atomically
 from smoothlab.scoring.scores import LEVEL, against_truth, defined, intervals_by_unit
 from smoothlab.scoring.slices import cut
 from smoothlab.tasks.translation import perplexity
@@ -152,7 +152,7 @@ class TranslationScores:
         A token has its ``sequence`` (the sentence's place among these), ``position``, ``label``, ``prediction``, the
         label's ``nll``, the prediction's ``confidence`` and ``brier``.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         write_atomically(path, lambda temporary: self.sentences.to_parquet(temporary, index=False))
         names = np.array(class_names, dtype=object)
         table = pd.DataFrame(

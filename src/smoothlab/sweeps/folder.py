@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from smoothlab.errors import UserMistake
+from smoothlab.rundir.atomic import make_folders
 from smoothlab.rundir.directory import RunDirectory
 
 
@@ -16,7 +17,7 @@ def make_folder(folder: Path) -> None:
         UserMistake: it cannot be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise UserMistake(f"{folder}: cannot be made ({error.strerror}); give output_root=...") from None
 

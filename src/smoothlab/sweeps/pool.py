@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from smoothlab.errors import UserMistake
-from smoothlab.rundir.atomic import write_json
+from smoothlab.processes import ServerDied
+from smoothlab.rundir.atomic import make_folders, write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
 from smoothlab.rundir.reading import MissingFile
 from smoothlab.sweeps.devices import Devices, check_n_jobs
+from smoothlab.sweeps.folder import say
 
 if TYPE_CHECKING:
     from smoothlab.processes import Child, Ending, WarmServer
@@ -64,13 +66,23 @@ class Job:
     def __init__(self, planned: Planned, directory: Path | str) -> None:
         self.planned = planned
         self.directory = RunDirectory(Path(directory))
-        self.resume = self.directory.last_checkpoint.is_file()
-        self.state = WAITING
+        self.taken_up = False  # again, since the server died
+        self.wait()
         self.error: str | None = None
         self.seconds = 0.0
+        self._started = 0.0
+
+    def wait(self) -> None:
+        """Be ready to start, from the last checkpoint where there is one."""
+        self.resume = self.directory.last_checkpoint.is_file()
+        self.state = WAITING
         self.child: Child | None = None
         self.gpus: tuple[str, ...] = ()
-        self._started = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether its directory has the results."""
+        return self._status().get("state") == DONE and self.directory.results.is_file()
 
     @property
     def objective(self) -> float | None:
@@ -83,7 +95,7 @@ class Job:
 
     def start(self, server: WarmServer, devices: Devices) -> None:
         """Start its process with its share of the threads and its GPUs."""
-        self.directory.path.mkdir(parents=True, exist_ok=True)
+        make_folders(self.directory.path)
         environment = {"OMP_NUM_THREADS": str(devices.threads)}
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
@@ -101,7 +113,7 @@ class Job:
         self.seconds = time.monotonic() - self._started
         status = self._status()
         state = status.get("state")
-        if state == DONE and self.directory.results.is_file():  # also where its process was cut off after that
+        if self.done:  # also where its process was cut off after that
             self.state = DONE
             (self.directory.path / OUTPUT).unlink(missing_ok=True)  # run.log has it
             return
@@ -134,7 +146,7 @@ class Job:
             fields["error"] = error
         try:
             with self.directory.held():
-                write_json(self.directory.status, fields, sync=False)
+                write_json(self.directory.status, fields)
         except (OSError, UserMistake) as problem:  # a full or read-only disk, or another process's directory
             self.error = f"{error or state} (not recorded: {problem})"
 
@@ -232,9 +244,9 @@ class JobPool:
 
     def close(self) -> None:
         """End every job that runs, which is then interrupted, and forget those that wait."""
-        self._waiting.clear()
         try:
             self._collect()
+            self._waiting.clear()
             _terminate([job.child for job in self._running if job.child])
             for job in list(self._running):
                 assert job.child is not None
@@ -258,19 +270,41 @@ class JobPool:
             job = self._waiting.popleft()
             job.gpus = gpus
             try:
-                job.start(self._server, self.devices)
-            except OSError as error:
+                self._start(job)
+            except (OSError, ServerDied) as error:
                 self.devices.give_back(gpus)
                 job.fail(str(error))
                 self._ended.append(job)
             else:
                 self._running.append(job)
 
+    def _start(self, job: Job) -> None:
+        from smoothlab.processes import WarmServer
+
+        try:
+            job.start(self._server, self.devices)
+        except ServerDied:
+            say("the warm server was killed (out of memory, or by hand); it is started again, and its runs go on")
+            self._server = self._own.enter_context(WarmServer())
+            job.start(self._server, self.devices)
+
     def _collect(self) -> None:
         for job in list(self._running):
             ending = job.child.poll() if job.child else None
-            if ending is not None:
+            if ending is None:
+                continue
+            if ending.orphaned and not job.taken_up and not job.done:
+                self._take_up(job)
+            else:
                 self._finish(job, ending)
+
+    def _take_up(self, job: Job) -> None:
+        """Let a job go on whose process ended with the server, once: it may be what the memory is too small for."""
+        self._running.remove(job)
+        self.devices.give_back(job.gpus)
+        job.taken_up = True
+        job.wait()
+        self._waiting.append(job)
 
     def _finish(self, job: Job, ending: Ending, *, interrupted: bool = False) -> None:
         self._running.remove(job)
@@ -283,7 +317,7 @@ def _keep_hydra(planned: Planned, config: DictConfig, run: RunDirectory) -> None
     """What Hydra composed, where Hydra's own launchers put it."""
     folder = run.path / ".hydra"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         OmegaConf.save(task, folder / "config.yaml")
         with open_dict(config):

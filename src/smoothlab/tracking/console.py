@@ -45,6 +45,18 @@ def quiet_lightning() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
+class _LogFile(logging.FileHandler):
+    """run.log; what a disk refuses to take of it, the console has."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 @contextlib.contextmanager
 def run_log(path: Path | None) -> Iterator[None]:
     """Send smoothlab's messages and Lightning's warnings to the console, and to ``path`` with times."""
@@ -52,7 +64,7 @@ def run_log(path: Path | None) -> Iterator[None]:
     console.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [console]
     if path is not None:
-        file = logging.FileHandler(path, encoding="utf-8")
+        file = _LogFile(path, encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(file)
     loggers = {name: logging.getLogger(name) for name in ("smoothlab", "pytorch_lightning", "lightning_fabric")}
@@ -70,8 +82,7 @@ def run_log(path: Path | None) -> Iterator[None]:
             loggers[name].setLevel(level)
             loggers[name].propagate = propagate
             loggers[name].handlers = old
-        for handler in handlers:
-            handler.flush()
+        console.flush()
         if path is not None:
             handlers[-1].close()
 

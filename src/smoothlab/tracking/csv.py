@@ -11,7 +11,8 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from smoothlab.rundir.atomic import write_text
+from smoothlab.errors import of_file
+from smoothlab.rundir.atomic import sync_file, write_text
 
 FIRST = ("epoch", "step")  # the columns that every row has
 
@@ -69,9 +70,19 @@ class CSVLogger(Logger):
         line = _lines(self._columns, [row])
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         try:
-            os.write(descriptor, line.encode())  # one call: another process sees the whole row or none of it
+            with of_file(self._path):
+                os.write(descriptor, line.encode())  # one call: another process sees the whole row or none of it
         finally:
             os.close(descriptor)
+
+    def text(self) -> str:
+        """The file's content, which a checkpoint keeps: after a power cut its last rows may be lost."""
+        return self._path.read_text(encoding="utf-8") if self._path.is_file() else ""
+
+    def finish(self, *, failed: bool) -> None:
+        """Wait until the rows are on the disk: nothing writes those of a finished run again."""
+        if self._path.is_file():
+            sync_file(self._path)
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         write_text(self._path, ",".join(self._columns) + "\n" + _lines(self._columns, rows))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from smoothlab.rundir.atomic import write_atomically
+from smoothlab.rundir.atomic import make_folders, write_atomically
 from smoothlab.rundir.spreadsheet import without_formulas
 
 
@@ -29,11 +29,11 @@ def save_figure(figure: Any, name: str, folder: Path, loggers: Iterable[Any] = (
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folders(folder)
     path = folder / f"{name}.png"
     canvas = FigureCanvasAgg(figure)  # draws once, where savefig draws everything a second time for the layout
     quick = {"compress_level": 2}  # a few per cent larger than the usual 6, in a third of the time
-    write_atomically(path, lambda temporary: canvas.print_png(temporary, pil_kwargs=quick), sync=False)
+    write_atomically(path, lambda temporary: canvas.print_png(temporary, pil_kwargs=quick))
     for logger in _that_take("log_image", loggers, samples):
         logger.log_image(key=f"figures/{name}", images=[str(path)])
     return path
@@ -52,7 +52,7 @@ def save_table(table: Any, name: str, folder: Path, loggers: Iterable[Any] = (),
     Returns:
         The file's path.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folders(folder)
     path = folder / f"{name}.csv"
     write_atomically(path, lambda temporary: without_formulas(table).to_csv(temporary, index=False))
     rows = table.astype(object).where(table.notna(), None).to_numpy().tolist()

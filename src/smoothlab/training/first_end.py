@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from smoothlab.errors import Terminated, UserMistake, reason_of
+from smoothlab.errors import Terminated, UserMistake, disk_refusal, reason_of
 from smoothlab.tasks import TrainingDiverged
 
 WORD = "end.json"
@@ -48,9 +48,10 @@ class RankEnd:
             received = signals.SIGTERM if isinstance(error, Terminated) else signals.SIGINT
         if received is not None:
             return cls(rank, signal=int(received))
-        expected = isinstance(error, TrainingDiverged | UserMistake)
+        refusal = disk_refusal(error)
+        expected = bool(refusal) or isinstance(error, TrainingDiverged | UserMistake)
         name = "" if rank == 0 or expected else f"{type(error).__name__}: "
-        reason = reason_of(error)
+        reason = refusal or reason_of(error)
         place = f"rank {rank}: " if rank else ""
         trace = "" if expected else "".join(traceback.format_exception(error)).strip()
         return cls(rank, error=f"{place}{name}{reason}", trace=trace)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from smoothlab.errors import RunFailed, UserMistake, reason_of
+from smoothlab.rundir.atomic import make_folders
 from smoothlab.rundir.directory import FAILED, INTERRUPTED, RunDirectory, StatusFile
 from smoothlab.rundir.identity import run_identity
 from smoothlab.tracking.console import run_log
@@ -31,7 +32,7 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
         KeyboardInterrupt: the run was stopped, by Ctrl-C or SIGTERM.
     """
     run = RunDirectory(Path(directory))
-    run.path.mkdir(parents=True, exist_ok=True)
+    make_folders(run.path)
     with stopped_by_signals(), server_for(values) as server:  # while this process is still fit to be forked
         try:
             prepared = prepare(values)

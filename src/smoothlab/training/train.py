@@ -26,6 +26,7 @@ from smoothlab.config.trainer_arguments import PROFILERS
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.learner import learners_in
 from smoothlab.models.checkpoint import (
+    KEY,
     AtomicCheckpointIO,
     RunState,
     add_to_checkpoint,
@@ -35,7 +36,7 @@ from smoothlab.models.checkpoint import (
     validated,
 )
 from smoothlab.processes.ranks import found_ranks
-from smoothlab.rundir.atomic import remove_leftovers, write_json, write_text
+from smoothlab.rundir.atomic import make_folders, remove_leftovers, write_json, write_text
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
 from smoothlab.rundir.provenance import peak_memory, provenance
 from smoothlab.scoring.outcome import write_outcome
@@ -138,16 +139,22 @@ def follow(prepared: Prepared, run: RunDirectory | None = None) -> Path:
 
 
 def _interrupted(run: RunDirectory, status: StatusFile, end: RankEnd) -> KeyboardInterrupt:
-    status.update(state=INTERRUPTED)
+    _note(status, state=INTERRUPTED)
     what = "stopped by SIGTERM" if end.signal == signal.SIGTERM else "interrupted"
     log.info("%s%s\nrun %s", what, f", on rank {end.rank}" if end.rank else "", run.path)
     return end.as_interruption()
 
 
 def _failed(run: RunDirectory, status: StatusFile, end: RankEnd, error: BaseException) -> RunFailed:
-    status.update(state=FAILED, error=end.error)
+    _note(status, state=FAILED, error=end.error)
     log.error("run failed: %s\nrun %s%s", end.error, run.path, f"\n{end.trace}" if end.trace else "")
     return RunFailed(f"{end.error} ({run.path})")
+
+
+def _note(status: StatusFile, **fields: Any) -> None:
+    """Say how the run ended; where the disk refuses that too, a run whose process is gone counts as interrupted."""
+    with contextlib.suppress(OSError):
+        status.update(**fields)
 
 
 def _train_and_log(prepared: Prepared, run: RunDirectory, status: StatusFile, resume: bool) -> dict[str, Any]:
@@ -213,12 +220,16 @@ def _fit_and_part(
     prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool
 ) -> _Fitted:
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
-    step = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
+    content: dict[str, Any] = read_checkpoint(checkpoint) if checkpoint else {"global_step": 0, KEY: {}}
+    step = int(content["global_step"])
     run.sums.unlink(missing_ok=True)  # of a start that was cut off at its end
     write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
     log.info("run %s%s", run.path, f", resumed at step {step}" if checkpoint else "")
     for note in [] if checkpoint else prepared.data.notes:
         log.info("data: %s", note)
+    if rows := content[KEY].get("rows"):  # the file may have lost some of them, or be gone
+        write_text(run.metrics, rows)
+    make_folders(run.checkpoints)
     _make_loggers(prepared, run, loggers, step)
     callbacks = [
         RunState(prepared.config, prepared.identity),

@@ -14,7 +14,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from smoothlab.rundir.atomic import write_json, write_text
+from smoothlab.rundir.atomic import make_folders, write_json, write_text
 from smoothlab.rundir.reading import read_json
 
 FOLDER, TRIAL, REPORTS, STOP = "search", "trial.json", "reports.jsonl", "stop"
@@ -45,9 +45,9 @@ class TrialFiles:
             monitor: the metric that it reports after each validation.
             overrides: the values that the trial tries, for whoever looks into the directory.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folders(self.folder)
         self.stop.unlink(missing_ok=True)
-        write_json(self.trial, {"number": number, "monitor": monitor, "values": dict(overrides or {})}, sync=False)
+        write_json(self.trial, {"number": number, "monitor": monitor, "values": dict(overrides or {})})
 
     def ask_to_stop(self, reason: str) -> None:
         """Let the run end at its next validation."""

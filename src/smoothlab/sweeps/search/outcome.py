@@ -24,7 +24,7 @@ def write_outcome(study: Study, folder: Path) -> None:
         "importance": study.importance(),
         "trials": [_as_dict(study, trial) for trial in study.trials()],
     }
-    write_json(folder / "search.json", summary, sync=False)
+    write_json(folder / "search.json", summary)
     if best:
         front = [_as_dict(study, trial) for trial in best]
         heading = "# The best trial" if len(study.objectives) == 1 else "# The trials that no other one beats in all"

@@ -1,0 +1,71 @@
+"""Whether runs that were cut off and resumed are those that nothing disturbed, to the last bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+OF_THE_MACHINE = ("seconds", "peak_memory_mib", "machine", "git", "versions")
+
+
+def finished(root: Path) -> dict[str, Path]:
+    """The finished runs below ``root``, by identity."""
+    runs = {}
+    for path in sorted(root.rglob("status.json")):
+        status = json.loads(path.read_text())
+        if status.get("state") == "done" and (path.parent / "checkpoints").is_dir():
+            runs[status["identity"]] = path.parent
+    return runs
+
+
+def differences(expected: Path, found: Path) -> list[str]:
+    """What of the finished runs below ``found`` is not as below ``expected``; empty where all is."""
+    undisturbed, resumed = finished(expected), finished(found)
+    lines = [f"no finished run {identity[:8]}" for identity in undisturbed if identity not in resumed]
+    for identity, run in undisturbed.items():
+        if identity in resumed:
+            lines += [f"{identity[:8]}: {line}" for line in _differences(run, resumed[identity])]
+    return lines
+
+
+def _differences(expected: Path, found: Path) -> list[str]:
+    files = {path.relative_to(expected) for path in expected.rglob("*") if path.is_file()}
+    lines = []
+    for file in sorted(files):
+        other = found / file
+        if file.name in ("run.log", "status.json", ".lock", "output.log") or ".hydra" in file.parts:
+            continue
+        if not other.is_file():
+            lines.append(f"{file}: not there")
+        elif file.suffix == ".ckpt":
+            if not _same(_checkpoint(expected / file), _checkpoint(other)):
+                lines.append(f"{file}: other content")
+        elif file.name == "results.json":
+            one, two = (json.loads(path.read_text()) for path in (expected / file, other))
+            lines += [f"results.json: {key}" for key in one if key not in OF_THE_MACHINE and one[key] != two.get(key)]
+        elif (expected / file).read_bytes() != other.read_bytes():
+            lines.append(f"{file}: other bytes")
+    more = {path.relative_to(found) for path in found.rglob("*") if path.is_file()} - files
+    return lines + [f"{file}: too much" for file in sorted(more) if file.name != "output.log"]
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    """Weights, optimizer, schedule, random states, callbacks' scores; not the folders, which have the run's name."""
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    for state in content.get("callbacks", {}).values():
+        for key in ("dirpath", "best_model_path", "last_model_path", "kth_best_model_path", "best_k_models"):
+            state.pop(key, None)
+    return content
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return isinstance(two, torch.Tensor) and one.dtype == two.dtype and torch.equal(one, two)
+    if isinstance(one, dict):
+        return isinstance(two, dict) and one.keys() == two.keys() and all(_same(one[key], two[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return isinstance(two, list | tuple) and len(one) == len(two) and all(map(_same, one, two))
+    return bool(one == two)
