@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,22 @@ def _differences(expected: Path, found: Path) -> list[str]:
         elif file.name == "results.json":
             one, two = (json.loads(path.read_text()) for path in (expected / file, other))
             lines += [f"results.json: {key}" for key in one if key not in OF_THE_MACHINE and one[key] != two.get(key)]
+        elif file.name == "SHA256SUMS":
+            if _names(expected / file) != _names(other) or _wrong(other):
+                lines.append(f"{file}: other files, or wrong sums")
         elif (expected / file).read_bytes() != other.read_bytes():
             lines.append(f"{file}: other bytes")
     more = {path.relative_to(found) for path in found.rglob("*") if path.is_file()} - files
     return lines + [f"{file}: too much" for file in sorted(more) if file.name != "output.log"]
+
+
+def _names(sums: Path) -> list[str]:
+    return [line.split("  ", 1)[1] for line in sums.read_text().splitlines()]
+
+
+def _wrong(sums: Path) -> list[str]:
+    lines = [line.split("  ", 1) for line in sums.read_text().splitlines()]
+    return [name for digest, name in lines if hashlib.sha256((sums.parent / name).read_bytes()).hexdigest() != digest]
 
 
 def _checkpoint(path: Path) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
         parsed = _parse(overrides)
         config = _composed(name, overrides, parsed)
         _refuse_new_top_level_keys(name, parsed)
-    with _resolvable(config) if OmegaConf.is_interpolation(config, "code") else nullcontext():
+    late = "code" in config and OmegaConf.is_interpolation(config, "code")
+    with _resolvable(config) if late else nullcontext():
         code = OmegaConf.select(config, "code")
     if not isinstance(code, str | None):
         raise UserMistake(f"code = {code!r}: expected a Python file or a folder with some")
