@@ -68,17 +68,17 @@ def resolve_target(
     refusal = UserMistake(f"{key} = {target!r}: not allowed; a target is {expected}")
     if not _begins(target, allowed) or any(part.startswith("_") for part in target.split(".")):
         raise refusal
-    found = _locate(target, key)
-    if not (inspect.isclass(found) or (inspect.isfunction(found) and "." not in found.__qualname__)):
+    function: Callable[..., Any] = _locate(target, key)
+    if not (inspect.isclass(function) or (inspect.isfunction(function) and "." not in function.__qualname__)):
         raise refusal
-    if not _begins(f"{found.__module__}.{found.__qualname__}", allowed):
+    if not _begins(f"{function.__module__}.{function.__qualname__}", allowed):
         raise refusal
-    package = next((package for package in KINDS if _begins(found.__module__ + ".", (package,))), None)
+    package = next((package for package in KINDS if _begins(function.__module__ + ".", (package,))), None)
     if package is not None:
         kinds = tuple(_locate(kind, key) for kind in KINDS[package])
-        if not (inspect.isclass(found) and issubclass(found, kinds)):
+        if not (inspect.isclass(function) and issubclass(function, kinds)):
             raise refusal
-    return found
+    return function
 
 
 def _begins(name: str, prefixes: tuple[str, ...]) -> bool:

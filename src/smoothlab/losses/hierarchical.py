@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import ClassTree
-from smoothlab.classes.tree_file import tree_from
+from smoothlab.classes.tree_file import TreeSource, tree_from
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.weights import accumulator
@@ -69,7 +68,7 @@ class HierarchicalCrossEntropy:
 
     def __init__(
         self,
-        tree: ClassTree | dict | list | str | Path | None,
+        tree: TreeSource | None,
         alpha: float = 0.1,
         normalized: bool = True,
         classes: Sequence[str] | None = None,

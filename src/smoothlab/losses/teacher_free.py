@@ -151,7 +151,7 @@ def divergence(
     t = torch.softmax((scores / temperature).masked_fill(masked, -math.inf), -1)
     z = logits.to(t.dtype)
     log_p = torch.log_softmax(z / temperature if tempered else z, -1).masked_fill(masked, 0)
-    rows = -(torch.special.entr(t) + t * log_p).sum(-1)
+    rows: Tensor = -(torch.special.entr(t) + t * log_p).sum(-1)
     if tempered:
         rows = rows * temperature**2
     return rows / (masked.shape[-1] - masked.sum(-1)) if average == "classes" else rows

@@ -145,7 +145,7 @@ class FrozenNet:
         if weight is not None and isinstance(features, Tensor) and features.is_floating_point():
             features = features.to(weight.dtype)
         with torch.no_grad():
-            logits = self._net(features)
+            logits: Tensor = self._net(features)
         classes = step.num_classes or logits.shape[-1]
         leading = step.labels.shape[:-1] if step.labels.is_floating_point() else step.labels.shape
         if logits.shape != (*leading, classes):

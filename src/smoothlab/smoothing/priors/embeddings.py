@@ -110,5 +110,5 @@ def cosine_similarities(embeddings: Tensor) -> Tensor:
     if not bool((lengths.isfinite() & (lengths > 0)).all()):
         row = int((~(lengths.isfinite() & (lengths > 0))).nonzero()[0, 0])
         raise InvalidArgument("embeddings", f"row {row}", "finite numbers, some of them not 0")
-    unit = embeddings / lengths
+    unit: Tensor = embeddings / lengths
     return (unit @ unit.T).clamp(-1, 1).fill_diagonal_(1.0)

@@ -11,6 +11,7 @@ from torch import Tensor
 from smoothlab.classes.hierarchy import Hierarchy
 from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import ClassTree
+from smoothlab.classes.tree_file import TreeSource
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number
 from smoothlab.smoothing.multilabel import bound_hierarchy, checked_labels
@@ -51,7 +52,7 @@ class Flow:
 
     of_label_sets: ClassVar[bool] = True
 
-    def __init__(self, tree: Hierarchy | ClassTree | dict | list | str | Path | None, beta: float) -> None:
+    def __init__(self, tree: Hierarchy | TreeSource | None, beta: float) -> None:
         self.tree = tree
         self.beta = check_number("beta", beta, at_least=0)
         self._hierarchy: Hierarchy | None = None

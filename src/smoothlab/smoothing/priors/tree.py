@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from smoothlab.classes.info import tree_of
 from smoothlab.classes.tree import SEPARATOR, ClassTree, split_path
-from smoothlab.classes.tree_file import tree_from
+from smoothlab.classes.tree_file import TreeSource, tree_from
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number
 from smoothlab.smoothing.priors.table import Table
@@ -45,9 +44,7 @@ class Tree:
 
     by_label = True
 
-    def __init__(
-        self, tree: ClassTree | dict | list | str | Path | None, beta: float, classes: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, tree: TreeSource | None, beta: float, classes: Sequence[str] | None = None) -> None:
         self.tree = None if tree is None else tree_from(tree)
         self.beta = check_number("beta", beta, at_least=0)
         self.classes = None if classes is None else list(classes)

@@ -31,7 +31,7 @@ class ByClass:
             number, or another K; in a step, for numbers by name that no data were bound to.
     """
 
-    def __init__(self, epsilon: Sequence[float] | dict, default: float | None = None) -> None:
+    def __init__(self, epsilon: Sequence[float] | dict[str, float], default: float | None = None) -> None:
         self.epsilon = epsilon
         self.default = None if default is None else check_share("default", default)
         self._table: Table | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,7 @@ class Rules(nn.Module):
     """
 
     def __init__(
-        self, rules: Sequence[Mapping], default: float | Strength, categories: Categories | None = None
+        self, rules: Sequence[Mapping[str, Any]], default: float | Strength, categories: Categories | None = None
     ) -> None:
         super().__init__()
         if isinstance(rules, str | Mapping) or not isinstance(rules, Sequence) or not rules:
