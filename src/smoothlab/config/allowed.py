@@ -91,7 +91,7 @@ def _locate(target: str, key: str) -> Any:
         raise UserMistake(f"{key} = {target!r}: expected a dotted name such as torch.optim.SGD")
     for length in range(len(parts) - 1, 0, -1):
         try:
-            found: Any = importlib.import_module(".".join(parts[:length]))
+            member: Any = importlib.import_module(".".join(parts[:length]))
         except ModuleNotFoundError as error:
             name = error.name or ""
             if ".".join(parts[:length]).startswith(name):
@@ -100,12 +100,12 @@ def _locate(target: str, key: str) -> Any:
         except Exception as error:  # own code can raise anything, a SyntaxError to begin with
             raise UserMistake(f"{key} = {target!r}: importing it failed ({type(error).__name__}: {error})") from error
         for position, part in enumerate(parts[length:], start=length):
-            if not hasattr(found, part):
-                near = difflib.get_close_matches(part, [name for name in dir(found) if name[0] != "_"], n=1)
+            if not hasattr(member, part):
+                near = difflib.get_close_matches(part, [name for name in dir(member) if name[0] != "_"], n=1)
                 hint = f"; nearest: {'.'.join(parts[:position])}.{near[0]}" if near else ""
                 raise UserMistake(f"{key} = {target!r}: {'.'.join(parts[:position])} has no {part!r}{hint}")
-            found = getattr(found, part)
-        return found
+            member = getattr(member, part)
+        return member
     raise UserMistake(f"{key} = {target!r}: no module {parts[0]!r}")
 
 

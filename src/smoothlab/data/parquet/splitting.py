@@ -55,7 +55,7 @@ class Splitter:
         if self._by == "random":
             return np.searchsorted(self._bounds, uniform(numbers, self._seed), side="right")
         places, values = factorized(table.column(self._column))
-        of_value = self._said(values) if self._by == "column" else self._drawn(values)
+        of_value = self._written(values) if self._by == "column" else self._drawn(values)
         codes = np.array([*of_value, -1]).take(places)
         if (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
@@ -64,7 +64,7 @@ class Splitter:
             raise BadRow(f"data.split_column = {self._column!r}: data row {row + 1} is {cell!r}; expected {what}")
         return codes
 
-    def _said(self, values: Sequence[object]) -> list[int]:
+    def _written(self, values: Sequence[object]) -> list[int]:
         code_of = {word: SPLITS.index(split) for split, words in WORDS.items() for word in words}
         return [code_of.get(as_word(value).lower(), -1) for value in values]
 
