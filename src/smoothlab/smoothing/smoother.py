@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +12,10 @@ from smoothlab.classes.info import ClassInfo, bind_part
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
 from smoothlab.smoothing.excluding import ExcludedClasses
+from smoothlab.smoothing.priors.prior import Prior
+from smoothlab.smoothing.strengths.strength import Strength
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget, check_tensor
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from smoothlab.smoothing.priors.prior import Prior
-    from smoothlab.smoothing.strengths.strength import Strength
 
 
 class Smoother(nn.Module):

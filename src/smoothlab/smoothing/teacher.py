@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from smoothlab.classes.info import NeedsClasses
+from smoothlab.classes.info import ClassInfo, NeedsClasses
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_choice, check_number, check_share
 from smoothlab.smoothing.ranges import clamp_strength
+from smoothlab.step import Step
 from smoothlab.targets import PerSample
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
 
 
 class Teacher:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from smoothlab.classes.hierarchy import Hierarchy
-from smoothlab.classes.info import tree_of
+from smoothlab.classes.info import ClassInfo, tree_of
 from smoothlab.classes.tree import ClassTree
 from smoothlab.classes.tree_file import TreeSource
 from smoothlab.errors import InvalidArgument
@@ -17,10 +17,7 @@ from smoothlab.numbers import check_number
 from smoothlab.smoothing.multilabel import bound_hierarchy, checked_labels
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.priors.tree import soft_labels
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 CERTAIN = -100.0  # a log-probability that no float64 tells from impossible
 

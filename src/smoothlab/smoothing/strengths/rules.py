@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from smoothlab.classes.info import bind_part
+from smoothlab.classes.info import ClassInfo, bind_part
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_share
 from smoothlab.smoothing.ranges import clamp_strength
 from smoothlab.smoothing.strengths.conditions import Categories, ClassIs, Condition, conditions_of
 from smoothlab.smoothing.strengths.strength import Constant, Strength
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 
 class Rules(nn.Module):

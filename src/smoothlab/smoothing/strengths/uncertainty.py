@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_choice, check_share
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 Measure = Literal["entropy", "max_probability", "margin"]
 MEASURES = ("entropy", "max_probability", "margin")
