@@ -267,8 +267,8 @@ def describe(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(map(str, typing.get_args(hint)))
     names = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    names |= {dict: "a mapping", list: "a list"}
-    if hint in names or origin is dict:
+    names |= {dict: "a mapping", Mapping: "a mapping", list: "a list"}
+    if hint in names or origin in (dict, Mapping):
         return names[origin or hint]
     if origin is not None:
         return f"a list of {', '.join(_plural(item) for item in typing.get_args(hint) if item is not Ellipsis)}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +19,15 @@ from smoothlab.smoothing.priors.vector import Vector
 from smoothlab.smoothing.priors.zipf import Zipf
 from smoothlab.smoothing.strengths.by_class import ByClass
 from smoothlab.smoothing.strengths.schedules import Schedule
-from smoothlab.smoothing.strengths.strength import Constant, Strength
+from smoothlab.smoothing.strengths.strength import Constant
 from smoothlab.soft_labels import ANSWERS, SoftLabels, question_labels, question_logits
 from smoothlab.step import Step
 from smoothlab.targets import check_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from smoothlab.smoothing.strengths.strength import Strength
 
 OF_ONE_LABEL = (ClassFrequency, Vector, Zipf)  # distributions over the classes, which the labels of a sample are not
 

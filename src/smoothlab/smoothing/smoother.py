@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +11,14 @@ from smoothlab.classes.info import ClassInfo, bind_part
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
 from smoothlab.smoothing.excluding import ExcludedClasses
-from smoothlab.smoothing.priors.prior import Prior
-from smoothlab.smoothing.strengths.strength import Strength
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget, check_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from smoothlab.smoothing.priors.prior import Prior
+    from smoothlab.smoothing.strengths.strength import Strength
 
 
 class Smoother(nn.Module):

@@ -98,7 +98,7 @@ class Task(LightningModule):
         num_bins: int = 15,
         tree: TreeSource | None = None,
         ordered: bool | None = None,
-        costs: Mapping[str, Any] | Sequence[Any] | None = None,
+        costs: dict[str, Any] | list[Any] | None = None,
         slices: str | None = None,
         num_slices: int = 5,
         encoder_state: dict[str, Any] | None = None,

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from smoothlab.classes.info import ClassInfo, bind_part
+from smoothlab.classes.info import bind_part
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number
-from smoothlab.smoothing.priors.prior import Prior
-from smoothlab.step import Step
 from smoothlab.targets import OtherClasses, PerClass, PerSample
-from smoothlab.targets import Prior as PriorFactor
+
+if TYPE_CHECKING:
+    from smoothlab.classes.info import ClassInfo
+    from smoothlab.smoothing.priors.prior import Prior
+    from smoothlab.step import Step
+    from smoothlab.targets import Prior as PriorFactor
+
 
 MATRIX_CLASSES = 2048  # up to here an exclusive prior among them makes a matrix, 16 MiB at most
 
