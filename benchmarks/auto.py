@@ -287,7 +287,8 @@ CANDIDATES = [
 
 def candidate(start: float, offset: float, rate: float, doubt: float) -> Auto:
     """The rule with other constants."""
-    return type("Candidate", (Auto,), {"offset": offset, "doubt": doubt})(start=start, rate=rate)
+    rule: Auto = type("Candidate", (Auto,), {"offset": offset, "doubt": doubt})(start=start, rate=rate)
+    return rule
 
 
 def tune(cache: Path | None) -> list[dict[str, Any]]:

@@ -56,13 +56,15 @@ def compared(name: str, which: str) -> dict[str, Any]:
         stdout=subprocess.DEVNULL,
     )
     report = FOLDER / where / "comparisons" / name / "report" / "report.json"
-    return json.loads(report.read_text())
+    read: dict[str, Any] = json.loads(report.read_text())
+    return read
 
 
 def row(report: dict[str, Any], arm: str, metric: str = "nll") -> dict[str, Any]:
     """An arm's line of the table, as the model gives its probabilities."""
-    (found,) = [one for one in report["table"] if (one["arm"], one["metric"], one["variant"]) == (arm, metric, "raw")]
-    return found
+    lines: list[dict[str, Any]] = report["table"]
+    (line,) = [line for line in lines if (line["arm"], line["metric"], line["variant"]) == (arm, metric, "raw")]
+    return line
 
 
 def chosen(report: dict[str, Any]) -> str:

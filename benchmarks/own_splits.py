@@ -86,7 +86,8 @@ def measured(experiment: str, what: str, words: list[str], seed: int) -> dict[st
     """
     path = place(experiment, what, seed)
     if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
+        saved: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return saved
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", "import sys; from smoothlab.commands import main; sys.exit(main())"]
         options = ["train", f"experiment={experiment}", "logger=none", "threads=1", f"seed={seed}"]
@@ -98,8 +99,8 @@ def measured(experiment: str, what: str, words: list[str], seed: int) -> dict[st
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         after = os.times()
-        (found,) = Path(folder).rglob("results.json")
-        results = json.loads(found.read_text(encoding="utf-8"))
+        (file,) = Path(folder).rglob("results.json")
+        results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     seconds = after.children_user + after.children_system - before.children_user - before.children_system
     results["cpu_seconds"] = round(seconds, 1)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,8 @@ def make_run(folder: Path) -> Path:
     kinds = dict.fromkeys(("colour", "place", "code"), "categorical")
     encoder = TableEncoder.fit(frame, kinds, may_be_missing=["measure_3"], encoding=Encoding(categories="codes"))
     net = {"_target_": "smoothlab.nets.MLP", "hidden": [64, 64]}
-    return write_run(folder / "run", encoder, net, ["a", "b", "c", "d"])
+    run: Path = write_run(folder / "run", encoder, net, ["a", "b", "c", "d"])
+    return run
 
 
 def case(run: Path, source: Path, output: Path) -> dict[str, Any]:

@@ -32,8 +32,9 @@ from sklearn.linear_model import LogisticRegression
 from smoothlab.config.build import build
 from smoothlab.config.compose import compose_config, plain
 from smoothlab.metrics import classification_metrics, multilabel_metrics
+from smoothlab.rundir.directory import RunDirectory
 from smoothlab.training.preparing import prepare
-from smoothlab.training.train import RunDirectory, train
+from smoothlab.training.train import train
 
 HERE = Path(__file__).resolve().parent
 FOLDS = range(5)

@@ -46,7 +46,8 @@ def trained(preset: str, seed: int, words: tuple[str, ...]) -> dict[str, Any]:
         if code:
             raise SystemExit(said.getvalue())
         (results,) = Path(folder).rglob("results.json")
-        return json.loads(results.read_text())
+        read: dict[str, Any] = json.loads(results.read_text())
+        return read
 
 
 def rows_of(preset: str, seeds: int) -> list[tuple[str, dict[str, float]]]:

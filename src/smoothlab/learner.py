@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 
 class Learner(nn.Module):

@@ -32,7 +32,7 @@ class SoftLabels:
         del num_labels  # the values show it; as of SoftTarget.entropy
         known = self.values >= 0
         values = self.values.where(known, 0)
-        entropy = torch.special.entr(values) + torch.special.entr(1 - values)
+        entropy: Tensor = torch.special.entr(values) + torch.special.entr(1 - values)
         return entropy.sum(-1) / known.sum(-1).clamp_min(1)
 
     def validate(self) -> SoftLabels:

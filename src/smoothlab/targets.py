@@ -194,7 +194,8 @@ class SoftTarget:
         if self.signed and (isinstance(self.epsilon, Tensor) or self.epsilon < 0):
             return math.nan
         if not self.is_index:
-            return torch.special.entr(self.dense(num_classes)).sum(-1).masked_fill(self.left_out, 0)
+            entropy: Tensor = torch.special.entr(self.dense(num_classes)).sum(-1)
+            return entropy.masked_fill(self.left_out, 0)
         if isinstance(self.prior, str):
             inclusive = self.prior == "uniform" or num_classes == 1
             others = num_classes if inclusive else num_classes - 1
@@ -380,7 +381,8 @@ def _mixture_entropy(epsilon: Tensor, row_entropy: float | Tensor, at_label: flo
     """Entropy of ``(1 - epsilon) * one_hot(y) + epsilon * r``, from H(r) and r_y; entr(x) is -x log x."""
     entr = torch.special.entr
     top = 1 - epsilon + epsilon * at_label
-    return epsilon * row_entropy + entr(epsilon) - entr(epsilon * at_label) + entr(top)
+    entropy: Tensor = epsilon * row_entropy + entr(epsilon) - entr(epsilon * at_label) + entr(top)
+    return entropy
 
 
 def _check_distribution(name: str, rows: Tensor) -> None:

@@ -10,6 +10,16 @@ import hydra.utils
 import pytest
 from omegaconf import OmegaConf
 
+from smoothlab.calibration.abstention import Abstention
+from smoothlab.export.exporting import export
+from smoothlab.models.ensemble import Ensemble
+from smoothlab.models.loading import load
+from smoothlab.models.model import Model
+from smoothlab.models.new_rows import evaluate_file
+from smoothlab.models.translator import Translator
+from smoothlab.training.evaluating import evaluate
+from smoothlab.training.inspecting import inspect_run
+
 CONF = Path(__file__).resolve().parents[2] / "conf"
 LOOK = "each look of images is what it changes; without one, as in augment=none, images stay as they are"
 OPEN = "a mapping, so that a column can be added on the command line; None says the same"
@@ -30,6 +40,15 @@ EXCEPTIONS = {
     "smoothing/prior/online.initial_epsilon": "Python has to be told, where rows are smoothed at first",
 }
 
+# What the commands hand their keys to; and where a key has another name in Python.
+CALLED = {
+    "evaluate": (evaluate, evaluate_file),
+    "export": (export,),
+    "inspect": (inspect_run,),
+    "predict": (load, Model.predict, Ensemble.predict, Translator.predict, Abstention.fit),
+}
+RENAMED = {"export.format": "kind", "predict.abstain_delta": "delta"}
+
 
 def plain(value: Any) -> Any:
     """Tuples as lists, as YAML has them."""
@@ -41,6 +60,9 @@ def compared() -> list[tuple[str, Any, Any]]:
     pairs: list[tuple[str, Any, Any]] = []
 
     def walk(node: Any, place: str) -> None:
+        if isinstance(node, list):
+            for position, part in enumerate(node):
+                walk(part, f"{place}.{position}")
         if not isinstance(node, dict):
             return
         if str(node.get("_target_")).startswith("smoothlab."):
@@ -61,6 +83,14 @@ def compared() -> list[tuple[str, Any, Any]]:
             if isinstance(part, str) and part.endswith("@_here_"):  # its keys stand beside the file's own
                 node = OmegaConf.to_container(OmegaConf.load(path.parent / f"{part.split('@')[0]}.yaml")) | node
         walk(node, path.relative_to(CONF).with_suffix("").as_posix())
+    for command, functions in CALLED.items():
+        settings = OmegaConf.to_container(OmegaConf.load(CONF / f"{command}.yaml"))
+        for function in functions:
+            parameters = inspect.signature(function).parameters
+            for key, value in settings.items():
+                parameter = parameters.get(RENAMED.get(f"{command}.{key}", key))
+                if parameter is not None and parameter.default is not parameter.empty:
+                    pairs.append((f"{command}.{key} of {function.__qualname__}", value, parameter.default))
     return pairs
 
 

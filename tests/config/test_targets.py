@@ -1,11 +1,12 @@
 """A target is judged by what it resolves to, and its arguments are checked before anything is called."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import pytest
 import torch
 
-from smoothlab.config.allowed import ALLOWED, add_code, check_targets, code_fingerprint, fits, resolve_target
+from smoothlab.config.allowed import ALLOWED, add_code, check_targets, code_fingerprint, describe, fits, resolve_target
 from smoothlab.config.build import build
 from smoothlab.errors import UserMistake
 
@@ -147,3 +148,7 @@ def test_the_fingerprint_of_code_follows_its_content(tmp_path):
     assert code_fingerprint(str(file)) != one
     assert code_fingerprint(str(tmp_path)) == code_fingerprint(str(file))
     assert code_fingerprint(None) == ""
+
+
+def test_a_mapping_is_called_a_mapping_whatever_its_type_says():
+    assert describe(dict[str, Any]) == describe(Mapping[str, Any]) == "a mapping"

@@ -43,7 +43,8 @@ class EachAnswer(Calibrator):
         """Calibrated logits ``(N, K)`` of the labels; one of -inf stays."""
         masked = logits == -torch.inf
         answers = self.inner(_questions(logits.masked_fill(masked, 0)).reshape(-1, 2))
-        return (answers[:, 1] - answers[:, 0]).reshape(logits.shape).masked_fill(masked, -torch.inf)
+        calibrated: Tensor = answers[:, 1] - answers[:, 0]
+        return calibrated.reshape(logits.shape).masked_fill(masked, -torch.inf)
 
     def settings(self) -> dict[str, Any]:
         """Those of the calibrator inside."""

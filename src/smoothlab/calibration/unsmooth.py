@@ -120,4 +120,5 @@ def _inverse(epsilon: float, rows: Tensor) -> Tensor:
     if not float(torch.linalg.cond(mixture)) < 1e6:
         expected = "a strength and a prior from whose mixture the labels follow"
         raise InvalidArgument("epsilon", epsilon, expected)
-    return torch.linalg.inv(mixture)
+    inverse: Tensor = torch.linalg.inv(mixture)
+    return inverse

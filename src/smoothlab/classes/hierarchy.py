@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from smoothlab.classes.tree import ClassTree
-from smoothlab.classes.tree_file import tree_from
+from smoothlab.classes.tree_file import TreeSource, tree_from
 from smoothlab.errors import InvalidArgument
 
 
@@ -28,7 +26,7 @@ class Hierarchy:
         InvalidArgument: a name is no node, or two are the same one.
     """
 
-    def __init__(self, tree: ClassTree | dict | list | str | Path, names: Sequence[str]) -> None:
+    def __init__(self, tree: TreeSource, names: Sequence[str]) -> None:
         self.tree = tree_from(tree)
         self.names = list(names)
         self.nodes = self.tree.nodes(self.names)

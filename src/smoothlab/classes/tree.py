@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from smoothlab.errors import InvalidArgument
 
 SEPARATOR = ">"
+Nested = Mapping[str, Any] | Sequence[Any]  # names within names, as YAML and JSON have them
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ class ClassTree:
         object.__setattr__(self, "_by_name", nodes)
 
     @classmethod
-    def from_nested(cls, nested: Mapping | Sequence) -> ClassTree:
+    def from_nested(cls, nested: Nested) -> ClassTree:
         """A tree of nested mappings and lists, as in YAML and JSON: ``{"animal": {"cat": None, "dog": ["pug"]}}``.
 
         A mapping has a branch for each key, a list holds leaves (names) or further mappings. One key at the top is the

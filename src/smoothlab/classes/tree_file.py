@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -12,9 +12,12 @@ from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
 from smoothlab.yaml_limits import load_yaml
 
+# A tree as a config or a caller gives it: itself, nested names, or a file of them.
+TreeSource: TypeAlias = ClassTree | dict[str, Any] | list[Any] | str | Path
 
-def tree_from(source: ClassTree | dict | list | str | Path) -> ClassTree:
-    """A tree as a config or a caller gives it: the tree itself, nested names, or a file of them.
+
+def tree_from(source: TreeSource) -> ClassTree:
+    """The tree itself.
 
     Raises:
         InvalidArgument: for something else, or as :func:`read_tree` and :meth:`ClassTree.from_nested` do.

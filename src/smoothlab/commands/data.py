@@ -215,12 +215,7 @@ def show(description: Description, console: Console) -> None:
         table.add_row(str(class_row["name"]), *(f"{class_row[split]:,}" for split in description.splits))
     console.print(table)
     _say_rest(console, len(description.classes), "classes")
-    for note in description.notes:
-        console.print(f"note: {note}", markup=False)
-    for warning in description.warnings:
-        console.print(f"warning: {warning}", markup=False)
-    if not description.warnings:
-        console.print("nothing looks wrong")
+    _say_notes(console, description.notes, description.warnings)
 
 
 def show_pairs(description: PairsDescription, console: Console) -> None:
@@ -238,11 +233,13 @@ def show_pairs(description: PairsDescription, console: Console) -> None:
     console.print(table)
     for cut in description.examples:
         console.print(" -> ".join(" | ".join(tokens) for tokens in cut))
-    for note in description.notes:
-        console.print(f"note: {note}", markup=False)
-    for warning in description.warnings:
-        console.print(f"warning: {warning}", markup=False)
-    if not description.warnings:
+    _say_notes(console, description.notes, description.warnings)
+
+
+def _say_notes(console: Console, notes: Sequence[str], warnings: Sequence[str]) -> None:
+    for sentence in (*(f"note: {note}" for note in notes), *(f"warning: {warning}" for warning in warnings)):
+        console.print(sentence, markup=False)
+    if not warnings:
         console.print("nothing looks wrong")
 
 

@@ -68,17 +68,17 @@ def resolve_target(
     refusal = UserMistake(f"{key} = {target!r}: not allowed; a target is {expected}")
     if not _begins(target, allowed) or any(part.startswith("_") for part in target.split(".")):
         raise refusal
-    found = _locate(target, key)
-    if not (inspect.isclass(found) or (inspect.isfunction(found) and "." not in found.__qualname__)):
+    function: Callable[..., Any] = _locate(target, key)
+    if not (inspect.isclass(function) or (inspect.isfunction(function) and "." not in function.__qualname__)):
         raise refusal
-    if not _begins(f"{found.__module__}.{found.__qualname__}", allowed):
+    if not _begins(f"{function.__module__}.{function.__qualname__}", allowed):
         raise refusal
-    package = next((package for package in KINDS if _begins(found.__module__ + ".", (package,))), None)
+    package = next((package for package in KINDS if _begins(function.__module__ + ".", (package,))), None)
     if package is not None:
         kinds = tuple(_locate(kind, key) for kind in KINDS[package])
-        if not (inspect.isclass(found) and issubclass(found, kinds)):
+        if not (inspect.isclass(function) and issubclass(function, kinds)):
             raise refusal
-    return found
+    return function
 
 
 def _begins(name: str, prefixes: tuple[str, ...]) -> bool:
@@ -91,7 +91,7 @@ def _locate(target: str, key: str) -> Any:
         raise UserMistake(f"{key} = {target!r}: expected a dotted name such as torch.optim.SGD")
     for length in range(len(parts) - 1, 0, -1):
         try:
-            found: Any = importlib.import_module(".".join(parts[:length]))
+            member: Any = importlib.import_module(".".join(parts[:length]))
         except ModuleNotFoundError as error:
             name = error.name or ""
             if ".".join(parts[:length]).startswith(name):
@@ -100,12 +100,12 @@ def _locate(target: str, key: str) -> Any:
         except Exception as error:  # own code can raise anything, a SyntaxError to begin with
             raise UserMistake(f"{key} = {target!r}: importing it failed ({type(error).__name__}: {error})") from error
         for position, part in enumerate(parts[length:], start=length):
-            if not hasattr(found, part):
-                near = difflib.get_close_matches(part, [name for name in dir(found) if name[0] != "_"], n=1)
+            if not hasattr(member, part):
+                near = difflib.get_close_matches(part, [name for name in dir(member) if name[0] != "_"], n=1)
                 hint = f"; nearest: {'.'.join(parts[:position])}.{near[0]}" if near else ""
                 raise UserMistake(f"{key} = {target!r}: {'.'.join(parts[:position])} has no {part!r}{hint}")
-            found = getattr(found, part)
-        return found
+            member = getattr(member, part)
+        return member
     raise UserMistake(f"{key} = {target!r}: no module {parts[0]!r}")
 
 
@@ -267,8 +267,8 @@ def describe(hint: Any) -> str:
     if origin is Literal:
         return " or ".join(map(str, typing.get_args(hint)))
     names = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    names |= {dict: "a mapping", list: "a list"}
-    if hint in names or origin is dict:
+    names |= {dict: "a mapping", Mapping: "a mapping", list: "a list"}
+    if hint in names or origin in (dict, Mapping):
         return names[origin or hint]
     if origin is not None:
         return f"a list of {', '.join(_plural(item) for item in typing.get_args(hint) if item is not Ellipsis)}"

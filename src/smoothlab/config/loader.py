@@ -117,7 +117,8 @@ class CachingLoader(ConfigLoaderImpl):
         overrides: list[str] | None = None,
     ) -> list[str]:
         """As Hydra's, from one look at the search path."""
-        return self._sources(config_name, overrides or []).get_group_options(group_name, results_filter)
+        options: list[str] = self._sources(config_name, overrides or []).get_group_options(group_name, results_filter)
+        return options
 
     def _sources(self, config_name: str | None, searchpath: list[str]) -> Any:
         """The repository of a search path that some overrides set."""

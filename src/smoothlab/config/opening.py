@@ -7,7 +7,8 @@ from typing import Any
 
 from smoothlab.config.allowed import ALLOWED, add_code
 from smoothlab.config.build import build, call
-from smoothlab.data.module import DataModule, Encoder
+from smoothlab.data.encoder import Encoder
+from smoothlab.data.module import DataModule
 from smoothlab.errors import UserMistake
 
 

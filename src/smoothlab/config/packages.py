@@ -39,8 +39,8 @@ def check_packages(config: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
 def _requirements(function: Any) -> Iterator[RequirementCache]:
     function = inspect.unwrap(function) if callable(function) else function
     if inspect.isfunction(function):
-        found = (function.__globals__.get(name) for name in function.__code__.co_names)
-        yield from (part for part in found if isinstance(part, RequirementCache))
+        named = (function.__globals__.get(name) for name in function.__code__.co_names)
+        yield from (part for part in named if isinstance(part, RequirementCache))
 
 
 def _names(asked: Iterable[RequirementCache]) -> str:

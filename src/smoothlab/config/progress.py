@@ -24,9 +24,9 @@ def _search(part: Any, seen: set[int]) -> Any:
     if getattr(part, "follows_progress", False) is True:
         return part
     for inner in _inside(part):
-        found = _search(inner, seen)
-        if found is not None:
-            return found
+        follower = _search(inner, seen)
+        if follower is not None:
+            return follower
     return None
 
 

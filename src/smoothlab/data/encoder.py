@@ -65,7 +65,7 @@ class Encoder(ABC):
 
     def encode_parts(self, raw: Any, batch_size: int, *, where: str = "table") -> Iterable[Tensor]:
         """Features of ``batch_size`` rows after the other."""
-        return self.encode(raw, where=where).split(batch_size)
+        return tuple(self.encode(raw, where=where).split(batch_size))
 
     def read(self, path: Path) -> pd.DataFrame:
         """Raw rows of what a user names.

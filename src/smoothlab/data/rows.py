@@ -102,7 +102,8 @@ class RowData(MemoryData):
     def encode(self, frame: pd.DataFrame) -> torch.Tensor:
         """Features of the rows."""
         assert self.encoder is not None
-        return self.encoder.encode(frame, where="data")
+        features: torch.Tensor = self.encoder.encode(frame, where="data")
+        return features
 
     def noise_features(self, features: torch.Tensor) -> np.ndarray:
         """What the noise of a row depends on with ``noise=instance``, ``(N, F)``."""

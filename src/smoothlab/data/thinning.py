@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from smoothlab.errors import InvalidArgument
+from smoothlab.numbers import check_number
 
 
 def check_thinning(train_share: float, imbalance: float) -> None:
@@ -13,12 +13,8 @@ def check_thinning(train_share: float, imbalance: float) -> None:
     Raises:
         InvalidArgument: a share outside (0, 1], or a ratio below 1.
     """
-    for name, value, right, expected in (
-        ("train_share", train_share, lambda share: 0 < share <= 1, "a number in (0, 1]"),
-        ("imbalance", imbalance, lambda ratio: ratio >= 1, "a number of at least 1"),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not right(value):
-            raise InvalidArgument(name, value, expected)
+    check_number("train_share", train_share, above=0, at_most=1)
+    check_number("imbalance", imbalance, at_least=1)
 
 
 def thinned(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,7 +17,7 @@ from smoothlab.numbers import check_number, check_whole
 
 @torch.no_grad()
 def beam_search(
-    net: Seq2Seq,
+    net: Seq2Seq[Any],
     source: Tensor,
     *,
     beam_size: int,
@@ -131,7 +133,7 @@ class Beams:
 
     def divisor(self, length: int) -> float:
         """Of the log-probability of a translation of ``length`` tokens, the end token included."""
-        return ((5 + length) / 6) ** self.length_penalty
+        return math.pow((5 + length) / 6, self.length_penalty)
 
     def grow(self, gained: Tensor, tokens: Tensor, end_index: int) -> Tensor:
         """Put one more token behind each row.

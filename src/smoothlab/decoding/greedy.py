@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,7 @@ from smoothlab.nets.seq2seq import Seq2Seq
 
 @torch.no_grad()
 def greedy(
-    net: Seq2Seq, source: Tensor, *, max_length: int, begin_index: int, end_index: int, padding_index: int
+    net: Seq2Seq[Any], source: Tensor, *, max_length: int, begin_index: int, end_index: int, padding_index: int
 ) -> Decoded:
     """Translate by taking the most probable token at each place, all sentences at once.
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from smoothlab.inspection.findings import Findings
 from smoothlab.inspection.words import percent
-
-if TYPE_CHECKING:
-    from smoothlab.inspection.findings import Findings
 
 STRONG = 0.5
 MOST_NAMES = 5

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from smoothlab.inspection.probe import SURE, SWEEP
-
-if TYPE_CHECKING:
-    from smoothlab.inspection.probe import Probe
-    from smoothlab.smoothing import Smoother
-    from smoothlab.step import Step
+from smoothlab.inspection.probe import SURE, SWEEP, Probe
+from smoothlab.smoothing import Smoother
+from smoothlab.step import Step
 
 MOMENTS = 101  # of the training
 SAME = 1e-9

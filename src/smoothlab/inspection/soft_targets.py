@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from smoothlab.inspection.epsilon import per_row
-from smoothlab.inspection.probe import USUAL
-
-if TYPE_CHECKING:
-    from smoothlab.inspection.probe import Probe
-    from smoothlab.smoothing import Smoother
+from smoothlab.inspection.probe import USUAL, Probe
+from smoothlab.smoothing import Smoother
 
 CHUNK = 1 << 20  # cells of the dense target at once
 

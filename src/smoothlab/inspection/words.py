@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from smoothlab.inspection.epsilon import EpsilonCurve
+from smoothlab.inspection.findings import Findings
 from smoothlab.inspection.probe import USUAL
-
-if TYPE_CHECKING:
-    from smoothlab.inspection.epsilon import EpsilonCurve
-    from smoothlab.inspection.findings import Findings
 
 
 def sentences(findings: Findings) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
@@ -14,11 +12,8 @@ from smoothlab.losses.focal import power
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.losses.weights import accumulator
 from smoothlab.numbers import check_number, check_whole
-from smoothlab.targets import check_tensor
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
-    from smoothlab.targets import SoftTarget
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget, check_tensor
 
 
 class AdaFocal(Learner):

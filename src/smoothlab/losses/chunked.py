@@ -12,18 +12,15 @@ a mean's gradient would round to zero before a loss scaler could reach it.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from smoothlab.losses.terms import cut, terms_of
 from smoothlab.losses.weights import accumulator
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget
 
 # About an L2 cache, per thread: smaller chunks pay for more calls, much larger ones leave the caches.
 CHUNK_BYTES_PER_THREAD = 1 << 20

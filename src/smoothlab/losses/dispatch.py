@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 from torch._C import _are_functorch_transforms_active  # as torch.autograd.Function.apply asks it
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-if TYPE_CHECKING:
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget
 
 
 def is_eager(tensor: Tensor) -> bool:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from smoothlab.classes.info import tree_of
+from smoothlab.classes.info import ClassInfo, tree_of
 from smoothlab.classes.tree import ClassTree
-from smoothlab.classes.tree_file import tree_from
+from smoothlab.classes.tree_file import TreeSource, tree_from
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.weights import accumulator
 from smoothlab.numbers import check_number
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
-    from smoothlab.targets import SoftTarget
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget
 
 
 class Level(NamedTuple):
@@ -69,7 +65,7 @@ class HierarchicalCrossEntropy:
 
     def __init__(
         self,
-        tree: ClassTree | dict | list | str | Path | None,
+        tree: TreeSource | None,
         alpha: float = 0.1,
         normalized: bool = True,
         classes: Sequence[str] | None = None,

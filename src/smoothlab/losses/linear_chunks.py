@@ -8,20 +8,16 @@ not looked at.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from smoothlab.losses.chunked import ONCE, careful_rows, chunked_rows, rows_in_place, weigh
 from smoothlab.losses.weights import accumulator
-from smoothlab.targets import OtherClasses, PerClass
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import OtherClasses, PerClass, SoftTarget
 
 # Each chunk reads weight and its gradient once, so that a matrix product wants many rows.
 ROWS_ON_CPU = 256

@@ -37,7 +37,7 @@ def normalized_logits(logits: Tensor, temperature: float) -> Tensor:
     z = logits.to(accumulator(logits.dtype))
     masked = z == -math.inf
     present = z.masked_fill(masked, 0)
-    length = torch.linalg.vector_norm(present, dim=-1, keepdim=True) + 1e-7
+    length: Tensor = torch.linalg.vector_norm(present, dim=-1, keepdim=True) + 1e-7
     return (present / (length.clamp_min(SHORTEST) * temperature)).masked_fill(masked, -math.inf)
 
 

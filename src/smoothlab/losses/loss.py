@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
-    from smoothlab.targets import SoftTarget
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget
 
 
 class Loss(Protocol):

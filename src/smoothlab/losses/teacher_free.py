@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,9 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.numbers import check_choice, check_number
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget
 from smoothlab.unpacking import damaged_part
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
-    from smoothlab.targets import SoftTarget
 
 Average = Literal["rows", "classes"]
 
@@ -152,7 +150,7 @@ def divergence(
     t = torch.softmax((scores / temperature).masked_fill(masked, -math.inf), -1)
     z = logits.to(t.dtype)
     log_p = torch.log_softmax(z / temperature if tempered else z, -1).masked_fill(masked, 0)
-    rows = -(torch.special.entr(t) + t * log_p).sum(-1)
+    rows: Tensor = -(torch.special.entr(t) + t * log_p).sum(-1)
     if tempered:
         rows = rows * temperature**2
     return rows / (masked.shape[-1] - masked.sum(-1)) if average == "classes" else rows

@@ -6,17 +6,13 @@ logits, and it subtracts the factor from the softmax.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from smoothlab.targets import OtherClasses, PerClass, PerSample
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import OtherClasses, PerClass, PerSample, SoftTarget
 
 Coefficient = float | Tensor  # one number, or one for each row (N, 1)
 

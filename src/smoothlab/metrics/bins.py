@@ -42,7 +42,7 @@ class ReliabilityBins:
     @property
     def share(self) -> Array:
         """(B,) each bin's share of the samples."""
-        return self.count / self.count.sum()
+        return np.asarray(self.count / self.count.sum())
 
 
 def check_bins(num_bins: int) -> None:

@@ -229,7 +229,7 @@ def _areas(weight: Array, wrong: Array) -> Array:
     before = np.cumsum(wrong, 1) - wrong
     rate = wrong / np.where(weight > 0, weight, 1.0)
     steps = harmonic[reached.astype(np.int64)] - harmonic[start.astype(np.int64)]
-    return (wrong.sum(1) + ((before - rate * start) * steps).sum(1)) / total
+    return np.asarray((wrong.sum(1) + ((before - rate * start) * steps).sum(1)) / total)
 
 
 def _equal_mass(weight: Array, gap: Array, num_bins: int) -> Array:
@@ -250,4 +250,4 @@ def _equal_mass(weight: Array, gap: Array, num_bins: int) -> Array:
     edges = np.zeros((resamples, num_bins + 1))
     edges[:, 1:-1] = inside.reshape(resamples, -1)
     edges[:, -1] = summed[:, -1]
-    return np.abs(np.diff(edges, axis=1)).sum(1) / total
+    return np.asarray(np.abs(np.diff(edges, axis=1)).sum(1) / total)

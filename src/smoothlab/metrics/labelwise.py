@@ -31,7 +31,7 @@ def labelwise_metrics(cells: Cells, *, num_bins: int = 15) -> dict[str, Array]:
 
     def mean(per_cell: Array) -> Array:
         weighted = np.where(cells.counted, cells.weight * per_cell, 0.0).sum(0)
-        return np.divide(weighted, known, out=np.full(len(known), np.nan), where=known > 0)
+        return np.asarray(np.divide(weighted, known, out=np.full(len(known), np.nan), where=known > 0))
 
     return {
         "known": known,

@@ -60,11 +60,11 @@ class Cells:
     @property
     def right(self) -> Array:
         """1 where the decision is the outcome."""
-        return (self.predicted == self.outcome).astype(np.float64)
+        return np.asarray(self.predicted == self.outcome, dtype=np.float64)
 
     def row_weight(self) -> Array:
         """(N,) the weight of a row: the largest of its counted cells."""
-        return self.weight.max(1)
+        return np.asarray(self.weight.max(1))
 
     def row_right(self) -> Array:
         """(N,) 1 where every counted cell is right."""

@@ -83,7 +83,7 @@ class Prediction:
         if self.votes is not None:
             return (self.probabilities - self.votes).square().sum(1).numpy()
         own = self.probabilities.gather(1, self.labels[:, None])[:, 0]
-        squares = torch.linalg.vecdot(self.probabilities, self.probabilities)
+        squares: Tensor = torch.linalg.vecdot(self.probabilities, self.probabilities)
         return (squares - own.square() + (1.0 - own).square()).clamp(min=0.0).numpy()
 
     @cached_property

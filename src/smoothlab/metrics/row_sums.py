@@ -9,7 +9,7 @@ permutations of each other stay ties. With few classes everything is float64, wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -170,7 +170,7 @@ def _join(batch: Batch, parts: list[_Block], rows: int) -> RowSums:
     )
 
 
-def _gather(pieces: list[Tensor]) -> NDArray:
+def _gather(pieces: list[Tensor]) -> NDArray[Any]:
     joined = (torch.cat(pieces) if len(pieces) > 1 else pieces[0]).cpu()
     return joined.numpy() if joined.dtype == torch.int64 else joined.double().numpy()
 

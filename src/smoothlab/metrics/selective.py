@@ -78,7 +78,7 @@ class RiskCoverage:
     def errors_at(self, accepted: Array) -> Array:
         """Expected errors among the ``accepted`` most confident samples; linear inside a group of ties."""
         reached = np.append(self.start, self.total)
-        return np.interp(accepted, reached, np.append(self.errors_before, self.errors.sum()))
+        return np.asarray(np.interp(accepted, reached, np.append(self.errors_before, self.errors.sum())))
 
     def curve(self, points: int | None = None) -> tuple[Array, Array]:
         """Coverages in (0, 1] and their risks: at each group's end, or at ``points`` even coverages."""

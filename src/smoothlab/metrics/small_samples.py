@@ -66,4 +66,4 @@ def calibrated_eces(confidence: Array, num_bins: int, draws: int, seed: int) -> 
         member[np.arange(len(confidence)), index] = 1.0
         right = random.random((draws, len(confidence))) < confidence
         gaps = (confidence - right) @ member
-    return np.abs(gaps).sum(1) / len(confidence)
+    return np.asarray(np.abs(gaps).sum(1) / len(confidence))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
@@ -34,7 +35,41 @@ def side_by_side(table: Tensor) -> Array:
     return joined
 
 
-class ClassificationMetrics(Metric):
+class StreamingMetric(Metric):
+    """A metric whose states are float64 tensors on the CPU, wherever the module goes that it belongs to.
+
+    Args:
+        from_logits: whether ``values`` are logits; never guessed.
+        kwargs: those of torchmetrics.Metric.
+
+    Raises:
+        InvalidArgument: ``from_logits`` is no bool.
+    """
+
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update = False
+
+    def __init__(self, from_logits: bool, **kwargs: Any) -> None:
+        super().__init__(**{"dist_sync_fn": gather_from_cpu, **kwargs})
+        if not isinstance(from_logits, bool):
+            raise InvalidArgument("from_logits", from_logits, "True or False")
+        self.from_logits = from_logits
+
+    def _apply(self, *_: Any, **__: Any) -> Self:
+        return self
+
+    def add_sums(self, **shapes: Sequence[int]) -> None:
+        """States by their shapes, which ranks add up."""
+        for name, shape in shapes.items():
+            self.add_state(name, torch.zeros(*shape, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def add_table(self) -> None:
+        """The state ``table``, ``(3, CAPACITY)``, which is gathered."""
+        self.add_state("table", torch.zeros(3, CAPACITY, dtype=torch.float64), dist_reduce_fx=None)
+
+
+class ClassificationMetrics(StreamingMetric):
     """All metrics of ``smoothlab.metrics.NAMES``, batch by batch and over ranks.
 
     States are two float64 tensors on the CPU (they stay there: MPS has no float64, and a batch on a GPU is
@@ -58,8 +93,6 @@ class ClassificationMetrics(Metric):
     8% off at 1e7 confident ones (benchmarks/results/metrics.md).
     """
 
-    is_differentiable = False
-    higher_is_better = None
     full_state_update = True  # the tables of two halves cannot be joined by a sum
 
     sums: Tensor
@@ -68,21 +101,13 @@ class ClassificationMetrics(Metric):
     def __init__(
         self, num_classes: int, num_bins: int = 15, from_logits: bool = True, by_class: bool = True, **kwargs: Any
     ) -> None:
-        kwargs.setdefault("dist_sync_fn", gather_from_cpu)
-        super().__init__(**kwargs)
+        super().__init__(from_logits, **kwargs)
         check_whole("num_classes", num_classes, 2)
         check_bins(num_bins)
-        if not isinstance(from_logits, bool):
-            raise InvalidArgument("from_logits", from_logits, "True or False")
-        self.num_classes, self.num_bins, self.from_logits = num_classes, num_bins, from_logits
+        self.num_classes, self.num_bins = num_classes, num_bins
         self._counted = num_classes if by_class else 0
-        length = RunningSums.length(self._counted, num_bins)
-        self.add_state("sums", torch.zeros(length, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("table", torch.zeros(3, CAPACITY, dtype=torch.float64), dist_reduce_fx=None)
-
-    def _apply(self, *_: Any, **__: Any) -> ClassificationMetrics:
-        """Stay on the CPU, in float64, wherever the module goes that this metric belongs to."""
-        return self
+        self.add_sums(sums=(RunningSums.length(self._counted, num_bins),))
+        self.add_table()
 
     def _running(self) -> RunningSums:
         table = side_by_side(self.table)

@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import bin_index, check_bins, from_sums, sums_at
 from smoothlab.metrics.groups import whole
 from smoothlab.metrics.multilabel import NAMES, Cells, read_cells, scores_of
-from smoothlab.metrics.sketch import CAPACITY, append, ranked
-from smoothlab.metrics.streaming import gather_from_cpu, side_by_side
+from smoothlab.metrics.sketch import append, ranked
+from smoothlab.metrics.streaming import StreamingMetric, side_by_side
 from smoothlab.numbers import check_whole
 
 
-class MultilabelMetrics(Metric):
+class MultilabelMetrics(StreamingMetric):
     """All metrics of :func:`multilabel_metrics`, batch by batch and over ranks; one label is the binary case.
 
     Exactness and states as in ``ClassificationMetrics``, with decisions in the place of samples.
@@ -30,8 +29,6 @@ class MultilabelMetrics(Metric):
         kwargs: those of torchmetrics.Metric.
     """
 
-    is_differentiable = False
-    higher_is_better = None
     full_state_update = True  # the tables of two halves cannot be joined by a sum
 
     totals: Tensor  # weight, nll, brier, right, probability, outcome, rows, right rows, fractional weights
@@ -41,23 +38,12 @@ class MultilabelMetrics(Metric):
     filled: Tensor
 
     def __init__(self, num_labels: int, num_bins: int = 15, from_logits: bool = True, **kwargs: Any) -> None:
-        kwargs.setdefault("dist_sync_fn", gather_from_cpu)
-        super().__init__(**kwargs)
+        super().__init__(from_logits, **kwargs)
         check_whole("num_labels", num_labels, 1)
         check_bins(num_bins)
-        self.num_labels, self.num_bins, self.from_logits = num_labels, num_bins, from_logits
-        for name, shape in (
-            ("totals", (9,)),
-            ("labels", (3, num_labels)),
-            ("bins", (num_labels, num_bins, 3)),
-            ("filled", (1,)),
-        ):
-            self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("table", torch.zeros(3, CAPACITY, dtype=torch.float64), dist_reduce_fx=None)
-
-    def _apply(self, *_: Any, **__: Any) -> MultilabelMetrics:
-        """Stay on the CPU, in float64."""
-        return self
+        self.num_labels, self.num_bins = num_labels, num_bins
+        self.add_sums(totals=(9,), labels=(3, num_labels), bins=(num_labels, num_bins, 3), filled=(1,))
+        self.add_table()
 
     def update(self, values: Any, labels: Any, sample_weight: Any = None, mask: Any = None) -> None:
         """Count a batch; arguments as in :func:`multilabel_metrics`."""

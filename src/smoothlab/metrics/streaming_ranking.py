@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.multilabel import mean_or_nan, read_cells
 from smoothlab.metrics.ranking import RANKING_NAMES, sample_sums
-from smoothlab.metrics.streaming import gather_from_cpu
+from smoothlab.metrics.streaming import StreamingMetric
 from smoothlab.numbers import check_whole
 
 STEPS = 4096  # of the logit, for each label
@@ -21,7 +20,7 @@ MOST = 1 << 22  # counters of all labels together
 REACH = 24.0  # logits beyond are counted as this
 
 
-class RankingMetrics(Metric):
+class RankingMetrics(StreamingMetric):
     """All metrics of :func:`ranking_metrics`, batch by batch and over ranks.
 
     Those within each sample are exact. The average precisions come from counts of logits in 4,096 steps in [-24, 24],
@@ -34,26 +33,15 @@ class RankingMetrics(Metric):
         kwargs: those of torchmetrics.Metric.
     """
 
-    is_differentiable = False
-    higher_is_better = None
-    full_state_update = False
-
     sums: Tensor  # weight of the samples, and the sums within them
     counts: Tensor  # (2, L, steps) weight of absent and of present ones
 
     def __init__(self, num_labels: int, from_logits: bool = True, **kwargs: Any) -> None:
-        kwargs.setdefault("dist_sync_fn", gather_from_cpu)
-        super().__init__(**kwargs)
+        super().__init__(from_logits, **kwargs)
         check_whole("num_labels", num_labels, 1)
-        self.num_labels, self.from_logits = num_labels, from_logits
+        self.num_labels = num_labels
         self.steps = max(min(STEPS, MOST // (2 * num_labels)), 64)
-        self.add_state("sums", torch.zeros(4, dtype=torch.float64), dist_reduce_fx="sum")
-        shape = (2, num_labels, self.steps)
-        self.add_state("counts", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
-
-    def _apply(self, *_: Any, **__: Any) -> RankingMetrics:
-        """Stay on the CPU, in float64."""
-        return self
+        self.add_sums(sums=(4,), counts=(2, num_labels, self.steps))
 
     def update(self, values: Any, labels: Any, sample_weight: Any = None, mask: Any = None) -> None:
         """Count a batch, which may be empty; arguments as in :func:`ranking_metrics`."""

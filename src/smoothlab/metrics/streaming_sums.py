@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from smoothlab.metrics.costs import CostSums
 from smoothlab.metrics.inputs import read
 from smoothlab.metrics.ordinal import OrdinalSums
-from smoothlab.metrics.streaming import gather_from_cpu
+from smoothlab.metrics.streaming import StreamingMetric
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -31,7 +30,7 @@ class Sums(Protocol):
         """The metrics of sums."""
 
 
-class SumsMetric(Metric):
+class SumsMetric(StreamingMetric):
     """One float64 vector on the CPU; exact, whatever the order of batches.
 
     Args:
@@ -40,21 +39,12 @@ class SumsMetric(Metric):
         kwargs: those of torchmetrics.Metric.
     """
 
-    is_differentiable = False
-    higher_is_better = None
-    full_state_update = False
-
     sums: Tensor
 
     def __init__(self, tallied: Sums, from_logits: bool, **kwargs: Any) -> None:
-        kwargs.setdefault("dist_sync_fn", gather_from_cpu)
-        super().__init__(**kwargs)
-        self.tallied, self.from_logits = tallied, from_logits
-        self.add_state("sums", torch.zeros(tallied.length, dtype=torch.float64), dist_reduce_fx="sum")
-
-    def _apply(self, *_: Any, **__: Any) -> SumsMetric:
-        """Stay on the CPU, in float64."""
-        return self
+        super().__init__(from_logits, **kwargs)
+        self.tallied = tallied
+        self.add_sums(sums=(tallied.length,))
 
     def read(self, values: Any, labels: Any, sample_weight: Any, mask: Any) -> Any:
         """A batch of one label a sample, which may be empty."""

@@ -197,7 +197,8 @@ def _scores(tables: Sequence[pd.DataFrame], ensemble: Ensemble) -> Scores:
     first = tables[0]
     rows = torch.from_numpy(first["row"].to_numpy(dtype=np.int64).copy())
     logits = kind.logits(torch.from_numpy(mean))
-    return scored_rows(ensemble.kind, logits, kind.labels_of(first, names), rows, NUM_BINS)
+    scores: Scores = scored_rows(ensemble.kind, logits, kind.labels_of(first, names), rows, NUM_BINS)
+    return scores
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -35,7 +35,8 @@ class TeacherNet(nn.Module):
 
     def forward(self, features: Any) -> Tensor:
         """Logits of features."""
-        return self.net(features)
+        logits: Tensor = self.net(features)
+        return logits
 
     def bind(self, info: ClassInfo) -> None:
         """Refuse data of other classes, or whose features another encoder makes.

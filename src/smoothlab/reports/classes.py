@@ -81,4 +81,4 @@ def _sums(index: NDArray[np.int64], values: Array, prediction: Prediction) -> Ar
 
 
 def _ratio(above: Array, below: Array) -> Array:
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    return np.asarray(np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0))

@@ -232,7 +232,7 @@ def _influence_on_macro_f1(prediction: Prediction, f1: Array) -> Array:
     scale = len(labels) / max(int((seen > 0).sum()), 1)
     share = 1.0 / np.where(seen > 0, seen, 1.0)
     hits = 2.0 * prediction.correct * share[labels]
-    return scale * (hits - known[labels] * share[labels] - known[predicted] * share[predicted])
+    return np.asarray(scale * (hits - known[labels] * share[labels] - known[predicted] * share[predicted]))
 
 
 @lru_cache(maxsize=8)

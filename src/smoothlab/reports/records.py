@@ -267,7 +267,7 @@ def _indices(column: Any, names: Sequence[str]) -> NDArray[np.int64]:
     encoded = column.combine_chunks().dictionary_encode()
     place = {name: index for index, name in enumerate(names)}
     table = np.array([place.get(str(name), -1) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
-    return table[encoded.indices.to_numpy(zero_copy_only=False)]
+    return np.asarray(table[encoded.indices.to_numpy(zero_copy_only=False)])
 
 
 def _whole(value: Any) -> int | None:

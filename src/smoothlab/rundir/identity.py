@@ -26,10 +26,10 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
             runs and one file at two places is one. What stands in other files that the config names (a tree, a teacher)
             is looked up here.
     """
-    kept = {
+    counting = {
         key: value for key, value in config.items() if key not in NOT_IDENTITY and (value or key not in COUNTS_IF_SET)
     }
-    text = json.dumps([FORMAT, in_order(kept), data_fingerprint + contents_of(kept)])
+    text = json.dumps([FORMAT, in_order(counting), data_fingerprint + contents_of(counting)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

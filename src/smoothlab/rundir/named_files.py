@@ -23,12 +23,12 @@ def contents_of(config: Mapping[str, Any]) -> str:
     """
     data = config.get("data")
     of_data = {key: data[key] for key in OF_DATA & data.keys()} if isinstance(data, Mapping) else {}
-    found = [*_files({**config, "data": of_data}, "")]
+    files = [*_files({**config, "data": of_data}, "")]
     digest = hashlib.sha256()
-    for key, file in found:
+    for key, file in files:
         state = file.stat()
         digest.update(f"{key}\0{_content(file.resolve(), state.st_mtime_ns, state.st_size)}\0".encode())
-    return digest.hexdigest() if found else ""
+    return digest.hexdigest() if files else ""
 
 
 def _files(node: Any, key: str) -> Iterator[tuple[str, Path]]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.priors.table import Table
-from smoothlab.targets import OtherClasses, PerClass, PerSample
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
-    from smoothlab.targets import Prior
+from smoothlab.step import Step
+from smoothlab.targets import OtherClasses, PerClass, PerSample, Prior
 
 
 class ExcludedClasses:

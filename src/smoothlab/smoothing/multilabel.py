@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from smoothlab.classes.hierarchy import Hierarchy
 from smoothlab.classes.info import ClassInfo, bind_part
-from smoothlab.classes.tree import ClassTree
+from smoothlab.classes.tree_file import TreeSource
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
 from smoothlab.numbers import check_choice
@@ -72,7 +71,7 @@ class MultilabelSmoother(nn.Module):
         self,
         strength: Strength,
         prior: LabelPrior,
-        tree: Hierarchy | ClassTree | dict | list | str | Path | None = None,
+        tree: Hierarchy | TreeSource | None = None,
         unclosed: Literal["close", "refuse"] = "close",
     ) -> None:
         super().__init__()
@@ -242,7 +241,7 @@ def answers_of(info: ClassInfo) -> ClassInfo:
     return replace(info, class_names=list(ANSWERS), class_counts=counts, num_samples=samples, num_rows=0)
 
 
-def bound_hierarchy(tree: Hierarchy | ClassTree | dict | list | str | Path, names: Sequence[str]) -> Hierarchy:
+def bound_hierarchy(tree: Hierarchy | TreeSource, names: Sequence[str]) -> Hierarchy:
     """The labels of the data in a tree; a hierarchy that knows them by other names keeps its order.
 
     Raises:

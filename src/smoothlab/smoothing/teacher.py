@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from smoothlab.classes.info import NeedsClasses
+from smoothlab.classes.info import ClassInfo, NeedsClasses
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_choice, check_number, check_share
 from smoothlab.smoothing.ranges import clamp_strength
+from smoothlab.step import Step
 from smoothlab.targets import PerSample
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
 
 
 class Teacher:
@@ -145,7 +142,7 @@ class FrozenNet:
         if weight is not None and isinstance(features, Tensor) and features.is_floating_point():
             features = features.to(weight.dtype)
         with torch.no_grad():
-            logits = self._net(features)
+            logits: Tensor = self._net(features)
         classes = step.num_classes or logits.shape[-1]
         leading = step.labels.shape[:-1] if step.labels.is_floating_point() else step.labels.shape
         if logits.shape != (*leading, classes):

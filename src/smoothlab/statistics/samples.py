@@ -36,7 +36,7 @@ def bootstrap_covariance(influence: ArrayLike) -> NDArray[np.float64]:
     if count < 2:
         raise InvalidArgument("influence", given.shape, "at least two samples")
     centred = given - given.mean(1, keepdims=True)
-    return centred @ centred.T / (count * (count - 1))
+    return np.asarray(centred @ centred.T / (count * (count - 1)))
 
 
 def bootstrap_variance(per_sample: ArrayLike) -> float:

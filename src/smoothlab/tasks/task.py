@@ -7,7 +7,6 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -17,7 +16,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
-from smoothlab.classes import ClassTree, Hierarchy
+from smoothlab.classes import Hierarchy
+from smoothlab.classes.tree_file import TreeSource
 from smoothlab.data.batch import TRUTH, Batch
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner, learners_in
@@ -96,9 +96,9 @@ class Task(LightningModule):
         mixing: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
         scheduler: Schedule | Callable[..., Any] | None = None,
         num_bins: int = 15,
-        tree: ClassTree | dict | list | str | Path | None = None,
+        tree: TreeSource | None = None,
         ordered: bool | None = None,
-        costs: dict | list | None = None,
+        costs: dict[str, Any] | list[Any] | None = None,
         slices: str | None = None,
         num_slices: int = 5,
         encoder_state: dict[str, Any] | None = None,
@@ -179,7 +179,8 @@ class Task(LightningModule):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits ``(N, K)``."""
-        return self.net(features)
+        logits: Tensor = self.net(features)
+        return logits
 
     # Training ---------------------------------------------------------------------------------------------------------
 
@@ -218,7 +219,8 @@ class Task(LightningModule):
         if bad_step is not None:
             raise diverged(self, bad_step)
         if isinstance(self.trainer.strategy, FSDPStrategy):  # its parameters are whole within a forward pass alone
-            return self.net(batch.features).sum() * 0.0
+            logits: Tensor = self.net(batch.features)
+            return logits.sum() * 0.0
         return torch.stack(
             [(weights * 0.0).sum().float() for weights in self.parameters() if weights.requires_grad]
         ).sum()
@@ -333,7 +335,7 @@ class Task(LightningModule):
             self._count(self.test_metrics, batch)
 
     def _count(self, metrics: list[Metric], batch: Batch) -> Tensor:
-        logits = self.net(batch.features)
+        logits: Tensor = self.net(batch.features)
         try:
             self.count(metrics, logits, batch.labels)
         except InvalidArgument as error:

@@ -9,12 +9,14 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import WandbLogger
 
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.flat_keys import takes_keys
 from smoothlab.rundir.provenance import code_diff, code_state
 from smoothlab.tracking import wandb_media as media
 from smoothlab.tracking.wandb_server import (
@@ -41,35 +43,70 @@ SWEEP_FILE = "sweep.json"  # stands in the directory that holds a sweep's runs
 log = logging.getLogger("smoothlab")
 
 
-def make_wandb_logger(
-    run_dir: str | Path,
-    *,
-    config: dict[str, Any],
-    identity: str,
-    name: str,
-    resume_step: int = 0,
-    project: str | None = "smoothlab",
-    entity: str | None = None,
-    group: str | None = None,
-    job_type: str = "train",
-    tags: Sequence[str] | None = (),
-    notes: str | None = None,
-    mode: Mode = "auto",
-    diff: bool = False,
-    system: bool = False,
-    checkpoints: Sequence[str] = (),
-    samples: bool = False,
-) -> RunLogger | None:
-    """Start a W&B run that writes below ``<run_dir>/wandb`` and wrap it for Lightning.
-
-    The run is started here, not by Lightning, which would set WANDB_MODE for the rest of the process.
+class RunLogger(WandbLogger):
+    """Lightning's W&B logger, with what a run says at its end.
 
     Args:
-        run_dir: the run directory.
-        config: the resolved config, shown with the run.
-        identity: the run's identity, shown with the run.
-        name: shown name.
-        resume_step: the step that the run continues from; above 0, the W&B run of this directory goes on.
+        run: W&B's run.
+        checkpoints: which of ``best`` and ``last`` it takes.
+        takes_samples: whether tables and figures of single samples may be sent.
+    """
+
+    def __init__(self, run: Any, *, checkpoints: Sequence[str] = (), takes_samples: bool = False) -> None:
+        super().__init__(experiment=run, log_model=False)
+        self.takes_samples = takes_samples
+        self._checkpoints = checkpoints
+
+    def log_summary(self, values: Mapping[str, float]) -> None:
+        """Set final values, shown in W&B's table of runs."""
+        self.experiment.summary.update(dict(values))
+
+    def log_checkpoint(self, path: Path, alias: str, about: Mapping[str, Any]) -> None:
+        """Send a checkpoint as a version of the artifact ``<name>-<8 digits of the identity>``, if it was asked for.
+
+        Args:
+            path: the file, which must not change any more.
+            alias: ``best`` or ``last``.
+            about: ``name``, ``identity``, and what is shown with the version.
+        """
+        if alias not in self._checkpoints:
+            return
+        import wandb
+
+        artifact = wandb.Artifact(f"{about['name']}-{about['identity'][:8]}", type="model", metadata=dict(about))
+        # Offline, W&B keeps a copy until `wandb sync`: by then the run's own file may have been pruned.
+        artifact.add_file(str(path), name=path.name, policy="mutable" if self.offline else "immutable")
+        self.experiment.log_artifact(artifact, aliases=[alias])
+
+    def log_diff(self) -> None:
+        """Send what differs from the commit, as W&B's own ``diff.patch``."""
+        text = code_diff()
+        if not text:
+            return
+        path = Path(self.experiment.dir) / "diff.patch"
+        path.write_text(text, encoding="utf-8")
+        self.experiment.save(str(path), base_path=self.experiment.dir, policy="now")
+
+    @property
+    def offline(self) -> bool:
+        """Whether the run is written to files alone."""
+        return str(self.experiment.settings.mode) == "offline"
+
+    def finish(self, *, failed: bool) -> None:
+        """Close the run; a failed one ends with exit code 1. Offline, say how to send it."""
+        settings = self.experiment.settings
+        folder, offline = Path(settings.sync_dir), self.offline
+        self.experiment.finish(exit_code=1 if failed else 0)
+        if offline:
+            parts = shlex.quote(str(folder.parent)) + "/offline-run-*"  # a resumed run has several
+            log.info("W&B: written offline; send it with: wandb sync %s", parts)
+
+
+@dataclass(frozen=True)
+class WandbOptions:
+    """What a config says of its W&B run.
+
+    Args:
         project: W&B project; None leaves the choice to W&B.
         entity: W&B team or user; None is the user's default.
         group: runs shown together; None is the sweep that the run belongs to, or else the experiment's name.
@@ -83,38 +120,90 @@ def make_wandb_logger(
         checkpoints: which of ``best`` and ``last`` to send as versions of an artifact.
         samples: send tables and figures that show single samples, which may name a person.
 
+    Raises:
+        InvalidArgument: an option that W&B does not take.
+    """
+
+    project: str | None = "smoothlab"
+    entity: str | None = None
+    group: str | None = None
+    job_type: str = "train"
+    tags: Sequence[str] | None = ()
+    notes: str | None = None
+    mode: Mode = "auto"
+    diff: bool = False
+    system: bool = False
+    checkpoints: Sequence[str] = ()
+    samples: bool = False
+
+    def __post_init__(self) -> None:
+        project: object = self.project
+        if project is not None and not (
+            isinstance(project, str) and 0 < len(project) <= 128 and not set(project) & set(NOT_IN_PROJECT)
+        ):
+            expected = f"a name of 1 to 128 characters, none of {' '.join(NOT_IN_PROJECT)}"
+            raise InvalidArgument("project", project, expected)
+        for key in ("entity", "group", "job_type", "notes"):
+            value = getattr(self, key)
+            if value is not None and not (isinstance(value, str) and value.strip()):
+                raise InvalidArgument(key, value, "a text that is not empty, or null")
+        if self.tags is not None and (
+            isinstance(self.tags, str)
+            or not all(isinstance(tag, str) and 0 < len(tag) <= LONGEST_TAG for tag in self.tags)
+        ):
+            raise InvalidArgument("tags", self.tags, f"a list of texts of 1 to {LONGEST_TAG} characters")
+        if isinstance(self.checkpoints, str) or not set(self.checkpoints or ()) <= set(CHECKPOINTS):
+            expected = f"a list of {', '.join(CHECKPOINTS)}; [] sends none"
+            raise InvalidArgument("checkpoints", self.checkpoints, expected)
+        for key in ("diff", "system", "samples"):
+            if not isinstance(getattr(self, key), bool):
+                raise InvalidArgument(key, getattr(self, key), "true or false")
+
+
+@takes_keys
+def make_wandb_logger(
+    run_dir: str | Path,
+    *,
+    config: dict[str, Any],
+    identity: str,
+    name: str,
+    resume_step: int = 0,
+    options: WandbOptions = WandbOptions(),
+) -> RunLogger | None:
+    """Start a W&B run that writes below ``<run_dir>/wandb`` and wrap it for Lightning.
+
+    The run is started here, not by Lightning, which would set WANDB_MODE for the rest of the process.
+
+    Args:
+        run_dir: the run directory.
+        config: the resolved config, shown with the run.
+        identity: the run's identity, shown with the run.
+        name: shown name.
+        resume_step: the step that the run continues from; above 0, the W&B run of this directory goes on.
+        options: a part, or its keys.
+
     Returns:
         The logger; None when the mode is ``disabled``.
 
     Raises:
-        InvalidArgument: an option that W&B does not take.
         UserMistake: W&B did not start the run in the mode that was asked for.
     """
-    own = {
-        "project": project,
-        "entity": entity,
-        "group": group,
-        "job_type": job_type,
-        "tags": tags,
-        "notes": notes,
-    }
-    _check(**own, checkpoints=checkpoints, diff=diff, system=system, samples=samples)
-    chosen = choose_mode(mode)
+    chosen = choose_mode(options.mode)
     if chosen == "disabled":
         return None
-    by_choice = chosen_by_user(mode) == "online"
+    by_choice = chosen_by_user(options.mode) == "online"
     folder = Path(run_dir).resolve()  # W&B's own process may have another working directory
     code = code_state()
     arguments = {
-        **own,
-        "group": group or group_of(folder, str(config.get("name", name))),
-        "tags": list(tags) if tags else None,
+        **{key: getattr(options, key) for key in ("project", "entity", "job_type", "notes")},
+        "group": options.group or group_of(folder, str(config.get("name", name))),
+        "tags": list(options.tags) if options.tags else None,
         "name": name,
         "dir": str(folder),
         "config": {**config, "identity": identity, "code_commit": code["commit"], "code_changed": code["changed"]},
     }
     timeout = START_SECONDS["online" if by_choice else "auto"]
-    settings = {"x_disable_stats": not system, "init_timeout": timeout, "git_commit": code["commit"]}
+    settings = {"x_disable_stats": not options.system, "init_timeout": timeout, "git_commit": code["commit"]}
     run = _start_or_fall_back(
         lambda written, run_id: _start(arguments, settings, written, run_id),
         chosen,
@@ -122,58 +211,21 @@ def make_wandb_logger(
         resumed=resume_step > 0,
         may_fall_back=not by_choice,
     )
-    logger = RunLogger(run, checkpoints=tuple(checkpoints or ()), takes_samples=samples)
-    if diff:
+    logger = RunLogger(run, checkpoints=tuple(options.checkpoints or ()), takes_samples=options.samples)
+    if options.diff:
         logger.log_diff()
     return logger
 
 
-def check_wandb(*, mode: Mode = "auto", **options: Any) -> None:
-    """Find out before a run's directory is made what would keep its W&B run from starting.
-
-    Args:
-        mode: as for ``make_wandb_logger``, like all others; ``online`` asks the server.
-        options: those of ``make_wandb_logger`` that a config gives.
+def check_wandb(**options: Any) -> None:
+    """Find out before a run's directory is made what would keep its W&B run from starting; ``online`` asks the server.
 
     Raises:
         InvalidArgument: an option that W&B does not take.
         TypeError: an option that there is not.
         UserMistake: ``online``, but no key or no server that takes it.
     """
-    chosen_by_user(mode)
-    _check(**options)
-    check_online(mode)
-
-
-def _check(
-    *,
-    project: Any = None,
-    tags: Any = (),
-    entity: Any = None,
-    group: Any = None,
-    job_type: Any = None,
-    notes: Any = None,
-    checkpoints: Any = (),
-    diff: Any = False,
-    system: Any = False,
-    samples: Any = False,
-) -> None:
-    if project is not None and not (
-        isinstance(project, str) and 0 < len(project) <= 128 and not set(project) & set(NOT_IN_PROJECT)
-    ):
-        raise InvalidArgument("project", project, f"a name of 1 to 128 characters, none of {' '.join(NOT_IN_PROJECT)}")
-    for key, value in {"entity": entity, "group": group, "job_type": job_type, "notes": notes}.items():
-        if value is not None and not (isinstance(value, str) and value.strip()):
-            raise InvalidArgument(key, value, "a text that is not empty, or null")
-    if tags is not None and (
-        isinstance(tags, str) or not all(isinstance(tag, str) and 0 < len(tag) <= LONGEST_TAG for tag in tags)
-    ):
-        raise InvalidArgument("tags", tags, f"a list of texts of 1 to {LONGEST_TAG} characters")
-    if isinstance(checkpoints, str) or not set(checkpoints or ()) <= set(CHECKPOINTS):
-        raise InvalidArgument("checkpoints", checkpoints, f"a list of {', '.join(CHECKPOINTS)}; [] sends none")
-    for key, value in {"diff": diff, "system": system, "samples": samples}.items():
-        if not isinstance(value, bool):
-            raise InvalidArgument(key, value, "true or false")
+    check_online(WandbOptions(**options).mode)
 
 
 def group_of(run_dir: Path, name: str) -> str:
@@ -268,62 +320,3 @@ def environment_kept() -> Iterator[None]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update(before)
-
-
-class RunLogger(WandbLogger):
-    """Lightning's W&B logger, with what a run says at its end.
-
-    Args:
-        run: W&B's run.
-        checkpoints: which of ``best`` and ``last`` it takes.
-        takes_samples: whether tables and figures of single samples may be sent.
-    """
-
-    def __init__(self, run: Any, *, checkpoints: Sequence[str] = (), takes_samples: bool = False) -> None:
-        super().__init__(experiment=run, log_model=False)
-        self.takes_samples = takes_samples
-        self._checkpoints = checkpoints
-
-    def log_summary(self, values: Mapping[str, float]) -> None:
-        """Set final values, shown in W&B's table of runs."""
-        self.experiment.summary.update(dict(values))
-
-    def log_checkpoint(self, path: Path, alias: str, about: Mapping[str, Any]) -> None:
-        """Send a checkpoint as a version of the artifact ``<name>-<8 digits of the identity>``, if it was asked for.
-
-        Args:
-            path: the file, which must not change any more.
-            alias: ``best`` or ``last``.
-            about: ``name``, ``identity``, and what is shown with the version.
-        """
-        if alias not in self._checkpoints:
-            return
-        import wandb
-
-        artifact = wandb.Artifact(f"{about['name']}-{about['identity'][:8]}", type="model", metadata=dict(about))
-        # Offline, W&B keeps a copy until `wandb sync`: by then the run's own file may have been pruned.
-        artifact.add_file(str(path), name=path.name, policy="mutable" if self.offline else "immutable")
-        self.experiment.log_artifact(artifact, aliases=[alias])
-
-    def log_diff(self) -> None:
-        """Send what differs from the commit, as W&B's own ``diff.patch``."""
-        text = code_diff()
-        if not text:
-            return
-        path = Path(self.experiment.dir) / "diff.patch"
-        path.write_text(text, encoding="utf-8")
-        self.experiment.save(str(path), base_path=self.experiment.dir, policy="now")
-
-    @property
-    def offline(self) -> bool:
-        """Whether the run is written to files alone."""
-        return str(self.experiment.settings.mode) == "offline"
-
-    def finish(self, *, failed: bool) -> None:
-        """Close the run; a failed one ends with exit code 1. Offline, say how to send it."""
-        settings = self.experiment.settings
-        folder, offline = Path(settings.sync_dir), self.offline
-        self.experiment.finish(exit_code=1 if failed else 0)
-        if offline:
-            parts = shlex.quote(str(folder.parent)) + "/offline-run-*"  # a resumed run has several
-            log.info("W&B: written offline; send it with: wandb sync %s", parts)

@@ -87,7 +87,8 @@ class Augmentation:
 
     def _shifted(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
-        return _kornia().RandomCrop((height, width), padding=self.shift, p=1.0)(images)
+        shifted: Tensor = _kornia().RandomCrop((height, width), padding=self.shift, p=1.0)(images)
+        return shifted
 
 
 def _kornia() -> Any:

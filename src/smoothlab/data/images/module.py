@@ -229,7 +229,7 @@ class ImageData(KnownData):
     def _sample(self, images: ImageSet, train: np.ndarray, shape: Shape) -> np.ndarray:
         """Training pixels that the statistics come from."""
         if images.pixels is not None:
-            return images.pixels[train]
+            return np.asarray(images.pixels[train])
         count = max(1, min(STATISTICS_FROM, STATISTICS_VALUES // shape.values))
         step = -(-len(train) // count)
         files = images.files or []

@@ -209,7 +209,7 @@ def _places(tokenizer: Any, special: SpecialTokens) -> dict[str, int]:
 
 
 def _size(tokenizer: Any) -> int:
-    return 1 + max(tokenizer.get_vocab(with_added_tokens=True).values())
+    return 1 + int(max(tokenizer.get_vocab(with_added_tokens=True).values()))
 
 
 def _names(tokenizer: Any) -> list[str]:

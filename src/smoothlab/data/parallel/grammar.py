@@ -109,10 +109,10 @@ class Grammar:
     def _noun_phrase(self, source: list[str], slots: list[int], chance: Iterator[float], depth: int) -> bool:
         """Add a determiner, perhaps an adjective, a noun, perhaps a relative clause; returns whether it is several."""
         words = self.lexicon.words
-        determiner = _one(list(DETERMINERS), chance)
+        determiner = _drawn(list(DETERMINERS), chance)
         definite, several = DETERMINERS[determiner]
-        adjective = _one(words["adjective"], chance) if next(chance) < ADJECTIVE else None
-        noun = _one(words["noun"], chance)
+        adjective = _drawn(words["adjective"], chance) if next(chance) < ADJECTIVE else None
+        noun = _drawn(words["noun"], chance)
         source += [determiner, *([adjective.text] if adjective else []), noun.text]
         article = self.lexicon.articles.get((definite, several, noun.gender))
         if article is not None:
@@ -131,15 +131,15 @@ class Grammar:
     ) -> None:
         """Add perhaps an adverb, a verb, perhaps an object: object, adverb, verb in the target language."""
         words = self.lexicon.words
-        adverb = _one(words["adverb"], chance) if next(chance) < ADVERB else None
-        verb = _one(words["verb"], chance)
+        adverb = _drawn(words["adverb"], chance) if next(chance) < ADVERB else None
+        verb = _drawn(words["verb"], chance)
         source += [*([adverb.text] if adverb else []), verb.text]
         if next(chance) < OBJECT:
             self._noun_phrase(source, slots, chance, depth)
         slots += [*([adverb.slots[0]] if adverb else []), verb.slots[several]]
 
 
-def _one(options: Sequence[Any], chance: Iterator[float]) -> Any:
+def _drawn(options: Sequence[Any], chance: Iterator[float]) -> Any:
     return options[int(next(chance) * len(options))]
 
 

@@ -235,15 +235,15 @@ class ParallelData(DataModule):
 
     def sources(self, split: str) -> list[str]:
         """The sentences of a split as they stand in the file; metadata ``sequence`` is a place in this list."""
-        return self._texts[split]["source"].tolist()
+        return list(self._texts[split]["source"])
 
     def references(self, split: str) -> list[str]:
         """Their translations as they stand in the file, neither cut nor in another case."""
-        return self._texts[split]["target"].tolist()
+        return list(self._texts[split]["target"])
 
     def row_numbers(self, split: str) -> list[int]:
         """Of the pairs of a split in the file that they are from, from 0."""
-        return self._corpora[split].numbers.tolist()
+        return list(map(int, self._corpora[split].numbers))
 
     def place(self, split: str, number: int) -> str:
         """What a pair of :meth:`row_numbers` is called: a line of two files, or a row of a table."""

@@ -105,7 +105,8 @@ def factorized(cells: pa.ChunkedArray) -> tuple[np.ndarray, Sequence[object]]:
     Values may be there that no cell has, as a dictionary has them.
     """
     if not kinds.is_dictionary(cells.type):
-        return pd.factorize(cells.to_pandas())
+        places, values = pd.factorize(cells.to_pandas())
+        return places, values
     array = cells.unify_dictionaries().combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = array.chunk(0)

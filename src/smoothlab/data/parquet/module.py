@@ -391,4 +391,4 @@ def _metadata_column(fit: ColumnFit) -> MetadataColumn:
 
 
 def _is_words(kind: pa.DataType) -> bool:
-    return types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind))

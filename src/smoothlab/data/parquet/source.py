@@ -48,7 +48,7 @@ class MetadataColumn:
             return numbers.astype(np.float32)
         places, values = factorized(cells)
         code = {word: place for place, word in enumerate(self.words)}
-        return np.array([*(code.get(as_word(value), -1) for value in values), -1], dtype=np.int64)[places]
+        return np.array([*(code.get(as_word(value), -1) for value in values), -1], dtype=np.int64).take(places)
 
 
 @dataclass

@@ -55,8 +55,8 @@ class Splitter:
         if self._by == "random":
             return np.searchsorted(self._bounds, uniform(numbers, self._seed), side="right")
         places, values = factorized(table.column(self._column))
-        of_value = self._said(values) if self._by == "column" else self._drawn(values)
-        codes = np.array([*of_value, -1])[places]
+        of_value = self._written(values) if self._by == "column" else self._drawn(values)
+        codes = np.array([*of_value, -1]).take(places)
         if (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
             cell = table.column(self._column)[row].as_py()
@@ -64,7 +64,7 @@ class Splitter:
             raise BadRow(f"data.split_column = {self._column!r}: data row {row + 1} is {cell!r}; expected {what}")
         return codes
 
-    def _said(self, values: Sequence[object]) -> list[int]:
+    def _written(self, values: Sequence[object]) -> list[int]:
         code_of = {word: SPLITS.index(split) for split, words in WORDS.items() for word in words}
         return [code_of.get(as_word(value).lower(), -1) for value in values]
 
@@ -73,7 +73,7 @@ class Splitter:
         if not len(words):
             return []
         drawn = uniform(pd.util.hash_array(words, categorize=False), self._seed)
-        return np.searchsorted(self._bounds, drawn, side="right").tolist()
+        return list(map(int, np.searchsorted(self._bounds, drawn, side="right")))
 
 
 def uniform(numbers: np.ndarray, seed: int) -> np.ndarray:
@@ -87,4 +87,4 @@ def uniform(numbers: np.ndarray, seed: int) -> np.ndarray:
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         mixed ^= mixed >> np.uint64(31)
-    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return np.asarray((mixed >> np.uint64(11)) * 2.0**-53)

@@ -49,4 +49,4 @@ class Weights:
             weights = weights * weights_of_rows(by_class, labelled.values)
         if not weights[train].sum() > 0:
             raise UserMistake(f"data.weight: every weight in {self.weight!r} is 0 in the training rows")
-        return (weights / weights[train].mean()).astype(np.float32)
+        return np.asarray(weights / weights[train].mean(), dtype=np.float32)

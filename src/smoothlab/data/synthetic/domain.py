@@ -97,7 +97,7 @@ class Domain(ABC):
 def geometric_shares(classes: int, imbalance: float) -> Numbers:
     """Shares of the classes ``(K,)``, falling geometrically; the first is ``imbalance`` times the last."""
     shares = float(imbalance) ** -(np.arange(classes) / (classes - 1))
-    return shares / shares.sum()
+    return np.asarray(shares / shares.sum())
 
 
 def softmax(logits: Numbers) -> Numbers:

@@ -37,7 +37,7 @@ def uniforms(seed: int, stream: Stream, start: int, stop: int, width: int) -> ND
 
 def normals(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard normal numbers, the quantiles of uniform ones: one each, where rejection would take an unknown many."""
-    return ndtri(uniform)
+    return np.asarray(ndtri(uniform))
 
 
 def choices(probabilities: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -74,7 +74,7 @@ class OrdinalThreshold(Domain):
 
     def score(self, numeric: Numbers, codes: NDArray[np.int64], time: Numbers) -> Numbers:
         """Of each row ``(N,)``."""
-        score = np.einsum("nf,f->n", numeric, self.weights) + self.drift * time
+        score: Numbers = np.einsum("nf,f->n", numeric, self.weights) + self.drift * time
         for column, effect in enumerate(self.effects):
             score += effect[codes[:, column]]
         return score

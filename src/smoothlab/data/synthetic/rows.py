@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ class SyntheticRows:
         self.noisy = noisy if labelling.rate > 0 else ()
         self.seed = seed
         self.encoder = SyntheticEncoder(domain.numeric_names, domain.words)
-        ends = np.cumsum([counts[split] for split in SPLITS]).tolist()
+        ends = list(accumulate(counts[split] for split in SPLITS))
         self.ranges = {split: (end - counts[split], end) for split, end in zip(SPLITS, ends, strict=True)}
         self.total = ends[-1]
 
@@ -118,7 +118,7 @@ class SyntheticRows:
         rows = np.linspace(start, stop - 1, min(stop - start, 64)).astype(np.int64)
         ends = np.minimum(rows + CHUNK // 16, stop)
         shares = np.concatenate([self._truth(split, row, end) for row, end in zip(rows, ends, strict=True)]).mean(0)
-        return (shares * (stop - start)).round().astype(int).tolist()
+        return [round(share * (stop - start)) for share in shares]
 
     def _truth(self, split: str, start: int, stop: int) -> Numbers:
         _, clean, _, _ = self._draw(split, start, stop)

@@ -44,7 +44,7 @@ class CategoricalColumn:
     def codes(self, cells: pd.Series) -> np.ndarray:
         """Codes ``(N,)``, int64."""
         places, values = pd.factorize(cells)
-        return self.codes_of(values)[places]
+        return np.asarray(self.codes_of(values)[places])
 
     def codes_of(self, values: Iterable[object]) -> np.ndarray:
         """Codes of different values, and after them the code of a missing one: the one at the place -1."""

@@ -84,7 +84,7 @@ def _guess(word: str, day_first: bool) -> str | None:
     word, short = SHORT_YEAR.subn(r"\g<1>20\2", word.strip())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of days above 12, which tell the order
-        style = guess_datetime_format(word, dayfirst=day_first)
+        style: str | None = guess_datetime_format(word, dayfirst=day_first)
     return style.replace("%Y", "%y") if style is not None and short else style
 
 

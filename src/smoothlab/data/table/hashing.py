@@ -30,4 +30,4 @@ def cell_hashes(cells: pd.Series) -> np.ndarray:
         hashes = pd.util.hash_pandas_object(cells, index=False)
     except (TypeError, ValueError):  # cells without a hash, such as lists, or of several types
         hashes = pd.util.hash_pandas_object(cells.map(repr), index=False)
-    return hashes.to_numpy(dtype=np.uint64)
+    return np.asarray(hashes, dtype=np.uint64)

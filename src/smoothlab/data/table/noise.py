@@ -68,4 +68,4 @@ def _truncated_normal(generator: np.random.Generator, rate: float, count: int) -
     drawn = generator.normal(rate, SPREAD, count)
     while (outside := np.flatnonzero((drawn < 0) | (drawn > 1))).size:
         drawn[outside] = generator.normal(rate, SPREAD, outside.size)
-    return np.minimum(drawn * (rate / drawn.mean()), 1.0)  # cutting off one side moves the mean
+    return np.asarray(np.minimum(drawn * (rate / drawn.mean()), 1.0))  # cutting off one side moves the mean

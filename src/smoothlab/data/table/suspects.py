@@ -123,6 +123,6 @@ def _is_plain(column: Column) -> bool:
 
 def _codes(cells: pd.Series, column: Column) -> np.ndarray:
     if column.kind == "categorical":
-        return pd.factorize(as_words(cells))[0].astype(float)
+        return np.asarray(pd.factorize(as_words(cells))[0], dtype=np.float64)
     numbers = read_numbers(cells, column.name, where="data", may_be_missing=True)
-    return np.clip(np.nan_to_num(numbers, nan=-1e37), -1e37, 1e37)  # the tree holds them in float32
+    return np.asarray(np.nan_to_num(numbers, nan=-1e37).clip(-1e37, 1e37))  # the tree holds them in float32

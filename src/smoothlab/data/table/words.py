@@ -21,7 +21,7 @@ def as_words(cells: pd.Series) -> np.ndarray:
     """A column as category names ``(N,)`` of objects; None where it is empty."""
     codes, values = pd.factorize(cells)  # a name is made once for each different value
     names = np.array([as_word(value) for value in values] + [None], dtype=object)
-    return names[codes]
+    return np.asarray(names[codes])
 
 
 def text_of(cells: pd.Series) -> pd.Series:

@@ -73,7 +73,7 @@ class TextEncoder(Encoder):
     @property
     def vocab_size(self) -> int:
         """Tokens, padding among them."""
-        return self._tokenizer.get_vocab_size()
+        return int(self._tokenizer.get_vocab_size())
 
     @property
     def raw_columns(self) -> list[str]:

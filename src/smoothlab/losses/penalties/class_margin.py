@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.learner import Learner
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.class_sums import add_to_classes, check_classes, class_zeros, means
 from smoothlab.losses.penalties.penalty import number_of, taking_part
 from smoothlab.numbers import check_number, check_whole
-from smoothlab.targets import check_tensor
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
-    from smoothlab.targets import SoftTarget
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget, check_tensor
 
 
 class ClassMargin(Learner):

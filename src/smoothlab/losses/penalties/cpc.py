@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +13,8 @@ from torch import Tensor
 
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.penalties.penalty import Weight, check_weight, taking_part, weight_at
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from smoothlab.step import Step
-    from smoothlab.targets import SoftTarget
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget
 
 PAIRS_AT_ONCE = 1 << 20
 

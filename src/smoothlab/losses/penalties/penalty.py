@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
@@ -13,9 +13,7 @@ from smoothlab.learner import Learner
 from smoothlab.losses.weights import accumulator
 from smoothlab.numbers import check_number
 from smoothlab.step import Step
-
-if TYPE_CHECKING:
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget
 
 # The weight of a penalty: a number, or what gives it for a step, such as a schedule on the training's progress.
 Weight = float | Callable[[Step], float | Tensor]

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from smoothlab.classes.info import check_order
+from smoothlab.classes.info import ClassInfo, check_order
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_whole
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.ranges import check_matrix
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
-    from smoothlab.targets import PerClass
+from smoothlab.step import Step
+from smoothlab.targets import PerClass
 
 
 class ClassDistance(ABC):

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.classes.rows_file import ClassRows, read_class_rows
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number
 from smoothlab.smoothing.priors.distribution import normalised
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.ranges import check_matrix
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
-    from smoothlab.targets import PerClass
+from smoothlab.step import Step
+from smoothlab.targets import PerClass
 
 
 class Embeddings:
@@ -110,5 +107,5 @@ def cosine_similarities(embeddings: Tensor) -> Tensor:
     if not bool((lengths.isfinite() & (lengths > 0)).all()):
         row = int((~(lengths.isfinite() & (lengths > 0))).nonzero()[0, 0])
         raise InvalidArgument("embeddings", f"row {row}", "finite numbers, some of them not 0")
-    unit = embeddings / lengths
+    unit: Tensor = embeddings / lengths
     return (unit @ unit.T).clamp(-1, 1).fill_diagonal_(1.0)

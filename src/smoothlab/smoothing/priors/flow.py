@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from smoothlab.classes.hierarchy import Hierarchy
-from smoothlab.classes.info import tree_of
+from smoothlab.classes.info import ClassInfo, tree_of
 from smoothlab.classes.tree import ClassTree
+from smoothlab.classes.tree_file import TreeSource
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number
 from smoothlab.smoothing.multilabel import bound_hierarchy, checked_labels
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.priors.tree import soft_labels
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 CERTAIN = -100.0  # a log-probability that no float64 tells from impossible
 
@@ -51,7 +49,7 @@ class Flow:
 
     of_label_sets: ClassVar[bool] = True
 
-    def __init__(self, tree: Hierarchy | ClassTree | dict | list | str | Path | None, beta: float) -> None:
+    def __init__(self, tree: Hierarchy | TreeSource | None, beta: float) -> None:
         self.tree = tree
         self.beta = check_number("beta", beta, at_least=0)
         self._hierarchy: Hierarchy | None = None

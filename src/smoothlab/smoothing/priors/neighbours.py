@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.priors.distribution import checked_weights, normalised
-from smoothlab.step import SEQUENCE
+from smoothlab.step import SEQUENCE, Step
 from smoothlab.targets import PerSample
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
 
 
 class Neighbours:

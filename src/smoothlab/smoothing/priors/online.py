@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
 from smoothlab.numbers import check_choice, check_number, check_share
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.ranges import check_matrix
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
-    from smoothlab.targets import PerClass
+from smoothlab.step import Step
+from smoothlab.targets import PerClass
 
 FEW = 1 << 14
 PIECE = 1 << 17  # probabilities that are computed at once on a CPU: they stay in its cache

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
-if TYPE_CHECKING:
-    from smoothlab.step import Step
-    from smoothlab.targets import Prior as PriorFactor
+from smoothlab.step import Step
+from smoothlab.targets import Prior as PriorFactor
 
 
 class Prior(Protocol):

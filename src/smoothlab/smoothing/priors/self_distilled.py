@@ -6,20 +6,18 @@ import shutil
 import tempfile
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner, sum_over_ranks
 from smoothlab.numbers import check_whole
 from smoothlab.smoothing.priors.row_file import RowFile
+from smoothlab.step import Step
 from smoothlab.targets import PerSample
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
 
 BLOCK = 1 << 22  # numbers that are summed over ranks at once
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.classes.rows_file import ClassRows, read_class_rows
 from smoothlab.numbers import check_number
 from smoothlab.smoothing.priors.distribution import checked_weights, normalised
 from smoothlab.smoothing.priors.table import Table
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
-    from smoothlab.targets import PerClass
+from smoothlab.step import Step
+from smoothlab.targets import PerClass
 
 
 class Similarity:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number, check_whole
+from smoothlab.step import Step
 from smoothlab.targets import PerSample
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
 
 
 class Spatial:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from smoothlab.step import Step
 from smoothlab.targets import PerClass
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
 
 
 class Table:

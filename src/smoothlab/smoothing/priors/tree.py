@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from smoothlab.classes.info import tree_of
+from smoothlab.classes.info import ClassInfo, tree_of
 from smoothlab.classes.tree import SEPARATOR, ClassTree, split_path
-from smoothlab.classes.tree_file import tree_from
+from smoothlab.classes.tree_file import TreeSource, tree_from
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.ranges import check_matrix
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
-    from smoothlab.targets import PerClass
+from smoothlab.step import Step
+from smoothlab.targets import PerClass
 
 
 class Tree:
@@ -45,9 +40,7 @@ class Tree:
 
     by_label = True
 
-    def __init__(
-        self, tree: ClassTree | dict | list | str | Path | None, beta: float, classes: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, tree: TreeSource | None, beta: float, classes: Sequence[str] | None = None) -> None:
         self.tree = None if tree is None else tree_from(tree)
         self.beta = check_number("beta", beta, at_least=0)
         self.classes = None if classes is None else list(classes)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.smoothing.priors.distribution import check_classes, checked_weights, normalised
 from smoothlab.smoothing.priors.table import Table
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 
 class Vector:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,10 +11,8 @@ from torch import Tensor
 from smoothlab.classes.ranks import zipf_weights
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number
+from smoothlab.step import Step
 from smoothlab.targets import PerSample
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_share
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.ranges import clamp_strength
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 
 class ByClass:
@@ -31,7 +28,7 @@ class ByClass:
             number, or another K; in a step, for numbers by name that no data were bound to.
     """
 
-    def __init__(self, epsilon: Sequence[float] | dict, default: float | None = None) -> None:
+    def __init__(self, epsilon: Sequence[float] | dict[str, float], default: float | None = None) -> None:
         self.epsilon = epsilon
         self.default = None if default is None else check_share("default", default)
         self._table: Table | None = None

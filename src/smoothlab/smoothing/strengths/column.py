@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,9 +14,7 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_choice, check_number, check_share
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.ranges import clamp_strength
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 Formula = Literal["rising", "falling", "squared", "middle"]
 FORMULAS = ("rising", "falling", "squared", "middle")

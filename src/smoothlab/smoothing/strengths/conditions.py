@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number
 from smoothlab.smoothing.strengths.column import column_of
 from smoothlab.smoothing.strengths.feedback import plain_labels
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 COMPARISONS = ("equals", "in", "at_least", "below")
 SUBJECTS = ("column", "class", "confidence")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner
 from smoothlab.numbers import check_choice, check_share
@@ -14,11 +15,8 @@ from smoothlab.smoothing.priors.distribution import check_classes
 from smoothlab.smoothing.priors.table import Table
 from smoothlab.smoothing.ranges import clamp_strength
 from smoothlab.smoothing.strengths.by_class import epsilon_of_labels
+from smoothlab.step import Step
 from smoothlab.targets import IGNORED, check_tensor
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
 
 Scope = Literal["global", "per_class"]
 Source = Literal["running", "validation"]

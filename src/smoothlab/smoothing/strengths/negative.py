@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from smoothlab.numbers import check_number, check_share
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 
 @dataclass(frozen=True)

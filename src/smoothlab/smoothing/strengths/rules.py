@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from smoothlab.classes.info import bind_part
+from smoothlab.classes.info import ClassInfo, bind_part
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_share
 from smoothlab.smoothing.ranges import clamp_strength
 from smoothlab.smoothing.strengths.conditions import Categories, ClassIs, Condition, conditions_of
 from smoothlab.smoothing.strengths.strength import Constant, Strength
-
-if TYPE_CHECKING:
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 
 class Rules(nn.Module):
@@ -44,7 +41,7 @@ class Rules(nn.Module):
     """
 
     def __init__(
-        self, rules: Sequence[Mapping], default: float | Strength, categories: Categories | None = None
+        self, rules: Sequence[Mapping[str, Any]], default: float | Strength, categories: Categories | None = None
     ) -> None:
         super().__init__()
         if isinstance(rules, str | Mapping) or not isinstance(rules, Sequence) or not rules:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number, check_share, check_whole
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_choice, check_share
-
-if TYPE_CHECKING:
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 Measure = Literal["entropy", "max_probability", "margin"]
 MEASURES = ("entropy", "max_probability", "margin")
@@ -109,7 +107,8 @@ def _of_few(log_p: Tensor, measure: Measure) -> Tensor:
     """Of a small batch, where torch's log_softmax takes half the time of its softmax."""
     classes = log_p.shape[1]
     if measure == "entropy":
-        return torch.linalg.vecdot(log_p.exp(), log_p).div_(-math.log(classes))  # nan at a masked class
+        negative_entropy: Tensor = torch.linalg.vecdot(log_p.exp(), log_p)
+        return negative_entropy.div_(-math.log(classes))  # nan at a masked class
     if measure == "max_probability":
         return log_p.amax(1).exp_().neg_().add_(1.0).mul_(classes / (classes - 1))
     first, second = log_p.topk(2, 1).values.exp_().unbind(1)
@@ -118,7 +117,7 @@ def _of_few(log_p: Tensor, measure: Measure) -> Tensor:
 
 def _entropy_share(z: Tensor, p: Tensor) -> Tensor:
     top = z.amax(1)
-    entropy = top - torch.linalg.vecdot(p, z) - p.amax(1).log_()  # log p_k = z_k - z_1 + log p_1
+    entropy: Tensor = top - torch.linalg.vecdot(p, z) - p.amax(1).log_()  # log p_k = z_k - z_1 + log p_1
     if top.abs().max().item() > LARGEST:  # digits are lost: a nan asks for the careful form, as a masked class does
         return entropy.fill_(math.nan)
     return entropy.div_(math.log(z.shape[1]))
@@ -164,7 +163,7 @@ def _uncertainty(logits: Tensor, measure: Measure) -> Tensor:
     # probability counts for nothing, but 0 * -inf would be no number
     probabilities = torch.softmax(logits, -1)
     shifted = (logits - logits.amax(-1, keepdim=True)).clamp_min(torch.finfo(logits.dtype).min)
-    entropy = -torch.linalg.vecdot(probabilities, shifted) - probabilities.amax(-1).log()
+    entropy: Tensor = -torch.linalg.vecdot(probabilities, shifted) - probabilities.amax(-1).log()
     return (entropy / classes.log()).clamp(0.0, 1.0)
 
 

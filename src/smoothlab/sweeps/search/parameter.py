@@ -63,7 +63,7 @@ class Choice(Parameter):
 
     def suggest(self, trial: Any) -> str:
         """See :class:`Parameter`."""
-        return trial.suggest_categorical(self.key, list(self.options))
+        return str(trial.suggest_categorical(self.key, list(self.options)))
 
     def text(self, value: Any) -> str:
         """See :class:`Parameter`."""
@@ -103,8 +103,9 @@ class Number(Parameter):
     def suggest(self, trial: Any) -> float:
         """See :class:`Parameter`."""
         if self.whole:
-            return trial.suggest_int(self.key, int(self.low), int(self.high), step=int(self.step or 1), log=self.log)
-        return trial.suggest_float(self.key, self.low, self.high, step=self.step, log=self.log)
+            step = int(self.step or 1)
+            return int(trial.suggest_int(self.key, int(self.low), int(self.high), step=step, log=self.log))
+        return float(trial.suggest_float(self.key, self.low, self.high, step=self.step, log=self.log))
 
     def text(self, value: Any) -> str:
         """See :class:`Parameter`."""

@@ -282,7 +282,7 @@ def _text(key: str, value: Any) -> str:
     try:
         parsed = OverridesParser.create().parse_override(f"{key}={value}")
         if not parsed.is_sweep_override() and parsed.value() == value:
-            return value
+            return str(value)
     except HydraException:
         pass
     return quoted(value)
