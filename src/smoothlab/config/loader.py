@@ -143,9 +143,9 @@ class CachingLoader(ConfigLoaderImpl):
         return config
 
 
-def _keep(kept: dict[Any, bytes], key: Any, content: Any) -> None:
+def _keep(pickles: dict[Any, bytes], key: Any, content: Any) -> None:
     with suppress(pickle.PicklingError):  # in a job of submitit's, Hydra's plugins are imported a second time
-        kept[key] = pickle.dumps(content)
+        pickles[key] = pickle.dumps(content)
 
 
 def is_foreign(loaded: ConfigResult) -> bool:
