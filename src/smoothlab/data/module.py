@@ -44,6 +44,7 @@ class DataModule(LightningDataModule, ABC):
         date_columns: metadata columns that are days since 1970.
         metadata_categories: the words that the codes of a metadata column stand for, by column.
         notes: what a run's log is to say of the data, a line each.
+        warnings: what looks misread, a line each; said as the notes are.
     """
 
     @takes_keys
@@ -63,6 +64,7 @@ class DataModule(LightningDataModule, ABC):
         self.date_columns: set[str] = set()
         self.metadata_categories: dict[str, list[str]] = {}
         self.notes: list[str] = []
+        self.warnings: list[str] = []
 
     def classes_are(self, names: Sequence[str], *, tree: ClassTree | None = None, ordered: bool = False) -> None:
         """Settle the classes.

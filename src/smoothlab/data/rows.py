@@ -21,6 +21,7 @@ from smoothlab.data.table.hashing import fingerprint
 from smoothlab.data.table.kinds import Column
 from smoothlab.data.table.labels import LabelledRows
 from smoothlab.data.table.splits import Rows
+from smoothlab.data.table.suspects import misread
 from smoothlab.errors import InvalidArgument, UserMistake
 
 
@@ -170,6 +171,7 @@ class RowData(MemoryData):
         kinds = ", ".join(f"{count} {kind}" for kind, count in used.items())
         first = f"{len(frame)} rows ({parts}), {len(labels.names)} classes; features: {kinds}"
         self.notes = [first, *notes, *labels.notes, *notes_on(self.columns), *missing]
+        self.warnings = misread(frame, self.columns)
         return Understood(frame, labels, rows, np.asarray(frame.index))
 
     def taken(self, frame: pd.DataFrame) -> list[Taken]:

@@ -225,8 +225,11 @@ def _fit_and_part(
     run.sums.unlink(missing_ok=True)  # of a start that was cut off at its end
     write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
     log.info("run %s%s", run.path, f", resumed at step {step}" if checkpoint else "")
-    for note in [] if checkpoint else prepared.data.notes:
-        log.info("data: %s", note)
+    if not checkpoint:
+        for note in prepared.data.notes:
+            log.info("data: %s", note)
+        for warning in prepared.data.warnings:
+            log.warning("data: %s", warning)
     if rows := content[KEY].get("rows"):  # the file may have lost some of them, or be gone
         write_text(run.metrics, rows)
     make_folders(run.checkpoints)

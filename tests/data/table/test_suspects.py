@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
+from smoothlab.commands import main
 from smoothlab.data import describe
 from smoothlab.data.table.describing import words_of
 from smoothlab.errors import UserMistake
@@ -63,7 +64,7 @@ def test_numbers_that_are_measured_are_no_codes(table, make):
 
 def test_a_column_that_names_splits_is_named_and_the_advice_works(table):
     frame = frame_of(part=lambda draw, rows: np.array(["Train", "Test"])[draw.integers(0, 2, rows)])
-    assert "data.split=column data.split_column=part" in warnings_of(table, frame)
+    assert "data.split=column data.split_column='part'" in warnings_of(table, frame)
     data = table(frame, target="label", split="column", split_column="part")
     assert len(data.split("test").labels) == int((frame["part"] == "Test").sum())
     other = frame_of(part=lambda draw, rows: np.array(["train", "bus"])[draw.integers(0, 2, rows)])
@@ -127,3 +128,47 @@ def test_a_class_of_one_row_names_the_option_that_merges_and_it_works(table):
         table(frame, target="label")
     frame["label"] = ["a", "b"] * 148 + ["rare", "odd"] * 2
     assert table(frame, target="label", rare_classes=3).class_names == ["a", "b", "other"]
+
+
+@pytest.mark.parametrize(
+    "name", ["patient_id", "customer", "merchant", "session_id", "Client No", "personId", "user_name"]
+)
+def test_a_column_that_names_groups_of_rows_is_no_feature_and_the_advice_works(table, name):
+    frame = frame_of().assign(**{name: [f"P{row // 6:03}" for row in range(300)]})
+    data = table(frame, target="label")
+    (column,) = (column for column in data.columns if column.name == name)
+    assert column.role == "ignored"
+    assert any(f"data.split=group data.split_column={name!r}" in note for note in data.notes)
+    grouped = table(frame, target="label", split="group", split_column=name)
+    parts = [set(frame[name].iloc[grouped.split(split).rows.numpy()]) for split in ("train", "val", "test")]
+    assert not parts[0] & parts[1]
+    assert not parts[0] & parts[2]
+    assert table(frame, target="label", kinds={name: "categorical"}).encoder.width > data.encoder.width
+
+
+def test_few_groups_are_a_category_and_an_index_that_is_measured_is_a_number(table):
+    frame = frame_of(
+        **{name: lambda draw, rows: draw.permutation(rows) for name in ("Performance Index", "air_quality_index")}
+    )
+    frame["shop_id"] = [f"s{row % 5}" for row in range(300)]
+    frame["index"] = np.random.default_rng(0).permutation(300)
+    kinds = {column.name: column.kind for column in table(frame, target="label").columns}
+    assert kinds["Performance Index"] == kinds["air_quality_index"] == "numeric"
+    assert kinds["shop_id"] == "categorical"
+    assert kinds["index"] == "id"
+
+
+def test_training_says_what_looks_misread(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    frame_of(x=with_code(-999, 0.1, 0, 1)).to_csv("mine.csv", index=False)
+    words = [
+        "data=table",
+        "data.path=mine.csv",
+        "data.target=label",
+        "trainer.max_epochs=1",
+        "logger=none",
+        "figures=false",
+    ]
+    assert main(["train", *words]) == 0
+    captured = capsys.readouterr()
+    assert "column 'x' holds -999" in captured.out + captured.err

@@ -17,15 +17,22 @@ from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 
 ISO = "ISO8601"
 ORDERS = ("day_first", "month_first")
+YEAR_FIRST = re.compile(r"^(\d{4})[./-](\d{1,2})[./-](\d{1,2})")
 SHORT_YEAR = re.compile(r"^(\d{1,2}/\d{1,2}/)(\d{2})(?!\d)")
+MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 LOOKS_LIKE_A_DATE = "|".join(
     (
         r"\s*\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?",
         r"\s*\d{4}-\d{2}\s*",
         r"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?: .*)?",
-        r"\s*\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{4}\s*",
-        r"\s*[A-Za-z]{3,9} \d{1,2}, \d{4}\s*",
+        rf"\s*\d{{1,2}}[ /-]{MONTH}[ /-](?:\d{{4}}|\d{{2}})(?: .*)?",
+        rf"\s*{MONTH} \d{{1,2}},? \d{{4}}(?: .*)?",
+        rf"\s*{MONTH}[ /-](?:\d{{4}}|\d{{2}})\s*",
     )
+)
+# What pandas does not guess: years of two digits after a month's name, and months without a day.
+WITH_NAMES = tuple(
+    f"{day}{sign}{year}" for sign in "- /" for day in (f"%d{sign}%b", "%b", "%B") for year in ("%y", "%Y")
 )
 DIGITS = "%Y%m%d"  # looks like a number, so that it is tried only where a column is said to be a date
 TRIED = 200  # cells that are looked at before a whole column is parsed
@@ -50,7 +57,8 @@ def check_date_format(wanted: str | None) -> None:
 
 
 def date_formats(words: pd.Series, wanted: str | None = None) -> list[str]:
-    """The formats that every one of some words has, as pandas guesses them; none where they are no dates.
+    """The formats that every one of some words has, or the orders where they are written in several ways; none where
+    they are no dates.
 
     Args:
         words: cells as text, none of them empty.
@@ -64,14 +72,31 @@ def date_formats(words: pd.Series, wanted: str | None = None) -> list[str]:
     samples = (first.iloc[int(first.str.len().argmax())], first.iloc[0])
     day_first = wanted == ORDERS[0] if wanted in ORDERS else "/" not in samples[0]
     guesses = [_guess(word, order) for order in (day_first, not day_first) for word in samples]
-    tried = dict.fromkeys(style for style in (*own, ISO, *guesses) if style is not None)
+    named = WITH_NAMES if any(character.isalpha() for character in samples[0]) else ()
+    tried = dict.fromkeys(style for style in (*own, ISO, *guesses, *named) if style is not None)
     fitting = []
     for style in tried:
         if not parse(first, style).isna().any() and not parse(words, style).isna().any():
             fitting.append(style)
-            if style in (*own, ISO):
+            if style in (*own, ISO, *named):
                 break
-    return fitting
+    return fitting or _mixed(words, wanted)
+
+
+def _mixed(words: pd.Series, wanted: str | None) -> list[str]:
+    """Of dates that are written in several ways, the order of those with numbers alone: one of ``ORDERS``, the likelier
+    first; both where nothing tells, none where the words are no dates."""
+    if not words.str.fullmatch(LOOKS_LIKE_A_DATE).all():
+        return []
+    numbers = words.str.extract(r"^\s*(\d{1,2})[./-](\d{1,2})[./-]\d")
+    first, second = (pd.to_numeric(numbers[place]).max() for place in (0, 1))
+    if first > 12 and second > 12:  # both orders in one column
+        return []
+    day_first = first > 12 or (not second > 12 and wanted == ORDERS[0])
+    orders = [ORDERS[0], ORDERS[1]] if day_first else [ORDERS[1], ORDERS[0]]
+    if first > 12 or second > 12 or pd.isna(first):
+        orders = orders[:1]
+    return [order for order in orders if not parse(words, order).isna().any()]
 
 
 def date_format(words: pd.Series, wanted: str | None = None) -> str | None:
@@ -92,12 +117,24 @@ def parse(cells: pd.Series, style: str | None) -> pd.Series:
     """A column as times without a zone, NaT where a cell is empty or no such date."""
     if not pd.api.types.is_datetime64_any_dtype(cells):
         text = text_of(cells)
-        cells = pd.to_datetime(
-            text, format=style or ISO, errors="coerce", utc=style in (None, ISO) or "%z" in str(style)
-        )
+        if style in ORDERS:
+            cells = _parse_mixed(text, day_first=style == ORDERS[0])
+        else:
+            zoned = style in (None, ISO) or "%z" in str(style)
+            cells = pd.to_datetime(text, format=style or ISO, errors="coerce", utc=zoned)
     if getattr(cells.dt, "tz", None) is not None:
         cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
     return cells
+
+
+def _parse_mixed(text: pd.Series, *, day_first: bool) -> pd.Series:
+    """Dates that are written in several ways. Those that begin with the year come first: with ``dayfirst`` pandas would
+    read 2024-01-04 as the first of April."""
+    text = text.str.strip().str.replace(YEAR_FIRST, lambda date: f"{date[1]}-{date[2]:0>2}-{date[3]:0>2}", regex=True)
+    year_first = pd.to_datetime(text, format=ISO, errors="coerce", utc=True)
+    rest = text.where(year_first.isna())
+    others = pd.to_datetime(rest, format="mixed", dayfirst=day_first, errors="coerce", utc=True)
+    return year_first.fillna(others)
 
 
 def days(cells: pd.Series, style: str | None) -> np.ndarray:
@@ -110,7 +147,8 @@ class DateColumn:
 
     Args:
         column: name of the column.
-        style: of the dates as text, ``ISO8601`` or as strptime writes it; None: as any ISO date.
+        style: of the dates as text, ``ISO8601``, as strptime writes it, or one of ``ORDERS`` where they are written in
+            several ways; None: as any ISO date.
         parts: a numeric column each, by name of the part.
     """
 
@@ -135,7 +173,7 @@ class DateColumn:
         times = parse(cells, self.style)
         bad = np.flatnonzero((times.isna() & cells.notna()).to_numpy())
         if bad.size:
-            style = "2024-01-31" if self.style in (None, ISO) else self.style
+            style = "2024-01-31" if self.style in (None, ISO, *ORDERS) else self.style
             raise BadRow(
                 f"{where}: column {self.column!r}, data row {row_number(cells, int(bad[0]))}: expected a date such as "
                 f"{style}, got {str(cells.iloc[int(bad[0])])[:40]!r}"

@@ -13,7 +13,7 @@ from smoothlab.data.table.hashing import row_hashes
 from smoothlab.data.table.kinds import Column
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import Rows
-from smoothlab.data.table.suspects import codes_for_missing, leaks_together, lost_header, split_columns
+from smoothlab.data.table.suspects import leaks_together
 from smoothlab.data.table.words import as_words
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def describe(data: RowData) -> Description:
         splits={split: len(index) for split, index in table.rows.items()},
         notes=notes,
         warnings=[
-            *lost_header(table.frame),
-            *codes_for_missing(table.frame, columns),
-            *split_columns(table.frame, columns),
+            *data.warnings,
             *_leaks(data, table, columns),
             *_twins(table, columns),
             *_small_classes(data, table, counts),

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.dates import date_formats, like_dates
+from smoothlab.data.table.dates import ORDERS, date_formats, like_dates
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import as_word, text_of
 from smoothlab.errors import InvalidArgument, UserMistake
@@ -19,8 +19,15 @@ from smoothlab.errors import InvalidArgument, UserMistake
 KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
 
 ID_NAME = re.compile(
-    r"(?i:(^|[\s_.\-])(id|ids|uuid|guid|rowid|index)$|^(id|uuid|guid|index)[\s_.\-]|^unnamed: \d+$)|[a-z](Id|ID)$"
+    r"(?i:(^|[\s_.\-])(id|ids|uuid|guid|rowid)$|^(id|uuid|guid)[\s_.\-]|^(row[\s_.\-]?)?index$|^unnamed: \d+$)"
+    r"|[a-z](Id|ID)$"
 )
+# Whom or what several rows may be of.
+GROUP_NAME = re.compile(
+    r"(?i:(^|[\s_.\-])(patient|customer|merchant|session|subject|participant|respondent|client|user|account|household)"
+    r"([\s_.\-]?(name|no|nr|number|key|code|hash))?$)"
+)
+MANY_GROUPS = 20
 MOSTLY_NUMBERS = 0.8  # a column of words in which so many cells are numbers is a column of numbers with mistakes in it
 MANY_NUMBERS = 20  # unless these are few: then they are categories such as 0, 1, 2, 3+
 MOSTLY_UNIQUE = 0.95
@@ -137,9 +144,12 @@ def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | No
     if column.kind == "date" and not pd.api.types.is_datetime64_any_dtype(cells):
         styles = date_formats(text_of(present), wanted)
         column.style = next(iter(styles), None)
+        several = "several ways of writing, " if column.style in ORDERS else ""
         if len(styles) > 1 and wanted is None:
-            words = f"{styles[0]}, but {styles[1]} fits too; data.date_format says which"
+            words = f"{several}{styles[0]}, but {styles[1]} fits too; data.date_format says which"
             column.note = Note(name, "guess", words)
+        elif several:
+            column.note = Note(name, "guess", f"{several}{styles[0]}")
     if column.kind == "id":
         column.role, column.note = "ignored", column.note or Note(name, "id", "an id")
     return column
@@ -175,6 +185,8 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
         return "date", ""
     if ID_NAME.search(name) and distinct > 0.5 * count:
         return "id", "named like an id"
+    if _names_groups(name, distinct, count):
+        return "id", _grouped(name)
     long = float(words.str.count(r"\S+").mean()) >= LONG_TEXT
     if long and distinct > max(2, FEW_TEXTS * count):
         return "text", ""
@@ -203,6 +215,8 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
     whole = bool((present.astype(float) % 1 == 0).all()) if np.isfinite(present.astype(float)).all() else False
     count = len(present)
     named = bool(ID_NAME.search(name))
+    if whole and _names_groups(name, distinct, count):
+        return "id", _grouped(name)
     if whole and distinct == count and count > 2:
         steps = np.diff(present.astype(float).to_numpy())
         if named or (count > 20 and bool((steps == 1).all())):
@@ -210,6 +224,18 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
     if named and whole:
         return ("id", "named like an id") if distinct > 0.5 * count else ("categorical", "named like an id")
     return "numeric", ""
+
+
+def _names_groups(name: str, distinct: int, count: int) -> bool:
+    """Whether a column seems to name patients, say, of whom there are several rows each."""
+    return MANY_GROUPS < distinct <= 0.5 * count and bool(ID_NAME.search(name) or GROUP_NAME.search(name))
+
+
+def _grouped(name: str) -> str:
+    return (
+        f"it names what several rows belong to; data.split=group data.split_column={name!r} keeps those in one split, "
+        f"data.kinds={{{name}: categorical}} makes it a feature"
+    )
 
 
 def is_boolean(present: pd.Series) -> bool:

@@ -20,7 +20,17 @@ TREE_ROWS = 5_000
 MOST_CATEGORIES = 50
 
 
-def codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+def misread(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+    """Warnings of what is probably read in another way than it was meant, at little cost.
+
+    Args:
+        frame: the rows.
+        columns: what is understood of them.
+    """
+    return [*_lost_header(frame), *_codes_for_missing(frame, columns), *_split_columns(frame, columns)]
+
+
+def _codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
     """Warnings of numbers such as -999 that stand for a missing value: at the edge of a column, in several rows, and
     further from all other values than the middle half of those is wide."""
     warnings = []
@@ -44,7 +54,7 @@ def codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[st
     return warnings
 
 
-def split_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+def _split_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
     """Warnings of features whose cells say which split a row belongs to."""
     known = {word for words in WORDS.values() for word in words}
     warnings = []
@@ -59,12 +69,12 @@ def split_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
             if {word.lower() for word in words} <= known:
                 warnings.append(
                     f"column {column.name!r} says {listed(sorted(words))}: a split and no feature? data.split=column "
-                    f"data.split_column={column.name} takes it as one"
+                    f"data.split_column={column.name!r} takes it as one"
                 )
     return warnings
 
 
-def lost_header(frame: pd.DataFrame) -> list[str]:
+def _lost_header(frame: pd.DataFrame) -> list[str]:
     """A warning where the names of the columns look like the cells of a row."""
     names = [str(name) for name in frame.columns]
     numbers = [name for name in names if re.fullmatch(r"-?\d*\.?\d+(\.\d+)?(e-?\d+)?", name)]
