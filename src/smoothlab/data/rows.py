@@ -155,6 +155,7 @@ class RowData(MemoryData):
         self.classes_are(labels.names, tree=tree)
         self.fingerprint = fingerprint(frame)
         self.columns = self.roles(frame)
+        frame = with_plain_numbers(frame, self.columns)
         if given is not None and self.splits.kind != "random":
             raise InvalidArgument("split", self.splits.kind, "random where each split has a table of its own")
         rows = self.splits.rows(frame, labels, given, self.column_options.date_format)
@@ -185,6 +186,17 @@ class RowData(MemoryData):
         known = metadata_of(frame, columns, self.time_column, self.column_options.date_format)
         self.metadata_categories, self.date_columns = known.categories, known.dates
         return known.tensors(labels, self.weights.of(frame, labels, train))
+
+
+def with_plain_numbers(frame: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
+    """The rows with numbers in place of those that are written as text."""
+    written = {column.name: column.writing for column in columns if column.writing is not None}
+    if not written:
+        return frame
+    attrs = frame.attrs
+    frame = frame.assign(**{name: writing.plain(frame[name]) for name, writing in written.items()})
+    frame.attrs = attrs
+    return frame
 
 
 def rows_at(frame: pd.DataFrame, index: np.ndarray) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import EPOCH, DateColumn, date_parts
 from smoothlab.data.table.encoder import TableEncoder
-from smoothlab.data.table.numeric import NumericColumn, read_numbers
+from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.texts import TextColumn
 from smoothlab.export.inputs import Arrays, Inputs
 
@@ -140,7 +140,7 @@ class TableInputs(Inputs):
 
     @staticmethod
     def _checked(column: NumericColumn, cells: pd.Series, where: str) -> np.ndarray:
-        values = read_numbers(cells, column.column, where=where, may_be_missing=column.may_be_missing)
+        values = column.numbers(cells, where=where, may_be_missing=column.may_be_missing)
         scale = column.deviation if column.deviation > 0 else np.inf
         with np.errstate(over="ignore", invalid="ignore"):
             if (np.abs((values - column.mean) / scale) > FLOAT32_END).any():

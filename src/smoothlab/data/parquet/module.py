@@ -345,7 +345,7 @@ def _fit_of(column: Column, sample: pd.DataFrame) -> ColumnFit:
         return CategoryFit(column.name, most=MOST_WORDS)
     if column.kind == "date":
         return DateFit(column.name, column.style)
-    return NumericFit(column.name)
+    return NumericFit(column.name, column.writing)
 
 
 def _update(fit: ColumnFit, cells: pa.ChunkedArray, train: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from smoothlab.data.table.parts import table_parts
 from smoothlab.data.table.reading import emptied, read_table
 from smoothlab.data.table.summary import Drift, drifts, summarised
 from smoothlab.data.table.texts import TextColumn
+from smoothlab.data.table.written import Writing
 from smoothlab.errors import InvalidArgument, UserMistake
 
 ColumnEncoder = NumericColumn | CategoricalColumn | DateColumn | TextColumn
@@ -67,6 +68,7 @@ class TableEncoder(Encoder):
         *,
         may_be_missing: Sequence[str] = (),
         styles: Mapping[str, str | None] | None = None,
+        writings: Mapping[str, Writing | None] | None = None,
         encoding: Encoding = Encoding(rare=1),
     ) -> Self:
         """Take the columns of ``frame`` as features.
@@ -76,6 +78,7 @@ class TableEncoder(Encoder):
             kinds: numeric, boolean, categorical, date or text, by column; one that is not named is numeric.
             may_be_missing: columns of numbers and dates in which empty cells are taken.
             styles: formats of columns of dates; of those that are not named it is guessed.
+            writings: how the numbers of columns are written where they are text.
             encoding: what becomes of categories, empty cells and texts.
 
         Raises:
@@ -95,7 +98,7 @@ class TableEncoder(Encoder):
                 style = (styles or {}).get(name) or date_style(cells, name, "training data")
                 fit = DateFit(name, style, **options)
             else:
-                fit = NumericFit(name, **options)
+                fit = NumericFit(name, (writings or {}).get(name), **options)
             fit.update(cells)
             columns.append(fit.finish(indicators=encoding.missing, rare=encoding.rare))
         return cls(columns, encoding.categories, summary=summarised(frame, columns))

@@ -15,6 +15,7 @@ from smoothlab.data.table.dates import DateColumn, date_parts
 from smoothlab.data.table.numeric import NumericColumn, read_numbers, refuse
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import as_word
+from smoothlab.data.table.written import Writing
 from smoothlab.errors import UserMistake
 
 MOST_WORDS = 100_000  # different words of a column in parts, beyond which it names rows and not categories
@@ -109,16 +110,32 @@ class ColumnFit(ABC):
 
 
 class NumericFit(ColumnFit):
-    """Learns mean and deviation of a column of numbers."""
+    """Learns mean and deviation of a column of numbers.
 
-    def __init__(self, column: str, *, where: str = "data", may_be_missing: bool | None = None) -> None:
+    Args:
+        column: its name.
+        writing: how they are written where they are text; None: as plain numbers.
+        where: see :class:`ColumnFit`, as ``may_be_missing``.
+        may_be_missing: whether empty cells are taken.
+    """
+
+    def __init__(
+        self,
+        column: str,
+        writing: Writing | None = None,
+        *,
+        where: str = "data",
+        may_be_missing: bool | None = None,
+    ) -> None:
         super().__init__(column, where=where, may_be_missing=may_be_missing)
+        self.writing = writing
         self.moments = Moments()
         self._low, self._high = math.inf, -math.inf
 
     def update(self, cells: pd.Series, train: np.ndarray | None = None) -> None:
         """See :class:`ColumnFit`."""
         may_be_missing = self.may_be_missing is not False
+        cells = cells if self.writing is None else self.writing.plain(cells)
         self.take(read_numbers(cells, self.column, where=self.where, may_be_missing=may_be_missing), train, cells)
 
     def take(self, values: np.ndarray, train: np.ndarray | None = None, cells: pd.Series | None = None) -> None:
@@ -150,6 +167,7 @@ class NumericFit(ColumnFit):
             self.moments.deviation,
             may_be_missing=self.missing > 0 if self.may_be_missing is None else self.may_be_missing,
             indicator=indicators and self.missing_in_training > 0 and self.moments.count > 0,
+            writing=self.writing,
         )
 
 

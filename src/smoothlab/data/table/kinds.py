@@ -14,6 +14,7 @@ import pandas as pd
 from smoothlab.data.table.dates import ORDERS, date_formats, like_dates
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import as_word, text_of
+from smoothlab.data.table.written import Writing, writing_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
 KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
@@ -73,6 +74,7 @@ class Column:
         example: one of them, as text.
         note: why it is ignored, or what was guessed; None where there is nothing to say.
         style: the format of dates that are text; None: of other columns.
+        writing: how numbers that are text are written; None: as plain numbers, or of other columns.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Column:
     example: str
     note: Note | None = None
     style: str | None = None
+    writing: Writing | None = None
 
     def be_constant(self) -> None:
         """Leave the column out: all its cells are alike."""
@@ -150,9 +153,23 @@ def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | No
             column.note = Note(name, "guess", words)
         elif several:
             column.note = Note(name, "guess", f"{several}{styles[0]}")
+    if column.kind == "numeric" and not pd.api.types.is_numeric_dtype(cells):
+        _understand_writing(column, text_of(present))
     if column.kind == "id":
         column.role, column.note = "ignored", column.note or Note(name, "id", "an id")
     return column
+
+
+def _understand_writing(column: Column, words: pd.Series) -> None:
+    """How a column's numbers are written, where some are not plain ones."""
+    if pd.to_numeric(words.str.strip(), errors="coerce").notna().all():
+        return
+    column.writing = writing_of(words, MANY_NUMBERS)
+    if column.writing is not None:
+        column.missing += int(words.str.strip().isin(column.writing.codes).sum())
+        column.note = Note(
+            column.name, "guess", f"{column.writing.words}; data.kinds={{{column.name}: categorical}} keeps the words"
+        )
 
 
 def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wanted: str | None) -> tuple[str, str]:
@@ -173,6 +190,8 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
     readable = int(numbers.notna().sum())
     if readable == count:
         return _guess_number(name, numbers, distinct)
+    if writing_of(words, MANY_NUMBERS) is not None:
+        return "numeric", ""
     if readable >= MOSTLY_NUMBERS * count and numbers.nunique() > MANY_NUMBERS:
         first = present[numbers.isna()].iloc[:1]
         raise UserMistake(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.places import row_number
+from smoothlab.data.table.written import Writing
 from smoothlab.errors import BadRow
 
 
@@ -23,16 +24,25 @@ class NumericColumn:
         deviation: the population standard deviation.
         may_be_missing: whether missing values are taken.
         indicator: whether a second feature says which are missing.
+        writing: how the numbers are written where they are text; None: as plain numbers.
     """
 
     def __init__(
-        self, column: str, mean: float, deviation: float, *, may_be_missing: bool = False, indicator: bool = False
+        self,
+        column: str,
+        mean: float,
+        deviation: float,
+        *,
+        may_be_missing: bool = False,
+        indicator: bool = False,
+        writing: Writing | None = None,
     ) -> None:
         self.column = column
         self.mean = float(mean)
         self.deviation = float(deviation)
         self.may_be_missing = may_be_missing
         self.indicator = indicator
+        self.writing = writing
 
     @property
     def suffixes(self) -> list[str]:
@@ -46,7 +56,7 @@ class NumericColumn:
 
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, 1)`` or ``(N, 2)`` in float32; a cell that is no finite number is a UserMistake."""
-        values = read_numbers(cells, self.column, where=where, may_be_missing=self.may_be_missing)
+        values = self.numbers(cells, where=where, may_be_missing=self.may_be_missing)
         missing = np.isnan(values)
         scale = self.deviation if self.deviation > 0 else np.inf
         with np.errstate(over="ignore"):  # float32 ends at 3.4e38; what does not fit is refused below, with its place
@@ -58,14 +68,22 @@ class NumericColumn:
             refuse(where, self.column, row_number(cells, int(bad[0])), value, ", too large once standardised")
         return np.stack([features, missing], axis=1).astype(np.float32) if self.indicator else features[:, None]
 
+    def numbers(self, cells: pd.Series, *, where: str, may_be_missing: bool = True) -> np.ndarray:
+        """The cells as float64 ``(N,)``, nan where one is empty; errors as of :func:`read_numbers`."""
+        cells = cells if self.writing is None else self.writing.plain(cells)
+        return read_numbers(cells, self.column, where=where, may_be_missing=may_be_missing)
+
     def state(self) -> dict[str, Any]:
         """Plain values."""
-        return {"kind": "numeric", **vars(self)}
+        plain = {key: value for key, value in vars(self).items() if key != "writing"}
+        written = {} if self.writing is None else {"writing": self.writing.state()}
+        return {"kind": "numeric", **plain, **written}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> NumericColumn:
         """The column that ``state()`` described."""
-        return cls(**{key: value for key, value in state.items() if key != "kind"})
+        writing = Writing.from_state(state["writing"]) if "writing" in state else None
+        return cls(**{key: value for key, value in state.items() if key not in ("kind", "writing")}, writing=writing)
 
 
 def read_numbers(cells: pd.Series, column: str, *, where: str, may_be_missing: bool = False) -> np.ndarray:

@@ -27,10 +27,9 @@ SUFFIXES = (*TEXT, *JSON_LINES, ".arff", *BINARY)
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MISSING_WORDS = ("?",)  # beside those of pandas; the one of UCI and of ARFF
 SNIFFED = 65_536  # characters that a separator is judged by
-# A number of its own, not a part of 1.234.567, 31.12.2024 or 1,2,3.
-DECIMAL_COMMA = re.compile(r"(?<![\w.,-])-?\d+,\d+(?![\w.,])")
+DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
+DECIMAL_POINT = re.compile(r"\s*-?\d*\.\d+\s*")
 UNNAMED = re.compile(r"Unnamed: \d+$")  # what pandas calls a column without a name
-DECIMAL_POINT = re.compile(r"(?<![\w.,-])-?\d+\.\d+(?![\w.,])")
 
 MissingWords = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -184,15 +183,19 @@ def separator_named(given: str) -> str:
 
 
 def _decimal(text: str, given: str, separator: str) -> str:
-    """The decimal sign: a comma where numbers such as 1,5 stand between other separators, and none such as 1.5."""
+    """The decimal sign: a comma where, between other separators, more cells are such as 1,5 than such as 1.5."""
     if given == "auto":
-        if separator == ",":
+        if separator == ",":  # numbers in quotes are understood by column
             return "."
-        sample = text[:SNIFFED]
-        return "," if DECIMAL_COMMA.search(sample) and not DECIMAL_POINT.search(sample) else "."
+        try:
+            cells = [cell for row in csv.reader(text[:SNIFFED].splitlines(True), delimiter=separator) for cell in row]
+        except csv.Error:  # pandas' reader says what is wrong
+            return "."
+        commas, points = (sum(map(bool, map(sign.fullmatch, cells))) for sign in (DECIMAL_COMMA, DECIMAL_POINT))
+        return "," if commas > points else "."
     decimal = {"comma": ",", "point": "."}.get(given, given)
-    if decimal not in (".", ",") or decimal == separator:
-        raise InvalidArgument("decimal", given, f"auto, point or comma, and not the separator {separator!r}")
+    if decimal not in (".", ","):
+        raise InvalidArgument("decimal", given, "auto, point or comma")
     return decimal
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import DateColumn, days
-from smoothlab.data.table.numeric import NumericColumn, read_numbers
+from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.words import as_words
 
 GRID = 51  # values at which a column's distribution is kept
@@ -129,7 +129,7 @@ def stability_index(before: Iterable[float], now: Iterable[float]) -> tuple[floa
 def _numbers(column: Any, cells: pd.Series, where: str) -> np.ndarray | None:
     """A column as numbers, nan where it is empty; None where it is none."""
     if isinstance(column, NumericColumn):
-        return read_numbers(cells, column.column, where=where, may_be_missing=True)
+        return column.numbers(cells, where=where)
     if isinstance(column, DateColumn):
         column.times(cells, where=where)  # refuses what is no date
         return days(cells, column.style)

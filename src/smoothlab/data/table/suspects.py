@@ -37,7 +37,8 @@ def _codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[s
     for column in columns:
         if column.role != "feature" or column.kind != "numeric":
             continue
-        numbers = read_numbers(frame[column.name], column.name, where="data", may_be_missing=True)
+        numbers = np.array(pd.to_numeric(frame[column.name], errors="coerce"), dtype=np.float64)
+        numbers[np.isinf(numbers)] = np.nan
         values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
         for edge, nearest in ((0, 1), (-1, -2)):
             if len(values) < 4 or values[edge] not in CODES or counts[edge] < max(3, CODED * len(numbers)):

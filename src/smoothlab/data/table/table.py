@@ -67,8 +67,9 @@ class TableData(RowData):
         may_be_missing = [column.name for column in self.columns if column.missing]
         styles = {column.name: column.style for column in self.columns}
         features = train[list(kinds)]
-        options: dict[str, Any] = {"may_be_missing": may_be_missing, "styles": styles, "encoding": self.encoding}
-        encoder = TableEncoder.fit(features, kinds, **options)
+        writings = {column.name: column.writing for column in self.columns}
+        options: dict[str, Any] = {"styles": styles, "writings": writings, "encoding": self.encoding}
+        encoder = TableEncoder.fit(features, kinds, may_be_missing=may_be_missing, **options)
         encoder.reading = self.reading.plain()
         for column in encoder.columns:
             if isinstance(column, CategoricalColumn) and not column.words:

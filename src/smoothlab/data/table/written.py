@@ -1,0 +1,136 @@
+"""Columns of numbers that are written as text: with signs and units about them, or with words where one is missing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import pandas as pd
+
+from smoothlab.data.table.words import text_of
+
+MOST_CODES = 3  # different words among the numbers of a column, that may stand for "missing"
+LEAST_NUMBERS = 0.2  # share of the cells
+SIGNS = "$\u20ac\u00a3\u00a5"
+# Letters that may follow a number at once; others stand apart, so that 12A and 3B stay words.
+UNITS = ("kg", "g", "mg", "cm", "mm", "km", "m", "lb", "lbs", "oz", "h", "s", "min", "ms", "ml", "l", "kb", "mb", "gb")
+CELL = re.compile(
+    rf"(?P<limit>[<>\u2264\u2265]=?)?\s*(?P<first>[-+\u2212]?)\s*(?P<prefix>[{SIGNS}]?)\s*(?P<sign>[-+\u2212]?)"
+    rf"(?P<number>\d[\d.,'\u2019\u00a0\u202f]*|\.\d+)(?P<suffix>\s*[%{SIGNS}]|\s+[A-Za-z\u00b5\u00b0/]{{1,12}}"
+    rf"|(?i:{'|'.join(UNITS)})|)"
+)
+# The ways to write the digits, the likeliest first: sign between thousands, sign before the fraction, pattern.
+DIGITS = (
+    ("", ".", re.compile(r"\d+(\.\d*)?|\.\d+")),
+    (",", ".", re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d+)?")),
+    ("", ",", re.compile(r"\d+(,\d+)?")),
+    (".", ",", re.compile(r"[1-9]\d{0,2}(\.\d{3})+(,\d+)?|\d{1,3}(,\d+)?")),
+    ("'", ".", re.compile(r"[1-9]\d{0,2}(['\u2019\u00a0\u202f]\d{3})+(\.\d+)?|\d{1,3}(\.\d+)?")),
+)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How the numbers of a column are written.
+
+    Args:
+        prefix: before the number, such as a currency sign.
+        suffix: behind it: a percent sign, a currency sign or a unit.
+        thousands: the sign between thousands; an apostrophe stands for narrow spaces too.
+        decimal: the sign before the fraction.
+        limits: whether some are bounds, such as ``<0.5``; they count as the number.
+        codes: words that stand where a number is missing.
+    """
+
+    prefix: str = ""
+    suffix: str = ""
+    thousands: str = ""
+    decimal: str = "."
+    limits: bool = False
+    codes: tuple[str, ...] = ()
+
+    def plain(self, cells: pd.Series) -> pd.Series:
+        """The numbers of cells, nan where one is empty or a code; a cell that is written in another way stays."""
+        if pd.api.types.is_numeric_dtype(cells):
+            return cells
+        text = text_of(cells)
+        values = {word: self._value(word) for word in text.dropna().unique()}
+        numbers = pd.to_numeric(text.map(values), errors="coerce")
+        strange = text.notna() & text.map({word: value is None for word, value in values.items()}).eq(True)
+        return numbers if not strange.any() else numbers.astype(object).where(~strange, cells)
+
+    def _value(self, word: str) -> float | None:
+        word = word.strip()
+        if word in self.codes:
+            return float("nan")
+        parts = CELL.fullmatch(word)
+        if parts is None or parts["prefix"] != self.prefix or parts["suffix"].strip() != self.suffix:
+            return _number(word) if not self.suffix and not self.prefix else None
+        if parts["limit"] and not self.limits:
+            return None
+        digits = re.sub("['\u2019\u00a0\u202f]", "", parts["number"]) if self.thousands == "'" else parts["number"]
+        digits = digits.replace(self.thousands, "") if self.thousands else digits
+        negative = {"-", "\u2212"} & {parts["first"], parts["sign"]}
+        number = _number(digits.replace(self.decimal, "."))
+        return None if number is None else -number if negative else number
+
+    @property
+    def words(self) -> str:
+        """What there is to say of it."""
+        parts = []
+        if self.prefix or self.suffix or self.thousands or self.decimal != ".":
+            example = f"1{self.thousands}234{self.decimal}5" if self.thousands else f"12{self.decimal}5"
+            gap = " " if self.suffix.isalpha() else ""
+            parts.append(f"numbers such as {self.prefix}{example}{gap}{self.suffix}")
+        if self.limits:
+            parts.append("a bound such as <0.5 counts as its number")
+        if self.codes:
+            parts.append(f"{', '.join(map(repr, self.codes))} counts as missing")
+        return "; ".join(parts)
+
+    def state(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "codes": list(self.codes)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The writing that ``state()`` described."""
+        return cls(**{**state, "codes": tuple(state["codes"])})
+
+
+def writing_of(words: pd.Series, many: int) -> Writing | None:
+    """How the numbers in a column of words are written, where all are written alike; None where it is one of words.
+
+    Args:
+        words: the cells ``(N,)``, none of them empty.
+        many: a column of fewer different numbers may be one of categories, such as ``1,3`` for two answers, unless a
+            percent sign or a currency says what they are.
+    """
+    counts = words.str.strip().value_counts()
+    parts = {word: CELL.fullmatch(word) for word in counts.index}
+    codes = [word for word, match in parts.items() if match is None and _number(word) is None]
+    cells = [match for match in parts.values() if match is not None]
+    if len(codes) > MOST_CODES or not cells or counts[codes].sum() > (1 - LEAST_NUMBERS) * len(words):
+        return None
+    about = {(match["prefix"], match["suffix"].strip()) for match in cells}
+    if len(about) > 1:
+        return None
+    ((prefix, suffix),) = about
+    digits = [match["number"] for match in cells]
+    ways = [way for way in DIGITS if all(way[2].fullmatch(number) for number in digits)]
+    if not ways:
+        return None
+    thousands, decimal, _ = ways[0]
+    signed = bool(prefix) or suffix in ("%", *SIGNS)
+    if len(cells) <= many and (codes or not signed):
+        return None
+    limits = any(match["limit"] for match in cells)
+    return Writing(prefix, suffix, thousands, decimal, limits, tuple(sorted(codes)))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
