@@ -168,3 +168,17 @@ def test_the_hierarchical_attribute(shared):
     assert frame.shape == (1006, 81)
     assert len(frame.attrs["hierarchy"]["class"]) == 96
     assert frame["class"].str.split("@").map(len).unique().tolist() == [3]  # a node of each level
+
+
+def test_sparse_arff_names_what_is_not_zero(tmp_path):
+    head = "@relation s\n@attribute a numeric\n@attribute 'b c' {no, 'quite so'}\n@attribute c {x,y}\n@data\n"
+    file = tmp_path / "sparse.arff"
+    file.write_text(head + "{0 1.5, 2 y}\n{}\n{1 'quite so'}\n")
+    frame = read_table(file)
+    assert frame["a"].tolist() == [1.5, 0.0, 0.0]
+    assert frame["b c"].tolist() == ["no", "no", "quite so"]
+    assert frame["c"].tolist() == ["y", "x", "x"]
+    for row, message in (("{9 1}", "no place of 3 attributes"), ("1,no,x", "no sparse row"), ("{0}", "no place")):
+        file.write_text(head + "{0 1}\n" + row + "\n")
+        with pytest.raises(UserMistake, match=f"line 7: .*{message}"):
+            read_table(file)

@@ -12,14 +12,16 @@ from smoothlab.errors import UserMistake
 def read_json_lines(text: str, *, where: str) -> pd.DataFrame:
     """A table of the objects; a key that an object lacks is an empty cell, and lines of white space do not count.
 
+    Keys with lists or objects as values are left out; ``frame.attrs["nested"]`` says of each what is wrong with it.
+
     Args:
         text: what the file holds.
         where: what to call the file in an error.
 
     Raises:
-        UserMistake: a line that is no JSON object, with its number, or one whose values are no single values.
+        UserMistake: a line that is no JSON object, with its number, or no key has single values.
     """
-    rows = []
+    rows, nested = [], dict[str, str]()
     for number, line in enumerate(text.split("\n"), start=1):  # not splitlines(): JSON strings may hold U+2028
         if not line.strip():
             continue
@@ -30,8 +32,13 @@ def read_json_lines(text: str, *, where: str) -> pd.DataFrame:
             raise UserMistake(f"{where}: line {number} is no JSON ({reason}); expected an object a line") from None
         if not isinstance(row, dict):
             raise UserMistake(f"{where}: line {number} is a JSON {type(row).__name__}, expected an object {{...}}")
-        nested = [key for key, value in row.items() if isinstance(value, list | dict)]
-        if nested:
-            raise UserMistake(f"{where}: line {number}: {nested[0]!r} is no single value; expected text or a number")
+        for key, value in row.items():
+            if isinstance(value, list | dict):
+                nested.setdefault(key, f"line {number}: {key!r} is no single value; expected text or a number")
         rows.append(row)
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame([{key: value for key, value in row.items() if key not in nested} for row in rows])
+    if rows and not len(frame.columns) and nested:
+        raise UserMistake(f"{where}: {next(iter(nested.values()))}")
+    if nested:
+        frame.attrs["nested"] = nested
+    return frame

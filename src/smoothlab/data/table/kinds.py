@@ -29,6 +29,7 @@ GROUP_NAME = re.compile(
     r"([\s_.\-]?(name|no|nr|number|key|code|hash))?$)"
 )
 MANY_GROUPS = 20
+NUMBER_AS_NAME = re.compile(r"-?\d*\.?\d+(\.\d+)?(e-?\d+)?")  # 5.1, or 5.1.1 of a second such column
 MOSTLY_NUMBERS = 0.8  # a column of words in which so many cells are numbers is a column of numbers with mistakes in it
 MANY_NUMBERS = 20  # unless these are few: then they are categories such as 0, 1, 2, 3+
 MOSTLY_UNIQUE = 0.95
@@ -122,11 +123,26 @@ def check_columns(key: str, names: Any, frame: pd.DataFrame) -> None:
     Raises:
         UserMistake: with the columns that are there, and the nearest.
     """
+    nested = frame.attrs.get("nested", {})
     for name in names:
+        if name in nested and key == "drop":
+            continue
+        if name in nested:
+            raise UserMistake(f"data.{key} = {name!r}: {nested[name]}")
         if name not in frame.columns:
             near = difflib.get_close_matches(str(name), list(map(str, frame.columns)), n=1)
             hint = f"; nearest: {listed(near)}" if near else ""
-            raise UserMistake(f"data.{key} = {name!r}: no such column; the table has {listed(frame.columns)}{hint}")
+            header = "; where these are cells of a row, data.header=null reads it so" if like_cells(frame) else ""
+            raise UserMistake(
+                f"data.{key} = {name!r}: no such column; the table has {listed(frame.columns)}{hint}{header}"
+            )
+
+
+def like_cells(frame: pd.DataFrame) -> bool:
+    """Whether the names of the columns look like the cells of a row; their own numbers do not."""
+    names = [str(name) for name in frame.columns]
+    numbers = [name for name in names if NUMBER_AS_NAME.fullmatch(name)]
+    return names != [str(place) for place in range(len(names))] and len(numbers) >= max(1, len(names) / 2)
 
 
 def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | None) -> Column:

@@ -46,6 +46,8 @@ class TableSource:
         check_columns("verbatim", self.reading.verbatim, frame)
         for name in frame.attrs.get("twice", ()):
             notes.append(f"two columns are called {name!r}; the second one is {name + '.1'!r} here")
+        for name in frame.attrs.get("nested", ()):
+            notes.append(f"column {name!r} is left out: it holds lists or objects")
         return frame, splits, notes
 
     def lost_labels(self, frame: pd.DataFrame, column: str) -> list[str]:

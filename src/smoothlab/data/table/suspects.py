@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.kinds import Column, listed
+from smoothlab.data.table.kinds import Column, like_cells, listed
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import WORDS, Rows
 from smoothlab.data.table.words import as_word, as_words
@@ -77,13 +76,12 @@ def _split_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
 
 def _lost_header(frame: pd.DataFrame) -> list[str]:
     """A warning where the names of the columns look like the cells of a row."""
-    names = [str(name) for name in frame.columns]
-    numbers = [name for name in names if re.fullmatch(r"-?\d*\.?\d+(\.\d+)?(e-?\d+)?", name)]
-    if names == [str(place) for place in range(len(names))] or len(numbers) < max(1, len(names) / 2):
+    if not like_cells(frame):
         return []
+    names = listed(frame.columns, 4)
     return [
-        f"the names of the columns look like a row of cells ({listed(names, 4)}): has the file no line of names? "
-        "data.header=null reads it so"
+        f"the names of the columns look like a row of cells ({names}): has the file no line of names? data.header=null "
+        "reads it so"
     ]
 
 
