@@ -110,8 +110,6 @@ TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in
 MOST_ARGUMENTS = {"smoothlab.tasks.task.Task": 16}  # keyword slots: each part of a task can be exchanged; else 12
 SAY_NOTHING = {"one", "told", "said", "it"}  # names that say of a thing that it is a thing
 SAY_WHAT_HAPPENED = {"found", "kept"}  # as variables: they say what was done to a thing, and not what it is
-# Not yet; and Learner.kept is a key of checkpoints.
-MAY_SAY_WHAT_HAPPENED = ("smoothlab.training", "smoothlab.config.compose", "smoothlab.config.foreign_files")
 
 
 def test_a_constructor_has_at_most_twelve_arguments():
@@ -150,7 +148,6 @@ def test_a_name_says_what_the_thing_is():
 
 def test_a_variable_says_what_the_thing_is_and_not_what_happened_to_it():
     for module, tree in TREES.items():
-        if not module.startswith(MAY_SAY_WHAT_HAPPENED):
-            for node in ast.walk(tree):
-                name = getattr(node, "id", None) or getattr(node, "arg", None)
-                assert name not in SAY_WHAT_HAPPENED, f"{module}, line {getattr(node, 'lineno', '?')}: {name}"
+        for node in ast.walk(tree):
+            name = getattr(node, "id", None) or getattr(node, "arg", None)
+            assert name not in SAY_WHAT_HAPPENED, f"{module}, line {getattr(node, 'lineno', '?')}: {name}"

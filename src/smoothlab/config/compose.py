@@ -354,7 +354,7 @@ def groups(loader: ConfigLoader, parent: str = "", *, name: str = "train", path:
     """
     from hydra.core.object_type import ObjectType
 
-    found: dict[str, list[str]] = {}
+    options_of: dict[str, list[str]] = {}
     where: dict[str, Any] = {"config_name": name, "overrides": list(path)} if path else {}
     for child in loader.get_group_options(parent, results_filter=ObjectType.GROUP, **where):
         group = f"{parent}/{child}" if parent else child
@@ -366,9 +366,9 @@ def groups(loader: ConfigLoader, parent: str = "", *, name: str = "train", path:
             options = [*options, *(f"{inner}/{option}"[len(group) + 1 :] for inner in below for option in below[inner])]
             below = {}
         if options:
-            found[group] = options
-        found |= below
-    return found
+            options_of[group] = options
+        options_of |= below
+    return options_of
 
 
 def _explain(name: str, overrides: list[Override], error: Exception) -> UserMistake:

@@ -216,9 +216,9 @@ def _check_plugins(config: DictConfig) -> None:
             raise UserMistake(f"{key}._target_: not allowed; classes stand in {', '.join(PLUGINS)}")
         kind, rooms = PLUGINS[place]
         target = str(node["_target_"])
-        found = resolve_target(target, rooms, key=f"{key}._target_", expected=f"a class of {' or '.join(rooms)}")
+        plugin = resolve_target(target, rooms, key=f"{key}._target_", expected=f"a class of {' or '.join(rooms)}")
         module, name = kind.rsplit(".", 1)
-        if not (inspect.isclass(found) and issubclass(found, getattr(importlib.import_module(module), name))):
+        if not (inspect.isclass(plugin) and issubclass(plugin, getattr(importlib.import_module(module), name))):
             raise UserMistake(f"{key}._target_ = {target!r}: expected a {name.removeprefix('Base').lower()} of Hydra's")
 
 

@@ -60,15 +60,15 @@ def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
         UserMistake: in one line.
     """
     _check_cpu(config["trainer"], trainer)
-    found = found_ranks(os.environ)
+    launched = found_ranks(os.environ)
     wanted = wanted_ranks(trainer)
-    if found is not None and found.ranks != wanted:
+    if launched is not None and launched.ranks != wanted:
         raise UserMistake(
             f"trainer.devices = {config['trainer'].get('devices')!r}, trainer.num_nodes = {trainer.num_nodes}: "
-            f"{wanted} ranks, but {found.starter} has started {found.ranks}; give trainer.devices for a "
+            f"{wanted} ranks, but {launched.starter} has started {launched.ranks}; give trainer.devices for a "
             "node and trainer.num_nodes, and a strategy for several (trainer=ddp)"
         )
-    if found is None and trainer.num_nodes > 1:
+    if launched is None and trainer.num_nodes > 1:
         raise UserMistake(
             f"trainer.num_nodes = {trainer.num_nodes}: start the command on each node by torchrun or srun (scripts/)"
         )

@@ -78,12 +78,12 @@ def inspect_run(path: str | Path, *, checkpoint: str = "best", code: str | None 
         for each in (begun, parts):
             each.tell_classes(data)
         load_weights(parts.smoother, _below(content["state_dict"], "smoother."))
-    found = _looked_at(parts, data, plan)
-    if isinstance(found, LabelInspection):
-        return replace(found, run=f"{path}, epoch {int(content.get('epoch', 0))}")
-    start = SoftTargets.of(begun.smoother.eval(), found.probe, found.shown_at)
+    inspection = _looked_at(parts, data, plan)
+    if isinstance(inspection, LabelInspection):
+        return replace(inspection, run=f"{path}, epoch {int(content.get('epoch', 0))}")
+    start = SoftTargets.of(begun.smoother.eval(), inspection.probe, inspection.shown_at)
     history = RunHistory(str(path), str(file), int(content.get("epoch", 0)), start, _smoothing_columns(run))
-    return replace(found, history=history)
+    return replace(inspection, history=history)
 
 
 def _looked_at(parts: Parts, data: DataModule, plan: Plan) -> Inspection | LabelInspection:
@@ -91,21 +91,21 @@ def _looked_at(parts: Parts, data: DataModule, plan: Plan) -> Inspection | Label
     mixing = parts.mixing(data)
     beside = parts.losses if mixing is None else parts.losses | {"mixing": mixing}
     known = (data.class_names, data.class_counts, plan, beside)
-    found: Inspection | LabelInspection
+    inspection: Inspection | LabelInspection
     if isinstance(parts.smoother, MultilabelSmoother):
-        found = LabelInspection.of(parts.smoother, samples_of(data), *known)
+        inspection = LabelInspection.of(parts.smoother, samples_of(data), *known)
     else:
         options = {
             "mixed": mixing is not None,
             "whole_sequences": _looks_around(getattr(parts.smoother, "prior", None)),
         }
         probe = Probe.of(samples_of(data), len(data.class_names), **options)
-        found = Inspection(parts.smoother, probe, *known)
+        inspection = Inspection(parts.smoother, probe, *known)
     try:
-        _ask(found)
+        _ask(inspection)
     except InvalidArgument as error:
         raise UserMistake(f"{MISFIT}: {error}") from None
-    return found
+    return inspection
 
 
 def _looks_around(prior: Any) -> bool:
@@ -113,10 +113,10 @@ def _looks_around(prior: Any) -> bool:
     return isinstance(prior, Neighbours) or any(map(_looks_around, getattr(prior, "priors", {}).values()))
 
 
-def _ask(found: Inspection | LabelInspection) -> Any:
-    if isinstance(found, LabelInspection):
-        return found.over_training, found.flow
-    return found.targets, found.moments, found.by_confidence
+def _ask(inspection: Inspection | LabelInspection) -> Any:
+    if isinstance(inspection, LabelInspection):
+        return inspection.over_training, inspection.flow
+    return inspection.targets, inspection.moments, inspection.by_confidence
 
 
 def _plan(config: Mapping[str, Any], callbacks: Sequence[Callback]) -> Plan:

@@ -113,10 +113,10 @@ def train_rank(config: dict[str, Any], directory: str, resume: bool) -> None:
         directory: the run's.
         resume: continue from the last checkpoint.
     """
-    found = found_ranks(os.environ)
-    rank_zero_only.rank = 0 if found is None else found.rank  # type: ignore[attr-defined]  # read at import: the server's
+    launched = found_ranks(os.environ)
+    rank_zero_only.rank = 0 if launched is None else launched.rank  # type: ignore[attr-defined]  # read at import: the server's
     prepared, run = prepare(config), RunDirectory(directory)
-    if found is None or found.rank == 0:
+    if launched is None or launched.rank == 0:
         train(prepared, run, resume=resume)
     else:
         follow(prepared, run)

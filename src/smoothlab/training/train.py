@@ -116,9 +116,9 @@ def follow(prepared: Prepared, run: RunDirectory | None = None) -> Path:
         KeyboardInterrupt: the run was stopped, on whichever rank.
         Exception: whatever went wrong; the other ranks' connections end with this process.
     """
-    found = found_ranks(os.environ)
+    launched = found_ranks(os.environ)
     first_end = None if run is None else FirstEnd(run.first_end)
-    with run_log(None), stopped_by_signals(first_end, rank=found.rank if found else 0) as stop:
+    with run_log(None), stopped_by_signals(first_end, rank=launched.rank if launched else 0) as stop:
         try:
             threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
             with stop.heard(), determinism_kept(), threads:

@@ -65,14 +65,14 @@ class TrialFiles:
         except FileNotFoundError:
             return [], offset
         whole = text[: text.rfind(b"\n") + 1]
-        found = []
+        reports = []
         for line in whole.splitlines():
             try:
                 entry = json.loads(line)
-                found.append((int(entry["epoch"]), float(entry["value"])))
+                reports.append((int(entry["epoch"]), float(entry["value"])))
             except (ValueError, KeyError, TypeError):
                 continue  # a line that a killed process left half-written, and the next one went on from
-        return found, offset + len(whole)
+        return reports, offset + len(whole)
 
 
 class TrialReports(Callback):
