@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from smoothlab.commands.file_first import with_file
 from smoothlab.comparing.arm import Arm, Settings, read_arms, take
 from smoothlab.comparing.condition import Condition, read_condition
 from smoothlab.comparing.plan import signature, units
@@ -39,7 +40,7 @@ DEBUG_ARMS = 3
 
 def run(words: Sequence[str]) -> int:
     """The command: exit code 0, or 1 where a run failed; the others are compared all the same."""
-    overrides = no_sweep("compare", [quoted_arm(word) for word in words])
+    overrides = no_sweep("compare", [quoted_arm(word) for word in with_file(words)])
     config = compose_config("compare", overrides)
     settings = plain(config)
     for key in ("resume", "figures"):

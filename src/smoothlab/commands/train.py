@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, read_write
 
+from smoothlab.commands.file_first import with_file
 from smoothlab.config.compose import (
     compose_config,
     compose_jobs,
@@ -41,7 +42,7 @@ RANKED = frozenset({"LOCAL_RANK", "TORCHELASTIC_RUN_ID"})  # what torchrun sets
 
 def run(words: Sequence[str]) -> int:
     """The command: exit code 0 when every run is done, 1 when one failed."""
-    overrides, many = split_options(words)
+    overrides, many = split_options(with_file(words))
     try:
         if many:
             return sweep(overrides)

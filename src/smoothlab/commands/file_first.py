@@ -1,0 +1,37 @@
+"""`smoothlab train my.csv target=label`: a file in front, and keys of the data without their ``data.``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from smoothlab.config.compose import compose_config, quoted
+
+ARRAYS = (".npz", ".npy")
+
+
+def with_file(words: Sequence[str]) -> list[str]:
+    """The words of a command, with overrides in place of a file or folder that is the first of them.
+
+    A folder is ``data=images``, an .npz or .npy file ``data=arrays``, another file ``data=table``; ``name`` is the
+    file's, unless it is given, and a key that only the data have, such as ``target``, is a key of ``data``.
+
+    Args:
+        words: of the command line, behind the command's name.
+    """
+    if not words or "=" in words[0] or words[0].startswith("-"):
+        return list(words)
+    first, *rest = words
+    place = Path(first).expanduser()
+    if not (place.exists() or place.suffix):
+        return list(words)
+    kind = "images" if place.is_dir() else "arrays" if place.suffix.lower() in ARRAYS else "table"
+    chosen = [f"data={kind}", f"data.path={quoted(first)}"]
+    config = compose_config("train", [f"data={kind}"])
+    own = set(map(str, config.data)) - set(map(str, config))
+    rest = [f"data.{word}" if word.partition("=")[0] in own else word for word in rest]
+    if not any(word.startswith("name=") for word in rest):
+        name = place.name.split(".")[0] or place.name
+        chosen.append(f"name={quoted(re.sub(r'[^A-Za-z0-9_-]+', '_', name))}")
+    return [*chosen, *rest]
