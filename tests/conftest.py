@@ -11,6 +11,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+import warm  # noqa: F401 - notes sys.path before a test adds to it
 from hypothesis import HealthCheck, settings
 
 # Draws that are the same in every run.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from wandb_file import read_run
+from warm import warm_server
 
 import smoothlab
 
@@ -18,6 +20,7 @@ MANY = ["-m", "hydra.launcher.n_jobs=2"]
 WORDS = [*TINY, *RANKS, "code=probe.py", "+callbacks.probe._target_=probe.Probe"]
 PROBE = '''
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytorch_lightning
@@ -44,10 +47,9 @@ class Probe(pytorch_lightning.Callback):
 
 
 @pytest.fixture(autouse=True)
-def own_code(empty_folder: Path, lasting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "smoothlab.training.ranks.WarmServer", lasting
-    )  # of the run alone: one of its own takes seconds
+def own_code(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # of the run alone: a server of its own takes seconds
+    monkeypatch.setattr("smoothlab.training.ranks.WarmServer", lambda: nullcontext(warm_server()))
     (empty_folder / "probe.py").write_text(PROBE)
     for name in ("CONFIG", "DATA", "CACHE"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(empty_folder / "of_wandb" / name.lower()))

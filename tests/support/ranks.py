@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from warm import warm_server
+from warm import PATHS, warm_server
 
 
 def on_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, timeout: float = 240.0) -> list[Any]:
@@ -32,9 +32,8 @@ def on_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, time
         call = (inspect.getfile(function), function.__qualname__, ranks, arguments)
         Path(folder, "call").write_bytes(pickle.dumps(call))
         logs = [Path(folder, f"log{rank}") for rank in range(ranks)]
-        children = [
-            warm_server().launch(_main, (Path(folder), rank), log=log, threads=1) for rank, log in enumerate(logs)
-        ]
+        server, place = warm_server(), Path(folder)
+        children = [server.launch(_main, (place, rank, PATHS), log=log, threads=1) for rank, log in enumerate(logs)]
         try:
             endings = [child.wait(timeout) for child in children]
         finally:
@@ -47,7 +46,8 @@ def on_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, time
         return [pickle.loads(Path(folder, f"answer{rank}").read_bytes()) for rank in range(ranks)]
 
 
-def _main(folder: Path, rank: int) -> None:
+def _main(folder: Path, rank: int, paths: list[str]) -> None:
+    sys.path[:] = paths
     import torch
 
     file, name, ranks, arguments = pickle.loads((folder / "call").read_bytes())

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from smoothlab.processes.server import PRELOAD, WarmServer
 
+PATHS = list(sys.path)  # as a new interpreter has them: tests of own code add folders of theirs
+
 
 @functools.cache
 def warm_server() -> WarmServer:
@@ -35,7 +37,7 @@ class Command:
         folder = tempfile.mkdtemp()
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._files = [Path(folder, name) for name in ("out", "err")]
-        self._child = warm_server().launch(_run, (words, *map(str, self._files)))
+        self._child = warm_server().launch(_run, (words, PATHS, *map(str, self._files)))
         self.pid = self._child.pid
 
     @property
@@ -71,7 +73,8 @@ class Command:
         return out, err
 
 
-def _run(words: tuple[str, ...], out: str, err: str) -> None:
+def _run(words: tuple[str, ...], paths: list[str], out: str, err: str) -> None:
+    sys.path[:] = paths
     for stream, file in ((sys.stdout, out), (sys.stderr, err)):
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, stream.fileno())
