@@ -43,8 +43,11 @@ def test_a_code_for_missing_is_named_with_its_rows_and_the_option(table, tmp_pat
     assert f"column 'x' holds {code} in {count} of 300 rows" in said
     assert f"data.missing_words={{x: ['{code}']}}" in said
     frame.to_csv(tmp_path / "coded.csv", index=False)
-    declared = table(tmp_path / "coded.csv", target="label", missing_words={"x": [str(code)]})
-    assert "holds" not in "\n".join(describe(declared).warnings)
+    for source in (tmp_path / "coded.csv", frame):
+        declared = table(source, target="label", missing_words={"x": [str(code)]})
+        assert "holds" not in "\n".join(describe(declared).warnings)
+        assert {column.name: column.missing for column in declared.columns}["x"] == count
+    assert frame["x"].notna().all()  # the caller's own
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def read_table(
     if frame.empty:
         raise UserMistake(f"{key} = {str(path)!r}: the file has no rows")
     if suffix not in TEXT:
-        frame = _with_missing(_renamed(frame, names), missing_words)
+        frame = with_missing(_renamed(frame, names), missing_words)
     return frame
 
 
@@ -225,7 +225,7 @@ def _parse(
         frame.columns = [str(name).strip() for name in frame.columns]
         frame.attrs["twice"] = twice
     frame.columns = [str(name).strip() for name in frame.columns]
-    return _with_missing(frame, missing_words) if by_column else frame
+    return with_missing(frame, missing_words) if by_column else frame
 
 
 def csv_options(
@@ -305,7 +305,7 @@ def _renamed(frame: pd.DataFrame, names: Sequence[str] | None) -> pd.DataFrame:
     return frame
 
 
-def _with_missing(frame: pd.DataFrame, missing_words: MissingWords) -> pd.DataFrame:
+def with_missing(frame: pd.DataFrame, missing_words: MissingWords) -> pd.DataFrame:
     """Cells that hold a word for "missing" emptied.
 
     Raises:

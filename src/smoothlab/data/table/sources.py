@@ -11,7 +11,7 @@ import pandas as pd
 from smoothlab.data.parts.reading import Reading
 from smoothlab.data.table.hashing import row_hashes
 from smoothlab.data.table.kinds import check_columns
-from smoothlab.data.table.reading import missing_as_written, read_table
+from smoothlab.data.table.reading import MissingWords, missing_as_written, read_table, with_missing
 from smoothlab.errors import InvalidArgument, UserMistake
 
 Source = Callable[[], Any]
@@ -81,10 +81,11 @@ def read_rows(path: Paths, source: Any, reading: Mapping[str, Any]) -> tuple[pd.
         made = {split: made_by(inner, f"source.{split}") for split, inner in source.items()}
     else:
         made = made_by(source, "source")
+    words = reading["missing_words"] if path is None else ()  # a file was read with them
     if not isinstance(made, Mapping):
-        return _checked(made, "data"), None
+        return _checked(made, "data", words), None
     _check_splits("source", made)
-    frames = {split: _checked(made[split], split) for split in SPLITS if split in made}
+    frames = {split: _checked(made[split], split, words) for split in SPLITS if split in made}
     first = frames["train"]
     for split, frame in frames.items():
         lost = [name for name in first.columns if name not in frame.columns]
@@ -111,7 +112,7 @@ def _check_splits(key: str, parts: Mapping[str, Any]) -> None:
         raise InvalidArgument(key, list(parts), "train and test, and val or not")
 
 
-def _checked(frame: Any, where: str) -> pd.DataFrame:
+def _checked(frame: Any, where: str, missing_words: MissingWords) -> pd.DataFrame:
     if not isinstance(frame, pd.DataFrame):
         raise UserMistake(f"{where}: the source made a {type(frame).__name__}, expected a pandas DataFrame")
     if not len(frame):
@@ -122,4 +123,4 @@ def _checked(frame: Any, where: str) -> pd.DataFrame:
     if len(twice):
         raise UserMistake(f"{where}: column {twice[0]!r} is there twice; name each column once")
     frame.attrs = attrs
-    return frame
+    return with_missing(frame, missing_words)
