@@ -43,6 +43,9 @@ def test_what_is_given_wins(cli):
         (["seed=1", "a.csv"], ["seed=1", "a.csv"]),  # not the first word
         (["-m", "seed=1,2"], ["-m", "seed=1,2"]),
         (["nothing"], ["nothing"]),
+        (["~callbacks"], ["~callbacks"]),
+        (["+a.csv", "seed=1"], ["+a.csv", "seed=1"]),
+        (["~/a.csv"], ["data=table", "data.path='~/a.csv'", "name='a'"]),
     ],
 )
 def test_words_with_and_without_a_file(words, expected):

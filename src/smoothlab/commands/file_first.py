@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,10 +21,10 @@ def with_file(words: Sequence[str]) -> list[str]:
     Args:
         words: of the command line, behind the command's name.
     """
-    if not words or "=" in words[0] or words[0].startswith("-"):
+    if not words or "=" in words[0] or re.match(r"[-+]|~(?!/)", words[0]):  # an option, a key to add or to delete
         return list(words)
     first, *rest = words
-    place = Path(first).expanduser()
+    place = Path(os.path.expanduser(first))
     if not (place.exists() or place.suffix):
         return list(words)
     kind = "images" if place.is_dir() else "arrays" if place.suffix.lower() in ARRAYS else "table"
