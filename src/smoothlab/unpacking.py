@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+ARRAY_SUFFIXES = (".npz", ".npy")
 PART = 2**24  # bytes
 SHARE = 4  # of the memory, which a text takes as a table several times
 

@@ -52,6 +52,13 @@ def test_words_with_and_without_a_file(words, expected):
     assert with_file(words) == expected
 
 
+def test_describe_takes_the_same_files(cli):
+    np.savez("mine.npz", features=np.random.default_rng(0).normal(size=(60, 3)), labels=np.arange(60) % 2)
+    code, out, err = cli("data", "describe", "mine.npz")
+    assert code == 0, err
+    assert "3 numeric" in out
+
+
 def test_a_folder_is_one_of_images():
     Path("scans").mkdir()
     assert with_file(["scans", "seed=1"]) == ["data=images", "data.path='scans'", "name='scans'", "seed=1"]

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smoothlab.config.compose import all_groups, compose_config, no_sweep, plain, quoted
+from smoothlab.commands.file_first import data_at
+from smoothlab.config.compose import all_groups, compose_config, no_sweep, plain
 from smoothlab.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _named(word: str) -> list[str]:
     if word in options:
         return [f"data={word}"]
     if Path(word).exists() or Path(word).suffix or "/" in word:
-        return ["data=table", f"data.path={quoted(word)}"]
+        return data_at(word)
     name = find_set(word).name
     if name not in options:
         raise UserMistake(f"{name}: no data config reads it yet; smoothlab data fetch {name} fetches its files")

@@ -8,15 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smoothlab.config.compose import compose_config, quoted
+from smoothlab.unpacking import ARRAY_SUFFIXES
 
-ARRAYS = (".npz", ".npy")
+
+def data_at(place: str) -> list[str]:
+    """The overrides by which a file or folder is the data: a folder is ``data=images``, an .npz or .npy file
+    ``data=arrays``, another file ``data=table``."""
+    path = Path(os.path.expanduser(place))
+    kind = "images" if path.is_dir() else "arrays" if path.suffix.lower() in ARRAY_SUFFIXES else "table"
+    return [f"data={kind}", f"data.path={quoted(place)}"]
 
 
 def with_file(words: Sequence[str]) -> list[str]:
     """The words of a command, with overrides in place of a file or folder that is the first of them.
 
-    A folder is ``data=images``, an .npz or .npy file ``data=arrays``, another file ``data=table``; ``name`` is the
-    file's, unless it is given, and a key that only the data have, such as ``target``, is a key of ``data``.
+    ``name`` is the file's, unless it is given, and a key that only the data have, such as ``target``, is a key of
+    ``data``.
 
     Args:
         words: of the command line, behind the command's name.
@@ -27,9 +34,8 @@ def with_file(words: Sequence[str]) -> list[str]:
     place = Path(os.path.expanduser(first))
     if not (place.exists() or place.suffix):
         return list(words)
-    kind = "images" if place.is_dir() else "arrays" if place.suffix.lower() in ARRAYS else "table"
-    chosen = [f"data={kind}", f"data.path={quoted(first)}"]
-    config = compose_config("train", [f"data={kind}"])
+    chosen = data_at(first)
+    config = compose_config("train", chosen[:1])
     own = set(map(str, config.data)) - set(map(str, config))
     rest = [f"data.{word}" if word.partition("=")[0] in own else word for word in rest]
     if not any(word.startswith("name=") for word in rest):

@@ -33,14 +33,15 @@ def ask_hydra(name: str, words: list[str]) -> int:
     try:
         with contextlib.redirect_stderr(complaint):
             hydra.main(config_path="pkg://smoothlab.conf", config_name=name, version_base="1.3")(_never)()
+        code: object = 0
     except SystemExit as ending:
-        if ending.code == 2:  # of argparse, below its usage
-            raise UserMistake(complaint.getvalue().strip().splitlines()[-1].partition("error: ")[2]) from None
-        print(complaint.getvalue(), end="", file=sys.stderr)
-        return ending.code if isinstance(ending.code, int) else 0
+        code = ending.code
     finally:
         sys.argv = before
-    return 0
+    if code == 2:  # of argparse, below its usage
+        raise UserMistake(complaint.getvalue().strip().splitlines()[-1].partition("error: ")[2])
+    print(complaint.getvalue(), end="", file=sys.stderr)
+    return code if isinstance(code, int) else 0
 
 
 def _never(config: object) -> None:

@@ -87,11 +87,10 @@ class GuardedLoader(CachingLoader):
             _check_keys(loaded, default.config_path)
         return loaded
 
-    def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
-        config = super()._load_configuration_impl(*args, **kwargs)
+    def check(self, config: DictConfig) -> None:
+        """Refuse classes that are no plugins of Hydra's, and parameters of a sweep that do what a file must not."""
         _check_plugins(config)
         _check_params(config)
-        return config
 
 
 def _file(loaded: ConfigResult, name: str | None) -> str:

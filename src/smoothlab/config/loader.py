@@ -101,6 +101,8 @@ class CachingLoader(ConfigLoaderImpl):
                 config.hydra.job.env_set[key] = os.environ[key]
         config.hydra.runtime.cwd = os.getcwd()
         dirname = config.hydra.job.config.override_dirname
+        if any(override.is_hydra_override() for override in values):
+            self.check(config)
         config.hydra.job.override_dirname = get_overrides_dirname(
             overrides=[override for override in parsed if not override.is_hydra_override()],
             kv_sep=dirname.kv_sep,
@@ -139,8 +141,12 @@ class CachingLoader(ConfigLoaderImpl):
                 assert isinstance(config, DictConfig)
                 return config
         config = super()._load_configuration_impl(config_name, choices, run_mode, validate_sweep_overrides=False)
+        self.check(config)
         _keep(_chosen, key, (config, self._repository.foreign))
         return config
+
+    def check(self, config: DictConfig) -> None:
+        """Refuse a config for what Hydra's own node says in it; here nothing."""
 
 
 def _keep(pickles: dict[Any, bytes], key: Any, content: Any) -> None:

@@ -19,7 +19,7 @@ from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.kinds import Column
 from smoothlab.errors import UserMistake, reason_of
 from smoothlab.flat_keys import takes_keys
-from smoothlab.unpacking import load_arrays
+from smoothlab.unpacking import ARRAY_SUFFIXES, load_arrays
 
 SPLITS = ("train", "val", "test")
 Arrays = Mapping[str, np.ndarray]
@@ -35,7 +35,7 @@ class ArrayEncoder(TableEncoder):
 
     def read(self, path: Path) -> pd.DataFrame:
         """See :class:`Encoder`: an .npz file, an .npy file of features alone, or a table."""
-        if path.suffix.lower() not in (".npz", ".npy"):
+        if path.suffix.lower() not in ARRAY_SUFFIXES:
             return super().read(path)
         arrays, name = arrays_in(path, "input", self.reading["features"]), self.reading["features"]
         where = f"input = {str(path)!r}"
@@ -45,7 +45,7 @@ class ArrayEncoder(TableEncoder):
 
     def read_parts(self, path: Path, rows: int) -> Iterator[pd.DataFrame]:
         """See :class:`Encoder`."""
-        if path.suffix.lower() not in (".npz", ".npy"):
+        if path.suffix.lower() not in ARRAY_SUFFIXES:
             yield from super().read_parts(path, rows)
             return
         frame = self.read(path)
@@ -208,7 +208,7 @@ def arrays_in(path: Path, key: str, name: str) -> dict[str, np.ndarray]:
         UserMistake: no such file, or it cannot be read.
     """
     where = f"{key} = {str(path)!r}"
-    if not path.is_file() or path.suffix.lower() not in (".npz", ".npy"):
+    if not path.is_file() or path.suffix.lower() not in ARRAY_SUFFIXES:
         raise UserMistake(f"{where}: {'expected an .npz or .npy file' if path.is_file() else 'no such file'}")
     with readable_arrays(where, path.suffix[1:].lower()):
         loaded = load_arrays(path)

@@ -34,7 +34,8 @@ def with_code(code: float, share: float, low: float, high: float):
 
 
 @pytest.mark.parametrize(
-    ("code", "low", "high"), [(-999, 0, 1), (9999, 20, 90), (-1, 40, 80), (0, 60, 120), (99, 0, 9), (-99, -3, 3)]
+    ("code", "low", "high"),
+    [(-999, 0, 1), (9999, 20, 90), (-1, 40, 80), (0, 60, 120), (99, 0, 9), (-99, -3, 3), (-1, 0.1, 1)],
 )
 def test_a_code_for_missing_is_named_with_its_rows_and_the_option(table, tmp_path, code, low, high):
     frame = frame_of(x=with_code(code, 0.1, low, high))
@@ -59,10 +60,19 @@ def test_a_code_for_missing_is_named_with_its_rows_and_the_option(table, tmp_pat
         lambda draw, rows: draw.normal(size=rows).round(1),
         lambda draw, rows: np.where(draw.random(rows) < 0.8, 0, draw.exponential(50, rows)),  # money: mostly none
         with_code(-999, 0.002, 0, 1),  # one odd row
+        with_code(0, 0.9, 60, 120),  # most rows: no code, but a value of its own
+        lambda draw, rows: np.where(np.arange(rows) % 2, np.nan, -999.0),  # and no other value
     ],
 )
 def test_numbers_that_are_measured_are_no_codes(table, make):
     assert "holds" not in warnings_of(table, frame_of(x=make))
+
+
+def test_many_columns_with_one_code_are_one_warning(table):
+    columns = {f"x{place}": with_code(-999, 0.1, 0, 1) for place in range(5)}
+    (warning,) = (line for line in warnings_of(table, frame_of(**columns)).splitlines() if "-999" in line)
+    assert "(and 2 more columns)" in warning
+    assert "x2: ['-999'], ...}" in warning
 
 
 def test_a_column_that_names_splits_is_named_and_the_advice_works(table):

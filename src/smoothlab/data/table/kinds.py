@@ -14,7 +14,7 @@ import pandas as pd
 from smoothlab.data.table.dates import ORDERS, date_formats, like_dates
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import as_word, text_of
-from smoothlab.data.table.written import Writing, writing_of
+from smoothlab.data.table.written import Writing, with_signs, writing_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
 KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
@@ -35,12 +35,6 @@ MANY_NUMBERS = 20  # unless these are few: then they are categories such as 0, 1
 MOSTLY_UNIQUE = 0.95
 LONG_TEXT = 3.0  # words a cell
 MOSTLY_DATES = 0.5
-# $12.50, 7 %, 1,234,567.89, 1.234,50, 1'234, or a minus sign that is no hyphen.
-DECORATED = re.compile(
-    r"[-+\u2212]?\s?[$\u20ac\u00a3\u00a5]?\s?[-+\u2212]?"
-    r"(?:\d+(?:[.,]\d+)?|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[.'\u2019\u00a0\u202f]\d{3})+(?:,\d+)?)"
-    r"\s?[%$\u20ac\u00a3\u00a5]?"
-)
 FEW_TEXTS = 0.3  # different texts a row, below which they are categories
 
 
@@ -237,7 +231,7 @@ def _refuse_decorated(name: str, words: pd.Series) -> None:
     Raises:
         UserMistake: with the first such cell.
     """
-    odd = words[words.str.strip().str.fullmatch(DECORATED).astype(bool)]
+    odd = words[words.map(with_signs).astype(bool)]
     if len(odd) == len(words) and odd.nunique() > MANY_NUMBERS:  # few are categories, such as 1,3 for two answers
         raise UserMistake(
             f"data: column {name!r}, data row {row_number(odd, 0)}: {_short(odd.iloc[0])!r} looks like a number "

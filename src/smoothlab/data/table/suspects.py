@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ CODED = 0.005  # share of the rows, from which a code is named
 TOGETHER = 0.99  # mean recall of the classes from two or three columns, from which they are the target in other words
 TREE_ROWS = 5_000
 MOST_CATEGORIES = 50
+MOST_NAMED = 3  # columns with one code
 
 
 def misread(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
@@ -30,28 +31,38 @@ def misread(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
 
 
 def _codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
-    """Warnings of numbers such as -999 that stand for a missing value: at the edge of a column, in several rows, and
-    further from all other values than the middle half of those is wide."""
-    warnings = []
+    """Warnings of numbers such as -999 that stand for a missing value: at the edge of a column, in several rows but not
+    in most, and further from all other values than the middle half of those is wide."""
+    rows_of: dict[str, dict[str, int]] = {}
     for column in columns:
-        if column.role != "feature" or column.kind != "numeric":
-            continue
-        numbers = np.array(pd.to_numeric(frame[column.name], errors="coerce"), dtype=np.float64)
-        numbers[np.isinf(numbers)] = np.nan
-        values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
-        for edge, nearest in ((0, 1), (-1, -2)):
-            if len(values) < 4 or values[edge] not in CODES or counts[edge] < max(3, CODED * len(numbers)):
-                continue
-            others = numbers[~np.isnan(numbers) & (numbers != values[edge])]
-            low, high = np.quantile(others, (0.25, 0.75))
-            if abs(values[edge] - values[nearest]) > max(high - low, 1.0 if column.distinct > MOST_CATEGORIES else 3.0):
-                code = as_word(values[edge])
-                declared = f"\"data.missing_words={{{column.name}: ['{code}']}}\""
-                warnings.append(
-                    f"column {column.name!r} holds {code} in {counts[edge]:,} of {len(numbers):,} rows, far from all "
-                    f"other values: a code for missing? {declared} reads it so"
-                )
+        if column.role == "feature" and column.kind == "numeric":
+            numbers = np.array(pd.to_numeric(frame[column.name], errors="coerce"), dtype=np.float64)
+            for code, rows in _codes_in(numbers[np.isfinite(numbers)], len(numbers)):
+                rows_of.setdefault(as_word(code), {})[column.name] = rows
+    warnings = []
+    for word, columns_of in rows_of.items():
+        names, rest = list(columns_of)[:MOST_NAMED], len(columns_of) - MOST_NAMED
+        counted = ", ".join(f"column {name!r} holds {word} in {columns_of[name]:,}" for name in names)
+        declared = ", ".join(f"{name}: ['{word}']" for name in names) + (", ..." if rest > 0 else "")
+        others = f" (and {rest} more columns)" if rest > 0 else ""
+        warnings.append(
+            f"{counted} of {len(frame):,} rows{others}, far from all other values: a code for missing? "
+            f'"data.missing_words={{{declared}}}" reads it so'
+        )
     return warnings
+
+
+def _codes_in(numbers: np.ndarray, rows: int) -> Iterator[tuple[float, int]]:
+    """The codes at the edges of a column's finite numbers, and their rows."""
+    for edge in (numbers.min(), numbers.max()) if len(numbers) else ():
+        count = int((numbers == edge).sum())
+        others = numbers[numbers != edge]
+        if edge not in CODES or not max(3, CODED * rows) <= count <= rows / 2 or len(others) < 3:
+            continue
+        low, high = np.quantile(others, (0.25, 0.75))
+        step = 1.0 if (others % 1 == 0).all() else 0.0  # between whole numbers that are neighbours
+        if np.abs(others - edge).min() > max(high - low, step):
+            yield float(edge), count
 
 
 def _split_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
@@ -106,7 +117,8 @@ def leaks_together(frame: pd.DataFrame, columns: Sequence[Column], labels: np.nd
     plain = [column for column in columns if column.role == "feature" and _is_plain(column)]
     if len(plain) < 2 or np.bincount(target)[np.unique(target)].min() < 3:
         return []
-    features = np.stack([_codes(frame[column.name], column) for column in plain], axis=1)[seen]
+    sample = frame.iloc[seen]
+    features = np.stack([_codes(sample[column.name], column) for column in plain], axis=1)
     options = {"max_leaf_nodes": 8 * (int(labels.max()) + 1), "min_samples_leaf": 2, "random_state": 0}
     weights = DecisionTreeClassifier(**options).fit(features, target).feature_importances_
     chosen = np.argsort(-weights, kind="stable")[: min(3, int((weights > 0).sum()))]

@@ -129,6 +129,14 @@ def writing_of(words: pd.Series, many: int) -> Writing | None:
     return Writing(prefix, suffix, thousands, decimal, limits, tuple(sorted(codes)))
 
 
+def with_signs(word: str) -> bool:
+    """Whether a word is a number, perhaps with signs about it, but no unit: $12.50, 7 %, 1.234,50."""
+    parts = CELL.fullmatch(word.strip())
+    if parts is None or parts["limit"] or parts["suffix"].strip().isalpha():
+        return False
+    return any(pattern.fullmatch(parts["number"]) for _, _, pattern in DIGITS)
+
+
 def _number(text: str) -> float | None:
     try:
         return float(text)
