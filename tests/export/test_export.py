@@ -61,17 +61,25 @@ def patients() -> pd.DataFrame:
     return table
 
 
-def table_encoder(frame: pd.DataFrame, categories: str) -> TableEncoder:
+def table_encoder(frame: pd.DataFrame, categories: str, scaling: str = "standard") -> TableEncoder:
     kinds = {one.name: one.kind for one in understand(frame, {"note": "text"}).values() if one.name != "constant"}
     empty = [name for name in frame if frame[name].isna().any()]
-    return TableEncoder.fit(frame, kinds, may_be_missing=empty, encoding=Encoding(categories=categories, rare=2))
+    encoding = Encoding(categories=categories, scaling=scaling, rare=2)
+    return TableEncoder.fit(frame, kinds, may_be_missing=empty, encoding=encoding)
 
 
 @pytest.mark.parametrize(
-    ("net", "categories", "kind"), [(LINEAR, "one_hot", "onnx"), (RESNET, "codes", "onnx"), (RESNET, "codes", "torch")]
+    ("net", "categories", "scaling", "kind"),
+    [
+        (LINEAR, "one_hot", "standard", "onnx"),
+        (LINEAR, "one_hot", "robust", "onnx"),
+        (LINEAR, "one_hot", "quantile", "torch"),
+        (RESNET, "codes", "quantile", "onnx"),
+        (RESNET, "codes", "standard", "torch"),
+    ],
 )
-def test_raw_rows_of_a_table_give_what_the_run_gives(tmp_path, patients, net, categories, kind):
-    run = write_run(tmp_path / "run", table_encoder(patients, categories), net, NAMES)
+def test_raw_rows_of_a_table_give_what_the_run_gives(tmp_path, patients, net, categories, scaling, kind):
+    run = write_run(tmp_path / "run", table_encoder(patients, categories, scaling), net, NAMES)
     written = export(run, tmp_path / "out", kind)
     strange = patients.iloc[::-1].assign(colour="purple", ward=None, more="columns are found by name")
     rows = pd.concat([patients, strange[strange.columns[::-1]]])
