@@ -4,9 +4,9 @@
     python benchmarks/nets.py table
 
 Each variant changes a preset's configuration by a few words and nothing else: same rows, folds, seeds, smoothing,
-epochs and early stopping as benchmarks/domains.py has them. Variants are ranked on each preset by the mean over folds of the
-best epoch's val/nll, which is what a choice may look at; test NLL stands beside it. A run's result is a file of its own
-below build/nets, so that an interruption loses nothing.
+epochs and early stopping as benchmarks/domains.py has them. Variants are ranked on each preset by the mean over folds
+of the best epoch's val/nll, which is what a choice may look at; test NLL stands beside it. A run's result is a file of
+its own below build/nets, so that an interruption loses nothing.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ LINEAR = {"_target_": "smoothlab.nets.Linear"}
 RESNET = {"_target_": "smoothlab.nets.TabularResNet", "width": 8, "blocks": 1, "hidden_factor": 2.0, "embedding": 3}
 PIECES = {"_target_": "smoothlab.nets.MLP", "hidden": [6], "numbers": "piecewise_linear", "bins": 7}
 WAVES = {**RESNET, "numbers": "periodic"}
+TABM = {"_target_": "smoothlab.nets.TabM", "width": 6, "blocks": 2, "members": 3, "numbers": "piecewise_linear"}
 BAG = {"_target_": "smoothlab.nets.EmbeddingBag", "width": 6, "pooling": "root", "hidden": [5]}
 TRANSFORMER = {"_target_": "smoothlab.nets.TextTransformer", "width": 8, "heads": 2, "hidden": 8}
 CONVNET = {"_target_": "smoothlab.nets.ConvNet", "widths": [4, 6]}
@@ -81,6 +82,7 @@ def table_encoder(frame: pd.DataFrame, categories: str, scaling: str = "standard
         (PIECES, "one_hot", "robust", "onnx"),
         (PIECES, "codes", "standard", "torch"),
         (WAVES, "codes", "robust", "onnx"),
+        (TABM, "codes", "quantile", "onnx"),
     ],
 )
 def test_raw_rows_of_a_table_give_what_the_run_gives(tmp_path, patients, net, categories, scaling, kind):

@@ -102,7 +102,8 @@ class NumberEmbeddings(nn.Module):
         others = [place for place, values in enumerate(edges) if len(values) <= 2]
         self.register_buffer("embedded", torch.tensor(embedded, dtype=torch.int64), persistent=False)
         self.register_buffer("others", torch.tensor(others, dtype=torch.int64), persistent=False)
-        self.out_features = len(others) + width * len(embedded)
+        self.widths = [width] * len(embedded) + [1] * len(others)
+        self.out_features = sum(self.widths)
         self.embeddings: nn.Module | None = None
         if embedded and numbers == "periodic":
             options = {"frequency_init_scale": frequency_scale, "lite": True}

@@ -45,6 +45,7 @@ class TableFeatures(nn.Module):
             raise InvalidArgument("cardinalities", list(cardinalities), "numbers of categories, at least 1")
         check_whole("embedding", embedding, 1)
         self.num_numeric = num_numeric
+        self.embedding = embedding
         self.cardinalities = list(cardinalities)
         self.numbers = numbers.module(num_numeric)
         width = num_numeric if self.numbers is None else self.numbers.out_features
@@ -54,6 +55,12 @@ class TableFeatures(nn.Module):
             self.register_buffer("begins", begins, persistent=False)
             self.table = nn.Embedding(sum(cardinalities), embedding)
             nn.init.uniform_(self.table.weight, -(embedding**-0.5), embedding**-0.5)
+
+    @property
+    def widths(self) -> list[int]:
+        """How many of ``out_features`` belong together: those of a number's vector, and of a category's embedding."""
+        numbers = [1] * self.num_numeric if self.numbers is None else self.numbers.widths
+        return [*numbers, *[self.embedding] * len(self.cardinalities)]
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, out_features)`` for features ``(N, num_numeric + C)``, codes last."""
