@@ -1,7 +1,7 @@
 """Nets for tables: scaling of numbers and their embeddings, side by side on the tabular presets, by validation NLL.
 
     SMOOTHLAB_DATA_MIRROR=<folder> python benchmarks/nets.py run [experiment ...] [--folds 0 1 2] [--variants mlp ...]
-    python benchmarks/nets.py table
+    python benchmarks/nets.py table [--variants mlp ...]
 
 Each variant changes a preset's configuration by a few words and nothing else: same rows, folds, seeds, smoothing,
 epochs and early stopping as benchmarks/domains.py has them. Variants are ranked on each preset by the mean over folds
@@ -64,11 +64,11 @@ def run(experiments: list[str], folds: list[int], variants: list[str], smoothing
                 print(json.dumps(about), flush=True)
 
 
-def table(smoothing: str) -> str:
-    """Markdown: a row a preset, a column a variant, `val / test` NLL; then mean ranks and CPU seconds."""
+def table(smoothing: str, variants: list[str]) -> str:
+    """Markdown: a row a preset that has all variants, `val / test` NLL of each; then mean ranks and CPU seconds."""
     results = [json.loads(path.read_text()) for path in sorted(PARTS.glob("*.json"))]
     results = [result for result in results if result["smoothing"] == smoothing]
-    names = [name for name in VARIANTS if any(result["variant"] == name for result in results)]
+    names = [name for name in variants if any(result["variant"] == name for result in results)]
     lines = [f"| preset | folds | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
     ranks, seconds = [], []
     for experiment in EXPERIMENTS:
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--smoothing", default="preset")
     chosen = parser.parse_args()
     if chosen.command == "table":
-        print(table(chosen.smoothing))
+        print(table(chosen.smoothing, chosen.variants))
         return
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)

@@ -35,6 +35,8 @@ class SampledValues:
         keys = np.arange(self._seen, self._seen + len(values), dtype=np.uint64) * STEP
         self._seen += len(values)
         chosen = keys <= self._limit
+        if not chosen.any():
+            return
         self.values = np.concatenate([self.values, values[chosen]])
         self._keys = np.concatenate([self._keys, keys[chosen]])
         while len(self.values) > MOST:
