@@ -11,7 +11,7 @@ FLOORS = (
     ("errors",),
     ("flat_keys", "numbers", "ties", "unpacking", "yaml_limits"),
     ("targets", "classes", "statistics", "processes", "rundir"),
-    ("step", "soft_labels"),
+    ("step", "soft_labels", "inverse_temperature"),
     ("learner", "kinds"),
     ("losses", "smoothing", "metrics", "data"),
     ("calibration", "nets"),

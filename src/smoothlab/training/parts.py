@@ -119,6 +119,8 @@ class Parts:
         kind = _kind_of(config["task"], self.allowed)
         outputs = len(classes) if kind is None else kind.outputs(len(classes))
         net = build(config["net"], "net", allowed=self.allowed, num_classes=outputs, **data.net_arguments)
+        if kind is not None and kind.name not in getattr(net, "task_kinds", KINDS):
+            raise UserMistake(f"net: {type(net).__name__} is for task={net.task_kinds[0]}, the task is {kind.name}")
         net = net if kind is None else kind.whole(net)
         of_data = {"tree": data.class_tree, "ordered": data.class_order, "slices": data.slice_column}
         assert data.encoder is not None

@@ -41,6 +41,11 @@ class CategoricalColumn:
         """Of the features."""
         return [f"{self.column} = {word}" for word in self.all_words]
 
+    @property
+    def edges(self) -> list[list[float]]:
+        """See :class:`NumericColumn`: no feature is a number."""
+        return [[] for _ in self.names]
+
     def codes(self, cells: pd.Series) -> np.ndarray:
         """Codes ``(N,)``, int64."""
         places, values = pd.factorize(cells)

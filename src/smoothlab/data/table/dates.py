@@ -182,6 +182,11 @@ class DateColumn:
         """Of the features."""
         return [f"{self.column} {name}{more}" for name, part in self.parts.items() for more in part.suffixes]
 
+    @property
+    def edges(self) -> list[list[float]]:
+        """See :class:`NumericColumn`."""
+        return [edges for part in self.parts.values() for edges in part.edges]
+
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, width)``; a cell that is no date is a UserMistake."""
         numbers = date_parts(self.times(cells, where=where))

@@ -100,7 +100,7 @@ class TableEncoder(Encoder):
             else:
                 fit = NumericFit(name, (writings or {}).get(name), **options)
             fit.update(cells)
-            columns.append(fit.finish(indicators=encoding.missing, rare=encoding.rare))
+            columns.append(fit.finish(indicators=encoding.missing, rare=encoding.rare, scaling=encoding.scaling))
         return cls(columns, encoding.categories, summary=summarised(frame, columns))
 
     @property
@@ -139,9 +139,12 @@ class TableEncoder(Encoder):
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """``num_numeric`` and ``cardinalities``, and ``in_features`` where no feature is a code."""
+        """``num_numeric`` and ``cardinalities``, ``in_features`` where no feature is a code, and ``quantiles``: of each
+        feature before the codes those of the training rows, none of one that is no number.
+        """
         coded = self.cardinalities
-        arguments = {"num_numeric": self.num_features - len(coded), "cardinalities": coded}
+        quantiles = [edges for column in self.wide for edges in column.edges]
+        arguments = {"num_numeric": len(quantiles), "cardinalities": coded, "quantiles": quantiles}
         return arguments if coded else {"in_features": self.num_features, **arguments}
 
     @property

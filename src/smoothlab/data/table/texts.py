@@ -73,6 +73,11 @@ class TextColumn:
         """Of the features."""
         return [f"{self.column}: {word}" for word in (self.words or range(self.features))]
 
+    @property
+    def edges(self) -> list[list[float]]:
+        """See :class:`NumericColumn`: no feature is a number."""
+        return [[] for _ in self.names]
+
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, features)``, float32; a missing text is a row of zeros."""
         if self._vectorizer is None:
