@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.data.encoder import Encoder
+from smoothlab.data.layout import Span
 from smoothlab.data.parts.encoding import Categories, Encoding
 from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import DateColumn, date_style
@@ -139,10 +140,19 @@ class TableEncoder(Encoder):
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """``num_numeric`` and ``cardinalities``, and ``in_features`` where no feature is a code."""
+        """``num_numeric``, ``cardinalities`` and ``spans``, and ``in_features`` where no feature is a code."""
         coded = self.cardinalities
-        arguments = {"num_numeric": self.num_features - len(coded), "cardinalities": coded}
+        arguments = {"num_numeric": self.num_features - len(coded), "cardinalities": coded, "spans": self.spans}
         return arguments if coded else {"in_features": self.num_features, **arguments}
+
+    @property
+    def spans(self) -> list[Span]:
+        """What each feature stands for, in their order."""
+        spans: list[Span] = []
+        for column in self.wide:
+            spans += column.spans(spans[-1].start + spans[-1].width if spans else 0)
+        first = self.num_features - len(self.coded)
+        return spans + [column.code_span(first + place) for place, column in enumerate(self.coded)]
 
     @property
     def coded(self) -> list[CategoricalColumn]:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.layout import Span
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.written import Writing
 from smoothlab.errors import BadRow
@@ -53,6 +54,10 @@ class NumericColumn:
     def names(self) -> list[str]:
         """Of the features."""
         return [self.column + suffix for suffix in self.suffixes]
+
+    def spans(self, start: int) -> list[Span]:
+        """What the features stand for, the first of which is at ``start``."""
+        return [Span(start, 1 + self.indicator, "number", missing=self.indicator)]
 
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, 1)`` or ``(N, 2)`` in float32; a cell that is no finite number is a UserMistake."""
