@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
+from smoothlab.config.build import call
 from smoothlab.data.batch import joined
 from smoothlab.data.module import DataModule
 from smoothlab.models.checkpoint import FORMAT, KEY, AtomicCheckpointIO
@@ -29,14 +30,14 @@ def fit_rival(prepared: Prepared, run: RunDirectory, loggers: Sequence[Any]) -> 
         The number of rounds.
 
     Raises:
-        ValueError: the rows cannot be fitted.
+        UserMistake: the rows cannot be fitted.
     """
     rival, seed = prepared.task.net, int(prepared.config["seed"])
     assert isinstance(rival, Rival)
     train = rows_of(prepared.data, "train", weighted=True)
     val = rows_of(prepared.data, "val")
     with threadpool_limits(torch.get_num_threads()):  # of OpenMP and BLAS: runs beside this one need theirs
-        history = rival.fit(train, val, seed=seed)
+        history = call(rival.fit, "model", train, val, seed=seed)
     for number, nll in enumerate(history):
         for logger in loggers:
             logger.log_metrics({"val/nll": nll, "epoch": number}, step=number + 1)
