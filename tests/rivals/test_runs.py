@@ -235,3 +235,36 @@ def test_compare_leaves_them_out_where_the_data_are_no_table(cli):
     left_out = json.loads(next(Path("outputs").rglob("comparison.json")).read_text())["left_out"]
     assert all("for the columns of a table" in left_out[name] for name in RIVALS)
     assert left_out["boosting_temperature"] == "boosting is left out"
+
+
+MINE = """
+import torch
+from smoothlab.rivals import Rival
+
+class Prior(Rival):
+    def _fit(self, train, val, seed):
+        counts = torch.bincount(torch.from_numpy(train.labels), minlength=self.num_classes)[self.seen].double()
+        self._learn(shares=counts.log())
+        return [0.0]
+
+    def scores(self, features):
+        return self.shares.expand(len(features), -1)
+
+    def summary(self):
+        return {}
+
+    def __init__(self, num_classes, spans):
+        super().__init__(num_classes, spans)
+        self._learn(shares=torch.zeros(0, dtype=torch.float64))
+"""
+
+
+def test_a_model_of_ones_own_is_a_file_of_the_group(table):
+    Path("mine.py").write_text(MINE)
+    Path("own/model").mkdir(parents=True)
+    Path("own/model/prior.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /smoothing: none\nmodel:\n  _target_: mine.Prior\n"
+    )
+    run = smoothlab.train(words(table, "prior", "code=mine.py", "hydra.searchpath=[file://own]", "figures=false"))
+    assert run.results["metrics"]["test"]["nll"] == pytest.approx(np.log(3), abs=0.05)
+    assert run.results["model"] == {"kind": "Prior"}
