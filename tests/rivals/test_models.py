@@ -144,6 +144,19 @@ def test_what_was_fitted_is_tensors_that_a_new_model_takes(kind, tmp_path):
     assert torch.equal(new(features), model(features))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("left", 10**6), ("roots", -1), ("column", 4), ("set_of", 0), ("depth", 10**9)]
+)
+def test_trees_that_lead_nowhere_are_refused(name, value):
+    features, labels = drawn(450, 2)
+    model = Boosting(2, NUMBERS, max_iter=3)
+    model.fit(*split(features, labels))
+    state = model.state_dict()
+    state[name] = torch.full_like(state[name], value)
+    with pytest.raises(ValueError, match="lead to no node"):
+        Boosting(2, NUMBERS).load_state_dict(state)
+
+
 def test_one_class_alone_cannot_be_fitted():
     features, labels = drawn(450, 2)
     with pytest.raises(ValueError, match="1 class; expected two"):

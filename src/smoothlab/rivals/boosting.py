@@ -113,7 +113,9 @@ class Boosting(Rival):
         return nll[1:]
 
     def _settle(self) -> None:
-        self.levels = int(self._trees().depth)
+        trees = self._trees()
+        trees.check(len(self.spans))
+        self.levels = int(trees.depth)
 
     def _as_sets(self, ranks: Sequence[Tensor]) -> np.ndarray:
         """Which columns are split by sets of categories ``(C,)``."""

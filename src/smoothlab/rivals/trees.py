@@ -82,6 +82,23 @@ class Trees:
         }
         return cls(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()})
 
+    def check(self, columns: int) -> None:
+        """Refuse tensors in which a row would not come to a leaf, as a file that somebody wrote may hold.
+
+        Args:
+            columns: of the cells.
+
+        Raises:
+            ValueError: a place outside of what it is in.
+        """
+        nodes, depth = len(self.value), int(self.depth)
+        of_nodes = (self.column, self.threshold, self.left, self.right, self.missing_left, self.set_of)
+        ends = [(self.roots, nodes), (self.left, nodes), (self.right, nodes), (self.column, columns)]
+        within = all(not len(places) or (int(places.min()) >= 0 and int(places.max()) < end) for places, end in ends)
+        sets = not nodes or int(self.set_of.max()) < len(self.sets)
+        if not (within and sets and 0 <= depth <= nodes and all(part.shape == (nodes,) for part in of_nodes)):
+            raise ValueError("trees whose nodes lead to no node")
+
     def tensors(self) -> dict[str, Tensor]:
         """All of them by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
