@@ -14,7 +14,7 @@ FLOORS = (
     ("step", "soft_labels", "inverse_temperature"),
     ("learner", "kinds"),
     ("losses", "smoothing", "metrics", "data"),
-    ("calibration", "nets"),
+    ("calibration", "nets", "rivals"),
     ("decoding", "inspection"),
     ("tasks", "tracking", "reports"),
     ("config",),

@@ -18,12 +18,12 @@ from smoothlab.rundir.directory import DONE, RunDirectory, now
 from smoothlab.rundir.reading import read_parquet
 from smoothlab.sweeps.ledger import is_done
 
-FEWEST = 3  # seeds of the baseline that an ensemble is made from: of two, each would be the other alone
+FEWEST = 3  # seeds of an arm that an ensemble is made from: of two, each would be the other alone
 SPLITS = ("val", "test")
 
 
-def make_derived(arm: Arm, baseline: Sequence[PlannedRun], places: Places) -> list[RunDirectory]:
-    """A run directory for each finished run of the baseline, made from predictions alone.
+def make_derived(arm: Arm, source: Sequence[PlannedRun], places: Places) -> list[RunDirectory]:
+    """A run directory for each finished run of the arm that it is made of, made from predictions alone.
 
     - ``ensemble``: the mean of the probabilities of all the *other* seeds' runs, so that it is compared with a run
       that is none of its members (Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertainty
@@ -33,20 +33,20 @@ def make_derived(arm: Arm, baseline: Sequence[PlannedRun], places: Places) -> li
 
     Args:
         arm: says which.
-        baseline: its finished runs.
+        source: the finished runs of the arm that it is made of.
         places: where they stand.
 
     Raises:
         UserMistake: it cannot be made of these runs.
     """
     if arm.made_of == ENSEMBLE:
-        if any(run.fold is not None for run in baseline):
+        if any(run.fold is not None for run in source):
             raise UserMistake("needs seeds that share their test data, not folds")
-        if len(baseline) < FEWEST:
-            raise UserMistake(f"needs {FEWEST} finished runs of the baseline; there are {len(baseline)}")
+        if len(source) < FEWEST:
+            raise UserMistake(f"needs {FEWEST} finished runs; there are {len(source)}")
     made = []
-    for run in baseline:
-        members = [other for other in baseline if other is not run] if arm.made_of == ENSEMBLE else [run]
+    for run in source:
+        members = [other for other in source if other is not run] if arm.made_of == ENSEMBLE else [run]
         identity = _identity(str(arm.made_of), run, members)
         derived = PlannedRun(arm.name, {}, run.seed, run.fold, identity, run.level)
         directory = places.of(derived)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
+from smoothlab.data.layout import Span
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import text_of
@@ -186,6 +187,13 @@ class DateColumn:
     def edges(self) -> list[list[float]]:
         """See :class:`NumericColumn`."""
         return [edges for part in self.parts.values() for edges in part.edges]
+
+    def spans(self, start: int) -> list[Span]:
+        """What the features stand for, the first of which is at ``start``."""
+        spans: list[Span] = []
+        for part in self.parts.values():
+            spans += part.spans(spans[-1].start + spans[-1].width if spans else start)
+        return spans
 
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, width)``; a cell that is no date is a UserMistake."""

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.layout import Span
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.scaling import Scaling, normal_scores, robust, smoothly_clipped
 from smoothlab.data.table.written import Writing
@@ -84,6 +85,10 @@ class NumericColumn:
         """For each feature the quantiles of the training rows, as float32 has them; none of one that is no number."""
         features: list[float] = self.scaled(np.asarray(self.quantiles)).astype(np.float32).tolist()
         return [features, []] if self.indicator else [features]
+
+    def spans(self, start: int) -> list[Span]:
+        """What the features stand for, the first of which is at ``start``."""
+        return [Span(start, 1 + self.indicator, "number", missing=self.indicator)]
 
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, 1)`` or ``(N, 2)`` in float32; a cell that is no finite number is a UserMistake."""
