@@ -63,6 +63,7 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
         "left_out": left_out,
         "failed": [{"run": places.of(run).path.name, "arm": run.arm, "error": why} for run, why in failed.items()],
         **numbers,
+        "roles": {arm.name: arm.role for answer in answers for arm in answer.compared.arms},
         "made_from": made_from,
         "page": str(answers[-1].page),
         "shown": shown,

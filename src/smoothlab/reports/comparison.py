@@ -13,6 +13,7 @@ from smoothlab.reports.arm_names import tells
 from smoothlab.reports.evidence import ALSO_BETTER, BETTER, RAW, TEMPERATURE, Evidence, evidence_of
 from smoothlab.reports.judging import Runs, best_of, difference_of, mean_of, pairs
 from smoothlab.reports.notes import notes_of
+from smoothlab.reports.roles import roles_of, smooths
 from smoothlab.reports.verdict import Candidate, Check, Verdict, verdict_of
 from smoothlab.statistics import Estimate, holm
 
@@ -50,12 +51,14 @@ class Arm:
         runs: how many runs of it are finished.
         is_baseline: whether the others are compared to it.
         settings: the leaves of its config, by dotted keys, in which the arms differ.
+        role: ``baseline``, ``smoothing``, ``rival`` or ``post_hoc`` (see ``reports/roles.py``).
     """
 
     name: str
     runs: int
     is_baseline: bool
     settings: dict[str, Any]
+    role: str
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,11 @@ class Comparison:
         arms = {name: _runs(by_arm[name], unreadable) for name in names}
         others = _same_task(arms, base)
         arms = {name: {key: run for key, run in runs.items() if run not in others} for name, runs in arms.items()}
+        roles = roles_of(by_arm, base)
         table = _table(arms, base, level)
         return cls(
             arms=tuple(
-                Arm(name, len(arms[name]), name == base, settings)
+                Arm(name, len(arms[name]), name == base, settings, roles[name])
                 for name, settings in zip(names, _settings([by_arm[name][0].flat for name in names]), strict=True)
             ),
             metrics=tuple(dict.fromkeys(table["metric"])),
@@ -152,16 +156,14 @@ def baseline_of(by_arm: Mapping[str, Sequence[RunRecord]]) -> str:
         if name in arms:
             return name
 
-    def smooths(name: str) -> tuple[bool, int]:
+    def does(name: str) -> tuple[bool, int]:
         record = by_arm[name][0]
-        epsilon = record.flat.get("smoothing.strength.epsilon")
-        none = record.choices.get("smoothing") == "none" or (epsilon is not None and not epsilon)
         parts = sum(
             any(key.startswith(f"{group}.") for key in record.flat) for group in ("penalty", "mixing", "loss")
         ) + sum(bool(record.flat.get(key)) for key in ("net.dropout",))
-        return not none, parts
+        return smooths(record.flat), parts
 
-    return min(arms, key=smooths)
+    return min(arms, key=does)
 
 
 def _runs(records: Sequence[RunRecord], unreadable: list[str]) -> dict[tuple[int | None, int | None], Evidence]:
