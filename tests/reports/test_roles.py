@@ -37,8 +37,8 @@ def test_plain_run_folders_have_roles_too(tmp_path):
     assert [arm.role for arm in arms] == ["baseline", "smoothing", "smoothing"]
 
 
-def test_the_smoothing_of_the_baseline_is_no_smoothing_arm_of_the_others(tmp_path):
-    """Against standard smoothing: another net with the same smoothing is a rival, plain training is one, more is not."""
+def test_the_smoothing_of_the_baseline_is_not_one_of_the_others(tmp_path):
+    """Against standard smoothing, another net with the same smoothing is a rival, and so is plain training."""
     epsilons = {"standard": 0.1, "wider": 0.1, "none": 0.0, "more": 0.3}
     arms = {name: {"epsilon": epsilon} for name, epsilon in epsilons.items()}
     records = read_records([simulated_arms(tmp_path, arms, seeds=1)]).records
