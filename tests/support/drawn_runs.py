@@ -92,6 +92,7 @@ def draw_comparison(records: Sequence[Any], baseline: str | None = None) -> Any:
     """A comparison whose means are true and whose statistics are made up."""
     from smoothlab.reports.comparison import COLUMNS, Arm, Check, Comparison, Verdict
     from smoothlab.reports.roles import roles_of
+    from smoothlab.reports.verdict import Step
 
     class Drawn(Comparison):
         def to_json(self) -> dict[str, Any]:
@@ -132,9 +133,18 @@ def draw_comparison(records: Sequence[Any], baseline: str | None = None) -> Any:
         metrics=tuple(better),
         table=pd.DataFrame(rows, columns=list(COLUMNS)),
         verdict=Verdict(
-            best,
-            said,
-            (
+            kind="helps",
+            hero=best if best != first else None,
+            difference=None,
+            equivalence=None,
+            margin=0.01,
+            detectable=0.02,
+            best=best,
+            best_difference=None,
+            arm=best,
+            findings=said,
+            steps=(Step(f"Use {best}.", "smoothlab train smoothing=standard"),),
+            checks=(
                 Check("accuracy", True, "accuracy is not lower beyond noise: +0.4 points, interval -0.2 to +1.0"),
                 Check("aurc", False, "AURC is worse: 0.031 instead of 0.027, beyond noise"),
             ),

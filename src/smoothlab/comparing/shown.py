@@ -36,7 +36,10 @@ def show(question: Question, answers: Sequence[Answer]) -> tuple[str, dict[str, 
     lines: list[str] = []
     numbers: dict[str, Any] = {}
     if len(answers) == 1:
-        lines += [_of_arms(answers[0].compared, question.level), *answers[0].compared.verdict.sentences]
+        verdict = answers[0].compared.verdict
+        lines += [_of_arms(answers[0].compared, question.level), verdict.smoothing, verdict.overall]
+        for step in verdict.steps:
+            lines += [step.says] if step.command is None else [step.says, f"  {step.command}"]
     else:
         from smoothlab.reports.levels import level_figure
         from smoothlab.tracking.sink import save_figure
@@ -47,7 +50,7 @@ def show(question: Question, answers: Sequence[Answer]) -> tuple[str, dict[str, 
         figure = save_figure(level_figure(table, axis=axis, baseline=question.baseline), "levels", question.answers)
         lines.append(_of_levels(table, axis, question.baseline))
         for answer in answers:
-            lines.append(f"{axis} {answer.chosen.level.name}: {answer.compared.verdict.sentences[0]}")
+            lines.append(f"{axis} {answer.chosen.level.name}: {answer.compared.verdict.smoothing}")
         lines += ["", f"figure: {figure}", f"numbers: {question.answers / 'levels.csv'}"]
     for measure in [] if condition is None or condition.measure is None else [condition.measure]:
         measured = MEASURED[measure](answers)

@@ -77,10 +77,13 @@ def read(made) -> Read:
     return Read(made.page.read_text())
 
 
-def test_the_answer_stands_first_in_two_sentences(made, read):
-    first, second = made.comparison.verdict.sentences
+def test_the_answer_stands_first_with_what_to_do(made, read):
+    first, second, third = made.comparison.verdict.sentences
+    (step,) = made.comparison.verdict.steps
     text = "".join(read.texts)
-    assert text.index(first) < text.index(second) < text.index("The arms side by side")
+    places = [text.index(part) for part in (first, second, third, step.command, "The arms side by side")]
+    assert places == sorted(places)
+    assert step.command in made.markdown.read_text().replace("\\", "")
 
 
 def test_nothing_in_a_name_becomes_an_element_or_an_attribute(made, read):
