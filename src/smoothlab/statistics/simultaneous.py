@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.statistics.estimate import check_level
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 DRAWS = 20_000
 
@@ -42,6 +43,12 @@ def simultaneous_factor(errors: ArrayLike, *, level: float = 0.95, seed: int = 0
         return 1.0
     values, vectors = np.linalg.eigh(shown @ shown.T)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    drawn = np.random.default_rng(seed).standard_normal((DRAWS, len(shown))) @ root.T
-    largest = float(np.quantile(np.abs(drawn).max(1), level))
+    drawn = root @ _normal(len(shown), seed)
+    largest = float(np.quantile(np.abs(drawn).max(0), level))
     return max(1.0, largest / float(ndtri(0.5 + level / 2)))
+
+
+@lru_cache(maxsize=4)
+def _normal(count: int, seed: int) -> NDArray[np.float64]:
+    """The same draws for all differences of as many arms."""
+    return np.random.default_rng(seed).standard_normal((count, DRAWS))
