@@ -75,6 +75,7 @@ class Comparison:
         verdict: what to do.
         notes: what a reader has to know about the numbers.
         classes: names of the classes; empty where a sample has no single one.
+        level: of the intervals.
     """
 
     arms: tuple[Arm, ...]
@@ -83,6 +84,7 @@ class Comparison:
     verdict: Verdict
     notes: tuple[str, ...]
     classes: tuple[str, ...]
+    level: float = 0.95
 
     @classmethod
     def of(
@@ -138,6 +140,7 @@ class Comparison:
             verdict=verdict_of(case_of(arms, roles, base, hero, table, level=level, margin=margin, advice=advice)),
             notes=tuple(notes_of(arms, by_arm, base, unreadable, others)),
             classes=next((run.classes for runs in arms.values() for run in runs.values() if run.classes), ()),
+            level=level,
         )
 
     def row(self, arm: str, metric: str, variant: str = RAW) -> dict[str, Any]:

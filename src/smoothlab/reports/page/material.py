@@ -61,6 +61,11 @@ class Material:
         return cls(comparison, records, finished, order, baseline, other, seen, epochs, tuple(unread))
 
     @property
+    def main(self) -> tuple[str, ...]:
+        """The arms that the answer is about: the baseline, the best smoothing, the best of all."""
+        return tuple(dict.fromkeys([self.baseline, *self.comparison.verdict.heroes]))
+
+    @property
     def by_arm(self) -> dict[str, list[RunRecord]]:
         """The finished runs of each arm, in the order of the arms."""
         return {arm: [record for record in self.finished if record.arm == arm] for arm in self.order}
