@@ -117,7 +117,7 @@ def test_whether_smoothing_helps_cannot_be_told():
     (step,) = told.steps
     assert step.command == ADVICE.more
     assert step.says.startswith("To tell more, run more (about 4 min): then a difference shows from about 0.028 on")
-    assert "takes about 6 times as many rows too" in step.says
+    assert "needs about 6 times as many rows too" in step.says
     enough = verdict(OPEN, advice=Advice(more="smoothlab compare folds=5", seconds=30, rows=16)).steps[0].says
     assert enough == "To settle it, run more (about 30 s): then a difference shows from about 0.007 on."
     assert "more seeds or more rows" in verdict(OPEN, advice=Advice()).steps[0].says

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from smoothlab.comparing.condition import COST, LATENCY, SLICES
+from smoothlab.reports.roles import WORDS
+from smoothlab.reports.rounding import signed, unsigned
 from smoothlab.rundir.spreadsheet import without_formulas
 
 if TYPE_CHECKING:
@@ -80,15 +82,24 @@ def _of_arms(compared: Comparison, level: float) -> str:
     """The arms' test metrics as they are, and the difference of the NLL to the baseline."""
     rows = compared.table[compared.table["variant"] == "raw"].set_index(["arm", "metric"])
     metrics = [name for name in METRICS if name in compared.metrics]
-    shown = _table("arm", "runs", *metrics, f"nll - {compared.arms[0].name} ({level:.0%})", "p (Holm)")
+    shown = _table("arm", "role", "runs", *metrics, f"nll - {compared.arms[0].name} ({level:.0%})", "p (Holm)")
     for arm in compared.arms:
-        cells = [arm.name, str(arm.runs), *(f"{rows.loc[(arm.name, metric), 'mean']:.4f}" for metric in metrics)]
+        cells = [arm.name, WORDS[arm.role], str(arm.runs)]
+        cells += [_number(rows.loc[(arm.name, metric)], ("mean", "low", "high"))[0] for metric in metrics]
         if not arm.is_baseline and "nll" in metrics:
             row = rows.loc[(arm.name, "nll")]
-            cells.append(f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f})")
+            mean, low, high = _number(row, ("difference", "difference_low", "difference_high"), sign=True)
+            cells.append(f"{mean} ({low} to {high})" if math.isfinite(row["difference_low"]) else mean)
             cells.append(f"{row['p_holm']:.3f}")
         shown.add_row(*cells)
     return _printed("test data", shown)
+
+
+def _number(row: pd.Series, names: tuple[str, str, str], *, sign: bool = False) -> list[str]:
+    """A number and the ends of its interval, with as many digits as the interval warrants."""
+    value, low, high = (float(row[name]) for name in names)
+    form = signed if sign else unsigned
+    return [form(number, (high - low) / 4) if math.isfinite(number) else "-" for number in (value, low, high)]
 
 
 def _of_levels(table: pd.DataFrame, axis: str, baseline: str) -> str:

@@ -71,8 +71,8 @@ def first_sentence(case: Case, kind: str, hero: Candidate | None) -> str:
         )
     return (
         f"Whether {what} helps cannot be told from these rows and runs: {hero.name} changes the test NLL of {base} by "
-        f"{interval(change, case.level)}; a true difference shows in four of five such comparisons from "
-        f"{unsigned(change.detectable(), change.error)} on."
+        f"{interval(change, case.level)}. The smallest difference that a comparison like this one shows, in four of "
+        f"five cases, is {unsigned(change.detectable(), change.error)}."
     )
 
 
@@ -123,7 +123,9 @@ def check_sentences(arm: Candidate, case: Case) -> dict[str, str]:
         word = "below" if arm.validation < 0 else "above"
         size = unsigned(arm.validation, arm.nll.error)
         says["validation NLL"] = f"Validation NLL of {arm.name} is {size} {word} that of {base}."
-    says["test NLL"] = f"Test NLL of {arm.name} differs from that of {base} by {interval(arm.nll, case.level)}."
+    word = "" if beyond_noise(arm.nll, -1) and case.design != ONE else "not "
+    differs = interval(arm.nll, case.level)
+    says["test NLL"] = f"Test NLL of {arm.name} is {word}below that of {base} beyond noise: difference {differs}."
     for name, change, sign, wrong in (("accuracy", arm.accuracy, -1, "lower"), ("AURC", arm.aurc, 1, "higher")):
         if change is not None:
             word = "" if beyond_noise(change, sign) else "not "
@@ -177,7 +179,7 @@ def _settle(case: Case, hero: Candidate, change: Estimate) -> str:
         return f"To settle it, run more{shows}."
     times = (after / wanted) ** 2 if wanted > 0 else math.inf
     rows = "far more rows" if times > 100 else f"about {math.ceil(times):d} times as many rows"
-    return f"To tell more, run more{shows}; to settle one of {unsigned(wanted, change.error)} takes {rows} too."
+    return f"To tell more, run more{shows}; one as small as {unsigned(wanted, change.error)} needs {rows} too."
 
 
 def _size(change: Estimate, level: float, *, below: bool = False) -> str:

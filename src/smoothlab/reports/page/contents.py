@@ -83,12 +83,9 @@ def contents(comparison: Comparison, records: Records, *, title: str) -> Content
 
 
 def _picture(comparison: Comparison, baseline: str) -> Chart | None:
-    """The differences of the test NLL, the arms that the answer is about with a tag."""
+    """The differences of the test NLL, with the arms that the answer is about."""
     roles = {arm.name: arm.role for arm in comparison.arms}
-    verdict, table = comparison.verdict, comparison.table
-    tags = {verdict.best: "best of all", verdict.hero: "best smoothing"}
-    if verdict.best is not None and verdict.best == verdict.hero:
-        tags[verdict.best] = "best smoothing, and of all"
+    table = comparison.table
     nll = table[(table["metric"] == "nll") & (table["variant"] == "raw") & table["difference"].notna()]
     rows = [
         Row(
@@ -97,7 +94,7 @@ def _picture(comparison: Comparison, baseline: str) -> Chart | None:
             row["difference"],
             row["difference_low"],
             row["difference_high"],
-            tags.get(row["arm"], ""),
+            row["arm"] in comparison.verdict.heroes,
         )
         for row in nll.to_dict("records")
         if row["arm"] != baseline

@@ -15,7 +15,7 @@ ROW = 24
 PLOT = 400
 NUMBERS = 176  # pixels of the column of numbers
 LEAST, MOST = 90, 210  # pixels for the names of the arms
-ROLE = 150  # pixels for the word of the role
+ROLE = 140  # pixels for the word of the role
 MARKS = {SMOOTHING: "arm3", RIVAL: "arm4", POST_HOC: "arm5"}
 
 
@@ -29,7 +29,7 @@ class Row:
         value: the difference.
         low: lower end of its interval; NaN where there is none.
         high: upper end.
-        tag: what stands beside the role: ``best smoothing``, ``best of all``, or nothing.
+        chosen: whether the answer is about it: the best smoothing, or the best of all, by validation NLL.
     """
 
     arm: str
@@ -37,7 +37,7 @@ class Row:
     value: float
     low: float
     high: float
-    tag: str = ""
+    chosen: bool = False
 
 
 def answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
@@ -55,25 +55,25 @@ def answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
     drawing = Drawing("answer", width, height)
     drawing.text(left, 18, "← lower test NLL: better", "soft")
     drawing.text(width - 6, 18, f"difference ({100 * level:.4g}% interval)", "soft", anchor="end")
+    error = _error(rows)
     ends = [end for row in rows for end in (row.low, row.high, row.value)]
     panel = Panel(drawing, left, 30, PLOT, ROW * len(rows), limits(ends, zero=True, room=0.05), (0, len(rows)))
     for place, row in enumerate(rows):
         top = 30 + ROW * place
         if place % 2 == 0:
             drawing.add("rect", "row", x=0, y=top, width=width, height=ROW)
-        drawing.text(6, top + 16, row.arm, "head" if row.tag else "", room=names - 12)
-        drawing.text(names, top + 16, row.tag or WORDS[row.role], room=ROLE - 8)
-        drawing.text(width - 6, top + 16, _numbers(row), anchor="end")
+        drawing.text(6, top + 16, row.arm, "head" if row.chosen else "", room=names - 12)
+        drawing.text(names, top + 16, f"{WORDS[row.role]}{', chosen' if row.chosen else ''}", room=ROLE - 8)
+        drawing.text(width - 6, top + 16, _numbers(row, error), anchor="end")
     panel.horizontal(ticks_of(*panel.low, most=6), f"test NLL less that of {baseline}")
     panel.line([0, 0], [0, len(rows)], "guide")
     for place, row in enumerate(rows):
-        _mark(panel, row, len(rows) - place - 0.5)
+        _mark(panel, row, len(rows) - place - 0.5, f"{row.arm} ({WORDS[row.role]}): {_numbers(row, error)}")
     return drawing.chart(f"Difference in test NLL to {baseline}", _describes(rows, baseline), _caption(rows, level))
 
 
-def _mark(panel: Panel, row: Row, y: float) -> None:
+def _mark(panel: Panel, row: Row, y: float, says: str) -> None:
     """A dot for smoothing, a diamond for a rival, a hollow dot for what is made after training."""
-    says = f"{row.arm} ({WORDS[row.role]}): {_numbers(row)}"
     mark = MARKS[row.role]
     if math.isfinite(row.low) and math.isfinite(row.high):
         panel.line([row.low, row.high], [y, y], f"whisker {mark}", says)
@@ -83,10 +83,15 @@ def _mark(panel: Panel, row: Row, y: float) -> None:
         panel.dot(row.value, y, f"{'hollow' if row.role == POST_HOC else 'fill'} {mark}", says, radius=4.2)
 
 
-def _numbers(row: Row) -> str:
-    error = (row.high - row.low) / 4
+def _error(rows: Sequence[Row]) -> float:
+    """A standard error by which all rows get as many digits: the median; NaN where no row has one."""
+    known = sorted((row.high - row.low) / 4 for row in rows if math.isfinite(row.high - row.low))
+    return known[len(known) // 2] if known else math.nan
+
+
+def _numbers(row: Row, error: float) -> str:
     value = signed(row.value, error).replace("-", "−")
-    if not math.isfinite(error):
+    if not math.isfinite(row.high - row.low):
         return value
     return f"{value} ({signed(row.low, error)} to {signed(row.high, error)})".replace("-", "−")
 
@@ -100,7 +105,8 @@ def _caption(rows: Sequence[Row], level: float) -> str:
     shown = [words for role, words in marks.items() if any(row.role == role for row in rows)]
     return (
         f"Paired differences with their {100 * level:.4g}% intervals: {', '.join(shown)}. An interval that crosses the "
-        "dashed line leaves open whether the arm differs from the baseline."
+        "dashed line leaves open whether the arm differs from the baseline. Chosen by validation NLL: the best "
+        "smoothing, and the best of all."
     )
 
 
@@ -111,5 +117,5 @@ def _describes(rows: Sequence[Row], baseline: str) -> str:
     return (
         f"{counted(len(rows), 'arm')} from the lowest test NLL to the highest. Below {baseline} beyond noise: "
         f"{', '.join(below) or 'no arm'}; above: {', '.join(above) or 'no arm'}; left open: {count}. Lowest: "
-        f"{rows[0].arm}, {_numbers(rows[0])}."
+        f"{rows[0].arm}, {_numbers(rows[0], _error(rows))}."
     )
