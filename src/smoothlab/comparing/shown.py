@@ -80,26 +80,28 @@ def level_table(answers: Sequence[Answer]) -> pd.DataFrame:
 
 def _of_arms(compared: Comparison, level: float) -> str:
     """The arms' test metrics as they are, and the difference of the NLL to the baseline."""
-    rows = compared.table[compared.table["variant"] == "raw"].set_index(["arm", "metric"])
+    raw = compared.table[compared.table["variant"] == "raw"]
+    rows = raw.set_index(["arm", "metric"])
     metrics = [name for name in METRICS if name in compared.metrics]
+    errors = {name: _error(raw[raw["metric"] == name], "low", "high") for name in metrics}
+    apart = _error(raw[raw["metric"] == "nll"], "difference_low", "difference_high")
     shown = _table("arm", "role", "runs", *metrics, f"nll - {compared.arms[0].name} ({level:.0%})", "p (Holm)")
     for arm in compared.arms:
         cells = [arm.name, WORDS[arm.role], str(arm.runs)]
-        cells += [_number(rows.loc[(arm.name, metric)], ("mean", "low", "high"))[0] for metric in metrics]
+        cells += [unsigned(rows.loc[(arm.name, metric), "mean"], errors[metric]) for metric in metrics]
         if not arm.is_baseline and "nll" in metrics:
             row = rows.loc[(arm.name, "nll")]
-            mean, low, high = _number(row, ("difference", "difference_low", "difference_high"), sign=True)
-            cells.append(f"{mean} ({low} to {high})" if math.isfinite(row["difference_low"]) else mean)
-            cells.append(f"{row['p_holm']:.3f}")
+            ends = [signed(row[end], apart) for end in ("difference_low", "difference_high")]
+            wide = f" ({' to '.join(ends)})" if math.isfinite(row["difference_low"]) else ""
+            cells.append(f"{signed(row['difference'], apart)}{wide}" if math.isfinite(row["difference"]) else "-")
+            cells.append(f"{row['p_holm']:.3f}" if math.isfinite(row["p_holm"]) else "-")
         shown.add_row(*cells)
     return _printed("test data", shown)
 
 
-def _number(row: pd.Series, names: tuple[str, str, str], *, sign: bool = False) -> list[str]:
-    """A number and the ends of its interval, with as many digits as the interval warrants."""
-    value, low, high = (float(row[name]) for name in names)
-    form = signed if sign else unsigned
-    return [form(number, (high - low) / 4) if math.isfinite(number) else "-" for number in (value, low, high)]
+def _error(rows: pd.DataFrame, low: str, high: str) -> float:
+    """A standard error by which a column gets its digits: the median over the arms."""
+    return float(((rows[high] - rows[low]) / 4).median())
 
 
 def _of_levels(table: pd.DataFrame, axis: str, baseline: str) -> str:
