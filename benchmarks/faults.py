@@ -39,7 +39,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of whose threads a fork wo
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
-from faulty_disk import CUT, KILL, KILL_ALL, Disk, case, run_command
+from faulty_disk import CUT, KILL, KILL_ALL, STOP, Disk, case, run_command, undisturbed_disk
 from undisturbed import differences
 
 from smoothlab.commands.main import main as smoothlab
@@ -347,7 +347,10 @@ COMMANDS = {  # words, and how many of a hundred cases
 
 
 def kills(count: int, seed: int, seconds: float = math.inf) -> tuple[Counter[str], list[str]]:
-    """SIGKILL at a random change of the disk: the process that makes it, or the command with all of its processes."""
+    """A signal at a random change of the disk.
+
+    SIGKILL to the process that makes it, or to the command with all of its processes, or SIGTERM to the command.
+    """
     return _disturbed(count, seed, seconds, cut=False)
 
 
@@ -364,18 +367,12 @@ def _disturbed(count: int, seed: int, seconds: float, *, cut: bool) -> tuple[Cou
     with tempfile.TemporaryDirectory() as folder:
         changes: dict[str, int] = {}
         for name in sorted(set(chosen)):
-            place = Path(folder) / "whole" / name
-            (place / "work").mkdir(parents=True)
-            disk = Disk(place / "work", place / "store")
-            disk.settle()
-            code = run_command(COMMANDS[name][0], place / "work", place / "log", disk)
-            assert code == 0, (place / "log").read_text()
-            changes[name] = disk.changes
+            changes[name] = undisturbed_disk(COMMANDS[name][0], Path(folder) / "whole" / name).changes
         started = time.monotonic()
         for number, name in enumerate(chosen):
             if time.monotonic() - started > seconds:
                 break
-            fault = CUT if cut else draw.choice([KILL, KILL_ALL])
+            fault = CUT if cut else draw.choice([KILL, KILL_ALL, STOP])
             with case(Path(folder) / str(number)) as disk:
                 disk.at, disk.fault, disk.seed = draw.randint(1, changes[name]), fault, draw.randrange(2**32)
                 what = disturbed_case(name, disk, Path(folder) / "whole" / name / "work", draw)

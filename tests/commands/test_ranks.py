@@ -168,6 +168,7 @@ def test_a_stopped_run_says_so_and_goes_on_where_it_was(cli, what, code):
     run = the_run()
     assert status_of(run)["state"] == "interrupted"
     assert nobody_holds(run)
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] % 7, "not within an epoch"
     assert cli("train", *words, "resume=auto")[0] == 0
     assert the_run() == run
     assert cli("train", *words, "output_root=undisturbed")[0] == 0

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from faulty_disk import FULL, FULL_ONCE, Disk, case, run_command
+from faulty_disk import FULL, FULL_ONCE, case, run_command, undisturbed_disk
 from undisturbed import differences
 
 from smoothlab.commands import main
@@ -22,12 +22,7 @@ TRAIN = ["train", *TINY, "resume=auto"]
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run that nothing disturbed, and how many changes of the disk it made."""
-    place = tmp_path_factory.mktemp("whole")
-    (place / "work").mkdir()
-    disk = Disk(place / "work", place / "store")
-    disk.settle()
-    assert run_command(TRAIN, disk.root, place / "log", disk) == 0, (place / "log").read_text()
-    return disk
+    return undisturbed_disk(TRAIN, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.parametrize("share", [0.05, 0.35, 0.7])

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from faulty_disk import CUT, KILL, Disk, case, run_command
+from faulty_disk import CUT, KILL, case, run_command, undisturbed_disk
 from undisturbed import differences, finished
 
 from smoothlab.rundir.atomic import make_folders, write_json
@@ -19,12 +19,7 @@ TRAIN += ["net.dropout=0.3", "scheduler=cosine", "resume=auto"]
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run that nothing disturbed, on a disk that counted its changes."""
-    place = tmp_path_factory.mktemp("whole")
-    (place / "work").mkdir()
-    disk = Disk(place / "work", place / "store")
-    disk.settle()
-    assert run_command(TRAIN, disk.root, place / "log", disk) == 0, (place / "log").read_text()
-    return disk
+    return undisturbed_disk(TRAIN, tmp_path_factory.mktemp("whole"))
 
 
 def nothing_kept() -> random.Random:

@@ -1,4 +1,4 @@
-"""A disk that fails at a chosen change: it is full, a process is killed there, or the power is cut.
+"""A disk that fails at a chosen change: it is full, a process is killed or stopped there, or the power is cut.
 
 ``install`` counts each change that this process, and those that it forks, make below a folder: files opened for
 writing, writes, syncs, renames, removals, new folders. A power cut takes what was not synced: ``Disk.cut`` leaves of a
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KILL, KILL_ALL, CUT, FULL, FULL_ONCE = "kill", "kill all", "cut", "full", "full once"
+KILL, KILL_ALL, STOP, CUT, FULL, FULL_ONCE = "kill", "kill all", "stop", "cut", "full", "full once"
 NEEDS_ROOM = ("open", "write", "mkdir")  # what a full disk refuses; it still renames and removes
 FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -175,6 +175,9 @@ class Disk:
         if self.fault in (FULL, FULL_ONCE):
             if kind in NEEDS_ROOM:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *([] if kind == "write" else [where]))
+            return
+        if self.fault == STOP:
+            os.kill(int((self.store / "process").read_text()), signal.SIGTERM)
             return
         if part is not None:
             part(random.Random(self.seed).random())
@@ -332,6 +335,23 @@ def _call(words: Sequence[str]) -> int:
     except BaseException:
         traceback.print_exc()
         return 1
+
+
+def undisturbed_disk(words: Sequence[str], place: Path) -> Disk:
+    """The disk of a command that nothing disturbed, which counted its changes.
+
+    Args:
+        words: the command line.
+        place: a new folder; ``work`` in it is the disk's root.
+
+    Raises:
+        AssertionError: the command failed; with what it wrote.
+    """
+    (place / "work").mkdir(parents=True)
+    disk = Disk(place / "work", place / "store")
+    disk.settle()
+    assert run_command(words, disk.root, place / "log", disk) == 0, (place / "log").read_text()
+    return disk
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Which arguments of Lightning's Trainer a config may set: they work, they cannot, or smoothlab sets them.
 
 Lightning takes many more arguments than a run can honour: each is in one of three tables, and a test compares them with
-the signature of the installed Trainer.
+the signature of the installed Trainer. ``sigterm`` is smoothlab's own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ WORKS = (
     *("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm"),
     *("deterministic", "benchmark", "inference_mode"),
 )
+AT_STEP = "step"
+SIGTERM = (AT_STEP, "epoch")  # where a signal ends a training
 # A value that changes nothing (false, null, 0, a whole split) is taken.
 CANNOT_WORK = {
     "fast_dev_run": "it leaves no checkpoint; use debug=fast",
@@ -58,6 +60,11 @@ AT_LEAST_1 = {
 NO_CHANGE = (None, False, 0, 0.0, "")
 
 
+def lightning_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    """The config's group without what is smoothlab's own."""
+    return {name: value for name, value in trainer.items() if name != "sigterm"}
+
+
 def check_trainer_arguments(trainer: Mapping[str, Any]) -> None:
     """Refuse what a run cannot honour, before anything is made.
 
@@ -89,6 +96,8 @@ def check_trainer_arguments(trainer: Mapping[str, Any]) -> None:
     profiler = trainer.get("profiler")
     if profiler is not None and not isinstance(profiler, Mapping) and profiler not in PROFILERS:
         raise UserMistake(f"trainer.profiler = {profiler!r}: expected one of {', '.join(PROFILERS)}, or null")
+    if trainer.get("sigterm", AT_STEP) not in SIGTERM:
+        raise UserMistake(f"trainer.sigterm = {trainer['sigterm']!r}: expected one of {', '.join(SIGTERM)}")
     _check_clipping(trainer.get("gradient_clip_val"), trainer.get("gradient_clip_algorithm"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ class EpochLoader:
     """A loader whose order hangs on the epoch; Lightning calls ``loader.sampler.set_epoch(epoch)`` at each start.
 
     Args:
-        order: what has the ``epoch`` and, as its length, the number of batches.
+        order: what has the ``epoch``, the batches to be ``skipped`` and, as its length, the number of batches.
     """
 
     batch_sampler = None
@@ -38,6 +39,10 @@ class EpochLoader:
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
         self.order.epoch = epoch
+
+    def skip(self, batches: int) -> None:
+        """Leave out the first batches of the next pass: a run that is resumed within an epoch has had them."""
+        self.order.skipped = batches
 
     def __len__(self) -> int:
         return len(self.order)
@@ -72,11 +77,16 @@ class EpochOrder(Sampler[slice | Tensor]):
         self.rank = rank
         self.ranks = ranks
         self.epoch = 0
+        self.skipped = 0
 
     def __len__(self) -> int:
         return -(-self.count // (self.batch_size * self.ranks))
 
     def __iter__(self) -> Iterator[slice | Tensor]:
+        skipped, self.skipped = self.skipped, 0
+        yield from itertools.islice(self._batches(), skipped, None)
+
+    def _batches(self) -> Iterator[slice | Tensor]:
         size, rank, ranks = self.batch_size, self.rank, self.ranks
         if not self.shuffle:
             for start in range(rank * size, len(self) * ranks * size, ranks * size):
@@ -122,14 +132,26 @@ class StreamLoader(EpochLoader):
         super().__init__(stream)
         self.stream = stream
         self.workers = workers
+        self._skipped = 0
+
+    def skip(self, batches: int) -> None:
+        """See :class:`EpochLoader`; the stream makes them all the same."""
+        self._skipped = batches
 
     def __iter__(self) -> Iterator[Batch]:
-        given, batch = 0, None
-        loader = DataLoader(self.stream, batch_size=None, num_workers=self.workers) if self.workers else self.stream
-        for batch in loader:
-            given += 1
-            yield batch
-        if given < len(self):
+        skipped, self._skipped = self._skipped, 0
+        made, batch = 0, None
+        for batch in self._batches():
+            made += 1
+            if made > skipped:
+                yield batch
+        if (given := max(made, skipped)) < len(self):
             some = self.stream.any_batch() if batch is None else batch
             for _ in range(len(self) - given):
                 yield some.take(slice(0, 0))
+
+    def _batches(self) -> Any:
+        if not self.workers:
+            return self.stream
+        generator = torch.Generator()  # else each epoch would draw from the global one
+        return DataLoader(self.stream, batch_size=None, num_workers=self.workers, generator=generator)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.rundir.atomic import write_atomically
 from smoothlab.tasks.ranks import of_all_ranks
+from smoothlab.tasks.task import Task
 from smoothlab.tracking.csv import CSVLogger
 from smoothlab.unpacking import damaged_part
 
@@ -212,8 +213,10 @@ class RunState(Callback):
     def __init__(self, config: dict[str, Any], identity: str) -> None:
         self.config = config
         self.identity = identity
+        self.within_epoch = False  # whether the checkpoint that is written now is of a training within an epoch
         self._restored: dict[str, Any] | None = None
         self._resumed = False
+        self._had = 0  # batches of the epoch that the interrupted run has had
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add format, config, identity, the state of every random generator, and the rows of metrics.csv."""
@@ -227,6 +230,9 @@ class RunState(Callback):
             "random_of_ranks": states[1:],
             "rows": next((logger.text() for logger in trainer.loggers if isinstance(logger, CSVLogger)), ""),
         }
+        if self.within_epoch and isinstance(pl_module, Task):
+            batches = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+            checkpoint[KEY] |= {"batches": batches, "epoch_so_far": of_all_ranks(pl_module.epoch_so_far())}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the generators' states until training starts, since setting up may draw from them.
@@ -234,6 +240,7 @@ class RunState(Callback):
         A run directory may have been moved: ModelCheckpoint would then forget which checkpoint was the best.
         """
         self._resumed = True
+        self._had = checkpoint[KEY].get("batches", 0)
         states = [checkpoint[KEY]["random"], *checkpoint[KEY].get("random_of_ranks", ())]
         rank = trainer.global_rank
         self._restored = states[rank] if rank < len(states) else None
@@ -253,9 +260,16 @@ class RunState(Callback):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if self._resumed and isinstance(callback, EarlyStopping):
                 trainer.should_stop |= callback.wait_count >= max(callback.patience, 1)
+        if self._had:
+            loader: Any = trainer.train_dataloader
+            loader.skip(self._had)
+            self._go_on()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on with the random numbers that the interrupted run would have drawn next."""
+        self._go_on()
+
+    def _go_on(self) -> None:
         if self._restored is not None:
             set_random_state(self._restored)
             self._restored = None

@@ -12,6 +12,8 @@ FORMAT = 1
 
 # Where results go, what is printed and how work is spread: none of it changes what a run computes.
 NOT_IDENTITY = frozenset({"logger", "resume", "code", "name", "output_root", "progress", "threads", "figures"})
+# Likewise, within a group.
+NOT_IDENTITY_WITHIN = {"trainer": "sigterm"}
 # What comes after the training: it changes the results, so it counts, but only where it is set; a run without it is the
 # same run as before there was such a choice.
 COUNTS_IF_SET = frozenset({"calibrator", "decision"})
@@ -29,6 +31,9 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
     counting = {
         key: value for key, value in config.items() if key not in NOT_IDENTITY and (value or key not in COUNTS_IF_SET)
     }
+    for group, name in NOT_IDENTITY_WITHIN.items():
+        if isinstance(counting.get(group), dict):
+            counting[group] = {key: value for key, value in counting[group].items() if key != name}
     text = json.dumps([FORMAT, in_order(counting), data_fingerprint + contents_of(counting)])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -48,8 +53,13 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [
         f"{key}: {before.get(key, '(absent)')} -> {after.get(key, '(absent)')}"
         for key in sorted({*before, *after})
-        if before.get(key) != after.get(key) and key.split(".")[0] not in NOT_IDENTITY
+        if before.get(key) != after.get(key) and _counts(key)
     ]
+
+
+def _counts(key: str) -> bool:
+    group, _, name = key.partition(".")
+    return group not in NOT_IDENTITY and name != NOT_IDENTITY_WITHIN.get(group)
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +13,10 @@ from smoothlab.learner import widest
 from smoothlab.tasks.ranks import of_all_ranks
 
 READ_EVERY = 256  # steps between two looks at the device
+STATE = (
+    *("_filled", "_first_step", "_loss", "_entropy", "_epsilon", "_low", "_high", "_extremes"),
+    *("_penalties", "_count"),
+)  # of an epoch, beside the buffer
 
 
 class TrainingDiverged(RuntimeError):
@@ -138,6 +143,21 @@ class LossMeter:
             step for step in of_all_ranks(self._first_step + int(bad[0]) if len(bad) else None) if step is not None
         ]
         return min(first, default=None)
+
+    def get_state(self) -> dict[str, Any]:
+        """What the epoch has so far, plain values and tensors; the buffer as it is, so that sums stay the same."""
+        held = None if self._losses is None else self._losses[:, : self._filled].clone()
+        return {name: getattr(self, name) for name in STATE} | {"_losses": held}
+
+    def set_state(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on with the epoch of ``get_state``, on this device."""
+        for name in STATE:
+            value = state[name]
+            setattr(self, name, value.to(device) if isinstance(value, Tensor) else value)
+        held = state["_losses"]
+        if held is not None:
+            self._losses = torch.zeros(len(held), READ_EVERY, dtype=held.dtype, device=device)
+            self._losses[:, : self._filled] = held.to(device)
 
     def summary(self) -> dict[str, float]:
         """Means over the epoch's samples, on all ranks; call ``read`` first.

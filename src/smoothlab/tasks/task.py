@@ -19,7 +19,7 @@ from torchmetrics import Metric
 from smoothlab.classes import Hierarchy
 from smoothlab.classes.tree_file import TreeSource
 from smoothlab.data.batch import TRUTH, Batch
-from smoothlab.errors import InvalidArgument
+from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.learner import Learner, learners_in
 from smoothlab.losses import Loss
 from smoothlab.losses.penalties import Penalty
@@ -138,6 +138,7 @@ class Task(LightningModule):
         self._gathered: float | Tensor = 0  # samples, or their weights, since the last optimizer step
         self._validation: Validation | None = None  # the last one
         self._row: dict[str, float] = {}  # of the last validation, until it is written
+        self._epoch_so_far: dict[str, Any] | None = None  # of a training that goes on within an epoch
 
     # What a kind of task says --------------------------------------------------------------------------------------
 
@@ -188,6 +189,9 @@ class Task(LightningModule):
         """Learn how long the run will be, for schedules on its progress."""
         self._total_steps = float(self.trainer.estimated_stepping_batches)
         self.train_loss.reset()
+        if self._epoch_so_far is not None:
+            self._take_up(self._epoch_so_far)
+            self._epoch_so_far = None
 
     @property
     def progress(self) -> float:
@@ -319,6 +323,26 @@ class Task(LightningModule):
             scheduler: Any = self.lr_schedulers()
             scheduler.step(validation.metrics[schedule.monitor])
 
+    def epoch_so_far(self) -> dict[str, Any]:
+        """What a training that goes on within the epoch needs beside weights and optimizer: plain values and tensors.
+
+        Of this rank, between two steps: its losses, a row that waits, and what its learners have seen.
+        """
+        several = self.trainer.world_size > 1  # of one rank the weights have their state
+        learners = [learner.get_extra_state() for learner in self._all_learners] if several else []
+        return {"losses": self.train_loss.get_state(), "row": self._row, "learners": learners}
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        """Go on with the epoch of :meth:`epoch_so_far`."""
+        self.train_loss.set_state(state["losses"], self.device)
+        self._row = state["row"]
+        for learner, seen in zip(self._all_learners, state["learners"], strict=False):
+            learner.set_extra_state(seen)
+
+    @property
+    def _all_learners(self) -> list[Learner]:
+        return [learner for learners in self.learners.values() for learner in learners]
+
     # Evaluation: always against the labels as they are ----------------------------------------------------------------
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -348,7 +372,7 @@ class Task(LightningModule):
         """The learners, while a training is going on."""
         if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
             return []
-        return [learner for learners in self.learners.values() for learner in learners]
+        return self._all_learners
 
     def on_validation_epoch_end(self) -> None:
         """Publish ``val/...``, for a row and for callbacks that monitor it; let learners learn from it."""
@@ -400,9 +424,23 @@ class Task(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Know the last validation of a training that goes on."""
-        validation = checkpoint.get("smoothlab", {}).get("validation")
+        """Know the last validation of a training that goes on, and what it had of an epoch.
+
+        Raises:
+            UserMistake: more or fewer ranks than those that were within the epoch.
+        """
+        ours = checkpoint.get("smoothlab", {})
+        validation = ours.get("validation")
         self._validation = None if validation is None else Validation(**validation)
+        of_ranks = ours.get("epoch_so_far")
+        if of_ranks is None:
+            return
+        if len(of_ranks) != self.trainer.world_size:
+            raise UserMistake(
+                f"the checkpoint is from within an epoch of {len(of_ranks)} ranks; go on with as many, "
+                f"not {self.trainer.world_size}"
+            )
+        self._epoch_so_far = of_ranks[self.global_rank]
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch, if it is not there already, and make features of what travels as bytes."""

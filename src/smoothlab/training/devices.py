@@ -15,6 +15,7 @@ from pytorch_lightning.accelerators import CPUAccelerator
 from torch import nn
 
 from smoothlab.config.build import build
+from smoothlab.config.trainer_arguments import lightning_arguments
 from smoothlab.errors import UserMistake
 from smoothlab.kinds import KINDS
 from smoothlab.processes.ranks import found_ranks
@@ -36,7 +37,7 @@ def make_trainer(config: Mapping[str, Any], allowed: tuple[str, ...], **more: An
     Raises:
         UserMistake: a strategy whose ranks do not train right, or what Lightning refuses.
     """
-    node = config["trainer"]
+    node = lightning_arguments(config["trainer"])
     strategy = node.get("strategy", "auto")
     if isinstance(strategy, str) and strategy.endswith(FORKING):
         raise UserMistake(

@@ -18,7 +18,7 @@ from smoothlab.config.opening import open_data
 from smoothlab.config.packages import check_packages
 from smoothlab.config.progress import following_progress
 from smoothlab.config.scheduling import try_schedule, without_timing
-from smoothlab.config.trainer_arguments import check_trainer_arguments
+from smoothlab.config.trainer_arguments import check_trainer_arguments, lightning_arguments
 from smoothlab.data.module import DataModule
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.learner import learners_in
@@ -79,7 +79,8 @@ def check_config(config: dict[str, Any]) -> Checked:
     allowed = (*ALLOWED, *add_code(config["code"]))
     check_task_class(config, allowed)
     check_trainer_arguments(config["trainer"])
-    check_targets({**config, "scheduler": without_timing(config["scheduler"])}, allowed)
+    others = {"scheduler": without_timing(config["scheduler"]), "trainer": lightning_arguments(config["trainer"])}
+    check_targets({**config, **others}, allowed)
     check_packages(config, allowed)
     check_seed(config["seed"])
     check_threads(config["threads"])

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from pytorch_lightning import Trainer
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
 
+from smoothlab.models.checkpoint import RunState
 from smoothlab.training.first_end import FirstEnd, RankEnd
+
+log = logging.getLogger("smoothlab")
+ASKED = "smoothlab/stop"  # key by which a rank tells the others at which step all of them stop
 
 
 class Stop:
     """The handler of SIGTERM and SIGINT while a run is on: it leaves word, and raises.
 
     SIGTERM raises :class:`Terminated` once, since a second one must not cut off the writing of the status; SIGINT
-    raises KeyboardInterrupt each time that a user presses Ctrl-C.
+    raises KeyboardInterrupt each time that a user presses Ctrl-C. While there is a ``step_stop``, the first signal
+    waits for the end of a training step; a second Ctrl-C does not.
 
     Args:
         first_end: where the ranks of the run leave word; None for a run on one device.
@@ -28,18 +37,34 @@ class Stop:
         self.number: int | None = None  # of the first signal that was received
         self.first_end = first_end
         self.rank = rank
+        self.step_stop: StepStop | None = None
+        self._interrupts = 0
         self._held = False  # whether a signal waits for the end of a block
         self._over = False  # whether how the run ended is settled
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """End what is going on."""
         first, self.number = self.number is None, self.number or number
-        if not self._over and not self._held and (first or number == signal.SIGINT):
-            self._raise()
+        self._interrupts += number == signal.SIGINT
+        if self._over or self._held:
+            return
+        if self.step_stop is not None and self._interrupts < 2 and not self._lost():
+            self.step_stop.ask()
+        elif first or number == signal.SIGINT:
+            self.end()
 
-    def _raise(self) -> None:
+    def _lost(self) -> bool:
+        """Whether another rank was killed, so that no step ends any more."""
+        return self.first_end is not None and self.first_end.lost() is not None
+
+    def end(self, rank: int | None = None) -> None:
+        """Raise, and leave word.
+
+        Args:
+            rank: that received the signal; None: this one.
+        """
         assert self.number is not None
-        end = RankEnd(self.rank, signal=int(self.number))
+        end = RankEnd(self.rank if rank is None else rank, signal=int(self.number))
         if self.first_end is not None:
             lost = self.first_end.lost()  # torchrun ends the others by SIGTERM where one was killed
             killed = RankEnd(lost or 0, error=f"rank {lost}: gone without a word (killed, or out of memory)")
@@ -63,13 +88,84 @@ class Stop:
         finally:
             self._held = False
         if self.number is not None:
-            self._raise()
+            self.end()
+
+    @contextlib.contextmanager
+    def at_step_end(self, step_stop: StepStop) -> Iterator[None]:
+        """In this block the first signal waits for the end of a training step, or for the end of the block."""
+        self.step_stop = step_stop
+        try:
+            yield
+        finally:
+            self.step_stop = None
+        if self.number is not None:
+            self.end()
 
     def end_of(self, error: BaseException) -> RankEnd:
         """How the run ended: as this process's error says, or as the rank that ended before it."""
         self._over = True
         end = RankEnd.of(error, self.rank, self.number)
         return end if self.first_end is None else self.first_end.claim(end)
+
+
+class StepStop(Callback):
+    """End a training that was asked to stop after a step, with a checkpoint from which it goes on as if it had not.
+
+    A step of gathered gradients is over with its last batch. A stop within a validation, or after an epoch's last
+    batch, waits for the epoch's own checkpoint. On one rank this costs a training nothing: Lightning calls the hook
+    once a signal was received. Of several, each looks after each step whether one of them has named the step at which
+    all stop: the one after the next, which no rank has begun, since ranks part by at most one step.
+
+    Args:
+        stop: what receives the signals.
+        state: puts the state of an epoch into the checkpoint.
+        last: path of the checkpoint to resume from.
+        several: whether there are other ranks.
+    """
+
+    def __init__(self, stop: Stop, state: RunState, last: Path, *, several: bool) -> None:
+        self._stop = stop
+        self._state = state
+        self._last = last
+        self._several = several
+        self._rank: int | None = None  # that received the signal, of several
+        if not several:
+            self.on_train_batch_end = None  # type: ignore[assignment]
+
+    def ask(self) -> None:
+        """A signal was received."""
+        vars(self).pop("on_train_batch_end", None)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write a checkpoint and end, where that was asked."""
+        loop = trainer.fit_loop.epoch_loop
+        if loop._should_accumulate() or not self._is_now(trainer) or loop.batch_progress.is_last_batch:
+            return
+        self._state.within_epoch = True
+        trainer.save_checkpoint(self._last)
+        log.info("stopped after step %d, within epoch %d", trainer.global_step, trainer.current_epoch)
+        self._stop.end(self._rank)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End where the last epoch's checkpoint is the one to go on from."""
+        if self._is_now(trainer):
+            self._stop.end(self._rank)
+
+    def _is_now(self, trainer: Trainer) -> bool:
+        if not self._several:
+            return self._stop.number is not None
+        store = torch.distributed.distributed_c10d._get_default_store()
+        if self._stop.number is not None:
+            store.compare_set(ASKED, "", f"{trainer.global_step + 2} {int(self._stop.number)} {self._stop.rank}")
+        if not store.check([ASKED]):
+            return False
+        step, number, rank = (int(word) for word in store.get(ASKED).split())
+        if trainer.global_step < step:
+            return False
+        self._stop.number, self._rank = number, rank
+        return True
 
 
 @contextlib.contextmanager

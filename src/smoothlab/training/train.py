@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.profilers import Profiler
 
 from smoothlab.config.build import build
-from smoothlab.config.trainer_arguments import PROFILERS
+from smoothlab.config.trainer_arguments import AT_STEP, PROFILERS
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.learner import learners_in
 from smoothlab.models.checkpoint import (
@@ -48,7 +49,7 @@ from smoothlab.training.first_end import FirstEnd, RankEnd
 from smoothlab.training.hooks import skip_empty_step_hooks
 from smoothlab.training.parts import Parts
 from smoothlab.training.preparing import Prepared, determinism_kept
-from smoothlab.training.stopping import keep_handlers, stopped_by_signals
+from smoothlab.training.stopping import StepStop, Stop, keep_handlers, stopped_by_signals
 from smoothlab.training.threads import cpu_threads
 from smoothlab.training.trial import TrialPruned, TrialReports
 
@@ -86,7 +87,7 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
             state = DONE
             try:
                 with stop.heard():
-                    results = _train_and_log(prepared, run, status, resume)
+                    results = _train_and_log(prepared, run, status, stop, resume)
             except TrialPruned as pruned:
                 state = PRUNED
                 status.note(reason=str(pruned))
@@ -128,7 +129,7 @@ def follow(prepared: Prepared, run: RunDirectory | None = None) -> Path:
                     start = meet(trainer, None)
                     stop.first_end = FirstEnd(RunDirectory(start.directory).first_end)
                 with stop.first_end.alive(stop.rank), contextlib.suppress(TrialPruned):  # rank 0 says so
-                    _fit(trainer, prepared, start)
+                    _fit(trainer, prepared, start, stop)
                     leave(trainer)
         except BaseException as error:
             end = stop.end_of(error)
@@ -157,7 +158,9 @@ def _note(status: StatusFile, **fields: Any) -> None:
         status.update(**fields)
 
 
-def _train_and_log(prepared: Prepared, run: RunDirectory, status: StatusFile, resume: bool) -> dict[str, Any]:
+def _train_and_log(
+    prepared: Prepared, run: RunDirectory, status: StatusFile, stop: Stop, resume: bool
+) -> dict[str, Any]:
     """Train with loggers that are closed whatever happens, and marked as failed where it did not go well."""
     loggers: list[Any] = []
     failed = True
@@ -165,7 +168,7 @@ def _train_and_log(prepared: Prepared, run: RunDirectory, status: StatusFile, re
         threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
         with determinism_kept(), threads:
             torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
-            results = _train(prepared, run, status, loggers, resume)
+            results = _train(prepared, run, status, loggers, stop, resume)
         failed = False
     except TrialPruned:
         failed = False
@@ -176,11 +179,11 @@ def _train_and_log(prepared: Prepared, run: RunDirectory, status: StatusFile, re
 
 
 def _train(
-    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool
+    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], stop: Stop, resume: bool
 ) -> dict[str, Any]:
     """Fit, score and write; ``loggers`` is filled on the way, so that the caller closes what has started."""
     started = time.monotonic()
-    fitted = _fit_and_part(prepared, run, status, loggers, resume)
+    fitted = _fit_and_part(prepared, run, status, loggers, stop, resume)
     best, scored = _score(prepared, run, loggers, fitted)
     results = {
         "format": 1,
@@ -217,7 +220,7 @@ class _Fitted:
 
 
 def _fit_and_part(
-    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], resume: bool
+    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], stop: Stop, resume: bool
 ) -> _Fitted:
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
     content: dict[str, Any] = read_checkpoint(checkpoint) if checkpoint else {"global_step": 0, KEY: {}}
@@ -242,7 +245,7 @@ def _fit_and_part(
     trainer = _make_trainer(prepared, callbacks, loggers, profiler=_profiler(prepared, run))
     start = meet(trainer, Start(run.path.resolve(), checkpoint is not None))
     started = time.monotonic()
-    _fit(trainer, prepared, start)
+    _fit(trainer, prepared, start, stop)
     seconds = time.monotonic() - started
     leave(trainer)
     return _Fitted(trainer, start, seconds)
@@ -365,7 +368,7 @@ class StatusProgress(Callback):
         self._status.note(epoch=trainer.current_epoch, step=trainer.global_step)
 
 
-def _fit(trainer: Trainer, prepared: Prepared, start: Start) -> None:
+def _fit(trainer: Trainer, prepared: Prepared, start: Start, stop: Stop) -> None:
     """Train from where rank 0 says.
 
     Lightning ignores Ctrl-C for good once it saw one, and turns it into SystemExit: put the handler back.
@@ -383,10 +386,26 @@ def _fit(trainer: Trainer, prepared: Prepared, start: Start) -> None:
     main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(prepared.task, datamodule=prepared.data, ckpt_path=start.last)
+        with _stopped_as_wanted(trainer, prepared, start, stop), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch")
+            trainer.fit(prepared.task, datamodule=prepared.data, ckpt_path=start.last)
     finally:
         if main_thread:
             signal.signal(signal.SIGINT, handler)
+
+
+def _stopped_as_wanted(
+    trainer: Trainer, prepared: Prepared, start: Start, stop: Stop
+) -> contextlib.AbstractContextManager[None]:
+    """Where a signal ends the training: at once, or after a step, as ``trainer.sigterm`` says."""
+    if prepared.config["trainer"].get("sigterm", AT_STEP) != AT_STEP:
+        return contextlib.nullcontext()
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    state = next(callback for callback in callbacks if isinstance(callback, RunState))
+    last = RunDirectory(start.directory).last_checkpoint
+    step_stop = StepStop(stop, state, last, several=trainer.world_size > 1)
+    callbacks.append(step_stop)
+    return stop.at_step_end(step_stop)
 
 
 def _objective(callbacks: list[Callback], checkpoint: Mapping[str, Any]) -> dict[str, Any]:

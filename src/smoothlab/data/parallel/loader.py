@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,6 +33,7 @@ class BucketLoader(EpochLoader):
     def __init__(self, corpus: Corpus, batch_tokens: int, *, seed: int = 0, rank: int = 0, ranks: int = 1) -> None:
         super().__init__(self)
         self.epoch = 0
+        self.skipped = 0
         self.corpus = corpus
         self.buckets = make_buckets(corpus.longer, ranks * check_tokens("batch_tokens", batch_tokens))
         self.seed = seed
@@ -42,7 +44,9 @@ class BucketLoader(EpochLoader):
         return sum(bucket.batches for bucket in self.buckets)
 
     def __iter__(self) -> Iterator[Batch]:
-        for rows in drawn_batches(self.buckets, np.random.default_rng([self.seed, self.epoch])):
+        skipped, self.skipped = self.skipped, 0
+        batches = drawn_batches(self.buckets, np.random.default_rng([self.seed, self.epoch]))
+        for rows in itertools.islice(batches, skipped, None):
             yield self.corpus.batch(rows[self.rank :: self.ranks])
 
 
