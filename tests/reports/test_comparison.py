@@ -195,6 +195,52 @@ def test_folds_of_whole_groups_have_the_corrected_interval(tmp_path):
     assert "Nadeau" in found.notes[0]
 
 
+def test_folds_without_predictions_have_the_t_interval_over_them(tmp_path):
+    fold_runs(tmp_path)
+    for path in tmp_path.iterdir():
+        shutil.rmtree(path / "predictions")
+    records = read_records([tmp_path]).records
+    row = Comparison.of(records).row("epsilon 0.1", "nll")
+    values = {
+        arm: np.array([one.metrics("test")["nll"] for one in records if one.arm == arm])
+        for arm in ("epsilon 0.0", "epsilon 0.1")
+    }
+    expected = paired_t(values["epsilon 0.1"] - values["epsilon 0.0"])
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_seeds_on_each_fold_are_averaged_and_smoothing_arms_hold_at_once(tmp_path):
+    arms = {"none": (0.0, 0.8), "standard": (0.1, 0.7), "gradual": (0.2, 0.7), "dropout": (0.0, 0.9)}
+    named = {}
+    for arm, (epsilon, noise) in arms.items():
+        for fold in range(3):
+            for seed in range(2):
+                path = tmp_path / f"{arm}{fold}{seed}"
+                own = {"fold": fold, "folds": 3}
+                simulated_run(path, epsilon=epsilon, noise=noise, seed=seed, test=fold, data=own)
+                named[path.name] = arm
+    (tmp_path / "comparison.json").write_text(json.dumps({"arms": named}))
+    records = read_records([tmp_path]).records
+    both = Comparison.of(records)
+    alone = Comparison.of([one for one in records if one.arm != "gradual"])
+    wide, narrow = (one.row("standard", "nll") for one in (both, alone))
+    assert wide["difference"] == pytest.approx(narrow["difference"])
+    factor = (wide["difference_high"] - wide["difference"]) / (narrow["difference_high"] - narrow["difference"])
+    assert 1.0 < factor < 1.16  # Sidak's of two: 1.14
+    assert both.row("dropout", "nll")["difference_low"] == alone.row("dropout", "nll")["difference_low"]
+    means = [np.mean([one.metrics("test")["nll"] for one in records if one.arm == arm]) for arm in ("standard", "none")]
+    assert wide["difference"] == pytest.approx(means[0] - means[1])
+
+
+def test_rows_of_groups_on_one_split_are_warned_of(tmp_path):
+    for epsilon in (0.0, 0.1):
+        for seed in range(2):
+            data = {"split": "group", "split_column": "patient"}
+            simulated_run(tmp_path / f"{epsilon}_{seed}", epsilon=epsilon, seed=seed, data=data)
+    found = Comparison.of(read_records([tmp_path]).records)
+    assert any("Rows of one group stay together" in note for note in found.notes)
+
+
 def test_rows_drawn_anew_for_each_seed_have_the_paired_t_interval(tmp_path):
     for epsilon in (0.0, 0.1):
         for seed in range(3):

@@ -68,12 +68,17 @@ SPLITTING = ("data.split_seed", "data.fold")
 
 
 def _are_folds(runs: Sequence[Evidence]) -> bool:
-    """Whether each fold has test rows of its own, which are not drawn by groups, and one split of the data is meant."""
+    """Whether there are folds with test rows of their own, which are not drawn by groups, of one split of the data."""
     folds = {run.record.fold for run in runs}
-    tests = {run.test for run in runs}
+    tests = {_part(run) for run in runs}
     grouped = any(run.record.flat.get("data.split_column") is not None for run in runs)
     splits = {str(run.record.flat.get("data.split_seed")) for run in runs}
-    return None not in folds and "" not in tests and len(folds) == len(tests) and not grouped and len(splits) == 1
+    return None not in folds and 1 < len(folds) == len(tests) and not grouped and len(splits) == 1
+
+
+def _part(run: Evidence) -> str:
+    """The test rows of a run: by their contents, else by the fold."""
+    return run.test or f"fold {run.record.fold}"
 
 
 def _ratio(run: Evidence) -> float:
@@ -149,13 +154,15 @@ def estimate(
     """
     tests = [run.test for run in runs]
     known = [vector for vector in noise if vector is not None]
-    if design.kind == "folds" and len(known) == len(values):
-        means = {test: _mean_of(values, tests, test) for test in tests}
-        errors = _by_test(known, tests)
+    if design.kind == "folds":
+        parts = [_part(run) for run in runs]
+        means = [_mean_of(values, parts, part) for part in dict.fromkeys(parts)]
+        if len(known) < len(values):  # what chance does to rows is in the scatter of the folds: a t interval over them
+            return cross_validated(means, np.zeros(len(means)), samples=math.inf, level=level)
         samples = {run.test: run.samples for run in runs}
-        within = [float(vector @ vector) for vector in errors.values()]
-        return cross_validated(list(means.values()), within, samples=sum(samples.values()), level=level)
-    if design.kind in ("splits", "folds"):
+        within = [float(vector @ vector) for vector in _by_test(known, parts).values()]
+        return cross_validated(means, within, samples=sum(samples.values()), level=level)
+    if design.kind == "splits":
         if all(tests):  # runs of one split with several seeds count once
             values = [_mean_of(values, tests, test) for test in dict.fromkeys(tests)]
         return nadeau_bengio(values, _ratio(runs[0]), level=level)
@@ -202,8 +209,9 @@ def family_factor(arms: Mapping[str, Runs], base: str, names: Sequence[str], met
         keys = pairs(arms[name], arms[base])
         both = [tuple(runs[key].noise.get(RAW, {}).get(metric) for runs in (arms[name], arms[base])) for key in keys]
         known = [ours - theirs for ours, theirs in both if ours is not None and theirs is not None]
+        parts = [_part(arms[base][key]) for key in keys]
         if keys and len(known) == len(keys):
-            vectors.append(_by_test(known, [arms[base][key].test for key in keys]))
+            vectors.append(_by_test(known, parts))
     shared = set.intersection(*(set(vector) for vector in vectors)) if vectors else set()
     if not shared:
         return 1.0

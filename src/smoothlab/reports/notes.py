@@ -60,6 +60,11 @@ def notes_of(
         yield "No finished run could be read."
     else:
         yield DESIGNS[Design.of(list((arms[base] or next(of_arm for of_arm in arms.values() if of_arm)).values())).kind]
+    if any(run.record.flat.get("data.split") == "group" and run.record.fold is None for run in runs):
+        yield (
+            "Rows of one group stay together in the split, but count as independent test rows: where they are alike, "
+            "the intervals are too narrow."
+        )
     yield from _of_states(arms, by_arm)
     yield from (f"Left out: {text}." for text in unreadable[:SHOWN])
     if len(unreadable) > SHOWN:
