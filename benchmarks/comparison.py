@@ -25,10 +25,12 @@ import numpy as np
 import torch
 
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.reports.deciding import verdict_of
 from smoothlab.reports.evidence import BETTER, RAW, Evidence, judged
 from smoothlab.reports.judging import difference_of, mean_of
 from smoothlab.reports.records import RunRecord
-from smoothlab.reports.verdict import Candidate, Verdict, verdict_of
+from smoothlab.reports.roles import SMOOTHING
+from smoothlab.reports.verdict import Candidate, Case, Verdict
 from smoothlab.statistics import holm, nadeau_bengio
 
 if TYPE_CHECKING:
@@ -124,25 +126,37 @@ def _nll(logits: Array, labels: NDArray[np.int64]) -> float:
 def verdict(arms: list[dict[Any, Any]], validated: list[Array]) -> Verdict:
     """The verdict on simulated arms."""
 
-    def apart(arm: int, metric: str) -> Any:
-        return difference_of(arms[arm], arms[0], metric, LEVEL, variant=RAW, baseline_variant=RAW)
+    def apart(arm: int, metric: str, level: float = LEVEL) -> Any:
+        return difference_of(arms[arm], arms[0], metric, level, variant=RAW, baseline_variant=RAW)
 
     others = range(1, len(arms))
-    nll = {arm: apart(arm, "nll") for arm in others}
-    corrected = dict(zip(others, holm([nll[arm].p for arm in others]), strict=True))
+    validation = {arm: float((validated[arm] - validated[0]).mean()) for arm in others}
     candidates = [
         Candidate(
             str(arm),
-            float((validated[arm] - validated[0]).mean()),
-            nll[arm],
-            float(corrected[arm]),
-            apart(arm, "accuracy"),
-            apart(arm, "aurc"),
-            None,
+            SMOOTHING,
+            validation[arm],
+            nll=apart(arm, "nll"),
+            nll_p=1.0,
+            equivalence=apart(arm, "nll", 2 * LEVEL - 1),
+            accuracy=apart(arm, "accuracy"),
+            aurc=apart(arm, "aurc"),
         )
         for arm in others
     ]
-    return verdict_of("0", candidates, None, level=LEVEL, seeds=len(validated[0]))
+    case = Case(
+        baseline="0",
+        hero=str(min(others, key=lambda arm: validation[arm])),
+        plain=True,
+        nll=float(np.mean([run.values[RAW]["nll"] for run in arms[0].values()])),
+        candidates=candidates,
+        scaled=None,
+        between=lambda first, second: difference_of(
+            arms[int(first)], arms[int(second)], "nll", LEVEL, variant=RAW, baseline_variant=RAW
+        ),
+        design="seeds" if len(arms[0]) > 1 else "one",
+    )
+    return verdict_of(case)
 
 
 def of_equal_arms(setting: Setting, repetitions: int, seed: int) -> tuple[dict[str, dict[str, float]], float]:
@@ -164,7 +178,7 @@ def of_equal_arms(setting: Setting, repetitions: int, seed: int) -> tuple[dict[s
             ]
             covered[metric] += [one.low <= 0.0 <= one.high for one in differences]
             wrong[metric].append(bool((holm([one.p for one in differences]) <= 1 - LEVEL).any()))
-        recommended += verdict(arms, validated).arm is not None
+        recommended += verdict(arms, validated).arm not in (None, "0")
     result = {}
     for metric in BETTER:
         told = np.array(means[metric])
@@ -187,7 +201,7 @@ def of_a_better_arm(setting: Setting, better: float, repetitions: int, seed: int
         arms, validated = simulate(setting, random, better)
         arm = verdict(arms, validated).arm
         found += arm == str(setting.arms - 1)
-        others += arm not in (None, str(setting.arms - 1))
+        others += arm not in (None, "0", str(setting.arms - 1))
         told: Any = difference_of(arms[-1], arms[0], "nll", LEVEL, variant=RAW, baseline_variant=RAW)
         gains.append(told.mean)
     return {"found": found / repetitions, "other": others / repetitions, "gain": float(np.mean(gains))}

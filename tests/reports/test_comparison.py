@@ -18,7 +18,7 @@ from smoothlab.reports.comparison import COLUMNS, Comparison
 from smoothlab.reports.critical_difference import CriticalDifference
 from smoothlab.reports.evidence import influence_on_aurc, judged, optimal_temperature
 from smoothlab.reports.records import read_records
-from smoothlab.statistics import bootstrap_variance, nadeau_bengio, paired_t
+from smoothlab.statistics import bootstrap_variance, cross_validated, nadeau_bengio, paired_t
 
 
 def compared(folder, **options):
@@ -34,17 +34,18 @@ def better(tmp_path_factory):
     )
 
 
-def test_an_arm_that_is_truly_better_is_recommended(better):
+def test_smoothing_that_is_truly_better_helps(better):
     found = compared(better)
     assert [arm.name for arm in found.arms] == ["none", "smooth", "same"]
     assert found.arms[0].is_baseline
-    assert found.verdict.arm == "smooth"
-    assert found.verdict.sentences[0].startswith("Use smooth: ")
+    assert (found.verdict.kind, found.verdict.hero, found.verdict.arm) == ("helps", "smooth", "smooth")
+    assert found.verdict.sentences[0].startswith("Smoothing helps: smooth lowers the test NLL of no smoothing by ")
     assert "does not do as well" in found.verdict.sentences[1]
+    assert found.verdict.sentences[2] == "Use smooth."
     assert all(check.passed for check in found.verdict.checks)
     row = found.row("smooth", "nll")
     assert row["difference_low"] < row["difference"] < row["difference_high"] < 0
-    assert row["p_holm"] >= row["p"]
+    assert row["p_holm"] == row["p"]  # the arm that stands for smoothing is tested once
     assert row["prob_best"] > 0.95
     assert found.row("same", "nll")["p_holm"] > 0.05
 
@@ -78,7 +79,7 @@ def test_temperature_scaling_that_does_as_well_is_said_in_the_second_sentence(tm
     folder = simulated_arms(tmp_path, {"none": {"scale": 3.0}, "smooth": {"noise": 0.48}}, seeds=4)
     found = compared(folder)
     assert found.verdict.arm == "smooth"
-    assert "Temperature scaling after none does as well" in found.verdict.sentences[1]
+    assert "Temperature scaling after no smoothing does as well" in found.verdict.sentences[1]
     assert found.row("none", "nll", "temperature")["mean"] < found.row("none", "nll")["mean"] - 0.1
     assert found.row("none", "accuracy", "temperature")["mean"] == found.row("none", "accuracy")["mean"]
 
@@ -89,7 +90,7 @@ def test_an_arm_that_is_the_scaled_baseline_is_said_to_be_it(tmp_path):
     for run in read_records([folder]).records:
         shutil.copytree(run.path, path := folder / f"scaled_{run.seed}")
         arms[path.name] = "temperature"
-        results = run.results
+        results = run.results | {"made_of": "temperature"}
         temperature = optimal_temperature(run.predictions("val"))
         for split in ("val", "test"):
             told = run.predictions(split)
@@ -102,37 +103,53 @@ def test_an_arm_that_is_the_scaled_baseline_is_said_to_be_it(tmp_path):
         (path / "results.json").write_text(json.dumps(results))
     (folder / "comparison.json").write_text(json.dumps({"arms": arms}))
     found = compared(folder)
-    assert found.verdict.arm == "temperature"
-    assert found.verdict.sentences[1] == "That is what temperature scaling after none gives, without training anew."
+    assert (found.verdict.hero, found.verdict.best, found.verdict.arm) == (None, "temperature", "temperature")
+    assert "no arm smooths" in found.verdict.smoothing
+    assert "temperature (after training) has the lowest validation NLL" in found.verdict.overall
 
 
-def test_where_nothing_helps_it_says_none(tmp_path):
-    found = compared(simulated_arms(tmp_path, {"none": {}, "worse": {"noise": 1.0}}, seeds=3))
-    assert found.verdict.arm is None
-    assert found.verdict.sentences[0].startswith("None: it does not help here; no arm has a lower validation NLL")
-    assert found.verdict.sentences[1].startswith("Keep none")
+def test_smoothing_that_is_truly_worse_hurts(tmp_path):
+    found = compared(simulated_arms(tmp_path, {"none": {}, "worse": {"noise": 1.4}}, seeds=3, rows=900))
+    assert (found.verdict.kind, found.verdict.hero, found.verdict.best) == ("hurts", "worse", "none")
+    assert found.verdict.sentences[0].startswith("Smoothing hurts: worse raises the test NLL of no smoothing by ")
+    assert found.verdict.sentences[2].startswith("Keep no smoothing")
 
 
-def test_a_gain_within_noise_is_none(tmp_path):
+def test_a_gain_within_noise_cannot_be_told(tmp_path):
     found = compared(simulated_arms(tmp_path, {"none": {"noise": 0.5}, "hardly": {"noise": 0.47}}, seeds=2, rows=120))
-    assert found.verdict.arm is None
-    assert "None: it does not help here" in found.verdict.sentences[0]
+    assert (found.verdict.kind, found.verdict.arm) == ("cannot_tell", None)
+    assert "cannot be told from these rows and runs" in found.verdict.sentences[0]
+    assert found.verdict.detectable > abs(found.verdict.difference.mean)
 
 
-def test_a_gain_in_nll_that_costs_accuracy_is_not_recommended(tmp_path):
+def test_arms_that_hardly_differ_make_no_difference_that_matters(tmp_path):
+    arms = {"none": {"noise": 0.5}, "alike": {"noise": 0.5, "epsilon": 0.0001}}  # the same errors: epsilon rounds to 0
+    found = compared(simulated_arms(tmp_path, arms, seeds=3, rows=600))
+    assert found.verdict.kind == "no_difference"
+    assert found.verdict.margin == pytest.approx(0.02 * found.row("none", "nll")["mean"])
+    assert (
+        -found.verdict.margin < found.verdict.equivalence.low <= found.verdict.equivalence.high < found.verdict.margin
+    )
+    assert compared(tmp_path, margin=0.0).verdict.kind == "cannot_tell"
+
+
+def test_a_gain_in_nll_that_costs_accuracy_says_so_and_is_not_recommended(tmp_path):
     """The baseline is right more often, but far over-confident."""
     found = compared(
         simulated_arms(tmp_path, {"none": {"noise": 0.1, "scale": 6.0}, "calm": {"noise": 1.5, "scale": 0.7}})
     )
     assert found.row("calm", "nll")["difference_high"] < 0
-    assert found.verdict.arm is None
-    assert "accuracy" in found.verdict.sentences[0]
+    assert (found.verdict.kind, found.verdict.arm) == ("helps", "none")
+    assert ", but its test accuracy is lower by " in found.verdict.sentences[0]
     assert {check.name for check in found.verdict.checks if not check.passed} >= {"accuracy", "AURC"}
 
 
 def test_one_seed_has_intervals_over_samples_and_says_so(tmp_path):
     found = compared(simulated_arms(tmp_path, {"none": {"noise": 1.2}, "smooth": {"noise": 0.4}}, seeds=1))
-    assert "One seed only" in found.notes[0]
+    assert "One run an arm" in found.notes[0]
+    assert found.verdict.kind == "cannot_tell"
+    assert math.isnan(found.verdict.detectable)
+    assert "cannot be told from one run an arm" in found.verdict.sentences[0]
     row = found.row("none", "nll")
     (run,) = [one for one in read_records([tmp_path]).records if one.arm == "none"]
     told = run.predictions("test")
@@ -140,21 +157,88 @@ def test_one_seed_has_intervals_over_samples_and_says_so(tmp_path):
     assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high), rel=0.05)
 
 
-def test_folds_have_the_corrected_interval(tmp_path):
+def fold_runs(tmp_path, **data):
     for arm, (epsilon, noise) in {"none": (0.0, 0.8), "smooth": (0.1, 0.5)}.items():
         for fold in range(3):
-            data = {"fold": fold, "folds": 3}
-            simulated_run(tmp_path / f"{arm}{fold}", epsilon=epsilon, noise=noise, test=fold, data=data)
+            own = {"fold": fold, "folds": 3, **data}
+            simulated_run(tmp_path / f"{arm}{fold}", epsilon=epsilon, noise=noise, test=fold, data=own)
     records = read_records([tmp_path]).records
-    found = Comparison.of(records)
     values = {
         arm: np.array([one.metrics("test")["nll"] for one in records if one.arm == arm])
         for arm in ("epsilon 0.0", "epsilon 0.1")
     }
-    expected = nadeau_bengio(values["epsilon 0.1"] - values["epsilon 0.0"], 0.5)
+    return Comparison.of(records), values["epsilon 0.1"] - values["epsilon 0.0"]
+
+
+def test_folds_have_the_interval_of_their_rows_each_a_test_row_once(tmp_path):
+    found, values = fold_runs(tmp_path)
+    within = []
+    for fold in range(3):
+        nll = []
+        for arm in ("none", "smooth"):
+            table = pd.read_parquet(tmp_path / f"{arm}{fold}" / "predictions" / "test.parquet")
+            nll.append(-np.log([row[f"prob_{row['label']}"] for _, row in table.iterrows()]))
+        difference = nll[1] - nll[0]
+        blocks = np.bincount(np.arange(300) % 256, difference - difference.mean())
+        within.append(float((blocks**2).sum()) / 300**2 * 256 / 255)
+    expected = cross_validated(values, within, samples=900)
+    row = found.row("epsilon 0.1", "nll")
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx((expected.low, expected.high), rel=1e-6)
+    assert "Every row is a test row once" in found.notes[0]
+
+
+def test_folds_of_whole_groups_have_the_corrected_interval(tmp_path):
+    found, values = fold_runs(tmp_path, split="group", split_column="patient")
+    expected = nadeau_bengio(values, 0.5)
     row = found.row("epsilon 0.1", "nll")
     assert (row["difference_low"], row["difference_high"]) == pytest.approx((expected.low, expected.high))
     assert "Nadeau" in found.notes[0]
+
+
+def test_folds_without_predictions_have_the_t_interval_over_them(tmp_path):
+    fold_runs(tmp_path)
+    for path in tmp_path.iterdir():
+        shutil.rmtree(path / "predictions")
+    records = read_records([tmp_path]).records
+    row = Comparison.of(records).row("epsilon 0.1", "nll")
+    values = {
+        arm: np.array([one.metrics("test")["nll"] for one in records if one.arm == arm])
+        for arm in ("epsilon 0.0", "epsilon 0.1")
+    }
+    expected = paired_t(values["epsilon 0.1"] - values["epsilon 0.0"])
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_seeds_on_each_fold_are_averaged_and_smoothing_arms_hold_at_once(tmp_path):
+    arms = {"none": (0.0, 0.8), "standard": (0.1, 0.7), "gradual": (0.2, 0.7), "dropout": (0.0, 0.9)}
+    named = {}
+    for arm, (epsilon, noise) in arms.items():
+        for fold in range(3):
+            for seed in range(2):
+                path = tmp_path / f"{arm}{fold}{seed}"
+                own = {"fold": fold, "folds": 3}
+                simulated_run(path, epsilon=epsilon, noise=noise, seed=seed, test=fold, data=own)
+                named[path.name] = arm
+    (tmp_path / "comparison.json").write_text(json.dumps({"arms": named}))
+    records = read_records([tmp_path]).records
+    both = Comparison.of(records)
+    alone = Comparison.of([one for one in records if one.arm != "gradual"])
+    wide, narrow = (one.row("standard", "nll") for one in (both, alone))
+    assert wide["difference"] == pytest.approx(narrow["difference"])
+    factor = (wide["difference_high"] - wide["difference"]) / (narrow["difference_high"] - narrow["difference"])
+    assert 1.0 < factor < 1.16  # Sidak's of two: 1.14
+    assert both.row("dropout", "nll")["difference_low"] == alone.row("dropout", "nll")["difference_low"]
+    means = [np.mean([one.metrics("test")["nll"] for one in records if one.arm == arm]) for arm in ("standard", "none")]
+    assert wide["difference"] == pytest.approx(means[0] - means[1])
+
+
+def test_rows_of_groups_on_one_split_are_warned_of(tmp_path):
+    for epsilon in (0.0, 0.1):
+        for seed in range(2):
+            data = {"split": "group", "split_column": "patient"}
+            simulated_run(tmp_path / f"{epsilon}_{seed}", epsilon=epsilon, seed=seed, data=data)
+    found = Comparison.of(read_records([tmp_path]).records)
+    assert any("Rows of one group stay together" in note for note in found.notes)
 
 
 def test_rows_drawn_anew_for_each_seed_have_the_paired_t_interval(tmp_path):
@@ -193,8 +277,8 @@ def test_an_arm_that_failed_altogether_is_named(tmp_path):
     found = compared(folder)
     assert [(arm.name, arm.runs) for arm in found.arms] == [("none", 1), ("smooth", 0)]
     assert "nothing is known of this arm" in " ".join(found.notes)
-    assert found.verdict.arm is None
-    assert found.verdict.sentences[0].startswith("Nothing can be said")
+    assert (found.verdict.kind, found.verdict.hero) == ("cannot_tell", None)
+    assert "no smoothing arm has finished runs" in found.verdict.sentences[0]
 
 
 def test_predictions_that_cannot_be_read_leave_the_run_out(tmp_path):
@@ -243,7 +327,8 @@ def test_votes_are_known_by_metrics_that_the_predictions_do_not_give(tmp_path):
 def test_another_baseline_can_be_named_and_an_unknown_one_is_a_mistake(better):
     found = compared(better, baseline="smooth")
     assert found.arms[0].name == "smooth"
-    assert found.verdict.arm is None
+    assert (found.verdict.kind, found.verdict.hero) == ("hurts", "same")
+    assert found.verdict.sentences[0].startswith("Other smoothing hurts: same raises the test NLL of smooth by ")
     with pytest.raises(UserMistake, match="baseline = 'nine': no such arm; expected one of none, same, smooth"):
         compared(better, baseline="nine")
     with pytest.raises(UserMistake, match="nothing to compare"):

@@ -13,12 +13,14 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.statistics import (
     bootstrap_covariance,
     bootstrap_variance,
+    cross_validated,
     friedman_nemenyi,
     holm,
     nadeau_bengio,
     paired_bootstrap,
     paired_t,
     probability_of_best,
+    simultaneous_factor,
     variances_added,
 )
 
@@ -211,3 +213,64 @@ def test_nearest_to_zero_can_be_best():
 def test_what_cannot_be_told_from_is_refused(call, message):
     with pytest.raises(InvalidArgument, match=message):
         call()
+
+
+def test_folds_whose_rows_explain_them_have_the_interval_of_the_rows():
+    """With folds of equal size the standard error is that of all rows, each around the mean of its fold."""
+    random = np.random.default_rng(5)
+    rows = random.standard_t(4, size=(5, 60))
+    rows -= 0.7 * (rows.mean(1, keepdims=True) - rows.mean())  # folds that differ by less than chance
+    told = cross_validated(rows.mean(1), rows.var(1, ddof=1) / 60, samples=300)
+    pooled = math.sqrt(((rows - rows.mean(1, keepdims=True)) ** 2).sum() / (300 - 5) / 300)
+    assert told.error == pytest.approx(pooled)
+    assert told.mean == pytest.approx(rows.mean())
+    assert (told.low, told.high) == pytest.approx(stats.t.interval(0.95, 295, rows.mean(), pooled))
+    assert told.of_runs == 0
+
+
+def test_what_folds_differ_by_beyond_their_rows_is_added():
+    values = np.array([0.1, 0.5, -0.3, 0.2, 0.0])
+    told = cross_validated(values, np.full(5, 0.01), samples=500)
+    assert told.error**2 == pytest.approx(values.var(ddof=1) / 5)
+    assert told.of_runs == pytest.approx((values.var(ddof=1) - 0.01) / 5)
+    assert stats.norm.ppf(0.975) < (told.high - told.mean) / told.error < stats.t.ppf(0.975, 4)
+    with pytest.raises(InvalidArgument, match="5 variances"):
+        cross_validated(values, [0.1], samples=500)
+    with pytest.raises(InvalidArgument, match="at least two"):
+        cross_validated([0.1], [0.1], samples=500)
+
+
+def test_the_smallest_detectable_difference_is_found_in_four_of_five():
+    random = np.random.default_rng(6)
+    told = paired_t(random.normal(size=40))
+    assert told.of_runs == pytest.approx(told.error**2)
+    truth = told.detectable()
+    drawn = random.normal(truth, told.error * math.sqrt(40), size=(4000, 40))
+    low = drawn.mean(1) - stats.t.ppf(0.975, 39) * told.error
+    assert (low > 0).mean() == pytest.approx(0.8, abs=0.03)
+    assert told.detectable(runs=4) == pytest.approx(truth / 2)
+    assert told.detectable(rows=4) == truth
+    assert math.isnan(paired_t([1.0]).detectable())
+    assert paired_t([1.0, 1.0]).detectable() == 0
+
+
+def test_a_widened_interval_and_its_p_value_agree():
+    told = paired_t([0.3, 0.1, 0.4, 0.2, 0.25])
+    for factor in np.linspace(1, 12, 60):
+        wide = told.widened(float(factor), 0.95)
+        assert (wide.low > 0) == (wide.p < 0.05)
+        assert wide.high - wide.mean == pytest.approx(factor * (told.high - told.mean))
+    assert math.isnan(paired_t([0.3]).widened(2.0, 0.95).low)
+
+
+def test_intervals_of_independent_differences_are_as_wide_as_sidaks_and_of_equal_ones_as_wide_as_one():
+    independent = simultaneous_factor(np.eye(6))
+    sidak = stats.norm.ppf(0.5 + 0.95 ** (1 / 6) / 2) / stats.norm.ppf(0.975)
+    assert independent == pytest.approx(sidak, rel=0.02)
+    alike = np.random.default_rng(7).normal(size=30)
+    assert simultaneous_factor([alike, 2 * alike, 0 * alike]) == pytest.approx(1.0, abs=0.02)
+    assert simultaneous_factor([alike]) == 1.0
+    three = np.random.default_rng(8).normal(size=(3, 400)) + 1.5 * np.random.default_rng(9).normal(size=400)
+    assert 1.0 < simultaneous_factor(three) < sidak
+    with pytest.raises(InvalidArgument, match="a row for each"):
+        simultaneous_factor(alike)

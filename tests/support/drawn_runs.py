@@ -91,12 +91,15 @@ def draw_run(
 def draw_comparison(records: Sequence[Any], baseline: str | None = None) -> Any:
     """A comparison whose means are true and whose statistics are made up."""
     from smoothlab.reports.comparison import COLUMNS, Arm, Check, Comparison, Verdict
+    from smoothlab.reports.roles import roles_of
+    from smoothlab.reports.verdict import Step
 
     class Drawn(Comparison):
         def to_json(self) -> dict[str, Any]:
             return {"arms": [arm.name for arm in self.arms], "table": self.table.to_dict("records")}
 
     done = [one for one in records if one.done]
+    by_arm = {one.arm: [other for other in done if other.arm == one.arm] for one in done}
     names = list(dict.fromkeys(one.arm for one in done))
     first = baseline or names[0]
     better = {"nll": "min", "accuracy": "max", "ece": "min", "confidence_gap": "zero", "aurc": "min"}
@@ -123,13 +126,25 @@ def draw_comparison(records: Sequence[Any], baseline: str | None = None) -> Any:
         "Temperature scaling after plain training gets about half of the way.",
     )
     return Drawn(
-        arms=tuple(Arm(arm, sum(one.arm == arm for one in done), arm == first, {}) for arm in names),
+        arms=tuple(
+            Arm(arm, sum(one.arm == arm for one in done), arm == first, {}, roles_of(by_arm, first)[arm])
+            for arm in names
+        ),
         metrics=tuple(better),
         table=pd.DataFrame(rows, columns=list(COLUMNS)),
         verdict=Verdict(
-            best,
-            said,
-            (
+            kind="helps",
+            hero=best if best != first else None,
+            difference=None,
+            equivalence=None,
+            margin=0.01,
+            detectable=0.02,
+            best=best,
+            best_difference=None,
+            arm=best,
+            findings=said,
+            steps=(Step(f"Use {best}.", "smoothlab train smoothing=standard"),),
+            checks=(
                 Check("accuracy", True, "accuracy is not lower beyond noise: +0.4 points, interval -0.2 to +1.0"),
                 Check("aurc", False, "AURC is worse: 0.031 instead of 0.027, beyond noise"),
             ),

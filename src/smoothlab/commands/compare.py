@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,27 +12,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from smoothlab.commands.file_first import with_file
 from smoothlab.comparing.arm import Arm, Settings, read_arms, take
 from smoothlab.comparing.condition import Condition, read_condition
-from smoothlab.comparing.plan import signature, units
+from smoothlab.comparing.plan import signature
+from smoothlab.comparing.repetition import AUTO, Repetition
+from smoothlab.comparing.typed import OWN, key_of, merged
 from smoothlab.config.compose import compose_config, no_sweep, plain, quoted
 from smoothlab.config.foreign_files import check_override
 from smoothlab.errors import UserMistake
 
-OWN = (
-    "budget",
-    "condition",
-    "arms",
-    "baseline",
-    "take",
-    "seeds",
-    "folds",
-    "grid",
-    "without",
-    "epochs",
-    "n_jobs",
-    "level",
-    "vary",
-)
 FROZEN = ("split_seed", "row_seed")  # of the data: they stay those of the first seed, so that all seeds share the split
+NO_FOLDS = "none"
 DEBUG = ("fast", "quick", "anomaly")  # a look at whether it runs: two seeds, one setting, and few arms
 DEBUG_ARMS = 3
 
@@ -65,19 +52,20 @@ def run(words: Sequence[str]) -> int:
     composer = Composer(
         [override for override in overrides if key_of(override).split(".")[0] not in OWN], settings, config
     )
-    units_of = units(settings["seed"], settings["seeds"], settings["folds"])
     required = tuple(name for name in arms if name in own_arms or name in (settings["take"] or ()))
     for name in own_arms & set(arms):  # a mistake in them is told before anything heavy is imported
         for point in arms[name].settings(settings["grid"]):
-            named(name, composer.resolve, arms[name].overrides, point, (), *units_of[0])
+            named(name, composer.resolve, arms[name].overrides, point, (), settings["seed"], None)
     question = Question(
         folder=folder,
         arms=arms,
-        units=units_of,
+        repetition=Repetition(settings["seed"], settings["seeds"], settings["folds"]),
         grid=settings["grid"],
         required=required,
         n_jobs=settings["n_jobs"],
         level=settings["level"],
+        margin=settings["margin"],
+        typed=tuple(words),
         title=str(settings["name"]),
         condition=condition,
         signature=signature(sorted(overrides), composer.files()),
@@ -118,14 +106,20 @@ def check(settings: dict[str, Any]) -> None:
     from smoothlab.sweeps.devices import check_n_jobs
 
     check_n_jobs(settings["n_jobs"])
-    for key, least in (("seeds", 2), ("folds", 2), ("grid", 1), ("epochs", 1)):
+    for key, least in (("seeds", 2), ("grid", 1), ("epochs", 1)):
         value = settings[key]
-        if value is None and key in ("folds", "epochs"):
+        if value is None and key == "epochs":
             continue
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise UserMistake(f"{key} = {value!r}: expected an integer of at least {least}")
-    if not isinstance(settings["level"], float) or not 0 < settings["level"] < 1:
-        raise UserMistake(f"level = {settings['level']!r}: expected a number between 0 and 1, such as 0.95")
+    folds = settings["folds"] = None if settings["folds"] == NO_FOLDS else settings["folds"]
+    if folds not in (AUTO, None) and (not isinstance(folds, int) or isinstance(folds, bool) or folds < 2):
+        raise UserMistake(f"folds = {folds!r}: expected auto, none or an integer of at least 2")
+    if not isinstance(settings["level"], float) or not 0.5 < settings["level"] < 1:
+        raise UserMistake(f"level = {settings['level']!r}: expected a number between 0.5 and 1, such as 0.95")
+    margin = settings["margin"]
+    if not isinstance(margin, int | float) or isinstance(margin, bool) or not 0 <= margin < 1:
+        raise UserMistake(f"margin = {margin!r}: expected a share of the baseline's NLL in [0, 1), such as 0.02")
     if not isinstance(settings["seed"], int):
         raise UserMistake(f"seed = {settings['seed']!r}: expected an integer")
 
@@ -148,9 +142,16 @@ class Composer:
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
     def resolve(
-        self, overrides: Sequence[str], settings: Settings, level: Sequence[str], seed: int, fold: int | None
+        self,
+        overrides: Sequence[str],
+        settings: Settings,
+        level: Sequence[str],
+        seed: int,
+        fold: int | None,
+        *,
+        folds: int | None = None,
     ) -> dict[str, Any]:
-        """The resolved config of a run; see ``smoothlab.comparing.planning``.
+        """The resolved config of a run; see ``smoothlab.comparing.repetition``.
 
         Raises:
             UserMistake: an override or a setting names nothing, or has a wrong value.
@@ -173,8 +174,8 @@ class Composer:
             config.data.update({key: value for key, value in frozen.items() if value is not None})
             if fold is not None:
                 if "fold" not in config.data:
-                    raise UserMistake(f"folds = {self._settings['folds']}: these data have no folds; give seeds")
-                config.data.update({"fold": fold, "folds": self._settings["folds"]})
+                    raise UserMistake(f"folds = {folds}: these data have no folds; give seeds")
+                config.data.update({"fold": fold, "folds": folds})
             most, epochs = self._settings["epochs"], config.trainer.get("max_epochs")
             if most is not None and (epochs is None or epochs == -1 or epochs > most):
                 config.trainer.max_epochs = most
@@ -195,21 +196,6 @@ class Composer:
         if key not in self._composed:
             self._composed[key] = compose_config("train", overrides)
         return self._composed[key].copy()
-
-
-def merged(*lists: Sequence[str]) -> list[str]:
-    """Overrides, of which a later one of the same key takes the place of an earlier one."""
-    by_key: dict[str, str] = {}
-    for override in itertools.chain(*lists):
-        by_key.pop(key_of(override), None)
-        by_key[key_of(override)] = override
-    return list(by_key.values())
-
-
-def key_of(override: str) -> str:
-    """The key of an override; of an arm's own, ``arms``."""
-    key = override.split("=", 1)[0].lstrip("+~")
-    return "arms" if key.startswith("arms.") else key
 
 
 def key_given(overrides: Sequence[str], key: str) -> bool:

@@ -54,7 +54,7 @@ def run(words: Sequence[str]) -> int:
     comparison = Comparison.of(records.records, baseline=options.get("--baseline"))
     write = write_markdown if options.get("--format") == "md" else write_page
     path = write(comparison, records, folder, title=options.get("--title") or _title(records))
-    print(" ".join(comparison.verdict.sentences))
+    print("\n".join(comparison.verdict.sentences))
     for line in _left_out(records):
         print(line)
     if tried:

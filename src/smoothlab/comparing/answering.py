@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
     left_out = dict(plan.left_out)
     for chosen in levels:
         chosen.arms.update(_derive(question, chosen, places, left_out))
-    answers = [_compare(question, chosen, places) for chosen in levels if chosen.by_arm.get(question.baseline)]
+    answers = [_compare(question, plan, chosen, places) for chosen in levels if chosen.by_arm.get(question.baseline)]
     if not answers:
         raise UserMistake(f"no run of {question.baseline} is done: nothing to compare with")
     _map(answers, places)
@@ -63,6 +64,8 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
         "left_out": left_out,
         "failed": [{"run": places.of(run).path.name, "arm": run.arm, "error": why} for run, why in failed.items()],
         **numbers,
+        **_verdicts(answers),
+        "roles": {arm.name: arm.role for answer in answers for arm in answer.compared.arms},
         "made_from": made_from,
         "page": str(answers[-1].page),
         "shown": shown,
@@ -107,8 +110,9 @@ def _derive(question: Question, chosen: Chosen, places: Places, left_out: dict[s
     return arms
 
 
-def _compare(question: Question, chosen: Chosen, places: Places) -> Answer:
+def _compare(question: Question, plan: Plan, chosen: Chosen, places: Places) -> Answer:
     """Compare the runs of a level, and write its page."""
+    from smoothlab.comparing.advice import advice_of
     from smoothlab.reports.comparison import Comparison
     from smoothlab.reports.page import write_page
     from smoothlab.reports.records import read_records
@@ -117,12 +121,26 @@ def _compare(question: Question, chosen: Chosen, places: Places) -> Answer:
     records = read_records([places.folder / name for name in chosen.arms])
     for problem in records.problems:
         print(f"left out: {problem.path}: {problem.says}", file=sys.stderr)
-    compared = Comparison.of(records.records, baseline=question.baseline, level=question.level)
+    compared = Comparison.of(
+        records.records,
+        baseline=question.baseline,
+        level=question.level,
+        margin=question.margin,
+        advice=advice_of(question, plan, chosen, records.records),
+    )
     folder, title = question.answers / PAGE, f"{question.title}: does smoothing help?"
     if chosen.level.name is not None and question.condition is not None:
         folder /= re.sub(r"[^\w.=+-]+", "_", chosen.level.name)
         title = f"{title} {question.condition.axis} {chosen.level.name}"
     return Answer(chosen, records, compared, write_page(compared, records, folder, title=title))
+
+
+def _verdicts(answers: list[Answer]) -> dict[str, Any]:
+    """The verdict as data; with several levels one for each, by the level's name."""
+    from smoothlab.reports.comparison import plain_values
+
+    made = {answer.chosen.level.name: plain_values(asdict(answer.compared.verdict)) for answer in answers}
+    return {"verdict": next(iter(made.values()))} if len(made) == 1 else {"verdicts": made}
 
 
 def _map(answers: list[Answer], places: Places) -> None:
@@ -141,7 +159,8 @@ def _made_from(question: Question, levels: list[Chosen], places: Places) -> str:
     files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix not in (".pyc", "")]
     runs = [run for level in levels for point in level.by_arm.values() for run in point.runs]
     stats = [(str(path), path.stat().st_mtime_ns) for path in (*(places.of(run).results for run in runs), *files)]
-    asked = [question.baseline, question.level, question.title, list(question.arms), repr(question.condition)]
+    asked: list[Any] = [question.baseline, question.level, question.margin, question.title, list(question.typed)]
+    asked += [list(question.arms), repr(question.condition)]
     return hashlib.sha256(json.dumps([asked, stats]).encode()).hexdigest()
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from smoothlab.comparing.answering import write_answer
 from smoothlab.comparing.condition import SLICES
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
-from smoothlab.comparing.planning import Resolve, make_plan
+from smoothlab.comparing.planning import make_plan
 from smoothlab.comparing.question import Question
+from smoothlab.comparing.repetition import Resolve
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.folder import make_folder, say
 from smoothlab.sweeps.ledger import is_done
@@ -52,7 +53,7 @@ def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tu
         plan = make_plan(
             question.arms,
             resolve,
-            units=question.units,
+            repetition=question.repetition,
             grid=question.grid,
             levels=question.levels,
             required=question.required,
@@ -76,7 +77,8 @@ def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tu
 
 def _announcement(question: Question, plan: Plan, left: Sequence[PlannedRun], places: Places) -> str:
     arms = len({run.arm for run in plan.runs})
-    units = f"{len(question.units)} {'seeds' if question.units[0][1] is None else 'folds'}"
+    seeds, folds = len({run.seed for run in plan.runs}), len({run.fold for run in plan.runs} - {None})
+    units = f"{folds} folds" if folds and seeds == 1 else f"{seeds} seeds{f' on {folds} folds' if folds else ''}"
     condition = question.condition
     levels = f", {len(condition.levels)} levels of {condition.name}" if condition and len(condition.levels) > 1 else ""
     before = f", {len(plan.runs) - len(left)} of them done before" if len(left) < len(plan.runs) else ""

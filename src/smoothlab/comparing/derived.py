@@ -40,13 +40,14 @@ def make_derived(arm: Arm, source: Sequence[PlannedRun], places: Places) -> list
         UserMistake: it cannot be made of these runs.
     """
     if arm.made_of == ENSEMBLE:
-        if any(run.fold is not None for run in source):
-            raise UserMistake("needs seeds that share their test data, not folds")
-        if len(source) < FEWEST:
-            raise UserMistake(f"needs {FEWEST} finished runs; there are {len(source)}")
+        fewest = min(sum(other.fold == run.fold for other in source) for run in source)
+        if fewest < FEWEST:
+            where = "" if source[0].fold is None else " on each fold"
+            raise UserMistake(f"needs {FEWEST} finished seeds of the baseline{where}; there are {fewest}")
     made = []
     for run in source:
-        members = [other for other in source if other is not run] if arm.made_of == ENSEMBLE else [run]
+        others = [other for other in source if other is not run and other.fold == run.fold]
+        members = others if arm.made_of == ENSEMBLE else [run]
         identity = _identity(str(arm.made_of), run, members)
         derived = PlannedRun(arm.name, {}, run.seed, run.fold, identity, run.level)
         directory = places.of(derived)

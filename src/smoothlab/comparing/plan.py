@@ -16,7 +16,7 @@ from smoothlab.rundir.directory import RunDirectory
 from smoothlab.rundir.reading import UnreadableFile, read_json
 
 HEX = 8  # digits of the identity in a directory's name
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,13 @@ class Plan:
         runs: what is to be trained, all arms of a seed before those of the next.
         left_out: why an arm is not among them, by name.
         values: the resolved config of each run by identity; empty for a plan that was read from its file.
+        foldable: whether the data can be cut into folds, as far as that is known.
     """
 
     runs: list[PlannedRun] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    foldable: bool = False
 
     def write(self, path: Path) -> None:
         """Keep the plan, so that the same command need not make it again."""
@@ -72,7 +74,8 @@ class Plan:
             for run in self.runs
         ]
         make_folders(path.parent)
-        write_json(path, {"format": FORMAT, "runs": runs, "left_out": self.left_out})
+        content = {"format": FORMAT, "runs": runs, "left_out": self.left_out, "foldable": self.foldable}
+        write_json(path, content)
 
     @classmethod
     def read(cls, path: Path) -> Plan | None:
@@ -81,7 +84,8 @@ class Plan:
             content = read_json(path)
             if content["format"] != FORMAT:
                 return None
-            return cls([PlannedRun(**run) for run in content["runs"]], dict(content["left_out"]))
+            runs = [PlannedRun(**run) for run in content["runs"]]
+            return cls(runs, dict(content["left_out"]), foldable=bool(content["foldable"]))
         except (UnreadableFile, ValueError, KeyError, TypeError, AttributeError):
             return None
 
@@ -101,13 +105,6 @@ class Places:
     def of(self, run: PlannedRun) -> RunDirectory:
         """The directory of a run, there or not."""
         return RunDirectory(self._by_identity.setdefault(run.identity[:HEX], self.folder / run.directory))
-
-
-def units(seed: int, seeds: int, folds: int | None) -> list[tuple[int, int | None]]:
-    """Seed and fold of each run of an arm; with folds the seed stays the first one."""
-    return (
-        [(seed + number, None) for number in range(seeds)] if folds is None else [(seed, fold) for fold in range(folds)]
-    )
 
 
 def signature(words: Sequence[str], paths: Sequence[Path]) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from smoothlab.comparing.arm import TEACHER_PATH, Arm, Settings, settings_text
+from smoothlab.comparing.arm import TEACHER_PATH, Arm, settings_text
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
+from smoothlab.comparing.repetition import Repetition, Resolve, Values, settle
 from smoothlab.errors import UserMistake
 
-Values = dict[str, Any]
-# The resolved config of: an arm's overrides (None: as they are), its settings, a level's overrides, seed and fold.
-Resolve = Callable[[Sequence[str], Settings, Sequence[str], int, int | None], Values]
+if TYPE_CHECKING:
+    from smoothlab.data.module import DataModule
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def make_plan(
     arms: Mapping[str, Arm],
     resolve: Resolve,
     *,
-    units: Sequence[tuple[int, int | None]],
+    repetition: Repetition,
     grid: int,
     levels: Sequence[Level] = NO_CONDITION,
     required: Collection[str] = (),
@@ -49,7 +49,7 @@ def make_plan(
     Args:
         arms: those asked for, the baseline first.
         resolve: gives the config of a run.
-        units: seed and fold of each run of an arm.
+        repetition: how often an arm is trained.
         grid: most settings of an arm.
         levels: of the condition.
         required: arms that must fit, beside the baseline; others that do not are left out, with the reason.
@@ -59,11 +59,13 @@ def make_plan(
     Raises:
         UserMistake: the data cannot be used, or a required arm does not fit.
     """
-    plan = Plan()
+    settled = settle(repetition, resolve, levels[0].overrides)
+    units, resolve = settled.units, settled.resolve
+    plan = Plan(foldable=settled.foldable)
     must = {*required, next(iter(arms))}
     planned: dict[str, list[PlannedRun]] = {f"{seed} {fold}": [] for seed, fold in units}
     for level in levels:
-        world = _World(resolve((), {}, level.overrides, *units[0]))
+        world = _World(resolve((), {}, level.overrides, *units[0]), settled.opened)
         if sliced:
             world.check_slices()
         taken: dict[str, str] = {}
@@ -148,12 +150,12 @@ def _students(
 class _World:
     """The data of a level, read once for every arm that leaves them as they are."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, opened: tuple[Values, DataModule] | None) -> None:
         from smoothlab.config.allowed import code_fingerprint
         from smoothlab.config.opening import open_data
 
         self._config, self._task = values["data"], values["task"]
-        self._data = open_data(values)
+        self._data = opened[1] if opened is not None and opened[0] == values else open_data(values)
         self._fingerprint = self._data.fingerprint + code_fingerprint(values["code"])
         self._others: Any = None
 

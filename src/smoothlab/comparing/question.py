@@ -9,6 +9,7 @@ from pathlib import Path
 from smoothlab.comparing.arm import Arm
 from smoothlab.comparing.condition import Condition
 from smoothlab.comparing.planning import NO_CONDITION, Level
+from smoothlab.comparing.repetition import Repetition
 
 
 @dataclass(frozen=True)
@@ -18,25 +19,29 @@ class Question:
     Args:
         folder: of the comparisons of an experiment; the run directories stand in ``runs`` below it.
         arms: by name, the baseline first.
-        units: seed and fold of each run of an arm.
+        repetition: how often an arm is trained.
         grid: most settings of an arm.
         required: arms that must fit the data, beside the baseline.
         n_jobs: runs at a time, or ``auto``.
         level: of the intervals.
         title: of the page.
         signature: of the command and of the files that it reads.
+        margin: share of the baseline's NLL below which a difference does not matter.
+        typed: the words of the command.
         condition: what is varied beside the arms, or measured of them; None: nothing.
     """
 
     folder: Path
     arms: Mapping[str, Arm]
-    units: Sequence[tuple[int, int | None]]
+    repetition: Repetition
     grid: int
     required: Sequence[str]
     n_jobs: int | str
     level: float
     title: str
     signature: str
+    margin: float
+    typed: Sequence[str]
     condition: Condition | None = None
 
     @property

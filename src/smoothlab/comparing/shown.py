@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from smoothlab.comparing.condition import COST, LATENCY, SLICES
+from smoothlab.reports.roles import WORDS
+from smoothlab.reports.rounding import signed, unsigned
 from smoothlab.rundir.spreadsheet import without_formulas
 
 if TYPE_CHECKING:
@@ -36,7 +38,10 @@ def show(question: Question, answers: Sequence[Answer]) -> tuple[str, dict[str, 
     lines: list[str] = []
     numbers: dict[str, Any] = {}
     if len(answers) == 1:
-        lines += [_of_arms(answers[0].compared, question.level), *answers[0].compared.verdict.sentences]
+        verdict = answers[0].compared.verdict
+        lines += [_of_arms(answers[0].compared, question.level), verdict.smoothing, verdict.overall]
+        for step in verdict.steps:
+            lines += [step.says] if step.command is None else [step.says, f"  {step.command}"]
     else:
         from smoothlab.reports.levels import level_figure
         from smoothlab.tracking.sink import save_figure
@@ -47,7 +52,7 @@ def show(question: Question, answers: Sequence[Answer]) -> tuple[str, dict[str, 
         figure = save_figure(level_figure(table, axis=axis, baseline=question.baseline), "levels", question.answers)
         lines.append(_of_levels(table, axis, question.baseline))
         for answer in answers:
-            lines.append(f"{axis} {answer.chosen.level.name}: {answer.compared.verdict.sentences[0]}")
+            lines.append(f"{axis} {answer.chosen.level.name}: {answer.compared.verdict.smoothing}")
         lines += ["", f"figure: {figure}", f"numbers: {question.answers / 'levels.csv'}"]
     for measure in [] if condition is None or condition.measure is None else [condition.measure]:
         measured = MEASURED[measure](answers)
@@ -75,17 +80,28 @@ def level_table(answers: Sequence[Answer]) -> pd.DataFrame:
 
 def _of_arms(compared: Comparison, level: float) -> str:
     """The arms' test metrics as they are, and the difference of the NLL to the baseline."""
-    rows = compared.table[compared.table["variant"] == "raw"].set_index(["arm", "metric"])
+    raw = compared.table[compared.table["variant"] == "raw"]
+    rows = raw.set_index(["arm", "metric"])
     metrics = [name for name in METRICS if name in compared.metrics]
-    shown = _table("arm", "runs", *metrics, f"nll - {compared.arms[0].name} ({level:.0%})", "p (Holm)")
+    errors = {name: _error(raw[raw["metric"] == name], "low", "high") for name in metrics}
+    apart = _error(raw[raw["metric"] == "nll"], "difference_low", "difference_high")
+    shown = _table("arm", "role", "runs", *metrics, f"nll - {compared.arms[0].name} ({level:.0%})", "p (Holm)")
     for arm in compared.arms:
-        cells = [arm.name, str(arm.runs), *(f"{rows.loc[(arm.name, metric), 'mean']:.4f}" for metric in metrics)]
+        cells = [arm.name, WORDS[arm.role], str(arm.runs)]
+        cells += [unsigned(rows.loc[(arm.name, metric), "mean"], errors[metric]) for metric in metrics]
         if not arm.is_baseline and "nll" in metrics:
             row = rows.loc[(arm.name, "nll")]
-            cells.append(f"{row['difference']:+.4f} ({row['difference_low']:+.4f} to {row['difference_high']:+.4f})")
-            cells.append(f"{row['p_holm']:.3f}")
+            ends = [signed(row[end], apart) for end in ("difference_low", "difference_high")]
+            wide = f" ({' to '.join(ends)})" if math.isfinite(row["difference_low"]) else ""
+            cells.append(f"{signed(row['difference'], apart)}{wide}" if math.isfinite(row["difference"]) else "-")
+            cells.append(f"{row['p_holm']:.3f}" if math.isfinite(row["p_holm"]) else "-")
         shown.add_row(*cells)
     return _printed("test data", shown)
+
+
+def _error(rows: pd.DataFrame, low: str, high: str) -> float:
+    """A standard error by which a column gets its digits: the median over the arms."""
+    return float(((rows[high] - rows[low]) / 4).median())
 
 
 def _of_levels(table: pd.DataFrame, axis: str, baseline: str) -> str:

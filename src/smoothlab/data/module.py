@@ -140,6 +140,11 @@ class KnownData(DataModule):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._batches: dict[str, Batch] = {}
+        self.test_is_given = False  # by the source: no other samples are to be the test data
+
+    def count(self, split: str) -> int:
+        """Samples of ``train``, ``val`` or ``test`` that have a label."""
+        return len(self._batches[split])
 
     @property
     def class_counts(self) -> list[int]:

@@ -161,6 +161,7 @@ class RowData(MemoryData):
         frame = with_plain_numbers(frame, self.columns)
         if given is not None and self.splits.kind != "random":
             raise InvalidArgument("split", self.splits.kind, "random where each split has a table of its own")
+        self.test_is_given = given is not None
         rows = self.splits.rows(frame, labels, given, self.column_options.date_format)
         drawn, rows["train"] = rows["train"], self.training.thinned(rows["train"], labels, self.splits.split_seed)
         if len(rows["train"]) < len(drawn):

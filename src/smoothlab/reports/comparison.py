@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.reports.arm_names import tells
+from smoothlab.reports.cases import case_of, chosen
+from smoothlab.reports.deciding import verdict_of
 from smoothlab.reports.evidence import ALSO_BETTER, BETTER, RAW, TEMPERATURE, Evidence, evidence_of
-from smoothlab.reports.judging import Runs, best_of, difference_of, mean_of, pairs
+from smoothlab.reports.judging import Runs, best_of, difference_of, family_factor, mean_of
 from smoothlab.reports.notes import notes_of
-from smoothlab.reports.verdict import Candidate, Check, Verdict, verdict_of
+from smoothlab.reports.roles import SMOOTHING, roles_of, smooths
+from smoothlab.reports.verdict import MARGIN, Advice, Check, Verdict
 from smoothlab.statistics import Estimate, holm
 
 if TYPE_CHECKING:
@@ -50,12 +53,14 @@ class Arm:
         runs: how many runs of it are finished.
         is_baseline: whether the others are compared to it.
         settings: the leaves of its config, by dotted keys, in which the arms differ.
+        role: ``baseline``, ``smoothing``, ``rival`` or ``post_hoc`` (see ``reports/roles.py``).
     """
 
     name: str
     runs: int
     is_baseline: bool
     settings: dict[str, Any]
+    role: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Comparison:
         verdict: what to do.
         notes: what a reader has to know about the numbers.
         classes: names of the classes; empty where a sample has no single one.
+        level: of the intervals.
     """
 
     arms: tuple[Arm, ...]
@@ -78,9 +84,18 @@ class Comparison:
     verdict: Verdict
     notes: tuple[str, ...]
     classes: tuple[str, ...]
+    level: float = 0.95
 
     @classmethod
-    def of(cls, records: Sequence[RunRecord], *, baseline: str | None = None, level: float = 0.95) -> Comparison:
+    def of(
+        cls,
+        records: Sequence[RunRecord],
+        *,
+        baseline: str | None = None,
+        level: float = 0.95,
+        margin: float = MARGIN,
+        advice: Advice | None = None,
+    ) -> Comparison:
         """Compare the finished runs among ``records``.
 
         Runs of two arms are a pair where seed, fold and test samples are the same. What the intervals are of follows
@@ -90,12 +105,14 @@ class Comparison:
             records: runs of one data set.
             baseline: the arm that the others are compared to; by default the one without smoothing.
             level: of the intervals.
+            margin: share of the baseline's NLL below which a difference does not matter.
+            advice: what can be typed next; None: nothing is known of it.
 
         Raises:
             UserMistake: no run is finished, or ``baseline`` is none of the arms.
         """
-        if not 0 < level < 1:
-            raise UserMistake(f"level = {level!r}: expected a number in (0, 1)")
+        if not 0.5 < level < 1:
+            raise UserMistake(f"level = {level!r}: expected a number in (0.5, 1)")
         by_arm: dict[str, list[RunRecord]] = {}
         for record in records:
             by_arm.setdefault(record.arm, []).append(record)
@@ -109,17 +126,21 @@ class Comparison:
         arms = {name: _runs(by_arm[name], unreadable) for name in names}
         others = _same_task(arms, base)
         arms = {name: {key: run for key, run in runs.items() if run not in others} for name, runs in arms.items()}
-        table = _table(arms, base, level)
+        roles = roles_of(by_arm, base)
+        smoothing = [name for name in names if roles[name] == SMOOTHING and arms[name]]
+        hero = chosen(arms, base, smoothing)
+        table = _table(arms, base, smoothing, hero, level)
         return cls(
             arms=tuple(
-                Arm(name, len(arms[name]), name == base, settings)
+                Arm(name, len(arms[name]), name == base, settings, roles[name])
                 for name, settings in zip(names, _settings([by_arm[name][0].flat for name in names]), strict=True)
             ),
             metrics=tuple(dict.fromkeys(table["metric"])),
             table=table,
-            verdict=_verdict(arms, base, table, level),
+            verdict=verdict_of(case_of(arms, roles, base, hero, table, level=level, margin=margin, advice=advice)),
             notes=tuple(notes_of(arms, by_arm, base, unreadable, others)),
             classes=next((run.classes for runs in arms.values() for run in runs.values() if run.classes), ()),
+            level=level,
         )
 
     def row(self, arm: str, metric: str, variant: str = RAW) -> dict[str, Any]:
@@ -152,16 +173,14 @@ def baseline_of(by_arm: Mapping[str, Sequence[RunRecord]]) -> str:
         if name in arms:
             return name
 
-    def smooths(name: str) -> tuple[bool, int]:
+    def does(name: str) -> tuple[bool, int]:
         record = by_arm[name][0]
-        epsilon = record.flat.get("smoothing.strength.epsilon")
-        none = record.choices.get("smoothing") == "none" or (epsilon is not None and not epsilon)
         parts = sum(
             any(key.startswith(f"{group}.") for key in record.flat) for group in ("penalty", "mixing", "loss")
         ) + sum(bool(record.flat.get(key)) for key in ("net.dropout",))
-        return not none, parts
+        return smooths(record.flat), parts
 
-    return min(arms, key=smooths)
+    return min(arms, key=does)
 
 
 def _runs(records: Sequence[RunRecord], unreadable: list[str]) -> dict[tuple[int | None, int | None], Evidence]:
@@ -198,7 +217,10 @@ def _settings(flats: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{key: flat[key] for key in shown if key in flat} for flat in flats]
 
 
-def _table(arms: Mapping[str, Runs], base: str, level: float) -> pd.DataFrame:
+def _table(
+    arms: Mapping[str, Runs], base: str, smoothing: Sequence[str], hero: str | None, level: float
+) -> pd.DataFrame:
+    """The rows; the arm that stands for smoothing is tested once, the others are corrected among each other."""
     import pandas as pd
 
     rows = []
@@ -211,16 +233,20 @@ def _table(arms: Mapping[str, Runs], base: str, level: float) -> pd.DataFrame:
                 for name, runs in arms.items()
                 if name != base
             }
-            corrected = dict(zip(differences, holm([_p(change) for change in differences.values()]), strict=True))
+            others = [name for name in differences if name != hero]
+            corrected = dict(zip(others, holm([_p(differences[name]) for name in others]), strict=True))
+            factor = family_factor(arms, base, smoothing, metric, level) if smoothing else 1.0
             for name, mean in means.items():
                 if mean is None:
                     continue
-                apart = differences.get(name)
+                alone = differences.get(name)
+                apart = alone.widened(factor, level) if alone is not None and name in smoothing else alone
+                p_holm = _p(apart) if name == hero else float(corrected.get(name, math.nan))
                 rows.append(
                     (
                         *(name, variant, metric, mean.mean, mean.low, mean.high, len(arms[name])),
                         *((apart.mean, apart.low, apart.high) if apart else (math.nan,) * 3),
-                        *(_p(apart), float(corrected.get(name, math.nan)), best.get(name, math.nan), better),
+                        *(_p(alone), p_holm, best.get(name, math.nan), better),
                     )
                 )
     table = pd.DataFrame(rows, columns=list(COLUMNS))
@@ -230,40 +256,6 @@ def _table(arms: Mapping[str, Runs], base: str, level: float) -> pd.DataFrame:
 
 def _p(change: Estimate | None) -> float:
     return math.nan if change is None else change.p
-
-
-def _verdict(arms: Mapping[str, Runs], base: str, table: pd.DataFrame, level: float) -> Verdict:
-    corrected = {
-        row["arm"]: row["p_holm"] for row in table.to_dict("records") if (row["metric"], row["variant"]) == ("nll", RAW)
-    }
-
-    def apart(name: str, metric: str, variant: str = RAW, theirs: str = RAW) -> Estimate | None:
-        return difference_of(arms[name], arms[base], metric, level, variant=variant, baseline_variant=theirs)
-
-    candidates = [
-        Candidate(
-            name=name,
-            validation=_validation(arms[name], arms[base]),
-            nll=apart(name, "nll"),
-            nll_holm=corrected.get(name, math.nan),
-            accuracy=apart(name, "accuracy"),
-            aurc=apart(name, "aurc"),
-            to_scaled=apart(name, "nll", RAW, TEMPERATURE),
-        )
-        for name in arms
-        if name != base
-    ]
-    return verdict_of(base, candidates, apart(base, "nll", TEMPERATURE), level=level, seeds=len(arms[base]))
-
-
-def _validation(arm: Runs, baseline: Runs) -> float:
-    """Mean paired difference of the validation NLL; NaN without a pair that has it."""
-    differences = [
-        ours - theirs
-        for key in pairs(arm, baseline)
-        if (ours := arm[key].validated) is not None and (theirs := baseline[key].validated) is not None
-    ]
-    return math.fsum(differences) / len(differences) if differences else math.nan
 
 
 def plain_values(value: Any) -> Any:

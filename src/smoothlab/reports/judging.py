@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smoothlab.reports.evidence import Evidence
-from smoothlab.statistics import Estimate, nadeau_bengio, paired_t, probability_of_best, variances_added
+from smoothlab.reports.evidence import RAW, Evidence
+from smoothlab.statistics import (
+    Estimate,
+    cross_validated,
+    nadeau_bengio,
+    paired_t,
+    probability_of_best,
+    simultaneous_factor,
+    variances_added,
+)
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
@@ -29,8 +37,9 @@ class Design:
     """How the runs of an arm repeat it.
 
     Args:
-        kind: ``seeds``: other seeds on one test set; ``splits``: folds, or other splits of the same rows; ``draws``:
-            rows drawn anew; ``one``: a single run.
+        kind: ``seeds``: other seeds on one test set; ``folds``: folds whose rows are drawn apart, each row a test row
+            once; ``splits``: other splits of the same rows, or folds of whole groups; ``draws``: rows drawn anew;
+            ``one``: a single run.
         ratio: of splits, rows that are tested over the others.
     """
 
@@ -48,12 +57,28 @@ class Design:
         flats = [run.record.flat for run in runs]
         if len({str(flat.get("data.row_seed")) for flat in flats}) > 1:
             return cls("draws")
+        if _are_folds(runs):
+            return cls("folds")
         if tests == {""} and not any(len({str(flat.get(key)) for flat in flats}) > 1 for key in SPLITTING):
             return cls("seeds")
         return cls("splits", _ratio(runs[0]))
 
 
 SPLITTING = ("data.split_seed", "data.fold")
+
+
+def _are_folds(runs: Sequence[Evidence]) -> bool:
+    """Whether there are folds with test rows of their own, which are not drawn by groups, of one split of the data."""
+    folds = {run.record.fold for run in runs}
+    tests = {_part(run) for run in runs}
+    grouped = any(run.record.flat.get("data.split_column") is not None for run in runs)
+    splits = {str(run.record.flat.get("data.split_seed")) for run in runs}
+    return None not in folds and 1 < len(folds) == len(tests) and not grouped and len(splits) == 1
+
+
+def _part(run: Evidence) -> str:
+    """The test rows of a run: by their contents, else by the fold."""
+    return run.test or f"fold {run.record.fold}"
 
 
 def _ratio(run: Evidence) -> float:
@@ -128,12 +153,19 @@ def estimate(
         level: of the interval.
     """
     tests = [run.test for run in runs]
+    known = [vector for vector in noise if vector is not None]
+    if design.kind == "folds":
+        parts = [_part(run) for run in runs]
+        means = [_mean_of(values, parts, part) for part in dict.fromkeys(parts)]
+        if len(known) < len(values):  # what chance does to rows is in the scatter of the folds: a t interval over them
+            return cross_validated(means, np.zeros(len(means)), samples=math.inf, level=level)
+        samples = {run.test: run.samples for run in runs}
+        within = [float(vector @ vector) for vector in _by_test(known, parts).values()]
+        return cross_validated(means, within, samples=sum(samples.values()), level=level)
     if design.kind == "splits":
         if all(tests):  # runs of one split with several seeds count once
-            by_test = {test: [value for value, its in zip(values, tests, strict=True) if its == test] for test in tests}
-            values = [float(np.mean(repeats)) for repeats in by_test.values()]
-        return nadeau_bengio(values, design.ratio, level=level)
-    known = [vector for vector in noise if vector is not None]
+            values = [_mean_of(values, tests, test) for test in dict.fromkeys(tests)]
+        return nadeau_bengio(values, _ratio(runs[0]), level=level)
     if len(known) < len(values):
         return paired_t(values, level=level)
     covariance = np.zeros((len(values), len(values)))
@@ -142,6 +174,50 @@ def estimate(
         stacked = np.stack([known[place] for place in index])
         covariance[np.ix_(index, index)] = stacked @ stacked.T
     return variances_added(values, covariance, samples=min(run.samples for run in runs), level=level)
+
+
+def _mean_of(values: Sequence[float], tests: Sequence[str], test: str) -> float:
+    """The mean over the seeds of one test set."""
+    return float(np.mean([value for value, its in zip(values, tests, strict=True) if its == test]))
+
+
+def _by_test(noise: Sequence[Array], tests: Sequence[str]) -> dict[str, Array]:
+    """The vector of noise of the mean over the seeds of each test set."""
+    return {
+        test: np.mean([vector for vector, its in zip(noise, tests, strict=True) if its == test], axis=0)
+        for test in dict.fromkeys(tests)
+    }
+
+
+def family_factor(arms: Mapping[str, Runs], base: str, names: Sequence[str], metric: str, level: float) -> float:
+    """How much wider the intervals of some arms' differences must be for all of them to hold at once.
+
+    It is asked of arms among which one is chosen by validation NLL, and is 1 but over folds and splits: there the
+    validation rows of a run are test rows of others, and the choice has seen them.
+
+    Args:
+        arms: runs by arm.
+        base: what the arms are compared with.
+        names: the arms among which the choice is made.
+        metric: of the differences, of the probabilities as they are.
+        level: of the intervals together.
+    """
+    if Design.of(list(arms[base].values())).kind not in ("folds", "splits"):
+        return 1.0
+    vectors: list[dict[str, Array]] = []
+    for name in names:
+        keys = pairs(arms[name], arms[base])
+        both = [tuple(runs[key].noise.get(RAW, {}).get(metric) for runs in (arms[name], arms[base])) for key in keys]
+        known = [ours - theirs for ours, theirs in both if ours is not None and theirs is not None]
+        parts = [_part(arms[base][key]) for key in keys]
+        if keys and len(known) == len(keys):
+            vectors.append(_by_test(known, parts))
+    shared = set.intersection(*(set(vector) for vector in vectors)) if vectors else set()
+    if not shared:
+        return 1.0
+    order = sorted(shared)
+    errors = [np.concatenate([vector[test] for test in order]) for vector in vectors]
+    return simultaneous_factor(errors, level=level)
 
 
 def best_of(arms: Mapping[str, Runs], variant: str, metric: str, better: str) -> dict[str, float]:

@@ -14,16 +14,25 @@ if TYPE_CHECKING:
 
 DESIGNS = {
     "seeds": (
-        "Intervals are of the expected value over seeds and over test samples drawn anew: the variance between seeds "
-        "and that of the test samples which they share are added."
+        "What is estimated: how models trained on these training rows do on new rows, on average over seeds. The "
+        "variance between seeds and that of the test rows which they share are added."
+    ),
+    "folds": (
+        "What is estimated: how models trained on as many of these rows as all folds but one have do on new rows, on "
+        "average over seeds. Every row is a test row once; the variance of rows within folds, and what folds differ by "
+        "beyond it, are added. The intervals of smoothing arms hold for all of them at once, since the choice among "
+        "them by validation NLL has seen rows that are test rows of other folds."
     ),
     "splits": (
-        "Intervals are of the expected value over training sets of this size drawn anew: folds or splits of the same "
-        "rows, with the variance corrected for their overlap (Nadeau and Bengio)."
+        "What is estimated: how models trained on training sets of this size drawn anew do on new rows, on average. "
+        "The runs are of splits, or of folds of whole groups, of the same rows, and the variance is corrected for "
+        "their overlap (Nadeau and Bengio)."
     ),
-    "draws": "Intervals are of the expected value over seeds, each with rows drawn anew (t intervals).",
+    "draws": (
+        "What is estimated: how models trained on rows drawn anew do on new rows, on average over seeds (t intervals)."
+    ),
     "one": (
-        "One seed only: intervals are over test samples drawn anew alone; what another training would give is not in "
+        "One run an arm: intervals are over test rows drawn anew alone; what another training would give is not in "
         "them."
     ),
 }
@@ -51,6 +60,11 @@ def notes_of(
         yield "No finished run could be read."
     else:
         yield DESIGNS[Design.of(list((arms[base] or next(of_arm for of_arm in arms.values() if of_arm)).values())).kind]
+    if any(run.record.flat.get("data.split") == "group" and run.record.fold is None for run in runs):
+        yield (
+            "Rows of one group stay together in the split, but count as independent test rows: where they are alike, "
+            "the intervals are too narrow."
+        )
     yield from _of_states(arms, by_arm)
     yield from (f"Left out: {text}." for text in unreadable[:SHOWN])
     if len(unreadable) > SHOWN:

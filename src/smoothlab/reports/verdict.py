@@ -1,14 +1,15 @@
-"""The recommendation, by a rule that is written down: best validation NLL whose guardrails hold, or none."""
+"""What a verdict is made from, and what it says: the data of ``deciding.py`` and ``sentences.py``."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from smoothlab.statistics import Estimate
 
-SAME = 1e-4  # of an NLL: an arm that is the baseline with its temperature scaled
+HELPS, HURTS, NO_DIFFERENCE, CANNOT_TELL = "helps", "hurts", "no_difference", "cannot_tell"
+MARGIN = 0.02  # share of the baseline's NLL below which a difference does not matter
+ONE = "one"  # the design of a single run an arm
 
 
 @dataclass(frozen=True)
@@ -21,18 +22,56 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The recommendation.
+class Step:
+    """What to do: a plain sentence, and what to type, if there is something to type."""
+
+    says: str
+    command: str | None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A difference and its interval.
 
     Args:
-        arm: the arm that is recommended; None where none helps here, or nothing can be said.
-        sentences: two plain sentences.
-        checks: what the rule looked at.
+        mean: the difference.
+        low: lower end; NaN where nothing is known of its error.
+        high: upper end.
+        error: standard error.
+        level: of the interval.
     """
 
-    arm: str | None
-    sentences: tuple[str, str]
-    checks: tuple[Check, ...] = ()
+    mean: float
+    low: float
+    high: float
+    error: float
+    level: float
+
+    @classmethod
+    def of(cls, change: Estimate | None, level: float) -> Interval | None:
+        """That of an estimate."""
+        return None if change is None else cls(change.mean, change.low, change.high, change.error, level)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What can be typed next.
+
+    Args:
+        train: by arm the command that trains it.
+        scaled: the command that trains the baseline and scales its temperature, or None.
+        more: the comparison that would tell more, or None.
+        seconds: that it takes, estimated from the runs that are done, or None.
+        runs: times as many runs as here.
+        rows: times as many test rows as here.
+    """
+
+    train: Mapping[str, str] = field(default_factory=dict)
+    scaled: str | None = None
+    more: str | None = None
+    seconds: float | None = None
+    runs: float = 1.0
+    rows: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,153 +80,116 @@ class Candidate:
 
     Args:
         name: of the arm.
-        validation: mean paired difference of the validation NLL.
+        role: see ``reports/roles.py``.
+        validation: mean paired difference of the validation NLL; NaN where it is not known.
         nll: of the test NLL, without temperature scaling.
-        nll_holm: its p-value, corrected for the number of arms.
+        nll_p: its p-value, corrected for the number of arms.
+        equivalence: the same with the interval of two one-sided tests.
         accuracy: of the test accuracy, if there is one.
         aurc: of the test AURC, if there is one.
         to_scaled: of its test NLL to that of the baseline after temperature scaling, if there is one.
     """
 
     name: str
+    role: str
     validation: float
     nll: Estimate | None
-    nll_holm: float
-    accuracy: Estimate | None
-    aurc: Estimate | None
-    to_scaled: Estimate | None
+    nll_p: float
+    equivalence: Estimate | None
+    accuracy: Estimate | None = None
+    aurc: Estimate | None = None
+    to_scaled: Estimate | None = None
 
 
-def verdict_of(
-    baseline: str, candidates: Sequence[Candidate], scaled: Estimate | None, *, level: float, seeds: int
-) -> Verdict:
-    """Apply the rule.
-
-    Of the arms with a lower validation NLL than the baseline, from the lowest on, the first is recommended whose test
-    accuracy is not lower and whose AURC is not higher beyond noise (their intervals do not lie on the wrong side of 0),
-    and whose test NLL is lower beyond noise (p at most 1 - level after Holm's correction). Else none helps.
+@dataclass(frozen=True)
+class Case:
+    """All that the rule looks at.
 
     Args:
-        baseline: name of the arm that the others are compared to.
+        baseline: name of the arm that the others are compared with.
+        hero: the smoothing arm that stands for smoothing; None where there is none to judge.
+        plain: whether the baseline trains without smoothing.
+        nll: mean test NLL of the baseline; NaN where it is not known.
         candidates: the other arms.
-        scaled: difference of the baseline's test NLL after temperature scaling to that before it.
+        scaled: difference of the baseline's test NLL after temperature scaling to that before it, if there is one.
+        between: the difference of the test NLL of two arms by name, the first less the second, if they are paired.
+        design: how the runs repeat an arm: ``seeds``, ``folds``, ``splits``, ``draws``, or ``one`` run.
         level: of the intervals.
-        seeds: runs of the baseline.
+        margin: share of ``nll`` below which a difference does not matter.
+        advice: what can be typed.
     """
-    judged = [arm for arm in candidates if arm.nll is not None and math.isfinite(arm.validation)]
-    if not judged:
-        first = f"Nothing can be said: no arm has a finished run that is paired with one of {baseline}."
-        return Verdict(None, (first, _of_scaling_alone(baseline, scaled)))
-    judged.sort(key=lambda arm: arm.validation)
-    looked: list[Check] = []
-    for arm in judged:
-        if arm.validation >= 0:
-            break
-        checks = checks_of(arm, baseline, level)
-        if all(check.passed for check in checks):
-            return Verdict(arm.name, (_recommended(arm, baseline, level), _of_scaling(arm, baseline)), tuple(checks))
-        looked += checks
-    if judged[0].validation >= 0:
-        says = f"validation NLL of {judged[0].name}, the best of the others, is not below that of {baseline}"
-        looked = [Check("validation NLL", False, _sentence(says))]
-    first = f"None: it does not help here; {_why_none(judged, looked, baseline, level)}."
-    if seeds < 2:
-        first = first[:-1] + ", as far as one seed can tell."
-    return Verdict(None, (first, _of_scaling_alone(baseline, scaled)), tuple(looked))
+
+    baseline: str
+    hero: str | None
+    plain: bool
+    nll: float
+    candidates: Sequence[Candidate]
+    scaled: Estimate | None
+    between: Callable[[str, str], Estimate | None]
+    design: str
+    level: float = 0.95
+    margin: float = MARGIN
+    advice: Advice = field(default_factory=Advice)
 
 
-def checks_of(arm: Candidate, baseline: str, level: float) -> list[Check]:
-    """The conditions on an arm."""
-    checks = [
-        Check(
-            "validation NLL",
-            arm.validation < 0,
-            f"Validation NLL of {arm.name} is {abs(arm.validation):.4f} below that of {baseline}.",
-        )
-    ]
-    for name, change, sign, wrong in (("accuracy", arm.accuracy, -1, "lower"), ("AURC", arm.aurc, 1, "higher")):
-        if change is None:
-            continue
-        if math.isnan(change.low):
-            passed = sign * change.mean <= 0
-            says = f"Test {name} of {arm.name} differs by {change.mean:+.4f}; one pair of runs gives no interval."
-        else:
-            passed = not (change.low > 0 if sign > 0 else change.high < 0)
-            word = "not " if passed else ""
-            says = f"Test {name} of {arm.name} is {word}{wrong} beyond noise: difference {interval(change, level)}."
-        checks.append(Check(name, passed, says))
-    assert arm.nll is not None
-    gains = arm.nll.mean < 0 and arm.nll_holm <= 1 - level
-    word = "" if gains else "not "
-    corrected = "no p-value" if math.isnan(arm.nll_holm) else f"p {p_value(arm.nll_holm)} after Holm's correction"
-    says = f"Test NLL of {arm.name} is {word}lower beyond noise: difference {interval(arm.nll, level)}, {corrected}."
-    return [*checks, Check("test NLL", gains, says)]
+@dataclass(frozen=True)
+class Verdict:
+    """The answer.
+
+    Args:
+        kind: ``helps``, ``hurts``, ``no_difference`` (none larger than the margin) or ``cannot_tell``.
+        hero: the smoothing arm that stands for smoothing; None where there is none to judge.
+        difference: of its test NLL to that of the baseline.
+        equivalence: the same, with the interval of two one-sided tests (90% for a level of 95%).
+        margin: in nats.
+        detectable: the smallest true difference that rows and runs such as these would show in four of five cases.
+        best: the arm with the lowest validation NLL of all, the baseline included.
+        best_difference: of its test NLL to that of the hero; None where the hero is it.
+        arm: the arm that is to be used; None where it cannot be told.
+        findings: what is said of smoothing against the baseline, and of the best of all.
+        steps: what to do.
+        checks: what the rule looked at of the hero.
+    """
+
+    kind: str
+    hero: str | None
+    difference: Interval | None
+    equivalence: Interval | None
+    margin: float
+    detectable: float
+    best: str | None
+    best_difference: Interval | None
+    arm: str | None
+    findings: tuple[str, str]
+    steps: tuple[Step, ...]
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def sentences(self) -> tuple[str, str, str]:
+        """Smoothing against the baseline; the best of all; what to do."""
+        return *self.findings, " ".join(step.says for step in self.steps)
+
+    @property
+    def smoothing(self) -> str:
+        """The sentence on smoothing against the baseline."""
+        return self.findings[0]
+
+    @property
+    def overall(self) -> str:
+        """The sentences on the best of all."""
+        return self.findings[1]
+
+    @property
+    def heroes(self) -> tuple[str, ...]:
+        """The arms that sentences, tables and charts are about, beside the baseline: best smoothing, best of all."""
+        return tuple(dict.fromkeys(name for name in (self.hero, self.best) if name is not None))
 
 
-def interval(change: Estimate, level: float) -> str:
-    """ "-0.0210 (95% interval -0.0300 to -0.0120)"."""
-    if math.isnan(change.low):
-        return f"{change.mean:+.4f}"
-    return f"{change.mean:+.4f} ({100 * level:g}% interval {change.low:+.4f} to {change.high:+.4f})"
+def beyond_noise(change: Estimate | None, sign: int) -> bool:
+    """Whether an interval lies above 0 (``sign`` 1) or below it (-1)."""
+    return change is not None and (change.low > 0 if sign > 0 else change.high < 0)
 
 
-def p_value(value: float) -> str:
-    """ "0.012", or "below 0.001"."""
-    return "below 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _recommended(arm: Candidate, baseline: str, level: float) -> str:
-    assert arm.nll is not None
-    held = [name for name, change in (("accuracy", arm.accuracy), ("AURC", arm.aurc)) if change is not None]
-    guards = f", and its {' and '.join(held)} {'hold' if len(held) > 1 else 'holds'}" if held else ""
-    return (
-        f"Use {arm.name}: it changes the test NLL of {baseline} by {interval(arm.nll, level)}, "
-        f"p {p_value(arm.nll_holm)} after Holm's correction{guards}."
-    )
-
-
-def _of_scaling(arm: Candidate, baseline: str) -> str:
-    change = arm.to_scaled
-    if change is None:
-        return f"Whether temperature scaling after {baseline} does as well is not known: it needs predictions."
-    if abs(change.mean) < SAME and not change.error > SAME:
-        return f"That is what temperature scaling after {baseline} gives, without training anew."
-    if change.mean < 0 and change.high < 0:
-        return f"Temperature scaling after {baseline} does not do as well: its test NLL is {-change.mean:.4f} higher."
-    if change.mean > 0:
-        return (
-            f"Temperature scaling after {baseline} does as well, without training anew: its test NLL is "
-            f"{change.mean:.4f} lower."
-        )
-    return (
-        f"Temperature scaling after {baseline} does as well, without training anew: its test NLL is {-change.mean:.4f} "
-        "higher, which is within noise."
-    )
-
-
-def _of_scaling_alone(baseline: str, scaled: Estimate | None) -> str:
-    if scaled is None or math.isnan(scaled.low):
-        return f"Keep {baseline}."
-    if scaled.high < 0:
-        return f"Keep {baseline} and scale its temperature, which lowers the test NLL by {-scaled.mean:.4f}."
-    if scaled.low > 0:
-        return f"Keep {baseline} as it is: temperature scaling raises its test NLL by {scaled.mean:.4f}."
-    return f"Keep {baseline}; temperature scaling changes its test NLL by {scaled.mean:+.4f}, which is within noise."
-
-
-def _why_none(judged: Sequence[Candidate], looked: Sequence[Check], baseline: str, level: float) -> str:
-    best = judged[0]
-    if best.validation >= 0:
-        return f"no arm has a lower validation NLL than {baseline}"
-    failed = [check.name for check in checks_of(best, baseline, level) if not check.passed]
-    assert best.nll is not None
-    if failed == ["test NLL"]:
-        if best.nll.mean >= 0:
-            return f"the best on validation, {best.name}, does not lower the test NLL ({interval(best.nll, level)})"
-        return f"the gain of the best on validation, {best.name}, is within noise ({interval(best.nll, level)})"
-    words: Mapping[str, str] = {"accuracy": "its test accuracy", "AURC": "its AURC", "test NLL": "its test NLL"}
-    return f"the best on validation, {best.name}, fails on {' and '.join(words[name] for name in failed)}"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
+def holds(arm: Candidate) -> bool:
+    """Whether accuracy is not lower, and AURC not higher, beyond noise."""
+    return not beyond_noise(arm.accuracy, -1) and not beyond_noise(arm.aurc, 1)

@@ -2,17 +2,19 @@
 
 from smoothlab.statistics.best import probability_of_best
 from smoothlab.statistics.estimate import Estimate
-from smoothlab.statistics.folds import nadeau_bengio
+from smoothlab.statistics.folds import cross_validated, nadeau_bengio
 from smoothlab.statistics.holm import holm
 from smoothlab.statistics.ranks import RankComparison, friedman_nemenyi
 from smoothlab.statistics.samples import bootstrap_covariance, bootstrap_variance, paired_bootstrap, resample_counts
 from smoothlab.statistics.seeds import paired_t, variances_added
+from smoothlab.statistics.simultaneous import simultaneous_factor
 
 __all__ = [
     "Estimate",
     "RankComparison",
     "bootstrap_covariance",
     "bootstrap_variance",
+    "cross_validated",
     "friedman_nemenyi",
     "holm",
     "nadeau_bengio",
@@ -20,5 +22,6 @@ __all__ = [
     "paired_t",
     "probability_of_best",
     "resample_counts",
+    "simultaneous_factor",
     "variances_added",
 ]

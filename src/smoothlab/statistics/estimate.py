@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
@@ -26,6 +26,8 @@ class Estimate:
         freedom: degrees of freedom of the error; of a sum of variances those of Satterthwaite.
         p: two-sided p-value of its being 0.
         estimand: what it is an estimate of, in words.
+        of_runs: the part of the squared error that more runs on the same rows make smaller; the rest needs more rows.
+        parts: variances whose sum is the squared error, each with its degrees of freedom; empty where it has none.
     """
 
     mean: float
@@ -35,6 +37,33 @@ class Estimate:
     freedom: float
     p: float
     estimand: str
+    of_runs: float = 0.0
+    parts: tuple[tuple[float, float], ...] = ()
+
+    def widened(self, factor: float, level: float) -> Estimate:
+        """With an interval of ``level`` that is so many times as wide, and the p-value that goes with it."""
+        if math.isnan(self.low) or not self.parts:
+            return self
+        p = t_estimate(self.mean / factor, self.parts, level, self.estimand).p
+        low, high = (self.mean + factor * (end - self.mean) for end in (self.low, self.high))
+        return replace(self, low=low, high=high, p=p)
+
+    def detectable(self, *, power: float = 0.8, runs: float = 1.0, rows: float = 1.0) -> float:
+        """The smallest true difference whose interval would leave out 0 with a chance of ``power``.
+
+        ``error * (half width / error + t quantile of power)``; with more runs, or more test rows, the parts of the
+        squared error shrink in proportion. NaN without an interval.
+
+        Args:
+            power: chance in (0, 1).
+            runs: times as many runs.
+            rows: times as many test rows.
+        """
+        if math.isnan(self.low) or self.error == 0:
+            return math.nan if math.isnan(self.low) else 0.0
+        of_runs = min(self.of_runs, self.error**2)
+        shrunk = math.sqrt(of_runs / runs + (self.error**2 - of_runs) / rows)
+        return shrunk * ((self.high - self.mean) / self.error + _quantile(self.freedom, 1 - power))
 
 
 def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, estimand: str) -> Estimate:
@@ -61,7 +90,7 @@ def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, 
         return Estimate(mean, math.nan, math.nan, math.nan, 0.0, math.nan, estimand)
     if total == 0:
         freedom = min(freedom for _, freedom in parts)
-        return Estimate(mean, mean, mean, 0.0, freedom, float(mean == 0), estimand)
+        return Estimate(mean, mean, mean, 0.0, freedom, float(mean == 0), estimand, parts=tuple(parts))
     weights = [variance / total for variance, _ in parts]
     inverse = sum(weight**2 / freedom for weight, (_, freedom) in zip(weights, parts, strict=True))
     freedom = 1.0 / inverse if inverse > 0 else math.inf
@@ -79,7 +108,7 @@ def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, 
         p = 2 * SMALLEST
     else:
         p = 2 * math.exp(brentq(lambda tail: critical(math.exp(tail)) - reached, math.log(SMALLEST), math.log(0.5)))
-    return Estimate(mean, mean - half, mean + half, error, freedom, p, estimand)
+    return Estimate(mean, mean - half, mean + half, error, freedom, p, estimand, parts=tuple(parts))
 
 
 def _quantile(freedom: float, tail: float) -> float:

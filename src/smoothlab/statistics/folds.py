@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from smoothlab.statistics.estimate import Estimate, check_level, t_estimate
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+OVER_FOLDS = "the expected value of models trained on as many of these rows, over seeds and over rows drawn anew"
 OVER_SPLITS = "the expected value over training sets of this size drawn anew, seeds and test samples with them"
 
 
@@ -37,4 +39,34 @@ def nadeau_bengio(values: ArrayLike, ratio: float, *, level: float = 0.95) -> Es
     check_level(level)
     n = len(given)
     variance = float(given.var(ddof=1)) * (1 / n + ratio) if n > 1 else math.nan
-    return t_estimate(float(given.mean()), [(variance, n - 1)], level, OVER_SPLITS)
+    return replace(t_estimate(float(given.mean()), [(variance, n - 1)], level, OVER_SPLITS), of_runs=variance)
+
+
+def cross_validated(values: ArrayLike, within: ArrayLike, *, samples: float, level: float = 0.95) -> Estimate:
+    """The interval of a mean over the folds of one data set, in which every row is a test row once.
+
+    Where a training is little changed by a few rows, the rows' losses are as good as independent, whatever rows the
+    trainings share: the variance of the mean is that of the rows within their folds, ``sum(within) / K^2``. What the
+    folds differ by beyond their rows, the luck of their trainings, is added: ``max(0, s^2 - mean(within)) / K`` with
+    s^2 the variance of the K values, known with K - 1 degrees of freedom.
+
+    Args:
+        values: ``(K,)`` of a metric, or paired differences, a number a fold, the mean over its seeds.
+        within: ``(K,)`` their variances over resampled test rows.
+        samples: test rows of all folds.
+        level: of the interval.
+
+    Source: Bayle, Bayle, Janson and Mackey, Cross-validation Confidence Intervals for Test Error, NeurIPS 2020 (the
+    within-fold variance); the term for luck is ours.
+    """
+    given, rows = np.asarray(values, dtype=np.float64), np.asarray(within, dtype=np.float64)
+    if given.ndim != 1 or len(given) < 2 or not np.isfinite(given).all():
+        raise InvalidArgument("values", values, "at least two finite numbers, in one dimension")
+    if rows.shape != given.shape or not (rows >= 0).all():
+        raise InvalidArgument("within", within, f"{len(given)} variances, each at least 0")
+    check_level(level)
+    count = len(given)
+    of_rows = float(rows.sum()) / count**2
+    luck = max(0.0, float(given.var(ddof=1)) - float(rows.mean())) / count
+    parts = [(of_rows, samples - count), (luck, count - 1)]
+    return replace(t_estimate(float(given.mean()), parts, level, OVER_FOLDS), of_runs=luck)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def paired_t(values: ArrayLike, *, level: float = 0.95) -> Estimate:
     check_level(level)
     n = len(given)
     variance = float(given.var(ddof=1)) / n if n > 1 else math.nan
-    return t_estimate(float(given.mean()), [(variance, n - 1)], level, OVER_SEEDS)
+    return replace(t_estimate(float(given.mean()), [(variance, n - 1)], level, OVER_SEEDS), of_runs=variance)
 
 
 def variances_added(
@@ -67,7 +68,7 @@ def variances_added(
         return t_estimate(mean, [(float(shared[0, 0]), samples - 1)], level, OVER_SAMPLES)
     between = float(given.var(ddof=1)) / n
     together = max(0.0, float(shared.sum() - np.trace(shared)) / (n * (n - 1)))
-    return t_estimate(mean, [(between, n - 1), (together, samples - 1)], level, OVER_BOTH)
+    return replace(t_estimate(mean, [(between, n - 1), (together, samples - 1)], level, OVER_BOTH), of_runs=between)
 
 
 def _values(values: Any) -> NDArray[np.float64]:

@@ -77,10 +77,13 @@ def read(made) -> Read:
     return Read(made.page.read_text())
 
 
-def test_the_answer_stands_first_in_two_sentences(made, read):
-    first, second = made.comparison.verdict.sentences
+def test_the_answer_stands_first_with_what_to_do(made, read):
+    first, second, third = made.comparison.verdict.sentences
+    (step,) = made.comparison.verdict.steps
     text = "".join(read.texts)
-    assert text.index(first) < text.index(second) < text.index("The arms side by side")
+    places = [text.index(part) for part in (first, second, third, step.command, "The arms side by side")]
+    assert places == sorted(places)
+    assert step.command in made.markdown.read_text().replace("\\", "")
 
 
 def test_nothing_in_a_name_becomes_an_element_or_an_attribute(made, read):
@@ -174,7 +177,10 @@ def test_every_chart_of_the_page_is_a_file_too_and_says_what_is_in_it(made, read
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert not [one for one in root.iter() if one.tag.endswith("script")]
         alone.append(root.get("aria-label"))
-    assert sorted(inside) == sorted(alone)
+    assert set(inside) <= set(alone)
+    in_files_alone = set(alone) - set(inside)  # reliability of arms that the answer is not about
+    assert len(in_files_alone) == len(made.comparison.arms) - len({"none", *made.comparison.verdict.heroes})
+    assert all("Expected calibration error" in label for label in in_files_alone)
     assert all(len(label) > 40 for label in inside)
     assert any("Expected calibration error" in label for label in inside)
 
@@ -349,3 +355,32 @@ def test_label_noise_that_is_off_stands_at_zero_in_a_noise_curve(tmp_path):
     assert at[min(at, key=lambda nll: abs(nll - first))] == "0.0"
     assert at[min(at, key=lambda nll: abs(nll - last))] == "0.4"
     assert "differ in their data" in page.read_text()
+
+
+def test_the_picture_of_the_answer_has_each_arm_sorted_with_its_role_and_its_numbers(made, read):
+    (label,) = [
+        attributes["aria-label"]
+        for tag, attributes in read.elements
+        if tag == "svg" and attributes["aria-label"].startswith("Difference in test NLL to no smoothing")
+    ]
+    assert "3 arms from the lowest test NLL to the highest" in label
+    root = ElementTree.parse(made.folder / "figures" / "answer.svg").getroot()
+    texts = [element.text for element in root.iter() if element.tag.endswith("text") and element.text]
+    table = made.comparison.table
+    nll = table[(table["metric"] == "nll") & (table["variant"] == "raw") & (table["arm"] != "none")]
+    order = list(nll.sort_values("difference")["arm"])
+    places = [next(place for place, text in enumerate(texts) if arm.startswith(text.rstrip("…"))) for arm in order]
+    assert places == sorted(places)
+    assert sum(text.startswith("smoothing") for text in texts) == len(order)
+    assert texts.count("smoothing, chosen") == 1
+    text = "".join(read.texts)
+    assert text.index(made.comparison.verdict.smoothing) < text.index("An interval that crosses the dashed line")
+    assert text.index("An interval that crosses the dashed line") < text.index("smoothlab train smoothing=standard")
+
+
+def test_reliability_shows_the_arms_of_the_answer(made, read):
+    main = {"none", *made.comparison.verdict.heroes}
+    labels = [attributes["aria-label"] for tag, attributes in read.elements if tag == "svg"]
+    shown = [label for label in labels if "Expected calibration error" in label]
+    assert len(shown) == len(main)
+    assert shown[0].startswith("none")

@@ -118,6 +118,7 @@ class ImageData(KnownData):
         frame = images.frame.iloc[labels.rows]
         self.classes_are(labels.names, tree=self._tree(images, labels))
         given = images.splits if self.splits.kind == "random" and images.splits is not None else None
+        self.test_is_given = given is not None
         rows = self.splits.rows(frame, labels, None if given is None else given[labels.rows])
         rows["train"] = self.training.thinned(rows["train"], labels, self.splits.split_seed)
         self.notes += check_rows(rows, labels)

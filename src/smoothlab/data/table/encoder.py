@@ -140,7 +140,7 @@ class TableEncoder(Encoder):
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """``num_numeric``, ``cardinalities``, ``spans`` and ``quantiles``, and ``in_features`` where no feature is a code.
+        """``num_numeric``, ``cardinalities``, ``spans``, ``quantiles``, and ``in_features`` where no feature is a code.
 
         Quantiles are those of the training rows of each feature before the codes, none of one that is no number.
         """

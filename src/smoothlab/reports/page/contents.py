@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from smoothlab.reports.arm_names import REPETITION
+from smoothlab.reports.page.charts.answer import Row, answer_chart
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.sections import SECTIONS
 from smoothlab.reports.page.wording import counted, listed
+from smoothlab.reports.sentences import called
 
 if TYPE_CHECKING:
     from smoothlab.reports.comparison import Comparison, Verdict
@@ -31,6 +33,7 @@ class Contents:
         facts: what was compared, in a few words each.
         made: when.
         verdict: the answer.
+        picture: the answer as one chart; None where no arm has a difference.
         notes: what to bear in mind.
         left_out: how many runs are left out, or in part.
         sections: those that have something to show.
@@ -41,6 +44,7 @@ class Contents:
     facts: tuple[str, ...]
     made: str
     verdict: Verdict
+    picture: Chart | None
     notes: tuple[str, ...]
     left_out: int
     sections: tuple[Section, ...]
@@ -49,7 +53,8 @@ class Contents:
     @property
     def charts(self) -> tuple[Chart, ...]:
         """Every chart; each is a file too."""
-        return tuple(chart for section in self.sections for chart in section.charts)
+        first = () if self.picture is None else (self.picture,)
+        return (*first, *(chart for section in self.sections for chart in section.charts))
 
 
 def contents(comparison: Comparison, records: Records, *, title: str) -> Contents:
@@ -69,11 +74,32 @@ def contents(comparison: Comparison, records: Records, *, title: str) -> Content
         facts=_facts(material),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         verdict=comparison.verdict,
+        picture=_picture(comparison, material.baseline),
         notes=(*_unlike(material.finished), *comparison.notes),
         left_out=len(material.left_out),
         sections=tuple(section for section in sections if section is not None),
         all_classes=all_classes[sorted(all_classes, key=lambda name: name != "arm")],
     )
+
+
+def _picture(comparison: Comparison, baseline: str) -> Chart | None:
+    """The differences of the test NLL, with the arms that the answer is about."""
+    roles = {arm.name: arm.role for arm in comparison.arms}
+    table = comparison.table
+    nll = table[(table["metric"] == "nll") & (table["variant"] == "raw") & table["difference"].notna()]
+    rows = [
+        Row(
+            row["arm"],
+            roles[row["arm"]],
+            row["difference"],
+            row["difference_low"],
+            row["difference_high"],
+            row["arm"] in comparison.verdict.heroes,
+        )
+        for row in nll.to_dict("records")
+        if row["arm"] != baseline
+    ]
+    return answer_chart(rows, called(baseline), comparison.level) if rows else None
 
 
 def _facts(material: Material) -> tuple[str, ...]:

@@ -21,7 +21,11 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 def render_markdown(report: Contents) -> str:
     """The report, every text escaped; charts are linked as ``figures/<name>.svg``."""
     parts = [f"# {plain(report.title)}", " · ".join(plain(fact) for fact in report.facts), "## The answer"]
-    parts.append(f"**{plain(report.verdict.sentences[0])}** {plain(report.verdict.sentences[1])}")
+    parts.append(f"**{plain(report.verdict.smoothing)}** {plain(report.verdict.overall)}")
+    if report.picture is not None:
+        parts += _chart(report.picture)
+    for step in report.verdict.steps:
+        parts.append(plain(step.says) if step.command is None else f"{plain(step.says)} {plain(step.command)}")
     checks = [
         f"- {'holds' if check.passed else '**does not hold**'}: {plain(check.says)}" for check in report.verdict.checks
     ]

@@ -61,6 +61,11 @@ class Material:
         return cls(comparison, records, finished, order, baseline, other, seen, epochs, tuple(unread))
 
     @property
+    def main(self) -> tuple[str, ...]:
+        """The arms that the answer is about: the baseline, the best smoothing, the best of all."""
+        return tuple(dict.fromkeys([self.baseline, *self.comparison.verdict.heroes]))
+
+    @property
     def by_arm(self) -> dict[str, list[RunRecord]]:
         """The finished runs of each arm, in the order of the arms."""
         return {arm: [record for record in self.finished if record.arm == arm] for arm in self.order}
@@ -78,14 +83,13 @@ class Material:
 
 
 def reading_order(comparison: Comparison) -> tuple[str, ...]:
-    """Arms in the order in which they matter: the baseline, the recommended one, then by NLL."""
+    """Arms in the order in which they matter: the baseline, the best smoothing, the best of all, then by NLL."""
     table = comparison.table
     metric = "nll" if "nll" in comparison.metrics else (comparison.metrics[0] if comparison.metrics else "")
     raw = table[(table["variant"] == "raw") & (table["metric"] == metric)]
     score = {str(arm): float(mean) for arm, mean in zip(raw["arm"], raw["mean"], strict=True)}
     first = [arm.name for arm in comparison.arms if arm.is_baseline]
-    if comparison.verdict.arm is not None:
-        first.append(comparison.verdict.arm)
+    first += comparison.verdict.heroes
     rest = sorted((arm.name for arm in comparison.arms), key=lambda name: _last(score.get(name, math.nan)))
     known = {arm.name for arm in comparison.arms}
     return tuple(name for name in dict.fromkeys([*first, *rest]) if name in known)
@@ -96,9 +100,9 @@ def _last(value: float) -> tuple[bool, float]:
 
 
 def _other(comparison: Comparison, order: Sequence[str], baseline: str) -> str | None:
-    """The arm to hold against the baseline: the recommended one, else the best of the others."""
-    if comparison.verdict.arm not in (None, baseline):
-        return comparison.verdict.arm
+    """The arm to hold against the baseline: the best smoothing, else the best of the others."""
+    if comparison.verdict.hero is not None:
+        return comparison.verdict.hero
     return next((arm for arm in order if arm != baseline), None)
 
 

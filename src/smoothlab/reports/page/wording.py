@@ -72,10 +72,10 @@ def interval(low: object, high: object, *, sign: bool = False) -> str:
     return "" if "–" in texts else f"{texts[0]} to {texts[1]}"
 
 
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names in a row, ``none`` where there is none, the last ones as a number where there are many."""
+def listed(names: Sequence[str], most: int = 5, what: str = "arm") -> str:
+    """Names in a row, ``no arm`` where there is none, the last ones as a number where there are many."""
     if not names:
-        return "none"
+        return f"no {what}"
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

@@ -59,11 +59,11 @@ def class_chart(baseline: str, of_baseline: pd.DataFrame, arm: str, of_arm: pd.D
                 if math.isfinite(value):
                     panel.dot(value, y, mark, says, radius=3.6)
     difference = (of_arm["nll"] - of_baseline["nll"]).to_numpy(float)
-    gains = [str(of_arm["class"].iloc[row]) for row in rows if difference[row] < 0]
-    losses = [str(of_arm["class"].iloc[row]) for row in rows if difference[row] > 0]
+    gains = listed([str(of_arm["class"].iloc[row]) for row in rows if difference[row] < 0], what="class")
+    losses = listed([str(of_arm["class"].iloc[row]) for row in rows if difference[row] > 0], what="class")
     which = f" Shown are the {MOST} of {every} classes whose NLL changes most." if every > MOST else ""
     return drawing.chart(
         f"Classes under {baseline} and under {arm}",
-        f"{counted(len(rows), 'row')}, one a class. NLL falls for {listed(gains)}; it rises for {listed(losses)}.",
+        f"{counted(len(rows), 'row')}, one a class. NLL falls for {gains}; it rises for {losses}.",
         f"From {baseline} (hollow) to {arm} (filled), mean over the runs.{which}",
     )

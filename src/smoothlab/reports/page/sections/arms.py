@@ -11,6 +11,7 @@ from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Block, Figures, Heading, Listing, Section, VariantSwitch
 from smoothlab.reports.page.tables import Cell, Column, Row, Table, number_cell
 from smoothlab.reports.page.wording import BETTER, MEANS, interval, metric_name, number, probability
+from smoothlab.reports.roles import WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +48,9 @@ def _table(material: Material) -> Table:
         for metric in metrics
     }
     marks = {arm.name: "baseline" for arm in comparison.arms if arm.is_baseline}
-    if comparison.verdict.arm is not None:
+    if comparison.verdict.arm is not None and comparison.verdict.arm not in marks:
         marks[comparison.verdict.arm] = "recommended"
-    is_baseline = {arm.name for arm in comparison.arms if arm.is_baseline}
+    roles = {arm.name: WORDS[arm.role] for arm in comparison.arms}
     several = table["variant"].nunique() > 1
     shown = []
     for arm in material.order:
@@ -59,8 +60,8 @@ def _table(material: Material) -> Table:
             if first is None:
                 continue
             tags = [(means, "")] if several else []
-            tags += [("baseline", "")] if arm in is_baseline else []
-            tags += [("recommended", "good")] if arm == comparison.verdict.arm else []
+            tags.append((roles[arm], ""))
+            tags += [("to use", "good")] if arm == comparison.verdict.arm else []
             cells = [Cell(arm, arm, tuple(tags))]
             cells += [_mean(own[metric], arm in best[variant, metric]) for metric in metrics]
             chance = first["prob_best"]

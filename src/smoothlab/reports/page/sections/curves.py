@@ -8,7 +8,6 @@ from smoothlab.reports.page.charts.risk_coverage import risk_coverage
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Figures, Paragraph, Section
 
-MOST_DIAGRAMS = 12  # reliability diagrams in sight; the others are files
 HOW_TO_READ = (
     (
         "Accuracy over confidence on the test data, all runs of an arm together. A dot on the dashed line is a "
@@ -27,14 +26,15 @@ HOW_TO_READ = (
 
 
 def reliability(material: Material) -> Section | None:
-    """A reliability diagram an arm."""
+    """A reliability diagram of the baseline, the best smoothing and the best of all; the others are files."""
     diagrams = tuple(
         reliability_chart(f"reliability_{place:02d}", arm, seen)
         for place, (arm, seen) in enumerate(material.seen.items())
     )
     if not diagrams:
         return None
-    blocks = Paragraph(HOW_TO_READ, only=PAGE), Figures(diagrams, "grid", MOST_DIAGRAMS)
+    in_sight = max(2, sum(arm in material.seen for arm in material.main))
+    blocks = Paragraph(HOW_TO_READ, only=PAGE), Figures(diagrams, "grid", in_sight)
     return Section("reliability", "Reliability", "Reliability", blocks)
 
 

@@ -1,0 +1,54 @@
+"""Several differences to one baseline whose intervals hold for all of them at once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+
+from smoothlab.errors import InvalidArgument
+from smoothlab.statistics.estimate import check_level
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+DRAWS = 20_000
+
+
+def simultaneous_factor(errors: ArrayLike, *, level: float = 0.95, seed: int = 0) -> float:
+    """How much wider intervals have to be for all of them to hold at once with probability ``level``.
+
+    The quantile of the largest of m standard normal numbers that are correlated as the errors are, over that of one:
+    the single-step max-t method. Errors that are alike cost little: of equal ones the factor is 1.
+
+    Args:
+        errors: ``(m, n)``, a row for each difference: what each of n samples adds to its error.
+        level: of the intervals together.
+        seed: of the draws.
+
+    Returns:
+        At least 1; 1 where fewer than two differences vary.
+
+    Source: Hothorn, Bretz and Westfall, Simultaneous Inference in General Parametric Models, Biometrical Journal 2008.
+    """
+    given = np.asarray(errors, dtype=np.float64)
+    check_level(level)
+    if given.ndim != 2 or not np.isfinite(given).all():
+        raise InvalidArgument("errors", given.shape, "finite numbers in two dimensions, a row for each difference")
+    sizes = np.sqrt((given**2).sum(1))
+    shown = given[sizes > 0] / sizes[sizes > 0, None]
+    if len(shown) < 2:
+        return 1.0
+    values, vectors = np.linalg.eigh(shown @ shown.T)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    drawn = root @ _normal(len(shown), seed)
+    largest = float(np.quantile(np.abs(drawn).max(0), level))
+    return max(1.0, largest / float(ndtri(0.5 + level / 2)))
+
+
+@lru_cache(maxsize=4)
+def _normal(count: int, seed: int) -> NDArray[np.float64]:
+    """The same draws for all differences of as many arms."""
+    return np.random.default_rng(seed).standard_normal((count, DRAWS))
