@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smoothlab.data.module import DataModule
 from smoothlab.kinds import KINDS
+from smoothlab.metrics import ScaledNLL
 from smoothlab.scoring.calibrating import Afterwards
 from smoothlab.scoring.scores import MultilabelScores, Scores
 from smoothlab.scoring.translation_scores import TranslationScores
@@ -53,7 +54,8 @@ def scores_of(kind: str) -> type[Any]:
 
 def scored_rows(kind: str, logits: Tensor, labels: Tensor, rows: Tensor, num_bins: int) -> Any:
     """What predictions of rows are worth where there is no task: logits ``(N, K)``, their labels and row numbers."""
-    task = SimpleNamespace(num_bins=num_bins, more_metrics=list)
+    several = KINDS[kind].several
+    task = SimpleNamespace(num_bins=num_bins, more_metrics=lambda: [ScaledNLL(several=several)])
     return scores_of(kind).of([{"logits": logits, "labels": labels, "rows": rows}], task, None, "")
 
 
