@@ -52,11 +52,12 @@ def test_its_directory_has_what_every_run_has(table, model):
     results = run.results
     assert run.status["state"] == "done"
     assert set(results["metrics"]) == set(results["before_calibration"]) == {"val", "test"}
-    assert results["objective"]["name"] == "val/nll"
-    assert results["objective"]["value"] == pytest.approx(results["before_calibration"]["val"]["nll"])
+    before = results["before_calibration"]["val"]
+    assert results["objective"]["name"] == "val/nll_scaled"  # what a calibrator has a run judged by
+    assert results["objective"]["value"] == pytest.approx(before["nll_scaled"])
     assert results["model"]["kind"].lower() == model.replace("_", "")
     assert len(run.metrics) == results["epochs"]
-    assert run.metrics["val/nll"].min() == pytest.approx(results["objective"]["value"], abs=1e-5)
+    assert run.metrics["val/nll"].min() == pytest.approx(before["nll"], abs=1e-5)
     assert run.metrics["val/nll"].idxmin() == results["best_epoch"]
     assert (run.path / "figures" / "reliability_test.png").is_file()
     stored = pd.read_parquet(run.path / "predictions" / "test.parquet")
