@@ -34,6 +34,7 @@ from smoothlab.config.compose import compose_config, plain
 from smoothlab.data.module import DataModule
 from smoothlab.data.registry import find_set
 from smoothlab.metrics import classification_metrics
+from smoothlab.training.devices import make_trainer
 from smoothlab.training.preparing import prepare
 from smoothlab.training.threads import cpu_threads
 
@@ -85,7 +86,7 @@ def run_fold(experiment: str, smoothing: str, fold: int, seed: int, extra: list[
     best = Best()
     stopping = [one for one in prepared.callbacks if isinstance(one, EarlyStopping)]
     options: dict[str, Any] = {"callbacks": [*stopping, best], "logger": False, "enable_checkpointing": False}
-    trainer = build(prepared.config["trainer"], "trainer", allowed=prepared.allowed, **options)
+    trainer = make_trainer(prepared.config, prepared.allowed, **options)
     with cpu_threads("auto", prepared.task, prepared.data.batch_size):
         trainer.fit(prepared.task, datamodule=prepared.data)
     prepared.task.load_state_dict(best.weights)

@@ -16,7 +16,7 @@ from smoothlab.commands import main
 
 ROOT = Path(__file__).parents[1]
 MIRROR = ROOT.parent / "shared" / "data"
-PAGES = ("questions", "guides", "findings", "reliability", "training")
+PAGES = ("questions", "guides", "findings", "reliability", "training", "rivals")
 SHORT = {
     "train": ["debug=quick", "progress=none"],
     "compare": ["debug=quick", "progress=none", "seeds=2", "take=[none,standard]"],

@@ -61,3 +61,31 @@ def test_mistakes_are_one_line_before_a_directory_is_made(cli, words, message):
     assert err.startswith(f"smoothlab: {message}")
     assert err.count("\n") == 1
     assert not Path("outputs").exists()
+
+
+def epochs(run: Path, metric: str) -> list[float]:
+    return pd.read_csv(run / "metrics.csv")[metric].dropna().tolist()
+
+
+@pytest.mark.parametrize(
+    ("words", "monitored"),
+    [
+        ((), "val/nll"),
+        (("calibrator=temperature",), "val/nll_scaled"),
+        (("calibrator=temperature", "monitor=val/nll"), "val/nll"),
+        (("monitor=val/nll_scaled",), "val/nll_scaled"),
+    ],
+)
+def test_with_a_calibrator_a_run_is_chosen_by_what_calibration_leaves(cli, words, monitored):
+    assert cli("train", *SHORT, *words)[0] == 0
+    run = only_run()
+    results = json.loads((run / "results.json").read_text())
+    scaled = epochs(run, "val/nll_scaled")
+    assert all(least <= raw + 5e-5 for least, raw in zip(scaled, epochs(run, "val/nll"), strict=True))
+    assert results["objective"]["name"] == monitored
+    assert results["objective"]["value"] == pytest.approx(min(epochs(run, monitored)))
+    for split, metrics in results["metrics"].items():
+        parts = results["decomposition"][split]
+        for name in ("nll", "brier"):
+            assert sum(parts[name].values()) == pytest.approx(metrics[name], abs=1e-6)
+        assert parts["nll"]["refinement"] == pytest.approx(metrics["nll_scaled"], abs=5e-5)

@@ -24,6 +24,9 @@ pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
 LINEAR = {"_target_": "smoothlab.nets.Linear"}
 RESNET = {"_target_": "smoothlab.nets.TabularResNet", "width": 8, "blocks": 1, "hidden_factor": 2.0, "embedding": 3}
+PIECES = {"_target_": "smoothlab.nets.MLP", "hidden": [6], "numbers": "piecewise_linear", "bins": 7}
+WAVES = {**RESNET, "numbers": "periodic"}
+TABM = {"_target_": "smoothlab.nets.TabM", "width": 6, "blocks": 2, "members": 3, "numbers": "piecewise_linear"}
 BAG = {"_target_": "smoothlab.nets.EmbeddingBag", "width": 6, "pooling": "root", "hidden": [5]}
 TRANSFORMER = {"_target_": "smoothlab.nets.TextTransformer", "width": 8, "heads": 2, "hidden": 8}
 CONVNET = {"_target_": "smoothlab.nets.ConvNet", "widths": [4, 6]}
@@ -61,17 +64,29 @@ def patients() -> pd.DataFrame:
     return table
 
 
-def table_encoder(frame: pd.DataFrame, categories: str) -> TableEncoder:
+def table_encoder(frame: pd.DataFrame, categories: str, scaling: str = "standard") -> TableEncoder:
     kinds = {one.name: one.kind for one in understand(frame, {"note": "text"}).values() if one.name != "constant"}
     empty = [name for name in frame if frame[name].isna().any()]
-    return TableEncoder.fit(frame, kinds, may_be_missing=empty, encoding=Encoding(categories=categories, rare=2))
+    encoding = Encoding(categories=categories, scaling=scaling, rare=2)
+    return TableEncoder.fit(frame, kinds, may_be_missing=empty, encoding=encoding)
 
 
 @pytest.mark.parametrize(
-    ("net", "categories", "kind"), [(LINEAR, "one_hot", "onnx"), (RESNET, "codes", "onnx"), (RESNET, "codes", "torch")]
+    ("net", "categories", "scaling", "kind"),
+    [
+        (LINEAR, "one_hot", "standard", "onnx"),
+        (LINEAR, "one_hot", "robust", "onnx"),
+        (LINEAR, "one_hot", "quantile", "torch"),
+        (RESNET, "codes", "quantile", "onnx"),
+        (RESNET, "codes", "standard", "torch"),
+        (PIECES, "one_hot", "robust", "onnx"),
+        (PIECES, "codes", "standard", "torch"),
+        (WAVES, "codes", "robust", "onnx"),
+        (TABM, "codes", "quantile", "onnx"),
+    ],
 )
-def test_raw_rows_of_a_table_give_what_the_run_gives(tmp_path, patients, net, categories, kind):
-    run = write_run(tmp_path / "run", table_encoder(patients, categories), net, NAMES)
+def test_raw_rows_of_a_table_give_what_the_run_gives(tmp_path, patients, net, categories, scaling, kind):
+    run = write_run(tmp_path / "run", table_encoder(patients, categories, scaling), net, NAMES)
     written = export(run, tmp_path / "out", kind)
     strange = patients.iloc[::-1].assign(colour="purple", ward=None, more="columns are found by name")
     rows = pd.concat([patients, strange[strange.columns[::-1]]])

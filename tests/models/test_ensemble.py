@@ -137,3 +137,15 @@ def test_an_ensemble_whose_run_is_gone_says_which(runs, capsys):
     capsys.readouterr()
     assert main(["predict", "run=mean", "input=rows.csv", "output=out.csv"]) == 2
     assert "y': no such directory" in capsys.readouterr().err
+
+
+def test_an_ensemble_that_is_made_anew_and_cut_off_at_its_sums_is_read(runs, weather, monkeypatch):
+    assert main(["ensemble", "runs=[x,y]", "output=mean"]) == 0
+
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smoothlab.models.ensemble.write_sums", cut_off)
+    assert main(["ensemble", "runs=[x,y,z]", "output=mean"]) == 130
+    weather.to_csv("rows.csv", index=False)
+    assert main(["predict", "run=mean", "input=rows.csv", "output=out.csv"]) == 0

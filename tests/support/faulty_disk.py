@@ -119,7 +119,7 @@ class Disk:
             place = None if now is None or there.get(name) != inode else now / name
             if place is not None and place.is_symlink():
                 os.symlink(os.readlink(place), to / name)
-            elif (place is not None and place.is_dir()) or (self.store / "names" / str(inode)).is_file():
+            elif place.is_dir() if place is not None else (self.store / "names" / str(inode)).is_file():
                 self._rebuild(place, inode, to / name, draw, kept, lost)
             else:
                 self._rebuild_file(place, inode, to / name, draw, kept, lost)

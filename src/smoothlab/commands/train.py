@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
+OF_NETS = ("net", "optimizer", "scheduler", "trainer", "callbacks", "compile")
 OF_SWEEPS = [["hydra", "sweep"], ["hydra", "launcher"], ["hydra", "sweeper"]]
 RANKED = frozenset({"LOCAL_RANK", "TORCHELASTIC_RUN_ID"})  # what torchrun sets
 
@@ -68,6 +70,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
     refuse_without_effect(overrides, many=False)
     config = compose_config("train", overrides)
     refuse_preset(config, overrides)
+    refuse_of_nets(config, overrides)
     values = plain(config)
 
     from smoothlab.models.run import Run
@@ -134,6 +137,19 @@ def refuse_preset(config: DictConfig, overrides: Sequence[str]) -> None:
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     if params and not {override.split("=", 1)[0] for override in overrides} & {str(key) for key in params}:
         raise UserMistake(f"sweep={config.hydra.runtime.choices.sweep}: makes a sweep; add -m")
+
+
+def refuse_of_nets(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse options that train a net where another model stands in its place.
+
+    Raises:
+        UserMistake: in one line.
+    """
+    model = config.hydra.runtime.choices.get("model") or "net"
+    for override in overrides if model != "net" else ():
+        key = override.split("=", 1)[0].lstrip("+~")
+        if re.split(r"[./@]", key)[0] in OF_NETS:
+            raise UserMistake(f"{key}: trains a net, and model={model} is none; leave it out, or take model=net")
 
 
 def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) -> tuple[Any, bool]:
@@ -226,6 +242,7 @@ def sweep(overrides: Sequence[str]) -> int:
     """Every combination of the listed values, each in a process of its own; what is done already is skipped."""
     refuse_without_effect(overrides, many=True)
     base = compose_config("train", [override for override in overrides if not is_list(override)])
+    refuse_of_nets(base, overrides)
     if RANKED & set(os.environ):
         raise UserMistake(
             f"-m: not under torchrun ({', '.join(sorted(RANKED & set(os.environ)))} is set); start it by itself"

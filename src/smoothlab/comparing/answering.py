@@ -88,16 +88,20 @@ def _choose(question: Question, plan: Plan, places: Places, level: Level) -> Cho
 
 
 def _derive(question: Question, chosen: Chosen, places: Places, left_out: dict[str, str]) -> dict[str, str]:
-    """Directories of the arms that are made from the baseline's predictions, by name; what cannot be is left out."""
+    """Directories of the arms that are made from another one's predictions, by name; what cannot be is left out."""
     from smoothlab.comparing.derived import make_derived
 
     arms: dict[str, str] = {}
     for name, arm in question.arms.items():
-        baseline = chosen.by_arm.get(question.baseline)
-        if arm.made_of is None or baseline is None:
+        if arm.made_of is None:
+            continue
+        source = chosen.by_arm.get(arm.source or question.baseline)
+        if source is None:
+            if arm.source in left_out:
+                left_out[name] = f"{arm.source} is left out"
             continue
         try:
-            made = make_derived(arm, baseline.runs, places)
+            made = make_derived(arm, source.runs, places)
         except UserMistake as mistake:
             left_out[name] = str(mistake)
             print(f"left out: {name}: {mistake}", file=sys.stderr)

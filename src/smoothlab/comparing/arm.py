@@ -26,7 +26,8 @@ class Arm:
         overrides: of the config, such as ``smoothing=standard``.
         grid: by key the values that may stand for the arm, the most promising first.
         needs: what the data must have: ``tree``, ``order`` or ``metadata.<column>``.
-        made_of: ``ensemble`` or ``temperature``: made from predictions of the baseline's runs; None: trained.
+        made_of: ``ensemble`` or ``temperature``: made from predictions of another arm's runs; None: trained.
+        source: the arm that it is made of; None: the baseline.
         teacher: the arm whose run of the same seed is the teacher; that arm is trained first. None: there is none.
     """
 
@@ -35,6 +36,7 @@ class Arm:
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     made_of: str | None = None
+    source: str | None = None
     teacher: str | None = None
 
     def settings(self, most: int) -> list[dict[str, Any]]:
@@ -69,15 +71,21 @@ def _read(name: str, node: Any) -> Arm:
     grid = node.get("grid") or {}
     if not isinstance(grid, Mapping) or not all(isinstance(values, list) and values for values in grid.values()):
         raise UserMistake(f"arms.{name}.grid = {grid!r}: expected a list of values by key")
-    made_of = node.get("made_of")
-    if made_of not in (None, *MADE_OF):
-        raise UserMistake(f"arms.{name}.made_of = {made_of!r}: expected one of {', '.join(MADE_OF)}")
+    made_of, source = node.get("made_of"), None
+    if isinstance(made_of, Mapping) and len(made_of) == 1:
+        made_of, source = next(iter(made_of.items()))
+    if made_of not in (None, *MADE_OF) or not isinstance(source, str | None):
+        known = ", ".join(MADE_OF)
+        raise UserMistake(
+            f"arms.{name}.made_of = {node['made_of']!r}: expected one of {known}, or with the arm that it is made of, "
+            "such as {temperature: mixup}"
+        )
     if made_of is not None and (overrides or grid):
         raise UserMistake(f"arms.{name}: made_of = {made_of} trains nothing; leave overrides and grid out")
     teacher = node.get("teacher")
     if teacher is not None and not isinstance(teacher, str):
         raise UserMistake(f"arms.{name}.teacher = {teacher!r}: expected the name of an arm")
-    return Arm(name, overrides, dict(grid), tuple(node.get("needs") or ()), made_of, teacher)
+    return Arm(name, overrides, dict(grid), tuple(node.get("needs") or ()), made_of, source, teacher)
 
 
 def take(
@@ -105,7 +113,15 @@ def take(
     left_out = set(without)
     names = [name for name in arms if name not in left_out] if wanted is None else list(wanted)
     names = list(dict.fromkeys([baseline, *names]))
+    if wanted is None:  # what is made of an arm that is left out, is left out too
+        names = [name for name in names if (arms[name].source or baseline) in names]
     for name in names:
+        source = arms[name].source or baseline
+        if source not in names or arms[source].made_of is not None:
+            raise UserMistake(
+                f"arms.{name}.made_of = {{{arms[name].made_of}: {source}}}: expected an arm that is compared "
+                "and trained itself"
+            )
         teacher = arms[name].teacher
         if teacher is not None and (teacher not in names or arms[teacher].teacher or arms[teacher].made_of):
             raise UserMistake(f"arms.{name}.teacher = {teacher}: expected an arm that is compared and trained itself")

@@ -18,12 +18,12 @@ from smoothlab.rundir.directory import DONE, RunDirectory, now
 from smoothlab.rundir.reading import read_parquet
 from smoothlab.sweeps.ledger import is_done
 
-FEWEST = 3  # seeds of the baseline that an ensemble is made from: of two, each would be the other alone
+FEWEST = 3  # seeds of an arm that an ensemble is made from: of two, each would be the other alone
 SPLITS = ("val", "test")
 
 
-def make_derived(arm: Arm, baseline: Sequence[PlannedRun], places: Places) -> list[RunDirectory]:
-    """A run directory for each finished run of the baseline, made from predictions alone.
+def make_derived(arm: Arm, source: Sequence[PlannedRun], places: Places) -> list[RunDirectory]:
+    """A run directory for each finished run of the arm that it is made of, made from predictions alone.
 
     - ``ensemble``: the mean of the probabilities of all the *other* seeds' runs, so that it is compared with a run
       that is none of its members (Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertainty
@@ -33,20 +33,20 @@ def make_derived(arm: Arm, baseline: Sequence[PlannedRun], places: Places) -> li
 
     Args:
         arm: says which.
-        baseline: its finished runs.
+        source: the finished runs of the arm that it is made of.
         places: where they stand.
 
     Raises:
         UserMistake: it cannot be made of these runs.
     """
     if arm.made_of == ENSEMBLE:
-        fewest = min(sum(other.fold == run.fold for other in baseline) for run in baseline)
+        fewest = min(sum(other.fold == run.fold for other in source) for run in source)
         if fewest < FEWEST:
-            where = "" if baseline[0].fold is None else " on each fold"
+            where = "" if source[0].fold is None else " on each fold"
             raise UserMistake(f"needs {FEWEST} finished seeds of the baseline{where}; there are {fewest}")
     made = []
-    for run in baseline:
-        others = [other for other in baseline if other is not run and other.fold == run.fold]
+    for run in source:
+        others = [other for other in source if other is not run and other.fold == run.fold]
         members = others if arm.made_of == ENSEMBLE else [run]
         identity = _identity(str(arm.made_of), run, members)
         derived = PlannedRun(arm.name, {}, run.seed, run.fold, identity, run.level)

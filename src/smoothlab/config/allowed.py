@@ -18,7 +18,7 @@ from smoothlab.errors import UserMistake
 
 OURS = tuple(
     f"smoothlab.{room}"
-    for room in ("calibration", "data", "losses", "metrics", "nets", "smoothing", "tasks", "tracking")
+    for room in ("calibration", "data", "losses", "metrics", "nets", "rivals", "smoothing", "tasks", "tracking")
 )
 TEACHER = "smoothlab.models.teacher"  # reads a run's checkpoint, safely
 # Of other packages, only these kinds of classes: their functions and their other classes can reach any module.

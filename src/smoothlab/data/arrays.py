@@ -17,6 +17,7 @@ from smoothlab.data.parts.keys import Name, named
 from smoothlab.data.rows import RowData, Understood
 from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.kinds import Column
+from smoothlab.data.table.scaling import Scaling
 from smoothlab.errors import UserMistake, reason_of
 from smoothlab.flat_keys import takes_keys
 from smoothlab.unpacking import ARRAY_SUFFIXES, load_arrays
@@ -26,7 +27,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class ArrayEncoder(TableEncoder):
-    """Standardises the columns of an array ``(N, F)``, which are called x0, x1, ...; new rows may be a table too.
+    """Scales the columns of an array ``(N, F)``, which are called x0, x1, ...; new rows may be a table too.
 
     ``reading`` holds the name of the array.
     """
@@ -136,7 +137,7 @@ class ArraySource:
 
 
 class ArrayData(RowData):
-    """Rows of arrays: split, standardised by training statistics; every column of the features is a number.
+    """Rows of arrays: split, scaled by training statistics; every column of the features is a number.
 
     The fields of the parts may be given as keywords (``ArrayData({"features": x, "labels": y}, split="random")``);
     ``conf/data/arrays.yaml`` and ``conf/data/part`` say what each does.
@@ -146,6 +147,7 @@ class ArrayData(RowData):
         path: an .npz file, or .npy files by the name of their array, in place of it.
         features: name of the array of features ``(N, F)``.
         metadata: arrays ``(N,)`` for strategies that look at them.
+        scaling: of the numbers; see ``conf/data/arrays.yaml``.
         labels: the target is the name of the array of labels, ``(N,)`` or a column a class ``(N, K)``.
         weights: what rows count.
         training: what is done to training rows on purpose.
@@ -161,6 +163,7 @@ class ArrayData(RowData):
         path: str | dict[str, str] | None = None,
         features: str = "features",
         metadata: Sequence[Name] = (),
+        scaling: Scaling = "standard",
         labels: Labels = Labels(target="labels"),
         weights: Weights = Weights(),
         training: Training = Training(),
@@ -181,6 +184,7 @@ class ArrayData(RowData):
             loading=loading,
         )
         self.features = features
+        self.encoding = Encoding(scaling=scaling, missing=False)
 
     def understand(self) -> Understood:
         """See :meth:`RowData.understand`."""
@@ -190,7 +194,7 @@ class ArrayData(RowData):
     def make_encoder(self, train: pd.DataFrame) -> ArrayEncoder:
         """See :class:`RowData`."""
         used = [column.name for column in self.columns if column.role == "feature"]
-        encoder = ArrayEncoder.fit(train[used], encoding=Encoding(missing=False))
+        encoder = ArrayEncoder.fit(train[used], encoding=self.encoding)
         encoder.reading = {"features": self.features}
         return encoder
 

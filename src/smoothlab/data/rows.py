@@ -18,7 +18,7 @@ from smoothlab.data.parts import Columns, Labels, Loading, Splits, Training, Wei
 from smoothlab.data.parts.columns import Taken, metadata_of, notes_on, roles, taken_by
 from smoothlab.data.parts.splits import check_rows
 from smoothlab.data.table.hashing import fingerprint
-from smoothlab.data.table.kinds import Column
+from smoothlab.data.table.kinds import Column, like_cells
 from smoothlab.data.table.labels import LabelledRows
 from smoothlab.data.table.splits import Rows
 from smoothlab.data.table.suspects import misread
@@ -147,7 +147,10 @@ class RowData(MemoryData):
             raise UserMistake("data.target: missing; give the column with the label as data.target=...")
         frame, given, notes = self.row_source.rows()
         for name in set(frame.attrs.get("twice", ())) & set(target):
-            raise UserMistake(f"data.target = {name!r}: two columns have this name; rename one, or give data.names")
+            header = "; where these are cells of a row, data.header=null reads it so" if like_cells(frame) else ""
+            raise UserMistake(
+                f"data.target = {name!r}: two columns have this name; rename one, or give data.names{header}"
+            )
         lost = self.row_source.lost_labels(frame, target[0]) if isinstance(self.labels.target, str) else []
         labels = self.labels.read(frame, lost)
         tree = self.labels.class_tree(frame, labels)

@@ -21,6 +21,7 @@ from smoothlab.export.inputs_of_encoder import inputs_of
 from smoothlab.export.loading import FORMAT
 from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, read_checkpoint
+from smoothlab.models.making import target_of
 from smoothlab.models.model import Model, checkpoint_path, model_from
 from smoothlab.rundir.atomic import write_atomically, write_json
 from smoothlab.rundir.content import forget_sums, write_sums
@@ -81,7 +82,7 @@ def export(
     arrays, features = inputs.trial(TRIAL_ROWS, seed=0)
     answers = KINDS[model.kind]
     whole = WholeModel(inputs.graph(), model.net, model.calibrator, answers).eval()
-    program = _program(whole, inputs, arrays, str(content[KEY]["config"]["net"].get("_target_")))
+    program = _program(whole, inputs, arrays, target_of(content[KEY]["config"]))
     expected = answers.probabilities(model.logits_of(features)).double().numpy()  # as the checkpoint's own net says
     about = {"inputs": signature(arrays), "epsilon": _epsilon(RunDirectory(run), int(content["epoch"]))}
     metadata = _metadata(model, content, source) | about

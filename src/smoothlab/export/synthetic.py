@@ -7,6 +7,7 @@ import pandas as pd
 from torch import Tensor
 
 from smoothlab.data.synthetic.encoder import SyntheticEncoder
+from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.export.inputs import Arrays, Inputs
 from smoothlab.export.table import TableGraph
 
@@ -26,10 +27,10 @@ class SyntheticInputs(Inputs):
 
     def graph(self) -> TableGraph:
         """See :class:`Inputs`."""
-        count = len(self.encoder.numeric)
+        numbers = [NumericColumn(name, 0.0, 1.0) for name in self.encoder.numeric]
         lengths = [len(words) for words in self.encoder.words.values()]
         one_hot = [(place, code) for place, length in enumerate(lengths) for code in range(length)]
-        return TableGraph([0.0] * count, [1.0] * count, [], one_hot, [], 0, range(count + len(one_hot)))
+        return TableGraph(numbers, one_hot, [], 0, range(len(numbers) + len(one_hot)))
 
     def trial(self, rows: int, seed: int) -> tuple[Arrays, Tensor]:
         """See :class:`Inputs`."""

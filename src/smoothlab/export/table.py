@@ -13,6 +13,7 @@ from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import EPOCH, DateColumn, date_parts
 from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.numeric import NumericColumn
+from smoothlab.data.table.scaling import BOUND, FAR, PARTS, normal_scores
 from smoothlab.data.table.texts import TextColumn
 from smoothlab.export.inputs import Arrays, Inputs
 
@@ -22,21 +23,17 @@ FLOAT32_END = 3.4e38
 class TableGraph(nn.Module):
     """From numbers (N, n), codes (N, c) and weights of words (N, w) to features ``(N, F)`` in float32.
 
-    A number becomes ``(value - mean) / deviation`` in float64, nan the mean; a code is compared with those that have a
-    feature of their own, or handed on.
+    A number is scaled in float64 (:class:`Scale`), nan becomes 0; a code is compared with those that have a feature of
+    their own, or handed on.
 
     Args:
-        means: of the numbers.
-        deviations: of the numbers; 0 makes zeros.
-        shown: places of the numbers that have a feature which says that they are missing.
+        numbers: the columns of numbers.
         one_hot: for each feature that is a 1 for one code: the place among the codes, and the code.
         handed_on: places of the codes that are features themselves.
         weights: how many weights of words.
         order: where each feature stands among standardised numbers, missing, one-hot, codes and weights.
     """
 
-    means: Tensor
-    deviations: Tensor
     shown: Tensor
     one_hot_places: Tensor
     one_hot_codes: Tensor
@@ -45,20 +42,16 @@ class TableGraph(nn.Module):
 
     def __init__(
         self,
-        means: Sequence[float],
-        deviations: Sequence[float],
-        shown: Sequence[int],
+        numbers: Sequence[NumericColumn],
         one_hot: Sequence[tuple[int, int]],
         handed_on: Sequence[int],
         weights: int,
         order: Sequence[int],
     ) -> None:
         super().__init__()
-        scales = [deviation if deviation > 0 else float("inf") for deviation in deviations]
-        self.register_buffer("means", torch.tensor(means, dtype=torch.float64))
-        self.register_buffer("deviations", torch.tensor(scales, dtype=torch.float64))
+        self.numbers = _scale_of(numbers) if numbers else None
         for name, values in (
-            ("shown", shown),
+            ("shown", [place for place, column in enumerate(numbers) if column.indicator]),
             ("one_hot_places", [place for place, _ in one_hot]),
             ("one_hot_codes", [code for _, code in one_hot]),
             ("handed_on", handed_on),
@@ -72,11 +65,11 @@ class TableGraph(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         """Features; the inputs that there are, in the order numbers, codes, weights."""
         given, parts = list(inputs), []
-        if len(self.means):
+        if self.numbers is not None:
             numbers = given.pop(0)
             missing = torch.isnan(numbers)
-            standard = ((numbers - self.means) / self.deviations).to(torch.float32)
-            parts.append(torch.where(missing, torch.zeros_like(standard), standard))
+            scaled = self.numbers(numbers).to(torch.float32)
+            parts.append(torch.where(missing, torch.zeros_like(scaled), scaled))
             if len(self.shown):
                 parts.append(missing.index_select(1, self.shown).to(torch.float32))
         if self.codes:
@@ -89,6 +82,68 @@ class TableGraph(nn.Module):
             parts.append(given.pop(0))
         features = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
         return features if self.in_order else features.index_select(1, self.order)
+
+
+class Scale(nn.Module):
+    """Numbers ``(N, n)``, less a center, by a scale, smoothly clipped or not; see :class:`NumericColumn`.
+
+    Args:
+        columns: of one scaling, ``standard`` or ``robust``.
+    """
+
+    centers: Tensor
+    scales: Tensor
+
+    def __init__(self, columns: Sequence[NumericColumn]) -> None:
+        super().__init__()
+        both = torch.tensor([column.center_and_scale for column in columns], dtype=torch.float64)
+        self.register_buffer("centers", both[:, 0].clone())
+        self.register_buffer("scales", both[:, 1].clone())
+        self.clips = columns[0].scaling == "robust"
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Features ``(N, n)`` in float64."""
+        scaled = (numbers - self.centers) / self.scales
+        if self.clips:
+            near = scaled.clamp(-FAR, FAR)
+            scaled = near / torch.sqrt(1 + (near / BOUND) ** 2)
+        return scaled
+
+
+class Interpolation(nn.Module):
+    """Numbers ``(N, n)``, each by a line through the quantiles of its column and their normal scores.
+
+    Args:
+        columns: of the scaling ``quantile``.
+    """
+
+    first: Tensor
+    begins: Tensor
+    widths: Tensor
+    rises: Tensor
+
+    def __init__(self, columns: Sequence[NumericColumn]) -> None:
+        super().__init__()
+        begins, widths, rises = (np.full((len(columns), PARTS), value) for value in (0.0, 1.0, 0.0))
+        first = np.zeros(len(columns))
+        for place, column in enumerate(columns):
+            values, scores = normal_scores(column.quantiles)
+            if len(values):
+                pieces = len(values) - 1
+                first[place] = scores[0]
+                begins[place, :pieces], widths[place, :pieces] = values[:-1], np.diff(values)
+                rises[place, :pieces] = np.diff(scores)
+        for name, array in (("first", first), ("begins", begins), ("widths", widths), ("rises", rises)):
+            self.register_buffer(name, torch.from_numpy(array))
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Features ``(N, n)`` in float64."""
+        shares = ((numbers.unsqueeze(-1) - self.begins) / self.widths).clamp(0.0, 1.0)
+        return self.first + (shares * self.rises).sum(-1)
+
+
+def _scale_of(columns: Sequence[NumericColumn]) -> nn.Module:
+    return Interpolation(columns) if columns[0].scaling == "quantile" else Scale(columns)
 
 
 class TableInputs(Inputs):
@@ -141,10 +196,8 @@ class TableInputs(Inputs):
     @staticmethod
     def _checked(column: NumericColumn, cells: pd.Series, where: str) -> np.ndarray:
         values = column.numbers(cells, where=where, may_be_missing=column.may_be_missing)
-        scale = column.deviation if column.deviation > 0 else np.inf
-        with np.errstate(over="ignore", invalid="ignore"):
-            if (np.abs((values - column.mean) / scale) > FLOAT32_END).any():
-                column.encode(cells, where=where)  # says which
+        if (np.abs(column.scaled(values)) > FLOAT32_END).any():
+            column.encode(cells, where=where)  # says which
         return values
 
     def graph(self) -> TableGraph:
@@ -155,9 +208,17 @@ class TableInputs(Inputs):
             handed_on = list(range(len(self.codes)))
         else:
             one_hot = [(place, code) for place, words in enumerate(self.codes) for code in range(len(words.all_words))]
-        shown = [place for place, column in enumerate(self.numbers) if column.indicator]
         of_texts = sum(text.features for text in self.texts)
-        begin = np.cumsum([0, len(self.numbers), len(shown), len(one_hot), len(handed_on), of_texts])
+        begin = np.cumsum(
+            [
+                0,
+                len(self.numbers),
+                sum(column.indicator for column in self.numbers),
+                len(one_hot),
+                len(handed_on),
+                of_texts,
+            ]
+        )
         order: list[int] = []
         place, missing, hot, word = (int(begin[at]) for at in (0, 1, 2, 4))
         for column in self.encoder.wide:
@@ -175,8 +236,7 @@ class TableInputs(Inputs):
                 order += range(word, word + column.features)
                 word += column.features
         order += range(int(begin[3]), int(begin[4]))
-        means, deviations = [part.mean for part in self.numbers], [part.deviation for part in self.numbers]
-        return TableGraph(means, deviations, shown, one_hot, handed_on, of_texts, order)
+        return TableGraph(self.numbers, one_hot, handed_on, of_texts, order)
 
     def trial(self, rows: int, seed: int) -> tuple[Arrays, Tensor]:
         """See :class:`Inputs`; with missing values, words that training never saw, and values far out."""

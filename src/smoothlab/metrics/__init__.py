@@ -37,6 +37,7 @@ from smoothlab.metrics.multilabel import binary_metrics, multilabel_metrics
 from smoothlab.metrics.ordinal import ordinal_metrics
 from smoothlab.metrics.proper import BrierParts, brier, brier_parts, nll, sharpness
 from smoothlab.metrics.ranking import ranking_metrics
+from smoothlab.metrics.scaled import ScoreParts, score_parts
 from smoothlab.metrics.selective import (
     RiskCoverage,
     augrc,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from smoothlab.metrics.streaming_hierarchical import HierarchicalMetrics, MultilabelHierarchicalMetrics
     from smoothlab.metrics.streaming_multilabel import MultilabelMetrics
     from smoothlab.metrics.streaming_ranking import RankingMetrics
+    from smoothlab.metrics.streaming_scaled import ScaledNLL
     from smoothlab.metrics.streaming_sums import CostMetrics, OrdinalMetrics
 
 __all__ = [
@@ -74,6 +76,8 @@ __all__ = [
     "RankingMetrics",
     "ReliabilityBins",
     "RiskCoverage",
+    "ScaledNLL",
+    "ScoreParts",
     "accuracy",
     "ace",
     "augrc",
@@ -113,6 +117,7 @@ __all__ = [
     "rmsce",
     "rmsce_classwise_debiased",
     "rmsce_debiased",
+    "score_parts",
     "sharpness",
     "smece",
     "top_k_accuracy",
@@ -141,4 +146,8 @@ def __getattr__(name: str) -> Any:
         from smoothlab.metrics import streaming_sums
 
         return getattr(streaming_sums, name)
+    if name == "ScaledNLL":
+        from smoothlab.metrics import streaming_scaled
+
+        return streaming_scaled.ScaledNLL
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,15 @@ class Prediction:
     def outcomes(self) -> Tensor:
         """(N, K) 1.0 at the label; for votes at their mode."""
         return torch.zeros_like(self.probabilities).scatter_(1, self.labels[:, None], 1.0)
+
+    def tempered(self, beta: float) -> Prediction:
+        """The same of ``softmax(beta * log p)``: after the temperature ``1 / beta``, which is above 0."""
+        made = copy(self)
+        for name in [name for name, part in vars(Prediction).items() if isinstance(part, cached_property)]:
+            made.__dict__.pop(name, None)
+        made.log_probabilities = torch.log_softmax(beta * self.log_probabilities, 1)
+        made.probabilities = made.log_probabilities.exp()
+        return made
 
     def mean(self, per_sample: Array) -> float:
         """Weighted mean of (N,) numbers."""

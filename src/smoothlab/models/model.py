@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from smoothlab.calibration.decision import Decision
 from smoothlab.config.allowed import ALLOWED_FROM_RUN, add_code
-from smoothlab.config.build import build
 from smoothlab.data import Encoder, encoder_from_state
 from smoothlab.errors import UserMistake
 from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, load_weights, odd_content, read_checkpoint
+from smoothlab.models.making import make_net
 from smoothlab.models.translator import Translator
 from smoothlab.rundir.directory import existing_run
 from smoothlab.scoring.calibrating import afterwards_of
@@ -140,14 +140,8 @@ def _model_from(content: dict[str, Any], code: tuple[str, ...]) -> Model | Trans
     if name not in KINDS:
         raise UserMistake(f"the checkpoint's kind of task is {name!r}: expected one of {', '.join(KINDS)}")
     kind = KINDS[name]
-    net = build(
-        ours["config"]["net"],
-        "net",
-        allowed=(*ALLOWED_FROM_RUN, *code),
-        num_classes=kind.outputs(len(ours["class_names"])),
-        **encoder.net_arguments,
-    )
-    net = kind.whole(net)
+    allowed = (*ALLOWED_FROM_RUN, *code)
+    net = make_net(ours["config"], kind, len(ours["class_names"]), encoder.net_arguments, allowed)
     weights = {
         name.removeprefix("net."): value for name, value in content["state_dict"].items() if name.startswith("net.")
     }

@@ -8,6 +8,7 @@ from smoothlab.nets.pretrained_seq2seq import PretrainedSeq2Seq
 from smoothlab.nets.resnet import ResNet
 from smoothlab.nets.seq2seq import DecodingState, Seq2Seq
 from smoothlab.nets.seq2seq_transformer import Seq2SeqTransformer
+from smoothlab.nets.tabm import TabM
 from smoothlab.nets.tabular_resnet import TabularResNet
 from smoothlab.nets.text_transformer import TextTransformer
 
@@ -21,6 +22,7 @@ __all__ = [
     "ResNet",
     "Seq2Seq",
     "Seq2SeqTransformer",
+    "TabM",
     "TabularResNet",
     "TextTransformer",
 ]

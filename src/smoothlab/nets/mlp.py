@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.flat_keys import takes_keys
+from smoothlab.nets.number_embeddings import PLAIN, EmbeddedNumbers
 from smoothlab.nets.table_features import TableFeatures
 from smoothlab.numbers import check_share, check_whole
 
 
 class MLP(nn.Sequential):
-    """Linear layers with ReLU and dropout between them; categories come in by their embeddings.
+    """Linear layers with ReLU and dropout between them; categories come in by their embeddings, numbers too if asked.
 
     Args:
         in_features: width of the input ``(N, in_features)``; None where there are categories.
@@ -22,11 +24,13 @@ class MLP(nn.Sequential):
         num_numeric: with categories, numeric columns of the input ``(N, num_numeric + C)``, codes last.
         cardinalities: how many categories each of the C columns with codes has.
         embedding: width of a category's embedding.
+        numbers: whether numbers become vectors; its fields may be given as keywords (``numbers="periodic"``).
 
     Raises:
         InvalidArgument: for an argument outside its range, or where the width of the input is not said.
     """
 
+    @takes_keys
     def __init__(
         self,
         in_features: int | None = None,
@@ -37,11 +41,13 @@ class MLP(nn.Sequential):
         num_numeric: int = 0,
         cardinalities: Sequence[int] = (),
         embedding: int = 8,
+        numbers: EmbeddedNumbers = PLAIN,
     ) -> None:
         check_hidden(dropout, hidden)
         layers: list[nn.Module] = []
-        if cardinalities:
-            first = TableFeatures(num_numeric, cardinalities, embedding)
+        if cardinalities or numbers.numbers != "plain":
+            columns = num_numeric if cardinalities else check_sizes(in_features, num_classes)[0]
+            first = TableFeatures(columns, cardinalities, embedding, numbers)
             layers.append(first)
             in_features = first.out_features
         width, num_classes = check_sizes(in_features, num_classes)

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.flat_keys import takes_keys
 from smoothlab.nets.mlp import check_hidden, check_sizes
+from smoothlab.nets.number_embeddings import PLAIN, EmbeddedNumbers
 from smoothlab.nets.table_features import TableFeatures
 from smoothlab.numbers import check_choice, check_share, check_whole
 
@@ -34,6 +36,7 @@ class TabularResNet(nn.Module):
         in_features: width of the input ``(N, in_features)``; None where there are categories.
         num_numeric: with categories, numeric columns of the input ``(N, num_numeric + C)``, codes last.
         cardinalities: how many categories each of the C columns with codes has.
+        numbers: whether numbers become vectors; its fields may be given as keywords (``numbers="periodic"``).
 
     Raises:
         InvalidArgument: for an argument outside its range, or where the width of the input is not said.
@@ -41,6 +44,7 @@ class TabularResNet(nn.Module):
     Source: Gorishniy, Rubachev, Khrulkov and Babenko, "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021.
     """
 
+    @takes_keys
     def __init__(
         self,
         num_classes: int,
@@ -55,6 +59,7 @@ class TabularResNet(nn.Module):
         in_features: int | None = None,
         num_numeric: int = 0,
         cardinalities: Sequence[int] = (),
+        numbers: EmbeddedNumbers = PLAIN,
     ) -> None:
         super().__init__()
         check_hidden(dropout, [])
@@ -66,7 +71,7 @@ class TabularResNet(nn.Module):
             raise InvalidArgument("hidden_factor", hidden_factor, "a number that makes at least one hidden unit")
         check_choice("normalization", normalization, ("layer", "batch"))
         columns = num_numeric if cardinalities else check_sizes(in_features, num_classes)[0]
-        self.features = TableFeatures(columns, cardinalities, embedding)
+        self.features = TableFeatures(columns, cardinalities, embedding, numbers)
         self.first = nn.Linear(self.features.out_features, width)
         self.blocks = nn.ModuleList(
             nn.Sequential(

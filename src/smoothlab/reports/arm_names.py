@@ -64,4 +64,6 @@ def _value(value: Any) -> str:
 
 
 def _alone(chosen: Mapping[str, Any]) -> str:
+    if chosen.get("model") not in (None, "net"):
+        return f"model={chosen['model']}"
     return f"smoothing={chosen['smoothing']}" if chosen.get("smoothing") else "this setting"

@@ -16,7 +16,9 @@ NOT_IDENTITY = frozenset({"logger", "resume", "code", "name", "output_root", "pr
 NOT_IDENTITY_WITHIN = {"trainer": "sigterm"}
 # What comes after the training: it changes the results, so it counts, but only where it is set; a run without it is the
 # same run as before there was such a choice.
-COUNTS_IF_SET = frozenset({"calibrator", "decision"})
+COUNTS_IF_SET = frozenset({"calibrator", "decision", "model"})
+# What trains a net, and so means nothing to a model in its place.
+OF_NETS = frozenset({"net", "optimizer", "scheduler", "trainer"})
 
 
 def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
@@ -28,8 +30,9 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
             runs and one file at two places is one. What stands in other files that the config names (a tree, a teacher)
             is looked up here.
     """
+    without = NOT_IDENTITY | (OF_NETS if config.get("model") else frozenset())
     counting = {
-        key: value for key, value in config.items() if key not in NOT_IDENTITY and (value or key not in COUNTS_IF_SET)
+        key: value for key, value in config.items() if key not in without and (value or key not in COUNTS_IF_SET)
     }
     for group, name in NOT_IDENTITY_WITHIN.items():
         if isinstance(counting.get(group), dict):

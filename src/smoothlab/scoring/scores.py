@@ -25,6 +25,7 @@ from smoothlab.metrics import (
     labelwise_metrics,
     multilabel_metrics,
     ranking_metrics,
+    score_parts,
 )
 from smoothlab.metrics.multilabel import read_cells
 from smoothlab.metrics.truth import truth_metrics
@@ -107,6 +108,14 @@ class Scores:
         """Metrics of each label apart, where a sample has several."""
         return {}
 
+    def decomposition(self) -> dict[str, dict[str, float]]:
+        """NLL and Brier score as refinement and calibration (see :func:`smoothlab.metrics.score_parts`); nothing where
+        rows are too many to be exact."""
+        if len(self.labels) > EXACT_ROWS:
+            return {}
+        parts = score_parts(self.logits, self.labels, from_logits=True)
+        return {name: defined(part._asdict()) for name, part in parts.items()}
+
     def decisions(self) -> tuple[Tensor, Tensor]:
         """Logits ``(M, C)`` and labels ``(M,)`` of the single decisions, for figures."""
         return self.logits, self.labels
@@ -164,6 +173,10 @@ class MultilabelScores(Scores):
             name: {key: float(values[k]) for key, values in metrics.items() if not math.isnan(values[k])}
             for k, name in enumerate(names)
         }
+
+    def decomposition(self) -> dict[str, dict[str, float]]:
+        """Nothing."""
+        return {}
 
     def decisions(self) -> tuple[Tensor, Tensor]:
         """Each known label of each sample as a decision between absent and present."""

@@ -89,8 +89,12 @@ def scored_afterwards(
 
 
 def details(scores: Mapping[str, Any], task: Task) -> dict[str, Any]:
-    """What results.json says beside the metrics of whole splits: ``by_label`` and ``slices``, where there are any."""
+    """What results.json says beside the metrics of whole splits: ``decomposition``, ``by_label`` and ``slices``, where
+    there are any.
+    """
     labels = {split: judged.by_label(task.class_names) for split, judged in scores.items()}
     slices = {split: list(judged.slices) for split, judged in scores.items() if judged.slices}
-    about: dict[str, Any] = {"by_label": labels} if any(labels.values()) else {}
+    parts = {split: judged.decomposition() for split, judged in scores.items()}
+    about: dict[str, Any] = {"decomposition": parts} if any(parts.values()) else {}
+    about |= {"by_label": labels} if any(labels.values()) else {}
     return about | ({"slices": {"column": task.slices, **slices}} if slices else {})

@@ -132,6 +132,10 @@ class TranslationScores:
         intervals = intervals_by_unit(sums, np.bincount(place)) | self.quality.intervals(level=LEVEL)
         return {"level": LEVEL, "intervals": intervals, "signatures": self.quality.signature}
 
+    def decomposition(self) -> dict[str, dict[str, float]]:
+        """Nothing: the logits of tokens are not kept."""
+        return {}
+
     def by_label(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
         """Nothing: tokens are too many to be told apart."""
         return {}

@@ -13,9 +13,11 @@ from smoothlab.metrics import (
     CostMetrics,
     HierarchicalMetrics,
     OrdinalMetrics,
+    ScaledNLL,
     costs,
     hierarchical_names,
     ordinal,
+    scaled,
 )
 from smoothlab.smoothing import MultilabelSmoother
 from smoothlab.step import Step
@@ -26,9 +28,10 @@ from smoothlab.tasks.task import WEIGHT, Task
 class ClassificationTask(Task):
     """One label a sample, or votes: the cross-entropy of a softmax; arguments as of :class:`Task`.
 
-    With a tree, validation and test report ``mistake_severity``, ``hierarchical_distance`` and ``accuracy_level_<n>``
-    too (see :func:`smoothlab.metrics.hierarchical_metrics`); with ordered classes ``ordinal_mae`` and
-    ``quadratic_kappa`` (see :func:`smoothlab.metrics.ordinal_metrics`); with costs ``expected_cost`` and
+    Validation and test report ``nll_scaled`` too, the NLL after the best temperature (see
+    :class:`smoothlab.metrics.ScaledNLL`). With a tree they report ``mistake_severity``, ``hierarchical_distance`` and
+    ``accuracy_level_<n>`` (see :func:`smoothlab.metrics.hierarchical_metrics`); with ordered classes ``ordinal_mae``
+    and ``quadratic_kappa`` (see :func:`smoothlab.metrics.ordinal_metrics`); with costs ``expected_cost`` and
     ``expected_cost_of_argmax`` (see :func:`smoothlab.metrics.cost_metrics`).
     """
 
@@ -37,7 +40,7 @@ class ClassificationTask(Task):
     @property
     def monitored(self) -> dict[str, str]:
         """See :class:`Task`."""
-        names = [name for name in NAMES if name != "confidence_gap"]
+        names = [*(name for name in NAMES if name != "confidence_gap"), scaled.NAME]
         names += [] if self.hierarchy is None else hierarchical_names(self.hierarchy)
         names += ordinal.NAMES if self.ordered else ()
         names += costs.NAMES if self.costs is not None else ()
@@ -53,7 +56,7 @@ class ClassificationTask(Task):
 
     def more_metrics(self) -> list[Metric]:
         """See :class:`Task`."""
-        metrics: list[Metric] = []
+        metrics: list[Metric] = [ScaledNLL()]
         if self.hierarchy is not None:
             metrics.append(HierarchicalMetrics(self.hierarchy))
         if self.ordered:

@@ -9,10 +9,11 @@ from torchmetrics import Metric
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import Learner, learners_in
 from smoothlab.losses import soft_binary_cross_entropy
-from smoothlab.metrics import MultilabelHierarchicalMetrics, MultilabelMetrics, RankingMetrics
+from smoothlab.metrics import MultilabelHierarchicalMetrics, MultilabelMetrics, RankingMetrics, ScaledNLL
 from smoothlab.metrics.hierarchical import LABEL_SET_NAMES
 from smoothlab.metrics.multilabel import NAMES
 from smoothlab.metrics.ranking import RANKING_NAMES
+from smoothlab.metrics.scaled import NAME
 from smoothlab.smoothing import MultilabelSmoother
 from smoothlab.smoothing.multilabel import questions_of
 from smoothlab.soft_labels import SoftLabels, question_labels, question_logits
@@ -21,7 +22,7 @@ from smoothlab.targets import SoftTarget
 from smoothlab.tasks.task import WEIGHT, Task
 
 LESS = (
-    *("nll", "ece", "ece_equal_mass", "ece_labelwise", "smece", "mce", "brier"),
+    *("nll", NAME, "ece", "ece_equal_mass", "ece_labelwise", "smece", "mce", "brier"),
     *("ranking_loss", "coverage_error", "hierarchy_violations"),
 )
 
@@ -45,7 +46,7 @@ class MultilabelTask(Task):
     @property
     def monitored(self) -> dict[str, str]:
         """See :class:`Task`."""
-        names = [name for name in (*NAMES, *RANKING_NAMES) if name != "confidence_gap"]
+        names = [name for name in (*NAMES, NAME, *RANKING_NAMES) if name != "confidence_gap"]
         names += LABEL_SET_NAMES if self.hierarchy is not None else ()
         return {f"val/{name}": "min" if name in LESS else "max" for name in names}
 
@@ -63,7 +64,8 @@ class MultilabelTask(Task):
 
     def more_metrics(self) -> list[Metric]:
         """See :class:`Task`."""
-        return [] if self.hierarchy is None else [MultilabelHierarchicalMetrics(self.hierarchy)]
+        scaled = ScaledNLL(several=True)
+        return [scaled] if self.hierarchy is None else [scaled, MultilabelHierarchicalMetrics(self.hierarchy)]
 
     def count(self, metrics: list[Metric], logits: Tensor, labels: Tensor) -> None:
         """See :class:`Task`."""

@@ -24,6 +24,7 @@ from smoothlab.learner import Learner, learners_in
 from smoothlab.losses import Loss
 from smoothlab.losses.penalties import Penalty
 from smoothlab.metrics import cost_matrix
+from smoothlab.nets.tabm import mean_of_members
 from smoothlab.numbers import check_whole
 from smoothlab.smoothing import MultilabelSmoother, Smoother
 from smoothlab.soft_labels import SoftLabels
@@ -60,7 +61,7 @@ class Task(LightningModule):
     ``more_metrics``) and how they count a batch (``count``).
 
     Args:
-        net: maps features ``(N, ...)`` to logits ``(N, K)``.
+        net: maps features ``(N, ...)`` to logits ``(N, K)``; an ensemble in one net in training to ``(N, members, K)``.
         smoother: makes the soft targets of a training step.
         class_names: K names, in the order of the logits.
         loss: maps logits, target and step to a loss for each row, or None: that of the kind of task.
@@ -241,9 +242,20 @@ class Task(LightningModule):
             features, labels = self.mixed(features, labels)
             source = {}  # a mixed sample is no row of the data
         logits = self.net(features)
+        members = (logits,)
+        if logits.ndim == 3:  # (N, members, K): an ensemble in one net, each member with its own loss
+            members, logits = logits.unbind(1), mean_of_members(logits)
         step = Step(labels, logits.detach(), self.progress, features=features, **source)
         target = self.smoother.target(step)
-        return target, *self.losses(logits, target, step)
+        return target, *self._mean_losses(members, target, step)
+
+    def _mean_losses(self, members: Sequence[Tensor], target: Any, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
+        """``losses`` of the members' logits ``(N, K)``, their mean."""
+        if len(members) == 1:
+            return self.losses(members[0], target, step)
+        losses, penalties = zip(*(self.losses(logits, target, step) for logits in members), strict=True)
+        means = {name: torch.stack([each[name] for each in penalties]).mean(0) for name in penalties[0]}
+        return torch.stack(losses).mean(0), means
 
     def _divisor(self, count: float | Tensor) -> float | Tensor:
         # Lightning divides each micro-batch by their number, and DDP the sum over ranks by theirs; a fixed divisor,

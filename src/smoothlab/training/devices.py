@@ -162,6 +162,19 @@ def alone(config: Mapping[str, Any], allowed: tuple[str, ...]) -> Trainer:
     )
 
 
+def on_cpu() -> Trainer:
+    """A Trainer in this process on the CPU, for a model that is no net."""
+    return Trainer(
+        accelerator="cpu",
+        devices=1,
+        plugins=[LightningEnvironment()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
 def compile_in_place(module: nn.Module, wanted: bool) -> None:
     """Compile a net in such a way that its weights keep their names in checkpoints; ``torch.compile(net)`` does not."""
     if wanted:

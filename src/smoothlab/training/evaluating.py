@@ -17,11 +17,13 @@ from smoothlab.errors import UserMistake
 from smoothlab.models.checkpoint import KEY, as_validated, load_weights, odd_content
 from smoothlab.models.model import run_checkpoint
 from smoothlab.models.teacher import without_teachers
+from smoothlab.rivals import Rival
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.rundir.identity import run_identity
 from smoothlab.rundir.reading import UnreadableFile
 from smoothlab.scoring.calibrating import afterwards_of
 from smoothlab.scoring.splits import score
+from smoothlab.training.devices import on_cpu
 from smoothlab.training.parts import Parts
 from smoothlab.training.threads import cpu_threads
 
@@ -60,15 +62,7 @@ def evaluate(
     with odd_content():
         task = Parts.of(config, allowed).task(data)
         load_weights(task, content["state_dict"])
-    trainer = Trainer(
-        accelerator=config["trainer"]["accelerator"],
-        devices=1,
-        precision=config["trainer"]["precision"],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = on_cpu() if isinstance(task.net, Rival) else _trainer(config)
     afterwards = afterwards_of(ours)
     with cpu_threads(config["threads"], task, data.batch_size):  # sums in another order differ in the last digits
         scores = score(task, data, trainer, splits, afterwards)
@@ -80,6 +74,18 @@ def evaluate(
         for line in differences_from_results(RunDirectory(path), metrics, ours, fingerprint):
             print(line, file=sys.stderr)
     return metrics
+
+
+def _trainer(config: Mapping[str, Any]) -> Trainer:
+    return Trainer(
+        accelerator=config["trainer"]["accelerator"],
+        devices=1,
+        precision=config["trainer"]["precision"],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
 
 
 def differences_from_results(

@@ -17,6 +17,7 @@ from smoothlab.errors import UserMistake
 from smoothlab.kinds import KINDS, Kind
 from smoothlab.losses.loss import check_smoother
 from smoothlab.models.kinds import check_task
+from smoothlab.models.making import make_net
 from smoothlab.smoothing import MultilabelSmoother
 from smoothlab.smoothing.multilabel import answers_of
 from smoothlab.tasks.schedule import Schedule
@@ -117,9 +118,7 @@ class Parts:
         mixing = self.mixing(data)
         config, classes = self.config, data.class_names
         kind = _kind_of(config["task"], self.allowed)
-        outputs = len(classes) if kind is None else kind.outputs(len(classes))
-        net = build(config["net"], "net", allowed=self.allowed, num_classes=outputs, **data.net_arguments)
-        net = net if kind is None else kind.whole(net)
+        net = make_net(config, kind, len(classes), data.net_arguments, self.allowed)
         of_data = {"tree": data.class_tree, "ordered": data.class_order, "slices": data.slice_column}
         assert data.encoder is not None
         task = build(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +24,12 @@ from smoothlab.data.module import DataModule
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.learner import learners_in
 from smoothlab.models.kinds import check_task_class
+from smoothlab.models.making import target_of
+from smoothlab.processes.ranks import found_ranks
+from smoothlab.rivals import Rival
 from smoothlab.rundir.identity import run_identity
 from smoothlab.scoring.calibrating import Afterwards, check_groups, make_afterwards
+from smoothlab.smoothing import Constant, Smoother
 from smoothlab.tasks.task import Task
 from smoothlab.tracking.console import quiet_lightning
 from smoothlab.training.devices import check_compile, check_devices, make_trainer, wanted_ranks
@@ -68,6 +73,11 @@ class Prepared:
     ranks: int = 1  # processes that train
     afterwards: Afterwards = field(default_factory=Afterwards)
 
+    @property
+    def rival(self) -> bool:
+        """Whether a model that is fitted at once stands in the net's place."""
+        return isinstance(self.task.net, Rival)
+
 
 def check_config(config: dict[str, Any]) -> Checked:
     """Check everything that needs no data, and make the objects on the way.
@@ -87,6 +97,7 @@ def check_config(config: dict[str, Any]) -> Checked:
     if config["progress"] not in PROGRESS:
         raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
     parts = Parts.of(config, allowed)
+    _check_model(config, parts)
     _check_end(config["trainer"], parts)
     _check_validation(config["trainer"], parts.smoother)
     try_schedule(parts.optimizer([torch.nn.Parameter(torch.zeros(1))]), parts.schedule)
@@ -95,7 +106,7 @@ def check_config(config: dict[str, Any]) -> Checked:
     with quiet_lightning(), determinism_kept():
         trainer = make_trainer(config, allowed, logger=False, callbacks=list(callbacks.values()))
     check_devices(config, trainer)
-    return Checked(parts, list(callbacks.values()), wanted_ranks(trainer))
+    return Checked(parts, list(callbacks.values()), 1 if config.get("model") else wanted_ranks(trainer))
 
 
 def prepare(config: dict[str, Any]) -> Prepared:
@@ -113,8 +124,9 @@ def prepare(config: dict[str, Any]) -> Prepared:
         data = open_data(config, allowed)
     _check_limits(config["trainer"], data, checked.ranks)
     task = _fitting_task(config, checked.parts, data)
-    with quiet_lightning(), determinism_kept():
-        rehearse(config, allowed, task, data, checked.ranks)
+    if not config.get("model"):
+        with quiet_lightning(), determinism_kept():
+            rehearse(config, allowed, task, data, checked.ranks)
     afterwards = make_afterwards(config, task, allowed)
     check_compile(config, task)
     identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
@@ -156,7 +168,7 @@ def determinism_kept() -> Iterator[None]:
 
 def _check_groups(config: Mapping[str, Any]) -> None:
     """Refuse a config from which a part was taken out."""
-    for name in GROUPS:
+    for name in (*GROUPS, *(("model",) if "model" in config else ())):  # configs of before there were models have none
         if not isinstance(config.get(name), Mapping):
             raise UserMistake(f"{name} = {config.get(name)!r}: expected one of its options (see smoothlab --help)")
     check_groups(config)
@@ -176,6 +188,23 @@ def _check_end(trainer: Mapping[str, Any], parts: Parts) -> None:
             raise UserMistake(f"trainer.max_epochs = -1: {what} needs an end; give a number")
     if trainer.get("max_steps", -1) == -1 and parts.schedule is not None and parts.schedule.needs_end:
         raise UserMistake("trainer.max_epochs = -1: a schedule needs an end; give a number, or scheduler=none")
+
+
+def _check_model(config: Mapping[str, Any], parts: Parts) -> None:
+    """Refuse what a model in the net's place would not look at, and ranks, of which one alone would fit it."""
+    if not config.get("model"):
+        return
+    name = target_of(config).rsplit(".", 1)[-1]
+    strength = getattr(parts.smoother, "strength", None)
+    smooths = not (type(parts.smoother) is Smoother and isinstance(strength, Constant) and strength.epsilon == 0)
+    given = {"smoothing": smooths, "loss": parts.loss, "penalty": parts.penalties, "mixing": config["mixing"]}
+    for key, there in given.items():
+        if there:
+            off = "cross_entropy" if key == "loss" else "none"
+            raise UserMistake(f"{key}: {name} is fitted to the labels as they are; take {key}={off}, or model=net")
+    launched = found_ranks(os.environ)
+    if launched is not None and launched.ranks > 1:
+        raise UserMistake(f"model: {name} is fitted by one process, {launched.starter} has started {launched.ranks}")
 
 
 def _check_validation(trainer: Mapping[str, Any], smoother: Any) -> None:

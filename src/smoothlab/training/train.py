@@ -37,6 +37,7 @@ from smoothlab.models.checkpoint import (
     validated,
 )
 from smoothlab.processes.ranks import found_ranks
+from smoothlab.rivals import Rival
 from smoothlab.rundir.atomic import make_folders, remove_leftovers, write_json, write_text
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
 from smoothlab.rundir.provenance import peak_memory, provenance
@@ -44,8 +45,9 @@ from smoothlab.scoring.outcome import write_outcome
 from smoothlab.scoring.splits import details, predicted, scored_afterwards
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
 from smoothlab.tracking.sink import finish
-from smoothlab.training.devices import Start, alone, compile_in_place, leave, make_trainer, meet
+from smoothlab.training.devices import Start, alone, compile_in_place, leave, make_trainer, meet, on_cpu
 from smoothlab.training.first_end import FirstEnd, RankEnd
+from smoothlab.training.fitting_rival import fit_rival
 from smoothlab.training.hooks import skip_empty_step_hooks
 from smoothlab.training.parts import Parts
 from smoothlab.training.preparing import Prepared, determinism_kept
@@ -183,47 +185,58 @@ def _train(
 ) -> dict[str, Any]:
     """Fit, score and write; ``loggers`` is filled on the way, so that the caller closes what has started."""
     started = time.monotonic()
-    fitted = _fit_and_part(prepared, run, status, loggers, stop, resume)
+    if prepared.rival:
+        fitted = _fit_at_once(prepared, run, loggers, resume)
+    else:
+        fitted = _fit_and_part(prepared, run, status, loggers, stop, resume)
     best, scored = _score(prepared, run, loggers, fitted)
+    callbacks = prepared.callbacks
     results = {
         "format": 1,
         "name": prepared.config["name"],
         "identity": prepared.identity,
         "seed": prepared.config["seed"],
-        "objective": _objective(prepared.callbacks, best),
+        "objective": _objective_of(callbacks, scored) if prepared.rival else _objective(callbacks, best),
         **scored,
         "best_epoch": int(best["epoch"]),
-        "epochs": fitted.trainer.current_epoch,
-        "steps": fitted.trainer.global_step,
+        "epochs": fitted.epochs,
+        "steps": fitted.steps,
         "seconds": {"fit": round(fitted.seconds, 3), "total": round(time.monotonic() - started, 3)},
         "peak_memory_mib": round(peak_memory() / 2**20, 1),
         **provenance(),
     }
     write_json(run.results, results)
     run.write_sums()
-    shutil.rmtree(fitted.start.state, ignore_errors=True)
+    shutil.rmtree(Start(run.path, False).state, ignore_errors=True)
     log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
     for line in _afterwards_lines(results):
         log.info("%s", line)
-    epochs, seconds = fitted.trainer.current_epoch, fitted.seconds
-    log.info("best epoch %d of %d, fit %.1f s\nrun %s", best["epoch"], epochs, seconds, run.path)
+    round_name = "round" if prepared.rival else "epoch"
+    log.info("best %s %d of %d, fit %.1f s\nrun %s", round_name, best["epoch"], fitted.epochs, fitted.seconds, run.path)
     return results
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A training that is over, and left by the other ranks."""
+    """A training that is over, and left by the other ranks.
 
-    trainer: Trainer
-    start: Start
+    Args:
+        scorer: on which the best weights predict.
+        seconds: that it took.
+        epochs: of a net, or rounds.
+        steps: of the optimizer, or rounds.
+    """
+
+    scorer: Trainer
     seconds: float
+    epochs: int
+    steps: int
 
 
-def _fit_and_part(
-    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], stop: Stop, resume: bool
-) -> _Fitted:
-    checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
-    content: dict[str, Any] = read_checkpoint(checkpoint) if checkpoint else {"global_step": 0, KEY: {}}
+def _begin(
+    prepared: Prepared, run: RunDirectory, loggers: list[Any], checkpoint: Path | None, content: Mapping[str, Any]
+) -> None:
+    """Write the config, say what there is to say of the data, and start the loggers."""
     step = int(content["global_step"])
     run.sums.unlink(missing_ok=True)  # of a start that was cut off at its end
     write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
@@ -237,6 +250,28 @@ def _fit_and_part(
         write_text(run.metrics, rows)
     make_folders(run.checkpoints)
     _make_loggers(prepared, run, loggers, step)
+
+
+NOTHING: Mapping[str, Any] = {"global_step": 0, KEY: {}}  # of a checkpoint that is not there
+
+
+def _fit_at_once(prepared: Prepared, run: RunDirectory, loggers: list[Any], resume: bool) -> _Fitted:
+    """Fit a model in a net's place; one that was interrupted begins again."""
+    run.metrics.unlink(missing_ok=True)
+    _begin(prepared, run, loggers, None, NOTHING)
+    if resume:
+        log.info("fitted anew: a model that is no net has no state to go on from")
+    started = time.monotonic()
+    rounds = fit_rival(prepared, run, loggers)
+    return _Fitted(on_cpu(), time.monotonic() - started, rounds, rounds)
+
+
+def _fit_and_part(
+    prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], stop: Stop, resume: bool
+) -> _Fitted:
+    checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
+    content = read_checkpoint(checkpoint) if checkpoint else NOTHING
+    _begin(prepared, run, loggers, checkpoint, content)
     callbacks = [
         RunState(prepared.config, prepared.identity),
         EpochProgress(prepared.config["progress"]),
@@ -248,7 +283,7 @@ def _fit_and_part(
     _fit(trainer, prepared, start, stop)
     seconds = time.monotonic() - started
     leave(trainer)
-    return _Fitted(trainer, start, seconds)
+    return _Fitted(trainer, seconds, trainer.current_epoch, trainer.global_step)
 
 
 def _score(
@@ -262,7 +297,7 @@ def _score(
     best = run.best_checkpoint if run.best_checkpoint.is_file() else run.last_checkpoint
     content = read_checkpoint(best)
     if prepared.ranks == 1:
-        task, scorer = prepared.task, fitted.trainer
+        task, scorer = prepared.task, fitted.scorer
         task.load_state_dict(content["state_dict"])
     else:  # anew: what FSDP leaves behind is no whole net
         task = Parts.of(prepared.config, prepared.allowed).task(prepared.data)
@@ -288,6 +323,7 @@ def _score(
     )
     return content, {
         "task_kind": task.kind,
+        **({"model": _about(task.net)} if isinstance(task.net, Rival) else {}),
         "metrics": {split: score.metrics for split, score in scores.items()},
         "metrics_are": {split: score.precision for split, score in scores.items()},
         "uncertainty": {split: score.uncertainty() for split, score in scores.items()},
@@ -295,6 +331,10 @@ def _score(
         **afterwards,
         "checkpoint": f"{best.parent.name}/{best.name}",
     }
+
+
+def _about(rival: Rival) -> dict[str, Any]:
+    return {"kind": type(rival).__name__, **rival.summary()}
 
 
 def _afterwards_lines(results: dict[str, Any]) -> Iterator[str]:
@@ -419,4 +459,14 @@ def _objective(callbacks: list[Callback], checkpoint: Mapping[str, Any]) -> dict
         if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_score is not None:
             value = validated(checkpoint).get(callback.monitor, callback.best_model_score)
             return {"name": callback.monitor, "mode": callback.mode, "value": float(value)}
+    return {"name": None, "mode": None, "value": None}
+
+
+def _objective_of(callbacks: list[Callback], scored: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a model that is no net, which has one validation: what the checkpoint callback would monitor."""
+    metrics = scored.get("before_calibration", scored["metrics"])["val"]
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor:
+            value = metrics.get(callback.monitor.removeprefix("val/"))
+            return {"name": callback.monitor, "mode": callback.mode, "value": value}
     return {"name": None, "mode": None, "value": None}

@@ -150,3 +150,15 @@ def test_a_model_that_is_exported_again_and_one_that_is_moved_are_read(models, t
     Path("elsewhere").mkdir()
     shutil.move(models / "model.onnx", "elsewhere/renamed.onnx")
     assert load("elsewhere/renamed.onnx").class_names == ["benign", "malignant"]
+
+
+def test_an_export_that_is_cut_off_after_its_file_is_read(models, trained, cli, monkeypatch):
+    (run,) = (trained / "others").iterdir()
+
+    def cut_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smoothlab.export.exporting.write_sums", cut_off)
+    assert cli("export", f"run={run}", "output=models", "format=torch")[0] == 130
+    assert "model.pt2" not in (models / "SHA256SUMS").read_text()
+    load(models / "model.pt2")

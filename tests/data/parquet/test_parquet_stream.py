@@ -141,12 +141,20 @@ def test_worker_processes_give_the_same_rows(path):
     assert epoch_of(loader, 1) != epoch_of(loader, 0)
 
 
-@pytest.mark.parametrize("categories", ["one_hot", "codes"])
-@pytest.mark.parametrize("missing", [True, False])
-def test_encoder_and_features_are_those_of_the_table_in_memory(path, tmp_path, categories, missing):
+@pytest.mark.parametrize(
+    ("categories", "missing", "scaling"),
+    [
+        ("one_hot", True, "standard"),
+        ("one_hot", False, "standard"),
+        ("codes", True, "standard"),
+        ("codes", False, "robust"),
+        ("one_hot", True, "quantile"),
+    ],
+)
+def test_encoder_and_features_are_those_of_the_table_in_memory(path, tmp_path, categories, missing, scaling):
     splits = stream(path)
     frame = table().drop(columns="row")
-    options = {"categories": categories, "missing": missing, "rare": 4, "metadata": ["source", "w"]}
+    options = {"categories": categories, "missing": missing, "scaling": scaling, "rare": 4, "metadata": ["source", "w"]}
     frame["part"] = "train"
     for split in ("val", "test"):
         frame.loc[rows_of(splits.loader(split)), "part"] = split
@@ -157,7 +165,10 @@ def test_encoder_and_features_are_those_of_the_table_in_memory(path, tmp_path, c
     whole.setup()
     assert streamed.class_names == whole.class_names
     assert streamed.class_counts == whole.class_counts
-    assert streamed.net_arguments == whole.net_arguments
+    theirs, ours = whole.net_arguments, streamed.net_arguments
+    for one, other in zip(theirs.pop("quantiles"), ours.pop("quantiles"), strict=True):
+        assert one == pytest.approx(other, rel=1e-6, abs=1e-6)
+    assert ours == theirs
     assert streamed.encoder.names == whole.encoder.names
     assert streamed.metadata_categories == whole.metadata_categories
     for split in ("train", "val", "test"):

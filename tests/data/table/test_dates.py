@@ -5,7 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from smoothlab.data.table.dates import date_formats, parse
+from smoothlab.data.table.dates import date_formats, number_format, parse
+from smoothlab.data.table.kinds import understand
+from smoothlab.data.table.words import text_of
 
 
 def times(style: str) -> pd.Series:
@@ -79,3 +81,39 @@ def test_a_column_of_them_is_a_feature_with_a_note(table):
     assert any("several ways of writing, day_first" in note for note in data.notes)
     again = type(data.encoder).from_state(data.encoder.state())
     assert again.encode(frame[["d"]], where="rows").equal(data.encoder.encode(frame[["d"]], where="rows"))
+
+
+MOMENTS = pd.date_range("2011-03-05 07:00", periods=60, freq="31h").as_unit("s")
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "kind", "words"),
+    [
+        ("when", MOMENTS.strftime("%Y%m%d").astype(int), "date", "dates such as 20110305; data.kinds={when: numeric}"),
+        ("created_at", MOMENTS.astype("int64"), "date", "moments since 1970 such as 1299308400"),
+        ("timestamp", MOMENTS.astype("int64") * 1000, "date", "moments since 1970 such as 1299308400000"),
+        ("turnover", MOMENTS.astype("int64"), "numeric", "data.kinds={turnover: date} reads them so"),
+        ("turnover", range(10_000_000, 10_000_060), "id", "counts the rows"),
+        ("reference", range(123_456_789, 999_999_999, 12_345_678), "numeric", "data.drop=[reference] leaves out an id"),
+        ("turnover", range(1_234_567, 9_999_999, 123_456), "numeric", ""),
+    ],
+)
+def test_whole_numbers_are_dates_where_all_are_and_noted_where_they_may_be(name, numbers, kind, words):
+    column = understand(pd.DataFrame({name: list(numbers)}))[name]
+    assert column.kind == kind
+    assert words in str(column.note or "")
+
+
+@pytest.mark.parametrize("kind", ["seconds", "milliseconds", "digits"])
+def test_dates_that_are_numbers_are_encoded_as_those_that_are_written_out(kind, tmp_path):
+    numbers = {
+        "seconds": MOMENTS.astype("int64"),
+        "milliseconds": MOMENTS.astype("int64") * 1000,
+        "digits": MOMENTS.strftime("%Y%m%d").astype(int),
+    }[kind]
+    written = MOMENTS if kind != "digits" else MOMENTS.normalize()
+    style = number_format(text_of(pd.Series(numbers)))
+    assert (parse(pd.Series(numbers), style) == pd.Series(written)).all()
+    with_gaps = pd.Series(numbers).astype(float).where(pd.Series(range(60)) % 7 > 0)
+    assert parse(with_gaps, style).isna().sum() == with_gaps.isna().sum()
+    assert (parse(with_gaps, style).dropna() == pd.Series(written)[with_gaps.notna()]).all()

@@ -185,3 +185,53 @@ def test_training_says_what_looks_misread(tmp_path, monkeypatch, capsys):
     assert main(["train", *words]) == 0
     captured = capsys.readouterr()
     assert "column 'x' holds -999" in captured.out + captured.err
+
+
+def test_a_code_is_named_where_it_is_the_only_negative_number(table):
+    """The other numbers are wider apart than the code is from them."""
+
+    def make(draw, rows):
+        return np.where(draw.random(rows) < 0.1, -999, draw.lognormal(10, 1, rows).round(2))
+
+    assert "column 'x' holds -999" in warnings_of(table, frame_of(x=make))
+    assert "holds" not in warnings_of(table, frame_of(x=lambda draw, rows: draw.choice([-2, 1000, 5000], rows)))
+
+
+@pytest.mark.parametrize("target", ["yes", "maize"])
+def test_a_lost_header_of_words_is_named(table, tmp_path, target):
+    draw = np.random.default_rng(0)
+    rows = [
+        [
+            f"{draw.normal():.3f}",
+            draw.choice(["card", "cash"]),
+            draw.choice(["yes", "no"]),
+            draw.choice(["maize", "rye"]),
+        ]
+        for _ in range(200)
+    ]
+    rows[0] = ["0.313", "cash", "yes", "maize"]
+    (tmp_path / "lost.csv").write_text("\n".join(",".join(row) for row in rows))
+    assert "data.header=null reads it so" in "\n".join(describe(table(tmp_path / "lost.csv", target=target)).warnings)
+
+
+def test_a_lost_header_is_named_where_the_target_is_there_twice(table, tmp_path):
+    rows = ["0.3,yes,yes", *(f"{number},no,{'yes' if number % 2 else 'no'}" for number in range(100))]
+    (tmp_path / "lost.csv").write_text("\n".join(rows))
+    with pytest.raises(UserMistake, match=r"two columns have this name.*data.header=null"):
+        table(tmp_path / "lost.csv", target="yes").setup()
+
+
+def test_a_few_equal_rows_are_no_matter(table):
+    frame = frame_of(300)
+    frame["noise"] = np.arange(300) / 7
+    twice = pd.concat([frame, frame.iloc[:2]], ignore_index=True)
+    assert "same features" not in warnings_of(table, twice)
+    assert "same features" in warnings_of(table, pd.concat([frame, frame.iloc[:100]], ignore_index=True))
+
+
+def test_a_rare_class_that_is_another_ones_spelling_is_told_so(table):
+    frame = frame_of(300)
+    frame.loc[7, "label"] = "A"
+    with pytest.raises(UserMistake, match=r"class 'A' has 1 row.*'data.classes=\{A: a\}' takes it as another spelling"):
+        table(frame, target="label").setup()
+    table(frame, target="label", classes={"A": "a"}).setup()

@@ -74,7 +74,7 @@ class ArrowEncoder:
         for column, width in self._dense:
             cells, features = table.column(column.column), made[place : place + width]
             place += width
-            if not (isinstance(column, NumericColumn) and _standardise(column, cells, features, scratch)):
+            if not (isinstance(column, NumericColumn) and _scale(column, cells, features, scratch)):
                 features[:] = column.encode(series(cells, column.column), where=where).T
         for coded in self._coded:
             places, values = factorized(table.column(coded.column))
@@ -127,14 +127,16 @@ def numbers(cells: pa.ChunkedArray) -> np.ndarray | None:
     return np.asarray(cells.to_numpy())
 
 
-def _standardise(column: NumericColumn, cells: pa.ChunkedArray, out: np.ndarray, scratch: np.ndarray) -> bool:
+def _scale(column: NumericColumn, cells: pa.ChunkedArray, out: np.ndarray, scratch: np.ndarray) -> bool:
     """Write a column's one or two features ``(1 or 2, N)``; False where only the general way knows what is wrong."""
     values = numbers(cells)
     if values is None:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
         scale = 1 / column.deviation if column.deviation > 0 else 0.0
-        if values.dtype == np.float32 and abs(column.mean) < NEAR_ZERO * column.deviation:
+        if column.scaling != "standard":
+            out[0] = column.scaled(values)
+        elif values.dtype == np.float32 and abs(column.mean) < NEAR_ZERO * column.deviation:
             np.subtract(values, np.float32(column.mean), out=out[0])
             np.multiply(out[0], np.float32(scale), out=out[0])
         else:

@@ -275,7 +275,7 @@ class ParquetStream(DataModule):
                 column.be_constant()
                 self.notes += notes_on([column])
                 continue
-            made.append(fit.finish(indicators=options.missing, rare=options.rare))
+            made.append(fit.finish(indicators=options.missing, rare=options.rare, scaling=options.scaling))
         if not made:
             raise UserMistake("data: no column is left as a feature")
         return TableEncoder(made, options.categories)

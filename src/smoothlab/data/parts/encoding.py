@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from smoothlab.data.parts.keys import check_choice, check_least
+from smoothlab.data.table.scaling import Scaling
 from smoothlab.data.table.texts import TextEncoding
 
 Categories = Literal["one_hot", "codes"]
@@ -13,8 +14,9 @@ Categories = Literal["one_hot", "codes"]
 
 @dataclass(frozen=True)
 class Encoding:
-    """What becomes of categories, empty cells and texts; see ``conf/data/part/encoding.yaml``."""
+    """What becomes of numbers, categories, empty cells and texts; see ``conf/data/part/encoding.yaml``."""
 
+    scaling: Scaling = "standard"
     categories: Categories = "one_hot"
     rare: int = 5
     missing: bool = True
@@ -22,6 +24,7 @@ class Encoding:
     text_features: int = 256
 
     def __post_init__(self) -> None:
+        check_choice("scaling", self.scaling, Scaling)
         check_choice("categories", self.categories, Categories)
         check_choice("text_encoding", self.text_encoding, TextEncoding)
         check_least("rare", self.rare, 1)

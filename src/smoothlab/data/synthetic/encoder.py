@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smoothlab.data.encoder import Encoder
+from smoothlab.data.layout import Span, number_spans
 from smoothlab.errors import UserMistake
 
 FLOAT32_END = 3.4e38
@@ -43,12 +44,21 @@ class SyntheticEncoder(Encoder):
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """``in_features``, for the net."""
-        return {"in_features": len(self.numeric) + sum(map(len, self.words.values()))}
+        """``in_features`` and ``spans``."""
+        spans = number_spans(0, len(self.numeric))
+        for words in self.words.values():
+            start = spans[-1].start + spans[-1].width if spans else 0
+            spans.append(Span(start, len(words), "one_hot", categories=len(words)))
+        return {"in_features": self.num_features, "spans": spans}
+
+    @property
+    def num_features(self) -> int:
+        """Width of the features."""
+        return len(self.numeric) + sum(map(len, self.words.values()))
 
     def features(self, numeric: NDArray[np.float64], codes: NDArray[np.int64]) -> Tensor:
         """Features ``(N, in_features)`` in float32 of numbers ``(N, F)`` and the words' places ``(N, C)``."""
-        features = np.zeros((len(numeric), self.net_arguments["in_features"]), dtype=np.float32)
+        features = np.zeros((len(numeric), self.num_features), dtype=np.float32)
         features[:, : len(self.numeric)] = numeric
         begin, rows = len(self.numeric), np.arange(len(numeric))
         for column, words in enumerate(self.words.values()):

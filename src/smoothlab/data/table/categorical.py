@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.layout import Span
 from smoothlab.data.table.words import as_word
 
 OTHER = "(other)"
@@ -40,6 +41,19 @@ class CategoricalColumn:
     def names(self) -> list[str]:
         """Of the features."""
         return [f"{self.column} = {word}" for word in self.all_words]
+
+    @property
+    def edges(self) -> list[list[float]]:
+        """See :class:`NumericColumn`: no feature is a number."""
+        return [[] for _ in self.names]
+
+    def spans(self, start: int) -> list[Span]:
+        """What the features stand for, the first of which is at ``start``."""
+        return [Span(start, len(self.all_words), "one_hot", self.missing, len(self.all_words))]
+
+    def code_span(self, place: int) -> Span:
+        """What the code at ``place`` stands for."""
+        return Span(place, 1, "code", self.missing, len(self.all_words))
 
     def codes(self, cells: pd.Series) -> np.ndarray:
         """Codes ``(N,)``, int64."""

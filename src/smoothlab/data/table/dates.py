@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
+from smoothlab.data.layout import Span
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import text_of
@@ -34,7 +35,9 @@ LOOKS_LIKE_A_DATE = "|".join(
 WITH_NAMES = tuple(
     f"{day}{sign}{year}" for sign in "- /" for day in (f"%d{sign}%b", "%b", "%B") for year in ("%y", "%Y")
 )
-DIGITS = "%Y%m%d"  # looks like a number, so that it is tried only where a column is said to be a date
+DIGITS = "%Y%m%d"
+# Seconds and milliseconds since 1970, and the numbers that they are from 1990 to 2050.
+UNIX = {"unix_s": ("s", 631_152_000, 2_524_608_000), "unix_ms": ("ms", 631_152_000_000, 2_524_608_000_000)}
 TRIED = 200  # cells that are looked at before a whole column is parsed
 PARTS = ("year", "month", "weekday", "day", "hour")
 DAY = pd.Timedelta(days=1)
@@ -52,8 +55,9 @@ def check_date_format(wanted: str | None) -> None:
     Raises:
         InvalidArgument: it is none.
     """
-    if wanted is not None and wanted not in ORDERS and "%" not in wanted:
-        raise InvalidArgument("date_format", wanted, f"null, {', '.join(ORDERS)}, or a format such as %d/%m/%Y")
+    if wanted is not None and wanted not in (*ORDERS, *UNIX) and "%" not in wanted:
+        named = ", ".join((*ORDERS, *UNIX))
+        raise InvalidArgument("date_format", wanted, f"null, {named}, or a format such as %d/%m/%Y")
 
 
 def date_formats(words: pd.Series, wanted: str | None = None) -> list[str]:
@@ -81,6 +85,19 @@ def date_formats(words: pd.Series, wanted: str | None = None) -> list[str]:
             if style in (*own, ISO, *named):
                 break
     return fitting or _mixed(words, wanted)
+
+
+def number_format(words: pd.Series, wanted: str | None = None) -> str | None:
+    """The format of dates that are written as whole numbers: ``DIGITS``, or one of ``UNIX``; None where they are none.
+
+    Args:
+        words: cells as text, none of them empty.
+        wanted: the only format that is tried; None: all.
+    """
+    for style in (DIGITS, *UNIX) if wanted is None else (wanted,):
+        if style in (DIGITS, *UNIX) and parse(words, style).notna().all():
+            return style
+    return None
 
 
 def _mixed(words: pd.Series, wanted: str | None) -> list[str]:
@@ -117,7 +134,11 @@ def parse(cells: pd.Series, style: str | None) -> pd.Series:
     """A column as times without a zone, NaT where a cell is empty or no such date."""
     if not pd.api.types.is_datetime64_any_dtype(cells):
         text = text_of(cells)
-        if style in ORDERS:
+        if style in UNIX:
+            unit, first, last = UNIX[style]
+            numbers = pd.to_numeric(text, errors="coerce")
+            cells = pd.to_datetime(numbers.where(numbers.between(first, last)), unit=unit)
+        elif style in ORDERS:
             cells = _parse_mixed(text, day_first=style == ORDERS[0])
         else:
             zoned = style in (None, ISO) or "%z" in str(style)
@@ -162,6 +183,18 @@ class DateColumn:
         """Of the features."""
         return [f"{self.column} {name}{more}" for name, part in self.parts.items() for more in part.suffixes]
 
+    @property
+    def edges(self) -> list[list[float]]:
+        """See :class:`NumericColumn`."""
+        return [edges for part in self.parts.values() for edges in part.edges]
+
+    def spans(self, start: int) -> list[Span]:
+        """What the features stand for, the first of which is at ``start``."""
+        spans: list[Span] = []
+        for part in self.parts.values():
+            spans += part.spans(spans[-1].start + spans[-1].width if spans else start)
+        return spans
+
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, width)``; a cell that is no date is a UserMistake."""
         numbers = date_parts(self.times(cells, where=where))
@@ -174,6 +207,7 @@ class DateColumn:
         bad = np.flatnonzero((times.isna() & cells.notna()).to_numpy())
         if bad.size:
             style = "2024-01-31" if self.style in (None, ISO, *ORDERS) else self.style
+            style = str(UNIX[style][1]) if style in UNIX else style
             raise BadRow(
                 f"{where}: column {self.column!r}, data row {row_number(cells, int(bad[0]))}: expected a date such as "
                 f"{style}, got {str(cells.iloc[int(bad[0])])[:40]!r}"
@@ -208,7 +242,7 @@ def date_style(cells: pd.Series, column: str, where: str) -> str | None:
     if pd.api.types.is_datetime64_any_dtype(cells):
         return None
     words = text_of(cells.dropna())
-    style = date_format(words) or (DIGITS if parse(words, DIGITS).notna().all() else None)
+    style = date_format(words) or number_format(words)
     if style is None and len(words):
         raise UserMistake(f"{where}: column {column!r}: no dates of one format, such as 2024-01-31")
     return style

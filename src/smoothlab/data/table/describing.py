@@ -24,6 +24,7 @@ LEAK_ROWS = 5_000
 MOSTLY_MISSING = 0.5
 FEW_ROWS = 10
 IMBALANCE = 100
+BY_CHANCE = 0.01  # share of the rows
 
 
 @dataclass
@@ -145,16 +146,21 @@ def _twins(table: Understood, columns: list[Column]) -> list[str]:
     train = set(hashes[table.rows["train"]].tolist())
     for split in ("val", "test"):
         twins = sum(row in train for row in hashes[table.rows[split]].tolist())
-        if twins:
+        if twins > _by_chance(len(table.rows[split])):
             notes.append(
                 f"{twins} of {len(table.rows[split])} {split} rows have the same features as a training row; "
                 "data.deduplicate=true keeps one of equal rows, data.split=group keeps groups together"
             )
     if table.labels.values.ndim == 1:
         labels = pd.Series(table.labels.values).groupby(hashes).nunique()
-        if (labels > 1).any():
+        if (labels > 1).sum() > _by_chance(len(hashes)):
             notes.append(f"{int((labels > 1).sum())} sets of rows have the same features and different labels")
     return notes
+
+
+def _by_chance(rows: int) -> float:
+    """How many equal rows are no matter: columns of few digits have some."""
+    return max(2.0, BY_CHANCE * rows)
 
 
 def _small_classes(data: RowData, table: Understood, counts: dict[str, np.ndarray]) -> list[str]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from smoothlab.data.encoder import Encoder
+from smoothlab.data.layout import Span
 from smoothlab.data.parts.encoding import Categories, Encoding
 from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import DateColumn, date_style
@@ -100,7 +101,7 @@ class TableEncoder(Encoder):
             else:
                 fit = NumericFit(name, (writings or {}).get(name), **options)
             fit.update(cells)
-            columns.append(fit.finish(indicators=encoding.missing, rare=encoding.rare))
+            columns.append(fit.finish(indicators=encoding.missing, rare=encoding.rare, scaling=encoding.scaling))
         return cls(columns, encoding.categories, summary=summarised(frame, columns))
 
     @property
@@ -139,10 +140,23 @@ class TableEncoder(Encoder):
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """``num_numeric`` and ``cardinalities``, and ``in_features`` where no feature is a code."""
+        """``num_numeric``, ``cardinalities``, ``spans``, ``quantiles``, and ``in_features`` where no feature is a code.
+
+        Quantiles are those of the training rows of each feature before the codes, none of one that is no number.
+        """
         coded = self.cardinalities
-        arguments = {"num_numeric": self.num_features - len(coded), "cardinalities": coded}
+        quantiles = [edges for column in self.wide for edges in column.edges]
+        arguments = {"num_numeric": len(quantiles), "cardinalities": coded, "quantiles": quantiles, "spans": self.spans}
         return arguments if coded else {"in_features": self.num_features, **arguments}
+
+    @property
+    def spans(self) -> list[Span]:
+        """What each feature stands for, in their order."""
+        spans: list[Span] = []
+        for column in self.wide:
+            spans += column.spans(spans[-1].start + spans[-1].width if spans else 0)
+        first = self.num_features - len(self.coded)
+        return spans + [column.code_span(first + place) for place, column in enumerate(self.coded)]
 
     @property
     def coded(self) -> list[CategoricalColumn]:

@@ -14,6 +14,7 @@ from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import DateColumn, date_parts
 from smoothlab.data.table.numeric import NumericColumn, read_numbers, refuse
 from smoothlab.data.table.places import row_number
+from smoothlab.data.table.scaling import SampledValues, Scaling
 from smoothlab.data.table.words import as_word
 from smoothlab.data.table.written import Writing
 from smoothlab.errors import UserMistake
@@ -91,12 +92,15 @@ class ColumnFit(ABC):
         """Different values, of all rows; 2 where it is only known that there are several."""
 
     @abstractmethod
-    def finish(self, *, indicators: bool, rare: int) -> NumericColumn | CategoricalColumn | DateColumn:
+    def finish(
+        self, *, indicators: bool, rare: int, scaling: Scaling
+    ) -> NumericColumn | CategoricalColumn | DateColumn:
         """The encoder of the column.
 
         Args:
             indicators: whether a feature says which cells are missing.
             rare: categories of fewer training rows are "other".
+            scaling: of numbers.
         """
 
     @property
@@ -110,7 +114,7 @@ class ColumnFit(ABC):
 
 
 class NumericFit(ColumnFit):
-    """Learns mean and deviation of a column of numbers.
+    """Learns mean, deviation and quantiles of a column of numbers.
 
     Args:
         column: its name.
@@ -130,6 +134,7 @@ class NumericFit(ColumnFit):
         super().__init__(column, where=where, may_be_missing=may_be_missing)
         self.writing = writing
         self.moments = Moments()
+        self.sample = SampledValues()
         self._low, self._high = math.inf, -math.inf
 
     def update(self, cells: pd.Series, train: np.ndarray | None = None) -> None:
@@ -146,7 +151,9 @@ class NumericFit(ColumnFit):
             present, train = values[~missing], None if train is None else train[~missing]
         if len(present):
             self._low, self._high = min(self._low, float(present.min())), max(self._high, float(present.max()))
-            self.moments.update(present if train is None or train.all() else present[train])
+            trained = present if train is None or train.all() else present[train]
+            self.moments.update(trained)
+            self.sample.update(trained)
         if not self.moments.finite:
             # The cells are finite one by one; the largest of the column is what made the sum overflow.
             place = int(np.nanargmax(np.abs(values)))
@@ -159,12 +166,14 @@ class NumericFit(ColumnFit):
         """See :class:`ColumnFit`."""
         return 0 if self._low > self._high else 1 + (self._low < self._high)
 
-    def finish(self, *, indicators: bool, rare: int = 1) -> NumericColumn:
+    def finish(self, *, indicators: bool, rare: int = 1, scaling: Scaling = "standard") -> NumericColumn:
         """See :class:`ColumnFit`."""
         return NumericColumn(
             self.column,
             self.moments.mean,
             self.moments.deviation,
+            quantiles=self.sample.quantiles(),
+            scaling=scaling,
             may_be_missing=self.missing > 0 if self.may_be_missing is None else self.may_be_missing,
             indicator=indicators and self.missing_in_training > 0 and self.moments.count > 0,
             writing=self.writing,
@@ -208,7 +217,7 @@ class CategoryFit(ColumnFit):
         """See :class:`ColumnFit`."""
         return len(self.counts)
 
-    def finish(self, *, indicators: bool, rare: int) -> CategoricalColumn:
+    def finish(self, *, indicators: bool, rare: int, scaling: Scaling = "standard") -> CategoricalColumn:
         """See :class:`ColumnFit`."""
         known = sorted(word for word, count in self.counts.items() if count >= rare)
         return CategoricalColumn(self.column, known, missing=indicators and self.missing_in_training > 0)
@@ -247,10 +256,11 @@ class DateFit(ColumnFit):
         """See :class:`ColumnFit`."""
         return max((part.distinct for part in self._parts.values()), default=0)
 
-    def finish(self, *, indicators: bool, rare: int = 1) -> DateColumn:
+    def finish(self, *, indicators: bool, rare: int = 1, scaling: Scaling = "standard") -> DateColumn:
         """See :class:`ColumnFit`."""
         parts = {
-            name: part.finish(indicators=indicators and name == "day")  # one indicator says it for all
+            # one indicator says it for all
+            name: part.finish(indicators=indicators and name == "day", scaling=scaling)
             for name, part in self._parts.items()
             if name != "hour" or self._hours
         }

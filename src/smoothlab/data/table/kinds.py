@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.dates import ORDERS, date_formats, like_dates
+from smoothlab.data.table.dates import DIGITS, ORDERS, UNIX, date_formats, like_dates, number_format
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import as_word, text_of
 from smoothlab.data.table.written import Writing, with_signs, writing_of
@@ -26,15 +26,20 @@ ID_NAME = re.compile(
 # Whom or what several rows may be of.
 GROUP_NAME = re.compile(
     r"(?i:(^|[\s_.\-])(patient|customer|merchant|session|subject|participant|respondent|client|user|account|household)"
-    r"([\s_.\-]?(name|no|nr|number|key|code|hash))?$)"
+    r"([\s_.\-]?(?P<numbered>id|name|no|nr|number|key|code|hash))?$)"
 )
 MANY_GROUPS = 20
+FEW_GROUPS = 8  # where the name leaves no doubt, such as patient_id
+# What a column of numbers that are moments may be called.
+TIME_NAME = re.compile(r"(?i:date|time|stamp|created|updated|epoch|[_ ]at$)")
+ID_DIGITS = 8  # of whole numbers, equally many in each row, from which they look like an id
 NUMBER_AS_NAME = re.compile(r"-?\d*\.?\d+(\.\d+)?(e-?\d+)?")  # 5.1, or 5.1.1 of a second such column
 MOSTLY_NUMBERS = 0.8  # a column of words in which so many cells are numbers is a column of numbers with mistakes in it
 MANY_NUMBERS = 20  # unless these are few: then they are categories such as 0, 1, 2, 3+
 MOSTLY_UNIQUE = 0.95
 LONG_TEXT = 3.0  # words a cell
 MOSTLY_DATES = 0.5
+HEAD = 1_000  # rows that are looked at for the names of their columns
 FEW_TEXTS = 0.3  # different texts a row, below which they are categories
 
 
@@ -133,10 +138,18 @@ def check_columns(key: str, names: Any, frame: pd.DataFrame) -> None:
 
 
 def like_cells(frame: pd.DataFrame) -> bool:
-    """Whether the names of the columns look like the cells of a row; their own numbers do not."""
+    """Whether the names of the columns look like the cells of a row: numbers, or words that stand in the column too."""
     names = [str(name) for name in frame.columns]
-    numbers = [name for name in names if NUMBER_AS_NAME.fullmatch(name)]
-    return names != [str(place) for place in range(len(names))] and len(numbers) >= max(1, len(names) / 2)
+    if names == [str(place) for place in range(len(names))]:  # their own numbers
+        return False
+    few = frame.iloc[:HEAD]
+    like = [bool(NUMBER_AS_NAME.fullmatch(name)) or _is_cell(name, few.iloc[:, at]) for at, name in enumerate(names)]
+    return sum(like) >= max(1, len(names) / 2)
+
+
+def _is_cell(name: str, cells: pd.Series) -> bool:
+    """Whether a column holds its own name; of equal names the second one ends in ``.1``."""
+    return is_words(cells) and bool(cells.isin([name, re.sub(r"\.\d+$", "", name)]).any())
 
 
 def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | None) -> Column:
@@ -155,8 +168,9 @@ def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | No
         if words:
             column.note = Note(name, "id" if column.kind == "id" else "guess", words)
     if column.kind == "date" and not pd.api.types.is_datetime64_any_dtype(cells):
-        styles = date_formats(text_of(present), wanted)
-        column.style = next(iter(styles), None)
+        words_of = text_of(present)
+        styles = date_formats(words_of, wanted)
+        column.style = next(iter(styles), None) or number_format(words_of, wanted)
         several = "several ways of writing, " if column.style in ORDERS else ""
         if len(styles) > 1 and wanted is None:
             words = f"{several}{styles[0]}, but {styles[1]} fits too; data.date_format says which"
@@ -186,6 +200,8 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
     """A column's kind, and what to say about it."""
     count = len(present)
     if pd.api.types.is_datetime64_any_dtype(cells):
+        return "date", ""
+    if wanted in UNIX and number_format(text_of(present), wanted):
         return "date", ""
     if isinstance(cells.dtype, pd.CategoricalDtype):
         return "categorical", ""
@@ -252,12 +268,24 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
             return "id", "named like an id" if named else "counts the rows"
     if named and whole:
         return ("id", "named like an id") if distinct > 0.5 * count else ("categorical", "named like an id")
+    if whole and distinct > MANY_NUMBERS:
+        words = text_of(present)
+        style = number_format(words)
+        if style == DIGITS or (style is not None and TIME_NAME.search(name)):
+            what = "dates" if style == DIGITS else "moments since 1970"
+            return "date", f"{what} such as {words.iloc[0]}; data.kinds={{{name}: numeric}} keeps the numbers"
+        if style is not None:
+            return "numeric", f"moments since 1970, such as {words.iloc[0]}? data.kinds={{{name}: date}} reads them so"
+        if distinct == count and words.str.len().min() >= ID_DIGITS:
+            return "numeric", f"a different number of many digits in every row: data.drop=[{name}] leaves out an id"
     return "numeric", ""
 
 
 def _names_groups(name: str, distinct: int, count: int) -> bool:
     """Whether a column seems to name patients, say, of whom there are several rows each."""
-    return MANY_GROUPS < distinct <= 0.5 * count and bool(ID_NAME.search(name) or GROUP_NAME.search(name))
+    group = GROUP_NAME.search(name)
+    least = FEW_GROUPS if group is not None and group["numbered"] else MANY_GROUPS
+    return least < distinct <= 0.5 * count and bool(ID_NAME.search(name) or group)
 
 
 def _grouped(name: str) -> str:
@@ -271,9 +299,14 @@ def is_boolean(present: pd.Series) -> bool:
     """Whether a column without its empty cells is of truth values, or of the words true and false."""
     if pd.api.types.is_bool_dtype(present.dtype):
         return True
-    if present.dtype != object and not pd.api.types.is_string_dtype(present.dtype):
+    if not is_words(present):
         return False
     return set(map(_lower, present.unique())) <= {"true", "false"}
+
+
+def is_words(cells: pd.Series) -> bool:
+    """Whether a column's cells may be words."""
+    return bool(cells.dtype == object or pd.api.types.is_string_dtype(cells.dtype))
 
 
 def _lower(value: object) -> str:

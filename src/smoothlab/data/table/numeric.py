@@ -1,27 +1,34 @@
-"""Columns of numbers: standardised by training statistics."""
+"""Columns of numbers: scaled by training statistics."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.layout import Span
 from smoothlab.data.table.places import row_number
+from smoothlab.data.table.scaling import Scaling, normal_scores, robust, smoothly_clipped
 from smoothlab.data.table.written import Writing
 from smoothlab.errors import BadRow
 
 
 class NumericColumn:
-    """A number as ``(value - mean) / deviation``; truth values count as 0 and 1.
+    """A number as ``(value - center) / scale``; truth values count as 0 and 1.
 
-    A missing value becomes the mean, 0, and where training rows had some a second feature says so, 1 for missing. A
-    column that never had any refuses them. A constant column has deviation 0 and becomes zeros.
+    By ``scaling`` these are mean and deviation (``standard``), or median and quartile range, then smoothly clipped to
+    (-3, 3) (``robust``), or the number takes the place of its rank in a normal distribution (``quantile``). A missing
+    value becomes 0, which is the mean or the median, and where training rows had some a second feature says so, 1 for
+    missing. A column that never had any refuses them. A constant column becomes zeros.
 
     Args:
         column: name of the column.
         mean: of the training rows.
         deviation: the population standard deviation.
+        quantiles: of the training rows, ``PARTS + 1`` of them; none in what was stored before they were kept.
+        scaling: ``standard``, ``robust`` or ``quantile``.
         may_be_missing: whether missing values are taken.
         indicator: whether a second feature says which are missing.
         writing: how the numbers are written where they are text; None: as plain numbers.
@@ -33,6 +40,8 @@ class NumericColumn:
         mean: float,
         deviation: float,
         *,
+        quantiles: Sequence[float] = (),
+        scaling: Scaling = "standard",
         may_be_missing: bool = False,
         indicator: bool = False,
         writing: Writing | None = None,
@@ -40,6 +49,8 @@ class NumericColumn:
         self.column = column
         self.mean = float(mean)
         self.deviation = float(deviation)
+        self.quantiles = [float(value) for value in quantiles]
+        self.scaling = scaling
         self.may_be_missing = may_be_missing
         self.indicator = indicator
         self.writing = writing
@@ -54,13 +65,37 @@ class NumericColumn:
         """Of the features."""
         return [self.column + suffix for suffix in self.suffixes]
 
+    @property
+    def center_and_scale(self) -> tuple[float, float]:
+        """What is subtracted, and what the rest is divided by: inf where all training rows are the same."""
+        center, scale = (self.mean, self.deviation) if self.scaling == "standard" else robust(self.quantiles)
+        return center, scale if scale > 0 else np.inf
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Numbers ``(N,)`` as features in float64, nan where they are; those of ``standard`` may overflow."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.scaling == "quantile":
+                return np.interp(values, *normal_scores(self.quantiles)) if self.quantiles else 0.0 * values
+            center, scale = self.center_and_scale
+            scaled = (values - center) / scale
+            return smoothly_clipped(scaled) if self.scaling == "robust" else scaled
+
+    @property
+    def edges(self) -> list[list[float]]:
+        """For each feature the quantiles of the training rows, as float32 has them; none of one that is no number."""
+        features: list[float] = self.scaled(np.asarray(self.quantiles)).astype(np.float32).tolist()
+        return [features, []] if self.indicator else [features]
+
+    def spans(self, start: int) -> list[Span]:
+        """What the features stand for, the first of which is at ``start``."""
+        return [Span(start, 1 + self.indicator, "number", missing=self.indicator)]
+
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, 1)`` or ``(N, 2)`` in float32; a cell that is no finite number is a UserMistake."""
         values = self.numbers(cells, where=where, may_be_missing=self.may_be_missing)
         missing = np.isnan(values)
-        scale = self.deviation if self.deviation > 0 else np.inf
         with np.errstate(over="ignore"):  # float32 ends at 3.4e38; what does not fit is refused below, with its place
-            features = ((values - self.mean) / scale).astype(np.float32)
+            features = self.scaled(values).astype(np.float32)
         features[missing] = 0.0
         bad = np.flatnonzero(~np.isfinite(features))
         if bad.size:

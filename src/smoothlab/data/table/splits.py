@@ -287,9 +287,12 @@ def _check_counts(
     if counts[smallest] < least:
         few = int((counts < least).sum())
         too_few = f"{few} of {len(class_names)} classes have too few; " if few > 2 else ""
+        rare = class_names[smallest]
+        alike = [name for name in class_names if name != rare and name.lower() == rare.lower()]
+        spelling = f"; 'data.classes={{{rare}: {alike[0]}}}' takes it as another spelling of that one" if alike else ""
         raise UserMistake(
-            f"data.target: class {class_names[smallest]!r} has {int(counts[smallest])} row(s); {why} ({too_few}"
-            f"data.rare_classes={least} merges such classes into one)"
+            f"data.target: class {rare!r} has {int(counts[smallest])} row(s); {why} ({too_few}"
+            f"data.rare_classes={least} merges such classes into one{spelling})"
         )
 
 

@@ -14,7 +14,7 @@ from smoothlab.data.table.words import as_word, as_words
 
 CODES = (-9999, -999, -99, -9, -1, 0, 9, 99, 999, 9999, 99999)  # numbers that people write where a value is missing
 CODED = 0.005  # share of the rows, from which a code is named
-TOGETHER = 0.99  # mean recall of the classes from two or three columns, from which they are the target in other words
+TOGETHER = 0.98  # mean recall of the classes from two or three columns, from which they are the target in other words
 TREE_ROWS = 5_000
 MOST_CATEGORIES = 50
 MOST_NAMED = 3  # columns with one code
@@ -32,7 +32,7 @@ def misread(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
 
 def _codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
     """Warnings of numbers such as -999 that stand for a missing value: at the edge of a column, in several rows but not
-    in most, and further from all other values than the middle half of those is wide."""
+    in most, and further from all other values than the middle half of those is wide, or the only negative number."""
     rows_of: dict[str, dict[str, int]] = {}
     for column in columns:
         if column.role == "feature" and column.kind == "numeric":
@@ -61,7 +61,8 @@ def _codes_in(numbers: np.ndarray, rows: int) -> Iterator[tuple[float, int]]:
             continue
         low, high = np.quantile(others, (0.25, 0.75))
         step = 1.0 if (others % 1 == 0).all() else 0.0  # between whole numbers that are neighbours
-        if np.abs(others - edge).min() > max(high - low, step):
+        only_negative = edge <= -9 and others.min() >= 0
+        if only_negative or np.abs(others - edge).min() > max(high - low, step):
             yield float(edge), count
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.layout import Span, number_spans
 from smoothlab.errors import InvalidArgument
 
 WORD = r"(?u)\b\w+\b"  # words of one letter too
@@ -72,6 +73,15 @@ class TextColumn:
     def names(self) -> list[str]:
         """Of the features."""
         return [f"{self.column}: {word}" for word in (self.words or range(self.features))]
+
+    @property
+    def edges(self) -> list[list[float]]:
+        """See :class:`NumericColumn`: no feature is a number."""
+        return [[] for _ in self.names]
+
+    def spans(self, start: int) -> list[Span]:
+        """What the features stand for, the first of which is at ``start``."""
+        return number_spans(start, self.features)
 
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
         """Features ``(N, features)``, float32; a missing text is a row of zeros."""

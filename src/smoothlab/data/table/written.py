@@ -105,7 +105,7 @@ def writing_of(words: pd.Series, many: int) -> Writing | None:
     Args:
         words: the cells ``(N,)``, none of them empty.
         many: a column of fewer different numbers may be one of categories, such as ``1,3`` for two answers, unless a
-            percent sign or a currency says what they are.
+            unit, a percent sign or a currency says what they are.
     """
     counts = words.str.strip().value_counts()
     parts = {word: CELL.fullmatch(word) for word in counts.index}
@@ -122,8 +122,7 @@ def writing_of(words: pd.Series, many: int) -> Writing | None:
     if not ways:
         return None
     thousands, decimal, _ = ways[0]
-    signed = bool(prefix) or suffix in ("%", *SIGNS)
-    if len(cells) <= many and (codes or not signed):
+    if len(cells) <= many and (codes or not (prefix or suffix)):
         return None
     limits = any(match["limit"] for match in cells)
     return Writing(prefix, suffix, thousands, decimal, limits, tuple(sorted(codes)))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.learner import Learner
-from smoothlab.numbers import check_number, check_share
-from smoothlab.smoothing.strengths.inverse_temperature import (
+from smoothlab.inverse_temperature import (
     LOG_BETAS,
     SUMS,
     inverse_temperature,
     inverse_temperature_sums,
 )
+from smoothlab.learner import Learner
+from smoothlab.numbers import check_number, check_share
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,8 +94,9 @@ class Auto(Learner):
     def validate(self, logits: Tensor, labels: Tensor) -> None:
         """Add a validation batch: logits ``(..., K)``, labels ``(...,)`` or vote distributions ``(..., K)``."""
         with torch.no_grad():
-            for name, value in inverse_temperature_sums(logits, labels).items():
-                self.validated[name] += value.to(self.validated[name])
+            sums = inverse_temperature_sums(logits, labels)
+            for name in (*SUMS, "count"):
+                self.validated[name] += sums[name].to(self.validated[name])
 
     def learn_from_validation(self) -> None:
         """Find beta and move epsilon."""

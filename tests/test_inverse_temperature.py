@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
-from smoothlab.smoothing.strengths.inverse_temperature import (
+from smoothlab.inverse_temperature import (
     LOG_BETAS,
     SUMS,
     inverse_temperature,

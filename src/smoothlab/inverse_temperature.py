@@ -26,16 +26,20 @@ SMALL = 1 << 16  # logits
 FEW_CLASSES = 128  # below, double precision costs nothing
 
 
-def inverse_temperature_sums(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def inverse_temperature_sums(
+    logits: Tensor, labels: Tensor, log_betas: Sequence[float] = LOG_BETAS
+) -> dict[str, Tensor]:
     """What a batch adds to the sums, by name.
 
     Args:
         logits: ``(..., K)`` of any float type; a class with the logit -inf takes no part.
         labels: class indices ``(...,)``, or vote distributions ``(..., K)``.
+        log_betas: logarithms of the values of beta.
 
     Returns:
-        slope, curvature and squares (of a sample's slope), each one number a beta; count, the samples that
-        took part: neither those with a label outside [0, K) nor those whose label's logit is -inf.
+        slope, curvature, squares (of a sample's slope) and nll, each one number a beta; count, the samples that
+        took part: neither those with a label outside [0, K) nor those whose label's logit is -inf, which are
+        ``impossible``.
     """
     check_tensor("logits", logits, "a float tensor of shape (..., K)")
     check_tensor("labels", labels, "class indices (...) or votes (..., K)")
@@ -50,18 +54,25 @@ def inverse_temperature_sums(logits: Tensor, labels: Tensor) -> dict[str, Tensor
         counted = at_label.isfinite()
         logits = logits.clamp_min_(FARTHEST)
         squared = logits.square()
-        betas = torch.tensor(LOG_BETAS, dtype=logits.dtype, device=logits.device).exp()
+        betas = torch.tensor(log_betas, dtype=logits.dtype, device=logits.device).exp()
         together = len(betas) if logits.numel() <= SMALL else 1  # betas at once: few calls, or little memory
-        sums: dict[str, list[Tensor]] = {name: [] for name in SUMS}
+        sums: dict[str, list[Tensor]] = {name: [] for name in (*SUMS, "nll")}
         for some in betas.split(together):
-            probabilities = torch.softmax(logits * some[:, None, None], -1)
+            probabilities = torch.exp(logits * some[:, None, None])
+            total = probabilities.sum(-1)
+            probabilities /= total.unsqueeze(-1)
+            loss = (total.log() - some[:, None] * at_label).where(counted, 0.0)
+            sums["nll"].append(loss.sum(-1))
             mean = torch.linalg.vecdot(probabilities, logits)
             slope = (mean - at_label).where(counted, 0.0)
             variance = (torch.linalg.vecdot(probabilities, squared) - mean.square()).clamp_min(0.0)
             sums["slope"].append(slope.sum(-1))
             sums["curvature"].append(variance.where(counted, 0.0).sum(-1))
             sums["squares"].append(slope.square().sum(-1))
-    return {name: torch.cat(values) for name, values in sums.items()} | {"count": counted.sum()}
+    return {name: torch.cat(values) for name, values in sums.items()} | {
+        "count": counted.sum(),
+        "impossible": (at_label == -math.inf).sum(),
+    }
 
 
 def _at_label(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,0 +1,8 @@
+"""Models that the owner of a table would use in place of a net: fitted at once, kept as tensors like a net."""
+
+from smoothlab.rivals.boosting import Boosting
+from smoothlab.rivals.logistic_regression import LogisticRegression
+from smoothlab.rivals.rival import Rival
+from smoothlab.rivals.rows import Rows
+
+__all__ = ["Boosting", "LogisticRegression", "Rival", "Rows"]
