@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smoothlab.reports.records import RunRecord
 
 MORE = 4  # times as many seeds are advised: half the error of what chance does in training
+SCALED = "calibrator=temperature"
 TEST_SHARE = 0.2  # of a single split, where its config does not say
 
 
@@ -34,18 +35,18 @@ def advice_of(question: Question, plan: Plan, chosen: Chosen, records: Sequence[
         chosen: the settings of each arm at one level.
         records: the runs of that level.
     """
-    words, level = of_train(question.typed), chosen.level.overrides
-    train = {}
-    for name, arm in question.arms.items():
-        if name in chosen.by_arm and arm.teacher is None:
-            settings = [f"{key}={value}" for key, value in chosen.by_arm[name].settings.items()]
-            train[name] = command("train", words, level, arm.overrides, settings)
+    words, arms = [*of_train(question.typed), *chosen.level.overrides], question.arms
+
+    def trains(name: str, *more: str) -> str:
+        settings = [f"{key}={value}" for key, value in chosen.by_arm[name].settings.items()]
+        return command("train", words, arms[name].overrides, settings, more)
+
+    train = {name: trains(name) for name in chosen.by_arm if arms[name].teacher is None}
+    for name, arm in arms.items():
+        source = arm.source or question.baseline
+        if arm.made_of == TEMPERATURE and source in train:
+            train[name] = trains(source, SCALED)
     base = chosen.by_arm[question.baseline]
-    settings = [f"{key}={value}" for key, value in base.settings.items()]
-    scaled = command(
-        "train", words, level, question.arms[question.baseline].overrides, settings, ["calibrator=temperature"]
-    )
-    train |= {name: scaled for name, arm in question.arms.items() if arm.made_of == TEMPERATURE}
     runs, folds = len(base.runs), len({run.fold for run in base.runs} - {None})
     many, more_folds, rows = MORE * runs, folds, 1.0
     left = len(plan.runs) * (MORE - 1.0)
@@ -57,7 +58,7 @@ def advice_of(question: Question, plan: Plan, chosen: Chosen, records: Sequence[
     asked = [f"seeds={many}", *([f"folds={more_folds}"] if more_folds else [])]
     return Advice(
         train=train,
-        scaled=scaled,
+        scaled=trains(question.baseline, SCALED),
         more=command("compare", question.typed, asked),
         seconds=_seconds(records, left, question.n_jobs),
         runs=many / max(runs, 1),
