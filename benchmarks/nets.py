@@ -22,11 +22,11 @@ import numpy as np
 from domains import EXPERIMENTS, ROOT, run_fold
 from scipy.stats import rankdata
 
-PIECES, WAVES = "net.numbers=piecewise_linear", "net.numbers=periodic"
+PIECES, WAVES = "++net.numbers=piecewise_linear", "++net.numbers=periodic"
 VARIANTS: dict[str, list[str]] = {
-    "mlp": ["data.scaling=standard", "net.numbers=plain"],
-    "mlp, robust": ["data.scaling=robust", "net.numbers=plain"],
-    "mlp, quantile": ["data.scaling=quantile", "net.numbers=plain"],
+    "mlp": ["data.scaling=standard", "++net.numbers=plain"],
+    "mlp, robust": ["data.scaling=robust", "++net.numbers=plain"],
+    "mlp, quantile": ["data.scaling=quantile", "++net.numbers=plain"],
     "piecewise linear": ["data.scaling=standard", PIECES],
     "piecewise linear, robust": ["data.scaling=robust", PIECES],
     "piecewise linear, quantile": ["data.scaling=quantile", PIECES],

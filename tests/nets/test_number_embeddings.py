@@ -147,7 +147,7 @@ def steps(tmp_path, monkeypatch) -> pd.DataFrame:
 
 @pytest.mark.parametrize("numbers", ["piecewise_linear", "periodic"])
 def test_a_run_needs_no_data_to_predict_again(steps, numbers):
-    words = ["data=table", "data.path=t.csv", "data.target=label", "net.hidden=[16]", f"net.numbers={numbers}"]
+    words = ["data=table", "data.path=t.csv", "data.target=label", "net.hidden=[16]", f"+net.numbers={numbers}"]
     more = ["data.scaling=robust", "trainer.max_epochs=30", "optimizer.lr=0.02", "threads=1", "progress=none"]
     smoothlab.train([*SHORT, *words, *more])
     results = json.loads((only_run() / "results.json").read_text())
@@ -159,6 +159,6 @@ def test_a_run_needs_no_data_to_predict_again(steps, numbers):
 
 def test_data_that_do_not_say_are_refused_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["train", *SHORT, "experiment=finance/synthetic_market", "net.numbers=periodic"]) == 2
+    assert main(["train", *SHORT, "experiment=finance/synthetic_market", "+net.numbers=periodic"]) == 2
     assert "net.numbers = 'periodic': expected plain" in capsys.readouterr().err
     assert not Path("outputs").exists()
