@@ -154,9 +154,11 @@ def test_a_rival_that_beats_smoothing_is_what_to_use():
     assert near(told.overall, told.best_difference, sign=-1)
     assert told.steps[0].command == COMMANDS["boosting"]
     assert told.heroes == ("standard", "boosting")
+    assert told.sentences[:2] == (told.overall, told.smoothing)  # who wins is said first
     within = verdict(HELPS, rival, between=change(-0.01))
     assert within.arm == "standard"
     assert within.overall.endswith("within noise.")
+    assert within.sentences[:2] == (within.smoothing, within.overall)
     unsure = verdict(OPEN, rival, between=change(-0.1))
     assert [step.command for step in unsure.steps] == [COMMANDS["boosting"], ADVICE.more]
 

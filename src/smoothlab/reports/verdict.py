@@ -166,8 +166,15 @@ class Verdict:
 
     @property
     def sentences(self) -> tuple[str, str, str]:
-        """Smoothing against the baseline; the best of all; what to do."""
-        return *self.findings, " ".join(step.says for step in self.steps)
+        """Smoothing against the baseline and the best of all, as in ``answers``; what to do."""
+        return *self.answers, " ".join(step.says for step in self.steps)
+
+    @property
+    def answers(self) -> tuple[str, str]:
+        """What is said first, and what second: the best of all comes first where it beats the smoothing beyond noise."""
+        apart = self.best_difference
+        first, second = self.findings
+        return (second, first) if apart is not None and apart.high < 0 else (first, second)
 
     @property
     def smoothing(self) -> str:

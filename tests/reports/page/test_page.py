@@ -374,7 +374,7 @@ def test_the_picture_of_the_answer_has_each_arm_sorted_with_its_role_and_its_num
     assert sum(text.startswith("smoothing") for text in texts) == len(order)
     assert texts.count("smoothing, chosen") == 1
     text = "".join(read.texts)
-    assert text.index(made.comparison.verdict.smoothing) < text.index("An interval that crosses the dashed line")
+    assert text.index(made.comparison.verdict.answers[1]) < text.index("An interval that crosses the dashed line")
     assert text.index("An interval that crosses the dashed line") < text.index("smoothlab train smoothing=standard")
 
 

@@ -21,7 +21,8 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 def render_markdown(report: Contents) -> str:
     """The report, every text escaped; charts are linked as ``figures/<name>.svg``."""
     parts = [f"# {plain(report.title)}", " · ".join(plain(fact) for fact in report.facts), "## The answer"]
-    parts.append(f"**{plain(report.verdict.smoothing)}** {plain(report.verdict.overall)}")
+    first, second = report.verdict.answers
+    parts.append(f"**{plain(first)}** {plain(second)}")
     if report.picture is not None:
         parts += _chart(report.picture)
     for step in report.verdict.steps:
