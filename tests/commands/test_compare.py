@@ -184,9 +184,25 @@ def test_ones_own_file_is_compared_over_folds(cli):
     code, _, err = cli("compare", *own, "net.hidden=[4]", "folds=3", "grid=1", "debug=quick", "n_jobs=2")
     assert code == 0, err
     assert "3 arms, 3 folds: 9 runs" in err
-    runs = runs_of(Path("outputs/comparisons/mine"), "none")
+    runs = runs_of(Path("outputs/comparisons/mine-debug"), "none")
     rows = [row for run in runs for row in predictions(run, "test")["row"]]
     assert sorted(rows) == list(range(90))  # each sample is a test sample once
+
+
+def test_a_look_at_whether_it_runs_answers_nothing_and_lies_elsewhere(cli):
+    own = own_file()
+    words = ("net.hidden=[4]", "take=[none,standard]", "grid=1", "debug=quick", "n_jobs=2")
+    code, out, err = cli("compare", *own, *words)
+    assert code == 0, err
+    assert "This is a look at whether everything runs" in out
+    assert "helps" not in out
+    assert "smoothlab train" not in out
+    page = Path("outputs/comparisons/mine-debug/report/report.html").read_text()
+    assert "<title>mine: does it run? (debug, no answer)" in page
+    assert "Use " not in page.split("The arms side by side")[0]
+    content = json.loads(Path("outputs/comparisons/mine-debug/comparison.json").read_text())
+    assert (content["verdict"]["kind"], content["verdict"]["arm"]) == ("cannot_tell", None)
+    assert not Path("outputs/comparisons/mine").exists()
 
 
 SHORT = ("net.hidden=[4]", "take=[none,standard,ensemble,temperature]", "grid=1", "trainer.max_epochs=1", "n_jobs=2")

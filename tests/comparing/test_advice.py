@@ -12,7 +12,7 @@ from smoothlab.comparing.arm import read_arms
 from smoothlab.comparing.choosing import Tried
 from smoothlab.comparing.plan import Plan, PlannedRun
 from smoothlab.comparing.planning import Level
-from smoothlab.comparing.question import Question
+from smoothlab.comparing.question import Judging, Question
 from smoothlab.comparing.repetition import Repetition
 from smoothlab.reports.records import RunRecord
 
@@ -43,10 +43,9 @@ def advised(folds=None, foldable=True, runs=5):
         grid=2,
         required=(),
         n_jobs=1,
-        level=0.95,
+        judging=Judging(0.95, 0.02),
         title="medical",
         signature="",
-        margin=0.02,
         typed=TYPED,
     )
     plan = Plan([run for point in by_arm.values() for run in point.runs], foldable=foldable)

@@ -40,14 +40,16 @@ def run(words: Sequence[str]) -> int:
     condition = read_condition(str(config.hydra.runtime.choices["condition"]), settings["vary"])
     _check_overrides({name: arm for name, arm in arms.items() if name not in own_arms}, condition)
     arms = take(arms, settings["baseline"], settings["take"], settings["without"] or [])
-    if config.hydra.runtime.choices.get("debug") in DEBUG:
+    trial = config.hydra.runtime.choices.get("debug") in DEBUG
+    if trial:
         settings |= {"seeds": min(settings["seeds"], 2), "grid": 1}
         chosen = {*list(arms)[:DEBUG_ARMS], *own_arms, *(settings["take"] or ())}
         arms = {name: arm for name, arm in arms.items() if name in chosen}
     check(settings)
-    folder = Path(settings["output_root"]) / "comparisons" / re.sub(r"[^\w.=+-]+", "_", settings["name"])
+    name = re.sub(r"[^\w.=+-]+", "_", settings["name"]) + ("-debug" if trial else "")
+    folder = Path(settings["output_root"]) / "comparisons" / name
     from smoothlab.comparing.comparison import answer
-    from smoothlab.comparing.question import Question
+    from smoothlab.comparing.question import Judging, Question
 
     composer = Composer(
         [override for override in overrides if key_of(override).split(".")[0] not in OWN], settings, config
@@ -63,8 +65,7 @@ def run(words: Sequence[str]) -> int:
         grid=settings["grid"],
         required=required,
         n_jobs=settings["n_jobs"],
-        level=settings["level"],
-        margin=settings["margin"],
+        judging=Judging(settings["level"], settings["margin"], trial),
         typed=tuple(words),
         title=str(settings["name"]),
         condition=condition,

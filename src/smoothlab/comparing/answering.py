@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +116,7 @@ def _compare(question: Question, plan: Plan, chosen: Chosen, places: Places) -> 
     from smoothlab.reports.comparison import Comparison
     from smoothlab.reports.page import write_page
     from smoothlab.reports.records import read_records
+    from smoothlab.reports.verdict import NO_ANSWER
 
     write_json(places.folder / FILE, {"format": FORMAT, "arms": chosen.arms})  # by which the records know their arms
     records = read_records([places.folder / name for name in chosen.arms])
@@ -124,11 +125,15 @@ def _compare(question: Question, plan: Plan, chosen: Chosen, places: Places) -> 
     compared = Comparison.of(
         records.records,
         baseline=question.baseline,
-        level=question.level,
-        margin=question.margin,
+        level=question.judging.level,
+        margin=question.judging.margin,
         advice=advice_of(question, plan, chosen, records.records),
     )
+    if question.judging.trial:
+        compared = replace(compared, verdict=NO_ANSWER)
     folder, title = question.answers / PAGE, f"{question.title}: does smoothing help?"
+    if question.judging.trial:
+        title = f"{question.title}: does it run? (debug, no answer)"
     if chosen.level.name is not None and question.condition is not None:
         folder /= re.sub(r"[^\w.=+-]+", "_", chosen.level.name)
         title = f"{title} {question.condition.axis} {chosen.level.name}"
@@ -159,7 +164,7 @@ def _made_from(question: Question, levels: list[Chosen], places: Places) -> str:
     files = [file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix not in (".pyc", "")]
     runs = [run for level in levels for point in level.by_arm.values() for run in point.runs]
     stats = [(str(path), path.stat().st_mtime_ns) for path in (*(places.of(run).results for run in runs), *files)]
-    asked: list[Any] = [question.baseline, question.level, question.margin, question.title, list(question.typed)]
+    asked: list[Any] = [question.baseline, repr(question.judging), question.title, list(question.typed)]
     asked += [list(question.arms), repr(question.condition)]
     return hashlib.sha256(json.dumps([asked, stats]).encode()).hexdigest()
 

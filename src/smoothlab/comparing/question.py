@@ -13,6 +13,21 @@ from smoothlab.comparing.repetition import Repetition
 
 
 @dataclass(frozen=True)
+class Judging:
+    """How the runs are judged.
+
+    Args:
+        level: of the intervals.
+        margin: share of the baseline's NLL below which a difference does not matter.
+        trial: only whether everything runs, such as by ``debug=quick``: nothing is answered.
+    """
+
+    level: float
+    margin: float
+    trial: bool = False
+
+
+@dataclass(frozen=True)
 class Question:
     """What is asked.
 
@@ -23,10 +38,9 @@ class Question:
         grid: most settings of an arm.
         required: arms that must fit the data, beside the baseline.
         n_jobs: runs at a time, or ``auto``.
-        level: of the intervals.
+        judging: how the runs are judged.
         title: of the page.
         signature: of the command and of the files that it reads.
-        margin: share of the baseline's NLL below which a difference does not matter.
         typed: the words of the command.
         condition: what is varied beside the arms, or measured of them; None: nothing.
     """
@@ -37,10 +51,9 @@ class Question:
     grid: int
     required: Sequence[str]
     n_jobs: int | str
-    level: float
+    judging: Judging
     title: str
     signature: str
-    margin: float
     typed: Sequence[str]
     condition: Condition | None = None
 

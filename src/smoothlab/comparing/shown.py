@@ -39,7 +39,7 @@ def show(question: Question, answers: Sequence[Answer]) -> tuple[str, dict[str, 
     numbers: dict[str, Any] = {}
     if len(answers) == 1:
         verdict = answers[0].compared.verdict
-        lines += [_of_arms(answers[0].compared, question.level), *verdict.answers]
+        lines += [_of_arms(answers[0].compared, question.judging.level), *verdict.answers]
         for step in verdict.steps:
             lines += [step.says] if step.command is None else [step.says, f"  {step.command}"]
     else:

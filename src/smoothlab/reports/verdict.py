@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -171,7 +172,7 @@ class Verdict:
 
     @property
     def answers(self) -> tuple[str, str]:
-        """What is said first, and what second: the best of all comes first where it beats the smoothing beyond noise."""
+        """What is said first, and second: the best of all first, where it beats the smoothing beyond noise."""
         apart = self.best_difference
         first, second = self.findings
         return (second, first) if apart is not None and apart.high < 0 else (first, second)
@@ -190,6 +191,25 @@ class Verdict:
     def heroes(self) -> tuple[str, ...]:
         """The arms that sentences, tables and charts are about, beside the baseline: best smoothing, best of all."""
         return tuple(dict.fromkeys(name for name in (self.hero, self.best) if name is not None))
+
+
+# Of runs that were made to see whether everything works.
+NO_ANSWER = Verdict(
+    kind=CANNOT_TELL,
+    hero=None,
+    difference=None,
+    equivalence=None,
+    margin=math.nan,
+    detectable=math.nan,
+    best=None,
+    best_difference=None,
+    arm=None,
+    findings=(
+        "This is a look at whether everything runs: nets that were trained for a few batches say nothing of smoothing.",
+        "Leave out debug= for an answer.",
+    ),
+    steps=(),
+)
 
 
 def beyond_noise(change: Estimate | None, sign: int) -> bool:
