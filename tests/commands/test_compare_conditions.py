@@ -59,15 +59,16 @@ def test_a_student_learns_from_the_run_of_its_own_seed(cli, root):
     words = (*TINY, "condition=distillation", taken, "debug=quick", root)
     code, _, err = cli(*words)
     assert code == 0, err
-    arms = json.loads((folder(root) / "distillation" / "comparison.json").read_text())["arms"]
-    seeds = {name: json.loads((folder(root) / "runs" / name / "results.json").read_text())["seed"] for name in arms}
+    place = folder(root).with_name(f"{folder(root).name}-debug")
+    arms = json.loads((place / "distillation" / "comparison.json").read_text())["arms"]
+    seeds = {name: json.loads((place / "runs" / name / "results.json").read_text())["seed"] for name in arms}
     teachers = {seeds[name]: name for name, arm in arms.items() if arm == "smoothed_teacher"}
     students = [name for name, arm in arms.items() if arm == "student_of_smoothed"]
     assert len(students) == len(teachers) == 2
     for name in students:
-        config = yaml.safe_load((folder(root) / "runs" / name / "config.yaml").read_text())
+        config = yaml.safe_load((place / "runs" / name / "config.yaml").read_text())
         assert Path(config["smoothing"]["prior"]["net"]["path"]).name == teachers[seeds[name]]
-    for plan in (folder(root) / "plans").iterdir():
+    for plan in (place / "plans").iterdir():
         plan.unlink()
     code, _, err = cli(*words)  # planned anew, with the teachers there
     assert (code, "8 runs, 8 of them done before" in err) == (0, True), err
