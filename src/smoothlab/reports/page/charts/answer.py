@@ -15,6 +15,7 @@ ROW = 24
 PLOT = 400
 NUMBERS = 176  # pixels of the column of numbers
 LEAST, MOST = 90, 210  # pixels for the names of the arms
+BOLD = 1.25  # times as wide as other letters
 ROLE = 140  # pixels for the word of the role
 MARKS = {SMOOTHING: "arm3", RIVAL: "arm4", POST_HOC: "arm5"}
 
@@ -49,7 +50,8 @@ def answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
         level: of the intervals.
     """
     rows = sorted(rows, key=lambda row: row.value)
-    names: float = min(MOST, max(LEAST, 12 + CHARACTER * max(len(row.arm) for row in rows)))
+    widest = max(len(row.arm) * (BOLD if row.chosen else 1) for row in rows)
+    names: float = min(MOST, max(LEAST, 12 + CHARACTER * widest))
     left = names + ROLE
     width, height = left + PLOT + NUMBERS, 30 + ROW * len(rows) + 42
     drawing = Drawing("answer", width, height)
