@@ -346,23 +346,29 @@ COMMANDS = {  # words, and how many of a hundred cases
 }
 
 
-def kills(count: int, seed: int, seconds: float = math.inf) -> tuple[Counter[str], list[str]]:
+def kills(
+    count: int, seed: int, seconds: float = math.inf, command: str | None = None
+) -> tuple[Counter[str], list[str]]:
     """A signal at a random change of the disk.
 
     SIGKILL to the process that makes it, or to the command with all of its processes, or SIGTERM to the command.
     """
-    return _disturbed(count, seed, seconds, cut=False)
+    return _disturbed(count, seed, seconds, command, cut=False)
 
 
-def cuts(count: int, seed: int, seconds: float = math.inf) -> tuple[Counter[str], list[str]]:
+def cuts(
+    count: int, seed: int, seconds: float = math.inf, command: str | None = None
+) -> tuple[Counter[str], list[str]]:
     """Cut the power at a random change of the disk."""
-    return _disturbed(count, seed, seconds, cut=True)
+    return _disturbed(count, seed, seconds, command, cut=True)
 
 
-def _disturbed(count: int, seed: int, seconds: float, *, cut: bool) -> tuple[Counter[str], list[str]]:
+def _disturbed(
+    count: int, seed: int, seconds: float, command: str | None, *, cut: bool
+) -> tuple[Counter[str], list[str]]:
     _warm_up()
     draw, found, bad = random.Random(seed), Counter[str](), []
-    names = [name for name, (_, share) in COMMANDS.items() for _ in range(share)]
+    names = [name for name, (_, share) in COMMANDS.items() for _ in range(share) if command in (None, name)]
     chosen = [draw.choice(names) for _ in range(count)]
     with tempfile.TemporaryDirectory() as folder:
         changes: dict[str, int] = {}
@@ -424,10 +430,12 @@ def main() -> None:
     parser.add_argument("kind", choices=["words", "directories", "kills", "cuts"])
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--command", choices=COMMANDS, help="of kills and cuts: this one alone")
     parser.add_argument("--seconds", type=float, default=math.inf, help="of kills and cuts: start no case after these")
     options = parser.parse_args()
     disturbing = {
-        name: functools.partial(mode, seconds=options.seconds) for name, mode in (("kills", kills), ("cuts", cuts))
+        name: functools.partial(mode, seconds=options.seconds, command=options.command)
+        for name, mode in (("kills", kills), ("cuts", cuts))
     }
     found, bad = ({"words": words, "directories": directories} | disturbing)[options.kind](options.count, options.seed)
     print("\n".join(bad), file=sys.stderr)

@@ -77,18 +77,26 @@ class Disk:
         if not os.path.isfile(path) or os.path.islink(path):
             return
         inode = str(os.stat(path).st_ino)
-        with contextlib.suppress(FileExistsError):  # so that no other file gets the number
-            os.link(path, self.store / "inode" / inode)
+        self._pin(path, inode)
         shutil.copyfile(path, self.store / "content" / f"{inode}.{os.getpid()}")
         REAL["replace"](self.store / "content" / f"{inode}.{os.getpid()}", self.store / "content" / inode)
 
     def keep_names(self, folder: str) -> None:
         """A folder was synced: its names are on the disk."""
-        names = {entry.name: entry.inode() for entry in os.scandir(folder)}
+        names = {}
+        for entry in os.scandir(folder):
+            names[entry.name] = entry.inode()
+            if entry.is_file(follow_symlinks=False):
+                self._pin(entry.path, str(entry.inode()))
         place = self.store / "names" / str(os.stat(folder).st_ino)
         with REAL["open"](f"{place}.{os.getpid()}", "w") as file:
             json.dump(names, file)
         REAL["replace"](f"{place}.{os.getpid()}", place)
+
+    def _pin(self, path: str, inode: str) -> None:
+        """Keep a file's number from being that of another one when it is removed."""
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            os.link(path, self.store / "inode" / inode)
 
     def cut(self, draw: random.Random) -> list[str]:
         """Leave below ``root`` what a power cut may leave; no process may live that writes there.
