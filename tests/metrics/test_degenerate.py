@@ -76,6 +76,11 @@ CALLS = {
     "hierarchical_distance": lambda p, y: metrics.hierarchical_distance(p, y, hierarchy(p.shape[1]), **P),
     "mistake_severity": lambda p, y: metrics.mistake_severity(p, y, hierarchy(p.shape[1]), **P),
     "truth_metrics": lambda p, y: metrics.truth_metrics(p, np.eye(p.shape[1])[y], **P),
+    "score_parts": lambda p, y: {
+        f"{name}_{part}": value
+        for name, parts in metrics.score_parts(p, y, **P).items()
+        for part, value in parts._asdict().items()
+    },
     # labels that are each present or absent
     "binary_metrics": lambda p, y: metrics.binary_metrics(p[:, 0], y == 0, **P),
     "labelwise_metrics": lambda p, y: metrics.labelwise_metrics(p, np.eye(p.shape[1])[y], **P),
@@ -101,7 +106,7 @@ UNDEFINED = {
     "confidence_gap_per_bin": "",
     "confidence_gap_per_class": "",
 }
-INFINITE = {"nll", "excess_nll"}  # where a label has probability 0
+INFINITE = {"nll_refinement", "nll", "excess_nll"}  # where a label has probability 0
 
 STREAMS = {
     "ClassificationMetrics": (lambda size: metrics.ClassificationMetrics(size, **P), "classification_metrics", False),
@@ -120,7 +125,7 @@ STREAMS = {
         True,
     ),
 }
-NO_STREAMS = {"BrierParts", "ECEBias", "Interval", "ReliabilityBins", "RiskCoverage"}
+NO_STREAMS = {"ScaledNLL", "ScoreParts", "BrierParts", "ECEBias", "Interval", "ReliabilityBins", "RiskCoverage"}
 
 
 def numbers(result):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from itertools import pairwise
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
 
 # Options that Hydra answers itself, without a run, and those that may stand beside them. Its other ones stay shut:
 # --experimental-rerun loads a pickle, --config-path reads any folder.
 QUESTIONS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 BESIDE = {"--resolve", "--package", "-p", "--multirun", "-m"}
+WITH_WORD = {"--cfg", "-c", "--info", "-i", "--package", "-p"}  # the next word is theirs
 
 
 def ask_hydra(name: str, words: list[str]) -> int:
@@ -24,7 +26,7 @@ def ask_hydra(name: str, words: list[str]) -> int:
     for word in words:
         if word.startswith("-") and word.split("=")[0] not in QUESTIONS | BESIDE:
             raise UserMistake(f"{word}: no such option; options: {', '.join(sorted(QUESTIONS | BESIDE))}")
-    overrides = [word for word in words if not word.startswith("-") and "=" in word]
+    overrides = [word for before, word in pairwise(["", *words]) if word[:1] != "-" and before not in WITH_WORD]
     if not {"-sc", "--shell-completion"} & {word.split("=")[0] for word in words}:
         check_overrides(name, overrides)
     before = sys.argv
@@ -36,6 +38,10 @@ def ask_hydra(name: str, words: list[str]) -> int:
         code: object = 0
     except SystemExit as ending:
         code = ending.code
+    except UserMistake:
+        raise
+    except Exception as error:  # of Hydra's own, which knows no single line
+        raise UserMistake(f"{' '.join(overrides) or name}: {reason_of(error)}") from None
     finally:
         sys.argv = before
     if code == 2:  # of argparse, below its usage

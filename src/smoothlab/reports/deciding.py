@@ -53,7 +53,7 @@ def verdict_of(case: Case) -> Verdict:
         margin=case.margin * case.nll,
         detectable=math.nan if nll is None or case.design == ONE else nll.detectable(),
         best=best,
-        best_difference=Interval.of(apart, case.level),
+        best_difference=Interval.of(None if best == case.baseline else apart, case.level),
         arm=use,
         findings=(first_sentence(case, kind, hero), best_sentence(case, hero, best, apart)),
         steps=tuple(steps(case, kind, hero, use)),

@@ -145,7 +145,7 @@ class Verdict:
         margin: in nats.
         detectable: the smallest true difference that rows and runs such as these would show in four of five cases.
         best: the arm with the lowest validation NLL of all, the baseline included.
-        best_difference: of its test NLL to that of the hero; None where the hero is it.
+        best_difference: of its test NLL to that of the hero; None where the hero or the baseline is it.
         arm: the arm that is to be used; None where it cannot be told.
         findings: what is said of smoothing against the baseline, and of the best of all.
         steps: what to do.

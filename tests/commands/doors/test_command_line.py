@@ -114,3 +114,22 @@ def test_from_python_too():
 
 def test_what_hydras_own_options_do_not_take_is_one_line(cli):
     assert "argument --info/-i: invalid choice: 'seed=1'" in refused(cli, "--info", "seed=1")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("inspect --help hydra.runtime.choices.scheduler=${nowhere}", "Could not override"),
+        ("train --help mi\u00e9ing", "expected key=value or group=option"),
+        ("train --help hydra.job.config_name", "expected key=value or group=option"),
+        ("train --cfg job net", "expected key=value or group=option"),
+        ("train --help hydra.runtime.choices.net=mlp", "Could not override"),
+        ("export --help hydra.hydra_logging.root=words", "Unable to configure root logger"),
+        ("evaluate --help ~smoothing/prior", "Could not delete"),
+    ],
+)
+def test_a_mistake_beside_a_question_to_hydra_is_one_line(cli, words, message):
+    code, _, err = cli(*words.split())
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1, err
+    assert message in err

@@ -110,7 +110,14 @@ def test_the_table_of_raw_rows_encodes_to_their_features():
     frame, batch = rows.frame("train", 30, 60), rows.batch("train", 30, 60, truth=True)
     again = encoder_from_state(rows.encoder.state())
     assert torch.equal(again.encode(frame), batch.features)
-    assert again.net_arguments == {"in_features": 3 + 3 + 2}
+    arguments = again.net_arguments
+    assert arguments.pop("in_features") == 3 + 3 + 2
+    assert [(span.kind, span.start, span.width) for span in arguments.pop("spans")] == [
+        *(("number", place, 1) for place in range(3)),
+        ("one_hot", 3, 3),
+        ("one_hot", 6, 2),
+    ]
+    assert not arguments
     truth = frame[[f"true_{name}" for name in rows.domain.class_names]].to_numpy(dtype=np.float32)
     np.testing.assert_array_equal(truth, batch.metadata["posterior"].numpy())
     assert [rows.domain.class_names[k] for k in batch.labels] == frame["label"].tolist()
