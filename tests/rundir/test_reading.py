@@ -30,6 +30,8 @@ EITHER = {
 JSON = {
     "Infinity": b'{"a": Infinity}',
     "NaN": b'{"a": NaN}',
+    "whole number": b'{"a": 1' + 400 * b"0" + b"}",
+    "number": b'{"a": 1e999}',
     "two": b"{} {}",
     "a huge number": b'{"a": ' + b"9" * 10**4 + b"}",
 }

@@ -146,7 +146,7 @@ def odd_content(what: str = "the checkpoint's content") -> Iterator[None]:
     """
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
         raise UserMistake(f"{what} is not what smoothlab writes ({type(error).__name__}: {reason_of(error)})") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,10 +30,13 @@ def read_json(path: Path, *, verified: bool = True) -> dict[str, Any]:
 
     Raises:
         MissingFile: there is no such file.
-        UnreadableFile: it is too large, no JSON, or no object; infinities and NaN are no JSON.
+        UnreadableFile: it is too large, no JSON, or no object; infinities, NaN and whole numbers beyond 64 bits are no
+            JSON here.
     """
     try:
-        content = json.loads(_text(path, verified), parse_constant=_refuse_constant)
+        content = json.loads(
+            _text(path, verified), parse_constant=_refuse_constant, parse_int=_whole, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise UnreadableFile(f"{path}: not readable as JSON ({_reason(error)})") from None
     return _mapping(content, path, "a JSON object")
@@ -97,6 +101,20 @@ def _text(path: Path, verified: bool = True) -> str:
         return content_of(path, verified=verified).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"{path}: not readable ({_reason(error)})") from None
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if not -(2**63) <= number < 2**64:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return number
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return number
 
 
 def _refuse_constant(word: str) -> NoReturn:
