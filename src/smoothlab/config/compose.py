@@ -19,7 +19,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from smoothlab.config.allowed import ALLOWED, resolve_target
@@ -293,8 +293,12 @@ def directory_of(config: DictConfig, key: str) -> Path:
 
 def _given(config: DictConfig) -> set[str]:
     """The keys that the command line gives."""
-    lists = (OmegaConf.select(config, f"hydra.overrides.{part}") or [] for part in ("task", "hydra"))
-    return {override.split("=", 1)[0].lstrip("+~") for override in itertools.chain(*lists)}
+    words: list[str] = []
+    for part in ("task", "hydra"):
+        listed = OmegaConf.select(config, f"hydra.overrides.{part}")
+        texts: Any = OmegaConf.to_container(listed, resolve=False) if isinstance(listed, ListConfig) else []
+        words += texts
+    return {word.split("=", 1)[0].lstrip("+~") for word in words}
 
 
 @contextmanager

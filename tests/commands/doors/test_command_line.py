@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from run_directories import SHORT
 
-from smoothlab.config.compose import _grammar, compose_config
+from smoothlab.config.compose import _grammar, compose_config, plain
 from smoothlab.errors import UserMistake
 
 
@@ -133,3 +133,8 @@ def test_a_mistake_beside_a_question_to_hydra_is_one_line(cli, words, message):
     assert code == 2
     assert len(err.strip().splitlines()) == 1, err
     assert message in err
+
+
+def test_interpolations_in_the_list_of_overrides_are_texts():
+    config = compose_config("train", ["hydra.runtime.choices.scheduler=${nowhere}", "name=words"])
+    assert plain(config)["name"] == "words"
