@@ -259,6 +259,23 @@ def test_ranks_without_a_parent_that_tells_them_end_alike(server, monkeypatch, p
         assert "net_for_test.py" in text  # the trace of the other rank
 
 
+def test_a_killed_server_is_started_again_and_its_run_goes_on(cli, server, monkeypatch):
+    words = [*RUN, *TWO, *OWN_NET]
+    assert cli("train", *words, "output_root=undisturbed")[0] == 0
+    with WarmServer() as first:
+        servers = iter([first, server])
+        monkeypatch.setattr("smoothlab.training.ranks.WarmServer", lambda: contextlib.nullcontext(next(servers)))
+        Path("do").write_text(f"fit 0 SIGKILL {first.pid}")
+        code, _, error = cli("train", *words)
+    assert code == 0, error
+    assert "the warm server was killed" in error
+    run = the_run()
+    assert status_of(run)["state"] == "done"
+    (other,) = (path.parent for path in Path("undisturbed").glob("*/*/status.json"))
+    assert (run / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
+    assert nobody_holds(run)
+
+
 def test_sigterm_to_every_process_at_once_interrupts_the_run(cli, server):
     """As a cluster sends it: to the server of the processes too, which must not take the ranks along."""
     os.kill(server.pid, signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from smoothlab.training.stopping import stopped_by_signals
 from smoothlab.training.train import follow, train
 
 log = logging.getLogger("smoothlab")
+SERVER_LOST = "the warm server was killed (out of memory, or by hand); it is started again, and the run goes on"
 
 
 @contextlib.contextmanager
@@ -77,17 +79,25 @@ def train_on_devices(
         first_end.clear()
         stack.callback(first_end.clear)
         stop = stack.enter_context(stopped_by_signals(first_end))
-        arguments = (prepared.config, str(run.path), resume)
         threads = max(1, torch.get_num_threads() // prepared.ranks)  # in a sweep these are the run's share
 
         def leave_word(rank: int, ending: Ending) -> None:
             first_end.claim(_end_of(rank, ending))
 
+        def on_ranks(maker: WarmServer, resumed: bool) -> None:
+            arguments = (prepared.config, str(run.path), resumed)
+            run_ranks(maker, train_rank, arguments, ranks=prepared.ranks, logs=logs, threads=threads, on_bad=leave_word)
+
         try:
             with stop.heard():
-                run_ranks(
-                    own, train_rank, arguments, ranks=prepared.ranks, logs=logs, threads=threads, on_bad=leave_word
-                )
+                try:
+                    on_ranks(own, resume)
+                except RankFailed as failure:
+                    if not failure.ending.orphaned:
+                        raise
+                    print(SERVER_LOST, file=sys.stderr)
+                    first_end.clear()
+                    on_ranks(stack.enter_context(WarmServer()), True)
         except RankFailed as failure:
             if failure.ending.code == 2:
                 raise UserMistake(str(failure.ending.trace)) from None
