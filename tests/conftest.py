@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 # Before torch is imported: workers with two threads each on two cores wait for each other.
@@ -52,6 +53,20 @@ def vectors():
         return value
 
     return lambda name: numbers(json.loads((VECTORS / f"{name}.json").read_text()))
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in this process; returns exit code, standard output and standard error."""
+    from smoothlab.commands import main
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -1,5 +1,6 @@
 """Identity follows what determines a result, and nothing else."""
 
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.rundir.identity import differences, run_identity
 
 CONFIG = {
@@ -50,3 +51,12 @@ def test_files_of_the_data_are_the_fingerprint_s_but_for_their_tree(tmp_path):
     file.write_text("c,d")
     assert run_identity(rows, "data") == before[0]
     assert run_identity(tree, "data") != before[1]
+
+
+def test_what_is_monitored_counts_once_where_it_stands_in_the_callbacks():
+    def identity(*words: str) -> str:
+        return run_identity(plain(compose_config("train", list(words))), "")
+
+    assert identity("monitor=val/brier") != identity()
+    stands = ("callbacks.best_checkpoint.monitor=val/brier", "callbacks.early_stopping.monitor=val/brier")
+    assert identity("monitor=val/brier") == identity(*stands)

@@ -1,7 +1,7 @@
 """Foreign and damaged files end in one line, whatever they hold."""
 
 import json
-import os
+from pipes import make_pipe
 
 import pytest
 import yaml
@@ -85,7 +85,7 @@ def test_a_folder_a_missing_file_and_a_giant(tmp_path, monkeypatch):
     (tmp_path / "results.json").mkdir()
     with pytest.raises(UnreadableFile, match="not a regular file"):
         read_json(tmp_path / "results.json")
-    os.mkfifo(tmp_path / "status.json")
+    make_pipe(tmp_path / "status.json")
     with pytest.raises(UnreadableFile, match="not a regular file"):
         read_json(tmp_path / "status.json")
     with open(tmp_path / "config.yaml", "wb") as file:

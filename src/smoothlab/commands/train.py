@@ -29,6 +29,7 @@ from smoothlab.config.compose import (
 from smoothlab.config.places import check_name
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import DONE, INTERRUPTED, PRUNED, RUNNING, RunDirectory, existing_run
+from smoothlab.rundir.identity import OF_NETS, differences
 from smoothlab.rundir.writable import check_folder
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
-OF_NETS = ("net", "optimizer", "scheduler", "trainer", "callbacks", "compile")
+MEANS_NOTHING = OF_NETS | {"callbacks", "compile"}  # to a model in a net's place
 OF_SWEEPS = [["hydra", "sweep"], ["hydra", "launcher"], ["hydra", "sweeper"]]
 RANKED = frozenset({"LOCAL_RANK", "TORCHELASTIC_RUN_ID"})  # what torchrun sets
 
@@ -148,7 +149,7 @@ def refuse_of_nets(config: DictConfig, overrides: Sequence[str]) -> None:
     model = config.hydra.runtime.choices.get("model") or "net"
     for override in overrides if model != "net" else ():
         key = override.split("=", 1)[0].lstrip("+~")
-        if re.split(r"[./@]", key)[0] in OF_NETS:
+        if re.split(r"[./@]", key)[0] in MEANS_NOTHING:
             raise UserMistake(f"{key}: trains a net, and model={model} is none; leave it out, or take model=net")
 
 
@@ -159,7 +160,6 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
         UserMistake: the run to continue is not there, is finished, or has another config.
     """
     from smoothlab.models.run import Run
-    from smoothlab.rundir.identity import differences
 
     wanted = values["resume"]
     fresh = directory_of(config, "hydra.run.dir")

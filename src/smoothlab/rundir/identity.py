@@ -10,8 +10,11 @@ from smoothlab.rundir.named_files import contents_of
 
 FORMAT = 1
 
-# Where results go, what is printed and how work is spread: none of it changes what a run computes.
-NOT_IDENTITY = frozenset({"logger", "resume", "code", "name", "output_root", "progress", "threads", "figures"})
+# Where results go, what is printed and how work is spread: none of it changes what a run computes. What `monitor` says
+# stands in callbacks and scheduler.
+NOT_IDENTITY = frozenset(
+    {"logger", "resume", "code", "name", "output_root", "progress", "threads", "figures", "monitor"}
+)
 # Likewise, within a group.
 NOT_IDENTITY_WITHIN = {"trainer": "sigterm"}
 # What comes after the training: it changes the results, so it counts, but only where it is set; a run without it is the

@@ -4,12 +4,12 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import struct
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from pipes import make_pipe
 
 import numpy as np
 import pyarrow as pa
@@ -162,7 +162,7 @@ def test_an_address_is_no_file(refused, server):
 
 
 def test_a_device_or_a_pipe_is_no_table(refused):
-    os.mkfifo("rows.csv")
+    make_pipe(Path("rows.csv"))
     assert "not a regular file" in refused(*TABLE, "data.path=rows.csv")
     Path("zero.csv").symlink_to("/dev/zero")
     assert "not a regular file" in refused(*TABLE, "data.path=zero.csv")

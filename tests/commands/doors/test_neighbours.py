@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 from pathlib import Path
+from pipes import make_pipe
 
 import numpy as np
 import pandas as pd
@@ -83,7 +84,7 @@ DAMAGE = {
     "a column twice": with_a_column_twice,
     "a link to itself": lambda path: (path.unlink(), path.symlink_to(path.name)),
     "a folder": lambda path: (path.unlink(), path.mkdir()),
-    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "a pipe": lambda path: (path.unlink(), make_pipe(path)),
 }
 
 
