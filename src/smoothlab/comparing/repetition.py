@@ -84,6 +84,7 @@ def settle(asked: Repetition, resolve: Resolve, overrides: Sequence[str]) -> Set
         UserMistake: the data cannot be used.
     """
     from smoothlab.config.opening import open_data
+    from smoothlab.data.module import KnownData
 
     if asked.folds != AUTO:
         folds = asked.folds if isinstance(asked.folds, int) else None
@@ -91,10 +92,10 @@ def settle(asked: Repetition, resolve: Resolve, overrides: Sequence[str]) -> Set
         return Settled(units(asked.seed, asked.runs, folds), partial(resolve, folds=folds), _may_fold(values))
     values = resolve((), {}, overrides, asked.seed, None)
     data = open_data(values)
-    foldable = _may_fold(values) and not getattr(data, "test_is_given", True)
+    known = data if isinstance(data, KnownData) else None  # of a stream the rows are not
+    foldable = known is not None and _may_fold(values) and not known.test_is_given
     seeds = Settled(units(asked.seed, asked.runs, None), resolve, foldable, (values, data))
-    count: Callable[[str], int] | None = getattr(data, "count", None)
-    if not foldable or count is None or asked.runs < FEWEST_FOLDS or count("test") >= FEW:
+    if known is None or not foldable or asked.runs < FEWEST_FOLDS or known.count("test") >= FEW:
         return seeds
     folds = folds_of(asked.runs)
     of_folds = partial(resolve, folds=folds)

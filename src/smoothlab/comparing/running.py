@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from smoothlab.comparing.plan import Places, Plan, PlannedRun
+from smoothlab.reports.rounding import duration
 from smoothlab.rundir.directory import DONE
 from smoothlab.sweeps.pool import Job, JobPool, Planned
 from smoothlab.training.stopping import stopped_by_signals
@@ -99,7 +100,7 @@ class Meter:
         if not self.done:
             return ""
         seconds = (time.monotonic() - self._started) / self.done * (self.total - self.done)
-        return f"about {f'{seconds:.0f} s' if seconds < 100 else f'{seconds / 60:.0f} min'} left"
+        return f"{duration(seconds)} left"
 
     def advance(self, what: str, *, always: bool = False) -> None:
         """One more run has ended."""

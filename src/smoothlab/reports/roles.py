@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from smoothlab.reports.records import RunRecord
 
 BASELINE, SMOOTHING, RIVAL, POST_HOC = "baseline", "smoothing", "rival", "post_hoc"
-ROLES = (BASELINE, SMOOTHING, RIVAL, POST_HOC)
 WORDS = {BASELINE: "baseline", SMOOTHING: "smoothing", RIVAL: "rival", POST_HOC: "after training"}
 
 
