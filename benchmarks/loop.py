@@ -31,9 +31,10 @@ from smoothlab.config.compose import compose_config, plain
 from smoothlab.data import Batch
 from smoothlab.data.module import MemoryData
 from smoothlab.rundir.directory import RunDirectory, StatusFile
+from smoothlab.training.fitting_net import StatusProgress, trainer_of
 from smoothlab.training.hooks import skip_empty_step_hooks
 from smoothlab.training.preparing import Prepared, prepare
-from smoothlab.training.train import StatusProgress, _make_loggers, _make_trainer
+from smoothlab.training.train import _make_loggers
 
 STEPS = {32: 400, 1024: 100}  # steps an epoch
 
@@ -103,7 +104,7 @@ def smoothlab_epoch(batch_size: int, smoothing: str) -> tuple[float, float]:
         _make_loggers(prepared, run, loggers, 0)
         timer = EpochTimer()
         with StatusFile(run, prepared.identity) as status:
-            trainer = _make_trainer(prepared, [StatusProgress(status)], loggers)
+            trainer = trainer_of(prepared, [StatusProgress(status)], loggers)
             # before the checkpoint callbacks in on_train_epoch_start, after them in on_train_epoch_end
             trainer.callbacks.append(timer)  # type: ignore[attr-defined]
             skip_empty_step_hooks([timer], prepared.task)

@@ -7,9 +7,7 @@ import logging
 import os
 import shutil
 import signal
-import threading
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +15,13 @@ from typing import Any
 
 import torch
 import yaml
-from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.profilers import Profiler
 
 from smoothlab.config.build import build
-from smoothlab.config.trainer_arguments import AT_STEP, PROFILERS
 from smoothlab.errors import RunFailed, UserMistake
-from smoothlab.learner import learners_in
 from smoothlab.models.checkpoint import (
     KEY,
-    AtomicCheckpointIO,
     RunState,
     add_to_checkpoint,
     as_validated,
@@ -45,17 +38,18 @@ from smoothlab.scoring.outcome import write_outcome
 from smoothlab.scoring.splits import details, predicted, scored_afterwards
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
 from smoothlab.tracking.sink import finish
-from smoothlab.training.devices import Start, alone, compile_in_place, leave, make_trainer, meet, on_cpu
+from smoothlab.training.devices import Start, alone, leave, meet, on_cpu
 from smoothlab.training.first_end import FirstEnd, RankEnd
+from smoothlab.training.fitting_net import StatusProgress, fit_net, profiler_of, trainer_of
 from smoothlab.training.fitting_rival import fit_rival
-from smoothlab.training.hooks import skip_empty_step_hooks
 from smoothlab.training.parts import Parts
 from smoothlab.training.preparing import Prepared, determinism_kept
-from smoothlab.training.stopping import StepStop, Stop, keep_handlers, stopped_by_signals
+from smoothlab.training.stopping import Stop, stopped_by_signals
 from smoothlab.training.threads import cpu_threads
-from smoothlab.training.trial import TrialPruned, TrialReports
+from smoothlab.training.trial import TrialPruned
 
 log = logging.getLogger("smoothlab")
+NOTHING: Mapping[str, Any] = {"global_step": 0, KEY: {}}  # of a checkpoint that is not there
 
 
 def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dict[str, Any]:
@@ -126,12 +120,12 @@ def follow(prepared: Prepared, run: RunDirectory | None = None) -> Path:
             threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
             with stop.heard(), determinism_kept(), threads:
                 torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
-                trainer = _make_trainer(prepared, [RunState(prepared.config, prepared.identity)], [])
+                trainer = trainer_of(prepared, [RunState(prepared.config, prepared.identity)], [])
                 with stop.held():  # until it is known where to leave word
                     start = meet(trainer, None)
                     stop.first_end = FirstEnd(RunDirectory(start.directory).first_end)
                 with stop.first_end.alive(stop.rank), contextlib.suppress(TrialPruned):  # rank 0 says so
-                    _fit(trainer, prepared, start, stop)
+                    fit_net(trainer, prepared, start, stop)
                     leave(trainer)
         except BaseException as error:
             end = stop.end_of(error)
@@ -252,9 +246,6 @@ def _begin(
     _make_loggers(prepared, run, loggers, step)
 
 
-NOTHING: Mapping[str, Any] = {"global_step": 0, KEY: {}}  # of a checkpoint that is not there
-
-
 def _fit_at_once(prepared: Prepared, run: RunDirectory, loggers: list[Any], resume: bool) -> _Fitted:
     """Fit a model in a net's place; one that was interrupted begins again."""
     run.metrics.unlink(missing_ok=True)
@@ -277,10 +268,10 @@ def _fit_and_part(
         EpochProgress(prepared.config["progress"]),
         StatusProgress(status),
     ]
-    trainer = _make_trainer(prepared, callbacks, loggers, profiler=_profiler(prepared, run))
+    trainer = trainer_of(prepared, callbacks, loggers, profiler=profiler_of(prepared, run))
     start = meet(trainer, Start(run.path.resolve(), checkpoint is not None))
     started = time.monotonic()
-    _fit(trainer, prepared, start, stop)
+    fit_net(trainer, prepared, start, stop)
     seconds = time.monotonic() - started
     leave(trainer)
     return _Fitted(trainer, seconds, trainer.current_epoch, trainer.global_step)
@@ -363,89 +354,6 @@ def _make_loggers(prepared: Prepared, run: RunDirectory, loggers: list[Any], res
         )
         if logger is not None:
             loggers.append(logger)
-
-
-def _profiler(prepared: Prepared, run: RunDirectory) -> Profiler | None:
-    """The profiler of ``trainer.profiler``, which writes into the run directory: ``fit-profile.txt`` and its like."""
-    node = prepared.config["trainer"].get("profiler")
-    if node is None:
-        return None
-    target = {"_target_": PROFILERS[node]} if isinstance(node, str) else node
-    named = {"filename": "profile", **target, "dirpath": str(run.path)}
-    profiler: Profiler = build(named, "trainer.profiler", allowed=prepared.allowed)
-    return profiler
-
-
-def _make_trainer(
-    prepared: Prepared, callbacks: list[Callback], loggers: list[Any], profiler: Profiler | None = None
-) -> Trainer:
-    callbacks = [*prepared.callbacks, *callbacks]
-    skip_empty_step_hooks(callbacks, prepared.task)
-    compile_in_place(prepared.task.net, prepared.config.get("compile", False))
-    plugins: list[Any] = [AtomicCheckpointIO()]
-    if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
-        plugins.append(SLURMEnvironment(auto_requeue=False))  # the exit code asks for it, and resume=auto goes on
-    trainer = make_trainer(
-        prepared.config,
-        prepared.allowed,
-        logger=loggers or False,
-        callbacks=callbacks,
-        plugins=plugins,
-        profiler=profiler,
-    )
-    keep_handlers(trainer)
-    return trainer
-
-
-class StatusProgress(Callback):
-    """Tell status.json how far the run is, at each epoch's end."""
-
-    def __init__(self, status: StatusFile) -> None:
-        self._status = status
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note epoch and step; the heartbeat writes them."""
-        self._status.note(epoch=trainer.current_epoch, step=trainer.global_step)
-
-
-def _fit(trainer: Trainer, prepared: Prepared, start: Start, stop: Stop) -> None:
-    """Train from where rank 0 says.
-
-    Lightning ignores Ctrl-C for good once it saw one, and turns it into SystemExit: put the handler back.
-    """
-    for callback in prepared.callbacks:
-        if isinstance(callback, ModelCheckpoint):
-            callback.dirpath = str(start.checkpoints)
-    for learner in learners_in(prepared.task):
-        learner.keep_in(start.state)
-    if (reports := TrialReports.of(start.directory)) is not None:
-        skip_empty_step_hooks([reports], prepared.task)
-        trainer.callbacks.append(reports)  # type: ignore[attr-defined]
-    if start.resumed and str(prepared.config["trainer"].get("precision")).startswith("64"):
-        prepared.task.double()  # Lightning does so after it has put the checkpoint's weights into float32
-    main_thread = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        with _stopped_as_wanted(trainer, prepared, start, stop), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch")
-            trainer.fit(prepared.task, datamodule=prepared.data, ckpt_path=start.last)
-    finally:
-        if main_thread:
-            signal.signal(signal.SIGINT, handler)
-
-
-def _stopped_as_wanted(
-    trainer: Trainer, prepared: Prepared, start: Start, stop: Stop
-) -> contextlib.AbstractContextManager[None]:
-    """Where a signal ends the training: at once, or after a step, as ``trainer.sigterm`` says."""
-    if prepared.config["trainer"].get("sigterm", AT_STEP) != AT_STEP:
-        return contextlib.nullcontext()
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    state = next(callback for callback in callbacks if isinstance(callback, RunState))
-    last = RunDirectory(start.directory).last_checkpoint
-    step_stop = StepStop(stop, state, last, several=trainer.world_size > 1)
-    callbacks.append(step_stop)
-    return stop.at_step_end(step_stop)
 
 
 def _objective(callbacks: list[Callback], checkpoint: Mapping[str, Any]) -> dict[str, Any]:
