@@ -29,13 +29,13 @@ from smoothlab.models.checkpoint import (
     read_checkpoint,
     validated,
 )
-from smoothlab.processes.ranks import found_ranks
 from smoothlab.rivals import Rival
 from smoothlab.rundir.atomic import make_folders, remove_leftovers, write_json, write_text
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
 from smoothlab.rundir.provenance import peak_memory, provenance
 from smoothlab.scoring.outcome import write_outcome
 from smoothlab.scoring.splits import details, predicted, scored_afterwards
+from smoothlab.starters import found_ranks
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
 from smoothlab.tracking.sink import finish
 from smoothlab.training.devices import Start, alone, leave, meet, on_cpu
