@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from lightning_fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
+from lightning_fabric.utilities.distributed import _get_default_process_group_backend_for_device
 from pytorch_lightning import Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy, StrategyRegistry
@@ -24,6 +25,7 @@ from smoothlab.rundir.directory import RunDirectory
 from smoothlab.starters import found_ranks
 from smoothlab.tasks.task import Task
 from smoothlab.training.clusters import choose_interface, cluster_environment
+from smoothlab.training.meeting import hosts_of_ranks, join, starts_again
 
 FORKING = ("spawn", "fork", "notebook")
 NO_GPU = "No supported gpu backend found"  # Lightning's words
@@ -137,10 +139,12 @@ class Start:
     Args:
         directory: of the run.
         resumed: whether they go on from its last checkpoint.
+        hosts: the machine of each rank; none for a run on one device.
     """
 
     directory: Path
     resumed: bool
+    hosts: tuple[str, ...] = ()
 
     @property
     def checkpoints(self) -> Path:
@@ -158,19 +162,24 @@ class Start:
         return self.directory / "state"
 
 
-def meet(trainer: Trainer, start: Start | None) -> Start:
+def meet(trainer: Trainer, start: Start | None, timeout_s: float | None = None) -> Start:
     """Wait for all ranks, and hear from rank 0 where the run is.
 
     Args:
         trainer: of the run.
         start: what rank 0 says; None on the others.
+        timeout_s: seconds that ranks wait for each other; None: torch's own limit.
     """
     if trainer.world_size > 1:
         choose_interface()
+        place = found_ranks(os.environ)
+        if place is not None and starts_again():
+            device = trainer.strategy.root_device
+            join(place, _get_default_process_group_backend_for_device(device), timeout_s)
         trainer.strategy.setup_environment()
         agreed = trainer.strategy.broadcast(None if start is None else (str(start.directory), start.resumed))
         assert agreed is not None
-        return Start(Path(agreed[0]), agreed[1])
+        return Start(Path(agreed[0]), agreed[1], hosts_of_ranks(trainer.world_size))
     assert start is not None
     return start
 
