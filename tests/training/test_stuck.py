@@ -16,6 +16,9 @@ import pathlib, sys, threading, time
 from smoothlab.training.first_end import FirstEnd
 from smoothlab.training.stopping import StuckWatch, stopped_by_signals
 
+def step():
+    return sum(range(1000))
+
 how, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 with stopped_by_signals(FirstEnd(folder / "first_end"), rank=1) as stop:
     watch = StuckWatch(stop, lambda number: (folder / "status").write_text(str(number)), patience=0.5)
@@ -29,7 +32,7 @@ with stopped_by_signals(FirstEnd(folder / "first_end"), rank=1) as stop:
                 lock.acquire()
             until = time.monotonic() + 2.0
             while time.monotonic() < until:
-                sum(range(1000))
+                step()
     except BaseException as error:
         print(type(error).__name__, flush=True)
 """
