@@ -13,6 +13,7 @@ from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.reports.rounding import duration
 from smoothlab.rundir.directory import DONE
 from smoothlab.sweeps.pool import Job, JobPool, Planned
+from smoothlab.training.stacked.stackable import bundles
 from smoothlab.training.stopping import stopped_by_signals
 
 LINE_SECONDS = 5.0  # at most one line of progress in this time, but for failures
@@ -40,14 +41,14 @@ def run_all(plan: Plan, left: Sequence[PlannedRun], places: Places, pool: JobPoo
     with stopped_by_signals(), Meter(len(left)) as meter, pool:
         planned: dict[Job, PlannedRun] = {}
 
-        def submit(run: PlannedRun) -> None:
-            planned[pool.submit(Planned(plan.values[run.identity]), places.of(run).path)] = run
+        def submit(runs: Sequence[PlannedRun]) -> None:
+            asked = [(Planned(plan.values[run.identity]), places.of(run).path) for run in runs]
+            planned.update(zip(pool.submit_together(asked), runs, strict=True))
 
         teachers = {run.identity for run in left}
         waiting = [run for run in left if run.teacher in teachers]
-        for run in left:
-            if run.teacher not in teachers:
-                submit(run)
+        for runs in _together([run for run in left if run.teacher not in teachers], plan, pool.devices.n_jobs):
+            submit(runs)
         for job in pool.ended():
             name = job.directory.path.name
             if job.state == DONE:
@@ -57,8 +58,16 @@ def run_all(plan: Plan, left: Sequence[PlannedRun], places: Places, pool: JobPoo
                 meter.advance(f"{name}: {job.state}, {job.error or 'see its run.log'}", always=True)
             for student in [run for run in waiting if run.teacher == planned[job].identity]:
                 waiting.remove(student)
-                submit(student)  # of a teacher that failed too: it says so itself
+                submit([student])  # of a teacher that failed too: it says so itself
     return failed
+
+
+def _together(runs: Sequence[PlannedRun], plan: Plan, processes: int) -> list[list[PlannedRun]]:
+    """Runs by the process that they share: first those whose nets train as one, then the others, each alone."""
+    shared = bundles([plan.values[run.identity] for run in runs], processes)
+    taken = {place for places in shared for place in places}
+    alone = [[run] for place, run in enumerate(runs) if place not in taken]
+    return [[runs[place] for place in places] for places in shared] + alone
 
 
 class Meter:
