@@ -50,6 +50,7 @@ class Member:
         self.rows = Rows()
         self.best: dict[str, Any] | None = None  # what the best checkpoint has beside the weights
         self.best_value = math.nan
+        self._better = False  # whether the epoch that is on has the best weights so far
         self.error: BaseException | None = None
         node = prepared.config["trainer"]
         self.max_epochs = int(node["max_epochs"])
@@ -96,6 +97,7 @@ class Member:
         made = self.task.configure_optimizers()
         self.optimizer: Optimizer = made["optimizer"] if isinstance(made, dict) else made
         self.scheduler = made["lr_scheduler"]["scheduler"] if isinstance(made, dict) else None
+        self.optimizer.step(lambda: 0.0)  # without gradients: nothing moves, and its schedule may begin
         self.trainer.optimizers = [self.optimizer]
         if self.scheduler is not None:
             self.trainer.lr_scheduler_configs = [SimpleNamespace(scheduler=self.scheduler)]
@@ -136,15 +138,16 @@ class Member:
             current = torch.tensor(math.inf if self._choosing.mode == "min" else -math.inf)
         before = torch.tensor(self.best_value)
         better = torch.lt if self._choosing.mode == "min" else torch.gt
-        if self.best is not None and not bool(better(current, before)):
-            return False
-        self.best_value = float(current)
-        self.best = {**self._about(), "others": self._others()}
-        return True
+        self._better = self.best is None or bool(better(current, before))
+        if self._better:
+            self.best_value = float(current)
+        return self._better
 
     def end_epoch(self) -> None:
         """Close the epoch, as Lightning does."""
         self.task.on_train_epoch_end()
+        if self._better:
+            self.best = {**self._about(), "others": self._others()}
         for callback in self._stopping:
             callback.on_train_epoch_end(self.trainer, self.task)
         if self.scheduler is not None and not self.task.schedule.by_step:  # type: ignore[union-attr]
