@@ -95,6 +95,16 @@ class Job:
             return None
         return value if self.state == DONE else None
 
+    @property
+    def share(self) -> float:
+        """How much of its training is done, in [0, 1], as its status.json says; of several in one process, of one."""
+        shares = []
+        for job in (self, *self.others):
+            epoch, epochs = job._status().get("epoch"), job.planned.values["trainer"].get("max_epochs")
+            if isinstance(epoch, int) and isinstance(epochs, int) and epochs > 0:
+                shares.append(min(1.0, epoch / epochs))
+        return max(shares, default=0.0)
+
     def start(self, server: WarmServer, devices: Devices) -> None:
         """Start its process with its share of the threads and its GPUs."""
         make_folders(self.directory.path)

@@ -37,6 +37,7 @@ from smoothlab.training.train import NOTHING, Fitted, begin_run, finish_run
 
 log = logging.getLogger("smoothlab")
 TRIED_ROWS = 8
+PROGRESS_SECONDS = 3.0  # after so many a status.json says how far a stack is
 
 
 def run_stacked(jobs: Sequence[tuple[dict[str, Any], str]]) -> None:
@@ -76,7 +77,7 @@ class StackedRuns:
         self._data: dict[str, DataModule] = {}
         self._rehearsed: set[str] = set()
         self._open: dict[str, StatusFile] = {}  # of runs that are not over, by directory
-        self._started = time.monotonic()
+        self._started = self._written = time.monotonic()
 
     def train(self) -> None:
         """Train those that stack, and note which do not."""
@@ -178,6 +179,9 @@ class StackedRuns:
     def _note(self, stack: Stack) -> None:
         for member in stack.members:
             self._open[str(member.run.path)].note(epoch=member.trainer.current_epoch, step=member.trainer.global_step)
+        if stack.members and time.monotonic() - self._written >= PROGRESS_SECONDS:  # one tells of all
+            self._written = time.monotonic()
+            self._open[str(stack.members[0].run.path)].update()
 
     def _end(self, member: Member, last: dict[str, Tensor], best: dict[str, Tensor], optimizer: dict[str, Any]) -> None:
         """Write what a run leaves that has ended."""

@@ -83,8 +83,8 @@ class Stack:
         for shared in self._shared:
             meters = [task.train_loss for task in shared.tasks]
             step = first.global_step - self.members[0].batches
-            found = shared.record.tell(meters, [counts[place] for place in shared.places], step)
-            for place, error in zip(shared.places, found, strict=True):
+            errors = shared.record.tell(meters, [counts[place] for place in shared.places], step)
+            for place, error in zip(shared.places, errors, strict=True):
                 self.members[place].error = self.members[place].error or error
 
     def _batches(self, epoch: int) -> Iterator[list[Batch]]:

@@ -197,10 +197,10 @@ class Member:
         content["lr_schedulers"] = []
         if not best:
             content["epoch"] = self.trainer.current_epoch - 1
-        kept = self.trainer.loggers
+        loggers = self.trainer.loggers
         self.trainer.loggers = []
         self._state.on_save_checkpoint(self.trainer, self.task, content)
-        self.trainer.loggers = kept
+        self.trainer.loggers = loggers
         return content
 
     def tell_best(self) -> None:

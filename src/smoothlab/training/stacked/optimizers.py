@@ -58,13 +58,13 @@ class StackedOptimizer:
 
     def keep(self, places: Tensor, weights: Mapping[str, Tensor]) -> None:
         """Go on with the nets at ``places``, whose weights are now ``weights``."""
-        kept, start = [], 0
+        parts, start = [], 0
         for part in self._parts:
             mine = places[(places >= part.start) & (places < part.stop)] - part.start
             if len(mine):
-                kept.append(part.of(mine, start, weights))
+                parts.append(part.of(mine, start, weights))
                 start += len(mine)
-        self._parts = kept
+        self._parts = parts
 
     def state(self, place: int) -> dict[str, Any]:
         """The state of one net's optimizer, as its own would have it."""

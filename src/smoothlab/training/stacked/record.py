@@ -58,17 +58,17 @@ class EpochRecord:
         entropies, epsilons = (_total(values, len(meters)) for values in (self.entropies, self.epsilons))
         least = _spread(self.least, len(meters)).amin(0).tolist()
         greatest = _spread(self.greatest, len(meters)).amax(0).tolist()
-        found: list[BaseException | None] = []
+        errors: list[BaseException | None] = []
         for place, (meter, count) in enumerate(zip(meters, counts, strict=True)):
             own = {name: values[place] for name, values in penalties.items()}
             strength = (epsilons[place], least[place], greatest[place])
             try:
                 meter.add_sums(losses[place], count, entropies[place], strength, step, own)
-                found.append(None)
+                errors.append(None)
             except RuntimeError as error:
-                found.append(error)
+                errors.append(error)
         self.__init__()  # type: ignore[misc]
-        return found
+        return errors
 
 
 def _spread(values: list[Number], nets: int) -> Tensor:
