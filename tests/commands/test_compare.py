@@ -151,7 +151,9 @@ def test_a_run_that_fails_is_named_and_the_others_are_compared(cli):
 def test_a_comparison_that_is_interrupted_goes_on_where_it_was(cli, monkeypatch):
     from smoothlab.comparing.running import Meter
 
+    # one by one; those that train as one end together (tests/training/stacked/test_stacked_runs.py interrupts such)
     words = ("compare", *DATA, "trainer.max_epochs=1", "seeds=2", "grid=1", "take=[none,standard]", "n_jobs=1")
+    words += ("engine=single",)
     advance = Meter.advance
 
     def stop_after_two(meter, *what, **how):

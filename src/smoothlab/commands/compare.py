@@ -18,6 +18,7 @@ from smoothlab.comparing.typed import OWN, key_of, merged
 from smoothlab.config.compose import compose_config, no_sweep, plain, quoted
 from smoothlab.config.foreign_files import check_override
 from smoothlab.errors import UserMistake
+from smoothlab.training.stacked.stackable import check_engine, settled
 
 FROZEN = ("split_seed", "row_seed")  # of the data: they stay those of the first seed, so that all seeds share the split
 NO_FOLDS = "none"
@@ -107,6 +108,7 @@ def check(settings: dict[str, Any]) -> None:
     from smoothlab.sweeps.devices import check_n_jobs
 
     check_n_jobs(settings["n_jobs"])
+    check_engine(settings["engine"])
     for key, least in (("seeds", 2), ("grid", 1), ("epochs", 1)):
         value = settings[key]
         if value is None and key == "epochs":
@@ -180,7 +182,8 @@ class Composer:
             most, epochs = self._settings["epochs"], config.trainer.get("max_epochs")
             if most is not None and (epochs is None or epochs == -1 or epochs > most):
                 config.trainer.max_epochs = most
-        return plain(config)
+        values = plain(config)
+        return {**values, "engine": settled(values, by_itself=True)}
 
     def files(self) -> list[Path]:
         """What the configs are made from, and the data where they are files."""

@@ -31,6 +31,7 @@ from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import DONE, INTERRUPTED, PRUNED, RUNNING, RunDirectory, existing_run
 from smoothlab.rundir.identity import OF_NETS, differences
 from smoothlab.rundir.writable import check_folder
+from smoothlab.training.stacked.stackable import SINGLE, check_engine, settled
 
 if TYPE_CHECKING:
     from smoothlab.models.run import Run
@@ -72,6 +73,8 @@ def train(overrides: Sequence[str] = ()) -> Run:
     refuse_preset(config, overrides)
     refuse_of_nets(config, overrides)
     values = plain(config)
+    check_engine(values["engine"])
+    values["engine"] = SINGLE  # there is no other run
 
     from smoothlab.models.run import Run
     from smoothlab.starters import found_ranks
@@ -263,6 +266,10 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     jobs = expand_sweep(with_params(base, overrides))
     configs = compose_jobs("train", jobs)
     values = [plain(config) for config in configs]
+    for run_values in values:
+        check_engine(run_values["engine"])
+        ours = str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER
+        run_values["engine"] = settled(run_values, by_itself=False) if ours else SINGLE
 
     from smoothlab.sweeps.launcher import run_sweep
     from smoothlab.sweeps.pool import Planned
@@ -331,6 +338,6 @@ def _sweep_job(config: DictConfig) -> float | None:
     from smoothlab.training import job
 
     place = RunDirectory(HydraConfig.get().runtime.output_dir)
-    job.run_job(plain(config), str(place.path), resume=place.last_checkpoint.is_file())
+    job.run_job(plain(config) | {"engine": SINGLE}, str(place.path), resume=place.last_checkpoint.is_file())
     objective: float | None = Run(place.path).results["objective"]["value"]
     return objective

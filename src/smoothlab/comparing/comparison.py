@@ -44,6 +44,7 @@ def answer(question: Question, resolve: Resolve) -> int:
 
 
 def _run(question: Question, resolve: Resolve, places: Places, file: Path) -> tuple[Plan, dict[PlannedRun, str]]:
+    say(f"comparing {len(question.arms)} arms: their configs are composed and tried on the data")
     from smoothlab.sweeps.pool import JobPool
 
     with JobPool(question.n_jobs) as pool:  # its server imports while the arms are composed and tried

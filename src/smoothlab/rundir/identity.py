@@ -20,6 +20,8 @@ NOT_IDENTITY_WITHIN = {"trainer": ("sigterm", "timeout_s")}
 # What comes after the training: it changes the results, so it counts, but only where it is set; a run without it is the
 # same run as before there was such a choice.
 COUNTS_IF_SET = frozenset({"calibrator", "decision", "model"})
+# How runs are trained counts where digits may differ by it: those of nets that train in a stack.
+ENGINE, SINGLE_ENGINES = "engine", (None, "auto", "single")
 # What trains a net, and so means nothing to a model in its place.
 OF_NETS = frozenset({"net", "optimizer", "scheduler", "trainer"})
 
@@ -37,6 +39,8 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
     counting = {
         key: value for key, value in config.items() if key not in without and (value or key not in COUNTS_IF_SET)
     }
+    if counting.get(ENGINE) in SINGLE_ENGINES:
+        counting.pop(ENGINE, None)
     for group, names in NOT_IDENTITY_WITHIN.items():
         if isinstance(counting.get(group), dict):
             counting[group] = {key: value for key, value in counting[group].items() if key not in names}

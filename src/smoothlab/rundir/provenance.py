@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import platform
@@ -40,14 +41,8 @@ def peak_memory() -> int:
 
 def provenance() -> dict[str, Any]:
     """Versions of the packages that matter, the machine, and the commit of the working directory's repository."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
     return {
-        "versions": versions,
+        "versions": dict(_versions()),
         "machine": {
             "platform": platform.platform(),
             "device": torch.cuda.get_device_name() if torch.cuda.is_initialized() else "cpu",
@@ -55,6 +50,17 @@ def provenance() -> dict[str, Any]:
         },
         "git": code_state(),
     }
+
+
+@functools.cache  # they stay while the process is there
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
 
 
 def code_state() -> dict[str, Any]:

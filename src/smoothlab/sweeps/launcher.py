@@ -19,6 +19,7 @@ from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, is
 from smoothlab.sweeps.pool import Job, JobPool, Planned
 from smoothlab.sweeps.space import check_space, estimate
 from smoothlab.sweeps.table import Row, as_text, rows
+from smoothlab.training.stacked.stackable import bundles, settled
 from smoothlab.training.stopping import stopped_by_signals
 
 LARGE = 10  # runs from which on the disk is thought of before the first one is there
@@ -66,8 +67,15 @@ def run_sweep(jobs: Sequence[Planned], folder: Path, pool: Pool) -> Ledger:
 
 
 def _run_all(left: Sequence[tuple[Planned, Entry]], ledger: Ledger, pool: Pool, *, sized: bool) -> None:
-    for planned, entry in left:
-        pool.submit(planned, ledger.run(entry).path)
+    runs = [(planned, ledger.run(entry).path) for planned, entry in left]
+    if isinstance(pool, JobPool):
+        shared = bundles([planned.values for planned, _ in runs], pool.devices.n_jobs)
+        for places in shared:
+            pool.submit_together([runs[place] for place in places])
+        taken = {place for places in shared for place in places}
+        runs = [run for place, run in enumerate(runs) if place not in taken]
+    for planned, directory in runs:
+        pool.submit(planned, directory)
     for ended, job in enumerate(pool.ended(), 1):
         say(f"[{ended}/{len(left)}] {_ending(job)}")
         if job.state == DONE and not sized and len(left) >= LARGE and ended < len(left):
@@ -98,7 +106,9 @@ def launch(
     planned = []
     for overrides in job_overrides:
         composed = loader.load_sweep_config(config, list(overrides))
-        planned.append(Planned(plain(composed), tuple(overrides), composed))
+        values = plain(composed)
+        values["engine"] = settled(values, by_itself=False)
+        planned.append(Planned(values, tuple(overrides), composed))
     folder = Path(str(config.hydra.sweep.dir))
     with JobPool(n_jobs) as pool:
         ledger = run_sweep(planned, folder, pool)

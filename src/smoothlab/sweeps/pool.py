@@ -2,6 +2,7 @@
 
     with JobPool(n_jobs=2) as pool:
         job = pool.submit(planned, directory)   # returns at once; waits in the pool until a slot is free
+        pool.submit_together(runs)              # likewise, several runs in one process, whose nets train as one
         for job in pool.ended():                # as they end, with those that are submitted meanwhile
             job.state, job.error, job.seconds, job.objective
 
@@ -16,7 +17,7 @@ import contextlib
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from smoothlab.errors import UserMistake
-from smoothlab.processes import ServerDied
+from smoothlab.processes import Ending, ServerDied
 from smoothlab.rundir.atomic import make_folders, write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
 from smoothlab.rundir.reading import MissingFile
@@ -32,7 +33,7 @@ from smoothlab.sweeps.devices import Devices, check_n_jobs
 from smoothlab.sweeps.folder import say
 
 if TYPE_CHECKING:
-    from smoothlab.processes import Child, Ending, WarmServer
+    from smoothlab.processes import Child, WarmServer
 
 WAITING, STARTED = "waiting", "started"
 STOPPED = (130, 143)  # exit codes of a run that Ctrl-C or SIGTERM ended
@@ -66,6 +67,7 @@ class Job:
     def __init__(self, planned: Planned, directory: Path | str) -> None:
         self.planned = planned
         self.directory = RunDirectory(Path(directory))
+        self.others: list[Job] = []  # that share its process
         self.taken_up = False  # again, since the server died
         self.wait()
         self.error: str | None = None
@@ -93,20 +95,36 @@ class Job:
             return None
         return value if self.state == DONE else None
 
+    @property
+    def share(self) -> float:
+        """How much of its training is done, in [0, 1], as its status.json says; of several in one process, of one."""
+        shares = []
+        for job in (self, *self.others):
+            epoch, epochs = job._status().get("epoch"), job.planned.values["trainer"].get("max_epochs")
+            if isinstance(epoch, int) and isinstance(epochs, int) and epochs > 0:
+                shares.append(min(1.0, epoch / epochs))
+        return max(shares, default=0.0)
+
     def start(self, server: WarmServer, devices: Devices) -> None:
         """Start its process with its share of the threads and its GPUs."""
         make_folders(self.directory.path)
         environment = {"OMP_NUM_THREADS": str(devices.threads)}
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(self.gpus)
+        target: Callable[..., None] = _run
+        arguments: tuple[Any, ...] = (self.planned.values, str(self.directory.path), self.resume)
+        if self.others:
+            together = [job for job in (self, *self.others) if not job.done]
+            target, arguments = _run_together, ([(job.planned.values, str(job.directory.path)) for job in together],)
         self.child = server.launch(
-            _run,
-            (self.planned.values, str(self.directory.path), self.resume),
+            target,
+            arguments,
             env=environment,
             log=self.directory.path / OUTPUT,
             threads=devices.threads,
         )
-        self.state, self._started = STARTED, time.monotonic()
+        for job in (self, *self.others):
+            job.state, job._started = STARTED, time.monotonic()
 
     def settle(self, ending: Ending, *, interrupted: bool = False) -> None:
         """Note how the process ended, also in status.json where the process itself could not."""
@@ -158,6 +176,12 @@ def _run(values: dict[str, Any], directory: str, resume: bool) -> None:
     run_job(values, directory, resume=resume)
 
 
+def _run_together(jobs: list[tuple[dict[str, Any], str]]) -> None:
+    from smoothlab.training.stacked.job import run_stacked
+
+    run_stacked(jobs)
+
+
 class JobPool:
     """Run jobs, each in a fresh process, ``n_jobs`` at a time.
 
@@ -203,12 +227,25 @@ class JobPool:
 
     def submit(self, planned: Planned, directory: Path | str) -> Job:
         """Run a config in a directory, now or as soon as a slot and its GPUs are free."""
-        job = Job(planned, directory)
-        if planned.config is not None:
-            _keep_hydra(planned, planned.config, job.directory)
-        self._waiting.append(job)
+        return self.submit_together([(planned, directory)])[0]
+
+    def submit_together(self, runs: Sequence[tuple[Planned, Path | str]]) -> list[Job]:
+        """Run several configs in one process, which trains their nets as one where they stack.
+
+        Args:
+            runs: what runs, and in which directories; at least one.
+
+        Returns:
+            A job each; they end one by one.
+        """
+        jobs = [Job(planned, directory) for planned, directory in runs]
+        for job in jobs:
+            if job.planned.config is not None:
+                _keep_hydra(job.planned, job.planned.config, job.directory)
+        jobs[0].others = jobs[1:]
+        self._waiting.append(jobs[0])
         self._start_waiting()
-        return job
+        return jobs
 
     def ended(self) -> Iterator[Job]:
         """Each job as it ends, until none is left."""
@@ -273,8 +310,9 @@ class JobPool:
                 self._start(job)
             except (OSError, ServerDied) as error:
                 self.devices.give_back(gpus)
-                job.fail(str(error))
-                self._ended.append(job)
+                for each in (job, *job.others):
+                    each.fail(str(error))
+                    self._ended.append(each)
             else:
                 self._running.append(job)
 
@@ -292,11 +330,19 @@ class JobPool:
         for job in list(self._running):
             ending = job.child.poll() if job.child else None
             if ending is None:
+                self._collect_others(job)
                 continue
-            if ending.orphaned and not job.taken_up and not job.done:
+            if ending.orphaned and not job.taken_up and not all(each.done for each in (job, *job.others)):
                 self._take_up(job)
             else:
                 self._finish(job, ending)
+
+    def _collect_others(self, job: Job) -> None:
+        """Those that are done of several that share a process, which goes on."""
+        for other in [other for other in job.others if other.done]:
+            job.others.remove(other)
+            other.settle(Ending(0))
+            self._ended.append(other)
 
     def _take_up(self, job: Job) -> None:
         """Let a job go on whose process ended with the server, once: it may be what the memory is too small for."""
@@ -309,8 +355,10 @@ class JobPool:
     def _finish(self, job: Job, ending: Ending, *, interrupted: bool = False) -> None:
         self._running.remove(job)
         self.devices.give_back(job.gpus)
-        job.settle(ending, interrupted=interrupted)
-        self._ended.append(job)
+        for each in (job, *job.others):
+            each.settle(ending, interrupted=interrupted)
+            self._ended.append(each)
+        job.others = []
 
 
 def _keep_hydra(planned: Planned, config: DictConfig, run: RunDirectory) -> None:

@@ -105,6 +105,40 @@ class LossMeter:
             self._entropy = self._entropy + entropy * count
         return self.read() if self._filled == READ_EVERY else None
 
+    def add_sums(
+        self,
+        losses: Tensor,
+        count: int,
+        entropy: float,
+        epsilon: tuple[float, float, float],
+        step: int,
+        penalties: Mapping[str, Tensor],
+    ) -> None:
+        """Record several steps at once, of a net that trains in a stack of nets.
+
+        Args:
+            losses: the sums of the steps' losses ``(T,)``.
+            count: samples of all of them.
+            entropy: of the targets, summed over the samples.
+            epsilon: its sum over the samples, its least and its greatest value.
+            step: number of the first optimizer step.
+            penalties: the sums of their penalties by name, ``(T,)`` each.
+
+        Raises:
+            TrainingDiverged: a sum is no finite number.
+        """
+        if not self._penalties and penalties:
+            self._penalties = dict.fromkeys(penalties, 0.0)
+        if not bool(losses.isfinite().all()) or not all(bool(each.isfinite().all()) for each in penalties.values()):
+            raise TrainingDiverged(step, "it is found when the net trains alone")
+        self._loss += float(losses.sum(dtype=widest(losses.device)))
+        for name, each in penalties.items():
+            self._penalties[name] += float(each.sum(dtype=widest(each.device)))
+        self._count += count
+        self._entropy = self._entropy + entropy
+        self._epsilon = self._epsilon + epsilon[0]
+        self._low, self._high = min(self._low, epsilon[1]), max(self._high, epsilon[2])
+
     def add_nothing(self, device: torch.device, step: int) -> int | None:
         """Record a step in which this rank has no sample, as :meth:`add` does one with some."""
         if self._losses is None:

@@ -205,7 +205,10 @@ class Task(LightningModule):
             self._write_row(self._row, self._validation.step)  # the validation was within the epoch
         if not len(batch):
             return self._without_samples(batch)
-        target, loss, penalties = self.terms(batch)
+        return self.record(batch, *self.terms(batch))
+
+    def record(self, batch: Batch, target: Any, loss: Tensor, penalties: Mapping[str, Tensor]) -> Tensor:
+        """Note what ``terms`` gave of a training batch; returns its loss, a mean over its samples."""
         entropy, count = target.entropy(len(self.class_names)), len(batch)
         weight = batch.metadata.get(WEIGHT)
         if weight is not None and isinstance(entropy, Tensor) and entropy.ndim:
@@ -232,20 +235,27 @@ class Task(LightningModule):
 
     def terms(self, batch: Batch) -> tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]:
         """A training batch's soft target, the sum of its losses, and the sums of its penalties by name."""
-        features, labels = batch.features, batch.labels
-        source: dict[str, Any] = {"rows": batch.rows, "metadata": batch.metadata}
-        if self.mixing is not None:
-            if WEIGHT in batch.metadata:
-                raise InvalidArgument(
-                    "mixing", type(self.mixing).__name__, "none: a mixture of weighted rows has no weight"
-                )
-            features, labels = self.mixed(features, labels)
-            source = {}  # a mixed sample is no row of the data
-        logits = self.net(features)
-        members = (logits,)
+        seen = self.seen_of(batch)
+        return self.terms_of(self.net(seen.features), seen)
+
+    def seen_of(self, batch: Batch) -> Batch:
+        """What the net sees of a training batch: a mixture of its samples, which are no rows of the data, or itself."""
+        if self.mixing is None:
+            return batch
+        if WEIGHT in batch.metadata:
+            raise InvalidArgument(
+                "mixing", type(self.mixing).__name__, "none: a mixture of weighted rows has no weight"
+            )
+        features, labels = self.mixed(batch.features, batch.labels)
+        return Batch(features, labels, batch.rows)
+
+    def terms_of(self, logits: Tensor, seen: Batch) -> tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]:
+        """``terms`` of the logits that the net gives for what it sees of a batch."""
+        members: Sequence[Tensor] = (logits,)
         if logits.ndim == 3:  # (N, members, K): an ensemble in one net, each member with its own loss
             members, logits = logits.unbind(1), mean_of_members(logits)
-        step = Step(labels, logits.detach(), self.progress, features=features, **source)
+        rows = seen.rows if self.mixing is None else None
+        step = Step(seen.labels, logits.detach(), self.progress, rows, seen.metadata, seen.features)
         target = self.smoother.target(step)
         return target, *self._mean_losses(members, target, step)
 
@@ -393,6 +403,10 @@ class Task(LightningModule):
         metrics = self._publish("val", self.val_metrics)  # Lightning keeps float32
         if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
             return
+        self.validated(metrics)
+
+    def validated(self, metrics: dict[str, float]) -> None:
+        """Take what a validation of the training gave, ``val/...``, for the epoch's row and what monitors it."""
         self._refuse_bad_steps()  # before a checkpoint is written for what was validated
         self._validation = Validation(self.current_epoch, self.global_step, metrics)
         self._row = metrics | self._position()

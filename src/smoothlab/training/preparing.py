@@ -36,6 +36,7 @@ from smoothlab.training.devices import check_compile, check_devices, make_traine
 from smoothlab.training.loggers import check_loggers
 from smoothlab.training.parts import Parts
 from smoothlab.training.rehearsal import check_callbacks, rehearse
+from smoothlab.training.stacked.stackable import AUTO, check_engine
 from smoothlab.training.threads import check_threads
 
 GROUPS = (
@@ -94,6 +95,7 @@ def check_config(config: dict[str, Any]) -> Checked:
     check_packages(config, allowed)
     check_seed(config["seed"])
     check_threads(config["threads"])
+    check_engine(config.get("engine", AUTO))
     if config["progress"] not in PROGRESS:
         raise UserMistake(f"progress = {config['progress']!r}: expected one of {', '.join(PROGRESS)}")
     parts = Parts.of(config, allowed)
@@ -109,8 +111,12 @@ def check_config(config: dict[str, Any]) -> Checked:
     return Checked(parts, list(callbacks.values()), 1 if config.get("model") else wanted_ranks(trainer))
 
 
-def prepare(config: dict[str, Any]) -> Prepared:
+def prepare(config: dict[str, Any], data: DataModule | None = None) -> Prepared:
     """Check the whole config, read the data and make every object that can be wrong, without writing anything.
+
+    Args:
+        config: the resolved config.
+        data: as the config has them, set up; None: they are read.
 
     Raises:
         UserMistake: something in the config or the data is wrong.
@@ -120,8 +126,9 @@ def prepare(config: dict[str, Any]) -> Prepared:
     checked = check_config(config)
     allowed = checked.parts.allowed
     check_loggers(config, allowed)
-    with isolate_rng():  # data of one's own may draw from the generators that the net's weights are drawn from
-        data = open_data(config, allowed)
+    if data is None:
+        with isolate_rng():  # data of one's own may draw from the generators that the net's weights are drawn from
+            data = open_data(config, allowed)
     _check_limits(config["trainer"], data, checked.ranks)
     task = _fitting_task(config, checked.parts, data)
     if not config.get("model"):
@@ -131,6 +138,26 @@ def prepare(config: dict[str, Any]) -> Prepared:
     check_compile(config, task)
     identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
     return Prepared(config, allowed, data, task, checked.callbacks, identity, checked.ranks, afterwards)
+
+
+def prepare_like(config: dict[str, Any], data: DataModule) -> Prepared:
+    """As :func:`prepare`, of a config that needs no more checks, for data that are set up.
+
+    Args:
+        config: differs from one that was prepared in what its parts say themselves: seed, strategy, loss, penalty,
+            numbers of the optimizer.
+        data: as its config has them.
+
+    Raises:
+        UserMistake: a part does not fit the data.
+    """
+    seed_everything(config["seed"], workers=True, verbose=False)
+    allowed = (*ALLOWED, *add_code(config["code"]))
+    task = Parts.of(config, allowed).task(data)
+    callbacks = list(build(config["callbacks"], "callbacks", allowed=allowed).values())
+    afterwards = make_afterwards(config, task, allowed)
+    identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
+    return Prepared(config, allowed, data, task, callbacks, identity, 1, afterwards)
 
 
 def check_fit(config: dict[str, Any], data: DataModule) -> None:

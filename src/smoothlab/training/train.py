@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import yaml
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from smoothlab.config.build import build
@@ -45,6 +45,7 @@ from smoothlab.training.fitting_rival import fit_rival
 from smoothlab.training.meeting import lost_rank
 from smoothlab.training.parts import Parts
 from smoothlab.training.preparing import Prepared, determinism_kept
+from smoothlab.training.stacked.stackable import SINGLE
 from smoothlab.training.stopping import Stop, StuckWatch, stopped_by_signals
 from smoothlab.training.threads import cpu_threads
 from smoothlab.training.trial import TrialPruned
@@ -189,6 +190,24 @@ def _train(
         fitted = _fit_at_once(prepared, run, loggers, resume)
     else:
         fitted = _fit_and_part(prepared, run, status, loggers, stop, resume)
+    return finish_run(prepared, run, loggers, fitted, started)
+
+
+def finish_run(
+    prepared: Prepared, run: RunDirectory, loggers: list[Any], fitted: Fitted, started: float
+) -> dict[str, Any]:
+    """Score a run that is fitted, write its results, and say what they are.
+
+    Args:
+        prepared: the run.
+        run: its directory, with its checkpoints.
+        loggers: of the run.
+        fitted: how the training ended.
+        started: by ``time.monotonic``, when it began.
+
+    Returns:
+        The content of results.json.
+    """
     best, scored = _score(prepared, run, loggers, fitted)
     callbacks = prepared.callbacks
     results = {
@@ -201,6 +220,7 @@ def _train(
         "best_epoch": int(best["epoch"]),
         "epochs": fitted.epochs,
         "steps": fitted.steps,
+        **({} if fitted.engine is None else {"engine": fitted.engine}),
         "seconds": {"fit": round(fitted.seconds, 3), "total": round(time.monotonic() - started, 3)},
         "peak_memory_mib": round(peak_memory() / 2**20, 1),
         **provenance(),
@@ -217,7 +237,7 @@ def _train(
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class Fitted:
     """A training that is over, and left by the other ranks.
 
     Args:
@@ -225,18 +245,30 @@ class _Fitted:
         seconds: that it took.
         epochs: of a net, or rounds.
         steps: of the optimizer, or rounds.
+        best: the content of the best checkpoint, where it is at hand.
+        engine: what trained the net; None for a model that is none.
     """
 
-    scorer: Trainer
+    scorer: Any
     seconds: float
     epochs: int
     steps: int
+    best: dict[str, Any] | None = None
+    engine: str | None = None
 
 
-def _begin(
+def begin_run(
     prepared: Prepared, run: RunDirectory, loggers: list[Any], checkpoint: Path | None, content: Mapping[str, Any]
 ) -> None:
-    """Write the config, say what there is to say of the data, and start the loggers."""
+    """Write the config, say what there is to say of the data, and start the loggers.
+
+    Args:
+        prepared: the run.
+        run: its directory.
+        loggers: filled with those that start.
+        checkpoint: from which the run goes on, or None.
+        content: of that checkpoint, or ``NOTHING``.
+    """
     step = int(content["global_step"])
     run.sums.unlink(missing_ok=True)  # of a start that was cut off at its end
     write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
@@ -252,23 +284,23 @@ def _begin(
     _make_loggers(prepared, run, loggers, step)
 
 
-def _fit_at_once(prepared: Prepared, run: RunDirectory, loggers: list[Any], resume: bool) -> _Fitted:
+def _fit_at_once(prepared: Prepared, run: RunDirectory, loggers: list[Any], resume: bool) -> Fitted:
     """Fit a model in a net's place; one that was interrupted begins again."""
     run.metrics.unlink(missing_ok=True)
-    _begin(prepared, run, loggers, None, NOTHING)
+    begin_run(prepared, run, loggers, None, NOTHING)
     if resume:
         log.info("fitted anew: a model that is no net has no state to go on from")
     started = time.monotonic()
     rounds = fit_rival(prepared, run, loggers)
-    return _Fitted(on_cpu(), time.monotonic() - started, rounds, rounds)
+    return Fitted(on_cpu(), time.monotonic() - started, rounds, rounds)
 
 
 def _fit_and_part(
     prepared: Prepared, run: RunDirectory, status: StatusFile, loggers: list[Any], stop: Stop, resume: bool
-) -> _Fitted:
+) -> Fitted:
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.is_file() else None
     content = read_checkpoint(checkpoint) if checkpoint else NOTHING
-    _begin(prepared, run, loggers, checkpoint, content)
+    begin_run(prepared, run, loggers, checkpoint, content)
     callbacks = [
         RunState(prepared.config, prepared.identity),
         EpochProgress(prepared.config["progress"]),
@@ -283,11 +315,11 @@ def _fit_and_part(
     fit_net(trainer, prepared, start, stop)
     seconds = time.monotonic() - started
     leave(trainer)
-    return _Fitted(trainer, seconds, trainer.current_epoch, trainer.global_step)
+    return Fitted(trainer, seconds, trainer.current_epoch, trainer.global_step, engine=SINGLE)
 
 
 def _score(
-    prepared: Prepared, run: RunDirectory, loggers: list[Any], fitted: _Fitted
+    prepared: Prepared, run: RunDirectory, loggers: list[Any], fitted: Fitted
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score the best weights, fit what comes after the net, and write predictions and figures.
 
@@ -295,7 +327,7 @@ def _score(
         The best checkpoint's content, and what results.json says of the scores.
     """
     best = run.best_checkpoint if run.best_checkpoint.is_file() else run.last_checkpoint
-    content = read_checkpoint(best)
+    content = read_checkpoint(best) if fitted.best is None else fitted.best
     if prepared.ranks == 1:
         task, scorer = prepared.task, fitted.scorer
         task.load_state_dict(content["state_dict"])

@@ -27,6 +27,7 @@ from smoothlab.sweeps.search.settings import Settings, find_objectives
 from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.storage import open_storage
 from smoothlab.sweeps.search.study import DONE, FAILED, Objective, Study
+from smoothlab.training.stacked.stackable import SINGLE
 from smoothlab.training.stopping import stopped_by_signals
 
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
@@ -82,7 +83,8 @@ class Composing:
             UserMistake: it cannot be composed.
         """
         config = compose_config("train", [*self._always, *overrides])
-        return Planned(plain(config), tuple(overrides), config)
+        values = plain(config) | {"engine": SINGLE}  # trials start one after the other
+        return Planned(values, tuple(overrides), config)
 
     def several(self, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """The resolved configs of some trials."""

@@ -1,0 +1,1 @@
+"""Many small nets that train as one: their weights side by side, one forward and one backward pass for all."""
