@@ -70,7 +70,10 @@ class RowData(MemoryData):
 
     Attributes:
         columns: what each column is and what it is used as, in the table's order.
+        lenient: whether columns that cannot be read are left out, and not refused: for a description of the data.
     """
+
+    lenient = False
 
     def __init__(
         self,
@@ -112,7 +115,7 @@ class RowData(MemoryData):
 
     def roles(self, frame: pd.DataFrame) -> list[Column]:
         """Every column with its kind and role."""
-        return roles(frame, self.column_options, self.taken(frame))
+        return roles(frame, self.column_options, self.taken(frame), lenient=self.lenient)
 
     # What all of them share -------------------------------------------------------------------------------------------
 

@@ -211,7 +211,6 @@ def test_mistakes(table, frame, options, message):
         ({"A": -1}, {"target": ["A", "B", "C"], "labels": "votes"}, "data row 1 has a negative vote, -1"),
         ({"weight": -1.0}, {"target": "y", "weight": "weight"}, "data.weight: data row 1 is -1; expected numbers of"),
         ({"weight": 0.0}, {"target": "y", "weight": "weight"}, "data.weight: every weight in 'weight' is 0"),
-        ({"empty": None}, {"target": "y"}, "data: column 'empty' has no value in any row; name it in data.drop"),
         ({"x": np.inf}, {"target": "y", "kinds": {"x": "numeric"}}, "column 'x', data row 2: expected a finite number"),
     ],
 )

@@ -12,8 +12,24 @@ from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import WORDS, Rows
 from smoothlab.data.table.words import as_word, as_words
 
-CODES = (-9999, -999, -99, -9, -1, 0, 9, 99, 999, 9999, 99999)  # numbers that people write where a value is missing
+# Numbers that people write where a value is missing.
+CODES = {-1.0, 0.0} | {
+    sign * (int(f"{digit}" * length) if digit else 10**length - 2)
+    for sign in (-1.0, 1.0)
+    for length in range(1, 7)
+    for digit in (9, 8, 7, 0)
+    if length > 1 or digit == 9 or sign < 0
+}
+CODES |= {sign * (number + 0.9) for sign in (-1.0, 1.0) for number in (99, 999, 9999)} | {
+    -99.99,
+    99.99,
+    999.99,
+    9999.99,
+}
 CODED = 0.005  # share of the rows, from which a code is named
+MOSTLY_CODED = 0.97  # of a number that is the only negative one: more is a constant
+FAR = 10  # times the range of all other values: a number that is so far, and there several times, is a code
+PILED_UP = 3  # times the rows of the next commonest value
 TOGETHER = 0.98  # mean recall of the classes from two or three columns, from which they are the target in other words
 TREE_ROWS = 5_000
 MOST_CATEGORIES = 50
@@ -32,7 +48,8 @@ def misread(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
 
 def _codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
     """Warnings of numbers such as -999 that stand for a missing value: at the edge of a column, in several rows but not
-    in most, and further from all other values than the middle half of those is wide, or the only negative number."""
+    in most, and further from all other values than the middle half of those is wide, or the only negative number; or
+    ten times as far as all others are apart."""
     rows_of: dict[str, dict[str, int]] = {}
     for column in columns:
         if column.role == "feature" and column.kind == "numeric":
@@ -53,17 +70,39 @@ def _codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[s
 
 
 def _codes_in(numbers: np.ndarray, rows: int) -> Iterator[tuple[float, int]]:
-    """The codes at the edges of a column's finite numbers, and their rows."""
-    for edge in (numbers.min(), numbers.max()) if len(numbers) else ():
-        count = int((numbers == edge).sum())
-        others = numbers[numbers != edge]
-        if edge not in CODES or not max(3, CODED * rows) <= count <= rows / 2 or len(others) < 3:
-            continue
-        low, high = np.quantile(others, (0.25, 0.75))
-        step = 1.0 if (others % 1 == 0).all() else 0.0  # between whole numbers that are neighbours
-        only_negative = edge <= -9 and others.min() >= 0
-        if only_negative or np.abs(others - edge).min() > max(high - low, step):
-            yield float(edge), count
+    """The codes at the edges of a column's finite numbers, and their rows: of several beside each other, all."""
+    values, counts = np.unique(numbers, return_counts=True)
+    for upwards in (True, False):
+        order = slice(None) if upwards else slice(None, None, -1)
+        edge, rows_of = values[order], counts[order]
+        run = next((place for place, value in enumerate(edge) if value not in CODES), len(edge))
+        if not run and len(edge) > 3 and _is_far(values, edge[0], edge[1]) and rows_of[0] >= max(3, CODED * rows):
+            yield float(edge[0]), int(rows_of[0])
+        for length in range(min(run, len(edge) - 1), 0, -1):
+            if _are_codes(edge, rows_of, length, rows):
+                yield from ((float(edge[place]), int(rows_of[place])) for place in range(length))
+                break
+
+
+def _are_codes(edge: np.ndarray, rows_of: np.ndarray, length: int, rows: int) -> bool:
+    """Whether the first values of an edge stand apart from all others."""
+    codes, others, weights = edge[:length], edge[length:], rows_of[length:]
+    count = int(rows_of[:length].sum())
+    negative = bool(codes.max() < 0 and others.min() >= 0)
+    most = MOSTLY_CODED if negative else 0.5
+    if not max(3, CODED * rows) <= count <= most * rows or weights.sum() < 3:
+        return False
+    if negative and (codes.max() <= -9 or (len(others) > 8 and count >= PILED_UP * weights.max())):
+        return True
+    places = np.searchsorted(np.cumsum(weights), weights.sum() * np.array([0.25, 0.75]))
+    low, high = sorted(others[np.minimum(places, len(others) - 1)])
+    step = 1.0 if (others % 1 == 0).all() else 0.0  # between whole numbers that are neighbours
+    return bool(np.abs(others - codes[-1]).min() > max(high - low, step))
+
+
+def _is_far(values: np.ndarray, edge: float, next_value: float) -> bool:
+    others = values[values != edge]
+    return bool(abs(edge - next_value) > FAR * (others.max() - others.min()) > 0)
 
 
 def _split_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
