@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.types as types
 
 from smoothlab.data.parquet.features import factorized, series
+from smoothlab.data.parts.keys import named
 from smoothlab.data.parts.labels import Labels
 from smoothlab.data.table.labels import check_kind, read_labels
 from smoothlab.data.table.words import as_word
@@ -144,7 +145,9 @@ class ClassColumns(StreamLabels):
         """See :class:`StreamLabels`."""
         frame = table.select(self.columns).to_pandas(ignore_metadata=True)
         options = self.options
-        labels = read_labels(frame, self.columns, options.labels, classes=options.classes, positive=options.positive)
+        labels = read_labels(
+            frame, self.columns, options.labels, classes=options.classes, positive=named(options.positive)
+        )
         self.names = labels.names
         return labels.values, labels.metadata
 

@@ -62,7 +62,7 @@ class Labels:
             classes=self.classes,
             order=self.order,
             rare_classes=self.rare_classes,
-            positive=self.positive,  # type: ignore[arg-type]
+            positive=named(self.positive),
             lost=lost,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,8 @@ PILED_UP = 3  # times the rows of the next commonest value
 TOGETHER = 0.98  # mean recall of the classes from two or three columns, from which they are the target in other words
 TREE_ROWS = 5_000
 MOST_CATEGORIES = 50
+MOST_COMPARED = 12  # columns of numbers that are compared with one another
+FEW_VALUES = 15
 MOST_NAMED = 3  # columns with one code
 
 
@@ -148,41 +151,78 @@ def leaks_together(frame: pd.DataFrame, columns: Sequence[Column], labels: np.nd
         labels: class indices ``(N,)``.
         rows: of each split; the test rows are not looked at.
     """
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
     seen = np.sort(np.concatenate([rows["train"], rows["val"]]))
     seen = seen[:: 1 + len(seen) // TREE_ROWS]
     target = labels[seen]
-    plain = [column for column in columns if column.role == "feature" and _is_plain(column)]
+    plain = [column for column in columns if column.role == "feature" and is_plain(column)]
     if len(plain) < 2 or np.bincount(target)[np.unique(target)].min() < 3:
         return []
     sample = frame.iloc[seen]
-    features = np.stack([_codes(sample[column.name], column) for column in plain], axis=1)
+    features = np.stack([codes_of(sample[column.name], column) for column in plain], axis=1)
+    few = [place for place, column in enumerate(plain) if column.kind == "numeric"][:MOST_COMPARED]
+    pairs = [(first, second) for at, first in enumerate(few) for second in few[at + 1 :]]
+    differences = [np.clip(features[:, first] - features[:, second], -1e37, 1e37) for first, second in pairs]
+    parts = [(place,) for place in range(len(plain))] + pairs
+    features = np.concatenate([features, np.reshape(differences, (-1, len(target))).T], axis=1)
     options = {"max_leaf_nodes": 8 * (int(labels.max()) + 1), "min_samples_leaf": 2, "random_state": 0}
     weights = DecisionTreeClassifier(**options).fit(features, target).feature_importances_
     chosen = np.argsort(-weights, kind="stable")[: min(3, int((weights > 0).sum()))]
-    if len(chosen) < 2:
-        return []
-    folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    guessed = cross_val_predict(DecisionTreeClassifier(**options), features[:, chosen], target, cv=folds)
-    recall = float(np.mean([(guessed[target == label] == label).mean() for label in np.unique(target)]))
-    if recall < TOGETHER:
-        return []
-    names = listed([plain[place].name for place in sorted(chosen)])
-    return [
-        f"columns {names} together give the target away (mean recall {recall:.3f} on rows not fitted on): are they "
-        "known before the label is?"
-    ]
+    candidates = [chosen.tolist()] if len(chosen) else []
+    if len(chosen) and chosen[0] >= len(plain):  # who is greater of two says it alone
+        candidates.insert(0, chosen[:1].tolist())
+    for columns_of in candidates:
+        names = sorted({part for place in columns_of for part in parts[place]})
+        recall = _recall_on_folds(DecisionTreeClassifier(**options), features[:, columns_of], target)
+        if 2 <= len(names) <= 4 and recall >= TOGETHER:
+            return [_together([plain[place].name for place in names], recall)]
+    return _pairs_of_few(features[:, : len(plain)], target, plain)
 
 
-def _is_plain(column: Column) -> bool:
+def _recall_on_folds(model: Any, features: np.ndarray, target: np.ndarray) -> float:
+    """Mean recall of the classes on rows that a model was not fitted on."""
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    guessed = cross_val_predict(model, features, target, cv=StratifiedKFold(3, shuffle=True, random_state=0))
+    return float(np.mean([(guessed[target == label] == label).mean() for label in np.unique(target)]))
+
+
+def _together(names: list[str], recall: float) -> str:
+    return (
+        f"columns {listed(names)} together give the target away (mean recall {recall:.3f} on rows not fitted on): are "
+        "they known before the label is?"
+    )
+
+
+def _pairs_of_few(features: np.ndarray, target: np.ndarray, plain: Sequence[Column]) -> list[str]:
+    """Two columns of few values, each pair of which has one class: what a small tree does not see, such as a parity."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    few = [place for place, column in enumerate(plain) if 2 <= column.distinct <= FEW_VALUES][:MOST_COMPARED]
+    for at, first in enumerate(few):
+        for second in few[at + 1 :]:
+            cells = pd.factorize(features[:, first] * 1e3 + pd.factorize(features[:, second])[0])[0]
+            sizes = np.bincount(cells)
+            if len(sizes) * 4 > len(target):
+                continue
+            best = pd.crosstab(cells, target).max(axis=1).sum() / len(target)
+            if best >= TOGETHER:
+                recall = _recall_on_folds(DecisionTreeClassifier(), features[:, [first, second]], target)
+                if recall >= TOGETHER:
+                    return [_together([plain[first].name, plain[second].name], recall)]
+    return []
+
+
+def is_plain(column: Column) -> bool:
+    """Whether a column is of numbers, or of few words."""
     return column.kind in ("numeric", "boolean") or (
         column.kind == "categorical" and column.distinct <= MOST_CATEGORIES
     )
 
 
-def _codes(cells: pd.Series, column: Column) -> np.ndarray:
+def codes_of(cells: pd.Series, column: Column) -> np.ndarray:
+    """A plain column as numbers ``(N,)``, its words as codes; empty cells are far below."""
     if column.kind == "categorical":
         return np.asarray(pd.factorize(as_words(cells))[0], dtype=np.float64)
     numbers = read_numbers(cells, column.name, where="data", may_be_missing=True)
