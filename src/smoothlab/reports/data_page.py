@@ -8,7 +8,7 @@ from typing import Any
 
 from smoothlab.data.table.describing import Description
 from smoothlab.reports.page.svg import Drawing, printable
-from smoothlab.rundir.atomic import write_atomically
+from smoothlab.rundir.atomic import write_text
 
 COLOURS = ("#2f6f9f", "#d9822b", "#4a9a5b", "#b04a6a", "#7a7a7a")
 WIDTH, HEIGHT = 208.0, 64.0
@@ -46,7 +46,7 @@ def write_data_page(description: Description, path: Path, title: str) -> None:
         OSError: it cannot be written.
     """
     page = data_page(description, title)
-    write_atomically(path, lambda temporary: temporary.write_text(page, encoding="utf-8") and None)
+    write_text(path, page)
 
 
 def data_page(description: Description, title: str) -> str:

@@ -105,7 +105,12 @@ class OneClass(StreamLabels):
         # A column of fractions is told from classes by its type.
         frame = pd.DataFrame({column: cells.astype(float) if self._numbers else cells})
         labels = read_labels(
-            frame, column, options.labels, classes=options.classes, order=options.order, positive=options.positive
+            frame,
+            column,
+            options.labels,
+            classes=options.classes,
+            order=options.order,
+            positive=named(options.positive),
         )
         self.names = labels.names
         self._index = dict(zip(words, labels.values.tolist(), strict=True))

@@ -322,7 +322,7 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
         steps = np.diff(present.astype(float).to_numpy())
         if named or GROUP_NAME.search(name):
             return "id", "named like an id"
-        if count > 20 and bool((steps == 1).all()):
+        if count > 20 and steps[0] > 0 and bool((steps == steps[0]).all()):
             return "id", "counts the rows"
     if named and whole:
         return ("id", "named like an id") if distinct > 0.5 * count else ("categorical", "named like an id")

@@ -164,20 +164,21 @@ def leaks_together(frame: pd.DataFrame, columns: Sequence[Column], labels: np.nd
     few = [place for place, column in enumerate(plain) if column.kind == "numeric"][:MOST_COMPARED]
     pairs = [(first, second) for at, first in enumerate(few) for second in few[at + 1 :]]
     differences = [np.clip(features[:, first] - features[:, second], -1e37, 1e37) for first, second in pairs]
-    parts = [(place,) for place in range(len(plain))] + pairs
-    features = np.concatenate([features, np.reshape(differences, (-1, len(target))).T], axis=1)
     options = {"max_leaf_nodes": 8 * (int(labels.max()) + 1), "min_samples_leaf": 2, "random_state": 0}
-    weights = DecisionTreeClassifier(**options).fit(features, target).feature_importances_
-    chosen = np.argsort(-weights, kind="stable")[: min(3, int((weights > 0).sum()))]
-    candidates = [chosen.tolist()] if len(chosen) else []
-    if len(chosen) and chosen[0] >= len(plain):  # who is greater of two says it alone
-        candidates.insert(0, chosen[:1].tolist())
-    for columns_of in candidates:
-        names = sorted({part for place in columns_of for part in parts[place]})
-        recall = _recall_on_folds(DecisionTreeClassifier(**options), features[:, columns_of], target)
-        if 2 <= len(names) <= 4 and recall >= TOGETHER:
+    model = DecisionTreeClassifier(**options)
+    alone: list[tuple[int, ...]] = [(place,) for place in range(len(plain))]
+    for values, parts, most in ((features.T, alone, 3), (np.array(differences), pairs, 1)):  # which of two is greater
+        if not len(parts):
+            continue
+        weights = model.fit(values.T, target).feature_importances_
+        chosen = np.argsort(-weights, kind="stable")[: min(most, int((weights > 0).sum()))]
+        names = sorted({part for place in chosen for part in parts[place]})
+        if len(names) < 2:
+            continue
+        recall = _recall_on_folds(model, values.T[:, chosen], target)
+        if recall >= TOGETHER:
             return [_together([plain[place].name for place in names], recall)]
-    return _pairs_of_few(features[:, : len(plain)], target, plain)
+    return _pairs_of_few(features, target, plain)
 
 
 def _recall_on_folds(model: Any, features: np.ndarray, target: np.ndarray) -> float:
