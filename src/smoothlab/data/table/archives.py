@@ -60,7 +60,7 @@ def read_sheet(path: Path, *, header: int | None = 0, names: Sequence[str] | Non
     check_archive(path)
     rows = {"header": header, "names": None if names is None else list(names)}
     with pd.ExcelFile(path, engine="openpyxl") as book:
-        sheets = {str(name): book.parse(name, **rows) for name in book.sheet_names}
+        sheets = {str(name): frame for name, frame in pd.read_excel(book, sheet_name=None, **rows).items()}
     filled = {name: frame for name, frame in sheets.items() if len(frame)}
     if not filled:
         raise UserMistake(f"{path}: no sheet has rows")

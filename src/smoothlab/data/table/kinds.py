@@ -20,19 +20,22 @@ from smoothlab.errors import InvalidArgument, UserMistake
 KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
 
 ID_NAME = re.compile(
-    r"(?i:(^|[\s_.\-])(id|ids|uuid|guid|rowid)$|^(id|uuid|guid)[\s_.\-]|^(row[\s_.\-]?)?index$|^unnamed: \d+$)"
+    r"(?i:(^|[\s_.\-])(p?id|ids|uuid|guid|rowid|(p|pat)?id[\s_.\-]?(num|no|nr|number)|identifier)$"
+    r"|^(id|uuid|guid)[\s_.\-]|^(row[\s_.\-]?)?index$|^unnamed: \d+$)"
     r"|[a-z](Id|ID)$"
 )
 # Whom or what several rows may be of.
 GROUP_NAME = re.compile(
     r"(?i:(^|[\s_.\-])(patient|customer|merchant|session|subject|participant|respondent|client|user|account|household"
-    r"|student|employee|speaker|player|driver|donor|animal|volunteer|person|member|recording)"
+    r"|student|employee|speaker|player|driver|donor|animal|volunteer|person|individual|member|recording)"
     r"([\s_.\-]?(?P<numbered>id|name|no|nr|number|key|code|hash))?$)"
 )
 MANY_GROUPS = 20
 FEW_GROUPS = 8  # where the name leaves no doubt, such as patient_id
 # What a column of numbers that are moments may be called.
 TIME_NAME = re.compile(r"(?i:date|time|stamp|created|updated|epoch|[_ ]at$)")
+# What whole numbers that are names may be called.
+CODE_NAME = re.compile(r"(?i:(zip|postal|post)[\s_.\-]?code|(^|[\s_.\-])(zip|plz|fips)$|code\d?$)")
 ID_DIGITS = 8  # of whole numbers, equally many in each row, from which they look like an id
 NUMBER_AS_NAME = re.compile(r"-?\d*\.?\d+(\.\d+)?(e-?\d+)?")  # 5.1, or 5.1.1 of a second such column
 MOSTLY_NUMBERS = 0.8  # a column of words in which so many cells are numbers is a column of numbers with mistakes in it
@@ -329,6 +332,8 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
     if distinct > MANY_NUMBERS and not whole and TIME_NAME.search(name) and number_format(text_of(present)):
         words = text_of(present.iloc[:1])
         return "date", f"moments since 1970 such as {words.iloc[0]}; data.kinds={{{name}: numeric}} keeps the numbers"
+    if whole and distinct > MANY_NUMBERS and CODE_NAME.search(name):
+        return "numeric", f"named like a code: data.kinds={{{name}: categorical}} takes its numbers as names"
     if whole and distinct > MANY_NUMBERS:
         words = text_of(present)
         style = number_format(words)

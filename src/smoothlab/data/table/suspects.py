@@ -29,6 +29,7 @@ CODES |= {sign * (number + 0.9) for sign in (-1.0, 1.0) for number in (99, 999, 
 }
 CODED = 0.005  # share of the rows, from which a code is named
 MOSTLY_CODED = 0.97  # of a number that is the only negative one: more is a constant
+FEW_OTHERS = 8  # different values beside 0, up to which it is one of them
 FAR = 10  # times the range of all other values: a number that is so far, and there several times, is a code
 PILED_UP = 3  # times the rows of the next commonest value
 TOGETHER = 0.98  # mean recall of the classes from two or three columns, from which they are the target in other words
@@ -99,6 +100,11 @@ def _are_codes(edge: np.ndarray, rows_of: np.ndarray, length: int, rows: int) ->
         return True
     places = np.searchsorted(np.cumsum(weights), weights.sum() * np.array([0.25, 0.75]))
     low, high = sorted(others[np.minimum(places, len(others) - 1)])
+    if codes[-1] == 0:  # which is a number that many quantities have
+        places = np.searchsorted(np.cumsum(weights), weights.sum() * np.array([0.05, 0.95]))
+        first, last = sorted(others[np.minimum(places, len(others) - 1)])
+        if len(others) <= FEW_OTHERS or np.abs(others).min() <= (last - first) / 2:
+            return False
     step = 1.0 if (others % 1 == 0).all() else 0.0  # between whole numbers that are neighbours
     return bool(np.abs(others - codes[-1]).min() > max(high - low, step))
 
