@@ -325,7 +325,7 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
         steps = np.diff(present.astype(float).to_numpy())
         if named or GROUP_NAME.search(name):
             return "id", "named like an id"
-        if count > 20 and steps[0] > 0 and bool((steps == steps[0]).all()):
+        if count > 20 and bool((steps == _row_steps(present)).all()):
             return "id", "counts the rows"
     if named and whole:
         return ("id", "named like an id") if distinct > 0.5 * count else ("categorical", "named like an id")
@@ -349,6 +349,11 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
         if distinct == count and float(present.max()) - float(present.min()) == count - 1:
             return "numeric", f"each row has another of as many numbers as there are rows: data.drop=[{name}]?"
     return "numeric", ""
+
+
+def _row_steps(cells: pd.Series) -> np.ndarray | int:
+    """How far the rows of cells stand apart in their source: of a sample, more than 1."""
+    return np.diff(cells.index) if pd.api.types.is_integer_dtype(cells.index.dtype) else 1
 
 
 def _names_groups(name: str, distinct: int, count: int) -> bool:

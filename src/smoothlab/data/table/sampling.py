@@ -49,13 +49,14 @@ class SampledSource(TableSource):
             step, total = (1, len(frame)) if sample is None else sample[1:]
             if sample is None and given is None and len(frame) > self.most:
                 step, attrs = -(-len(frame) // self.most), frame.attrs
-                frame = frame.iloc[::step].reset_index(drop=True)
+                frame = frame.iloc[::step]
                 frame.attrs = attrs
             if step > 1:
                 self.looked_at = (
                     f"the table has {total:,} rows; every {_ordinal(step)} is looked at, {len(frame):,} in all, and "
                     "counts are of those"
                 )
+                frame.index = pd.RangeIndex(0, step * len(frame), step)  # as the rows are numbered in the file
                 frame = self._without_rare(frame, notes)
             self._rows = (frame, given, notes)
         frame, given, notes = self._rows
@@ -69,7 +70,7 @@ class SampledSource(TableSource):
         if rare.any() and not rare.all():
             classes = frame.loc[rare, self.target].nunique()
             notes.append(f"{classes} classes with fewer than {LEAST_ROWS} rows in the sample are left out of it")
-            frame = frame[~rare].reset_index(drop=True)
+            frame = frame[~rare]
             frame.attrs = attrs
         return frame
 
