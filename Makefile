@@ -31,7 +31,7 @@ clean:  ## remove everything that make made, except outputs/
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet "torch==2.13.0"
-	build/lock/bin/pip install --quiet ".[sweeps,translation,images,export,dev]"
+	build/lock/bin/pip install --quiet ".[sweeps,translation,images,excel,export,dev]"
 	head -n 3 requirements.lock > build/lock.txt
 	build/lock/bin/pip freeze --all | grep -v -e '^smoothlab' -e '^pip==' | sed 's/+.*//' >> build/lock.txt
 	mv build/lock.txt requirements.lock

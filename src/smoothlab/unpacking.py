@@ -30,8 +30,22 @@ def memory() -> int:
     return min(machine, int(limit)) if limit.isdecimal() else machine
 
 
-def unpacked(path: Path) -> bytes:
+def zip_members(path: Path) -> list[str]:
+    """The names of the files in a .zip, but for those that macOS adds.
+
+    Raises:
+        OSError, zipfile.BadZipFile: it cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        return [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+
+
+def unpacked(path: Path, member: str | None = None) -> bytes:
     """The content of a file, unpacked where its name ends in .gz, .bz2, .xz or .zip.
+
+    Args:
+        path: the file.
+        member: the file in a .zip; None: the only one.
 
     Raises:
         OSError, EOFError, ValueError: it cannot be read, or unpacks to more than a quarter of the memory.
@@ -47,10 +61,10 @@ def unpacked(path: Path) -> bytes:
                 _check_size(size := size + len(part))
             return b"".join(parts)
     if suffix == ".zip":
+        members = zip_members(path) if member is None else [member]
+        if len(members) != 1:
+            raise ValueError(f"a .zip of {len(members)} files; expected one, so unpack it")
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
-            if len(members) != 1:
-                raise ValueError(f"a .zip of {len(members)} files; expected one, so unpack it")
             _check_size(archive.getinfo(members[0]).file_size)
             return archive.read(members[0])
     return path.read_bytes()
@@ -76,6 +90,16 @@ def load_arrays(path: Path) -> np.ndarray | dict[str, np.ndarray]:
             return {name: loaded[name] for name in loaded.files}
     except MemoryError as error:
         raise ValueError(f"it does not fit into memory: {error}") from None
+
+
+def check_archive(path: Path) -> None:
+    """Refuse a .zip, such as an .xlsx is, that unpacks to more than memory should hold.
+
+    Raises:
+        OSError, ValueError, zipfile.BadZipFile: it does, or cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        _check_parts(archive, path.stat().st_size)
 
 
 def damaged_part(content: BinaryIO) -> str:

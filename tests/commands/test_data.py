@@ -98,3 +98,39 @@ def test_help_and_completion_know_the_words(cli, monkeypatch):
     assert cli("-sc", "query=bash")[1].split() == ["fetch"]
     monkeypatch.setenv("COMP_LINE", "smoothlab data describe wine")
     assert cli("-sc", "query=bash")[1].split() == ["wine_cultivars", "wine_quality"]
+
+
+def test_a_description_for_programs_and_as_a_page(cli):
+    import json
+
+    Path("my fruit.csv").write_text(TABLE.replace("red", "<script>red").replace("colour", "<b>colour"))
+    code, out, _ = cli(
+        "data", "describe", "my fruit.csv", "target=fruit", "--json", "html=page.html", "task=classification"
+    )
+    assert code == 0
+    got = json.loads(out)
+    assert [column["name"] for column in got["columns"]] == ["<b>colour", "size", "fruit"]
+    assert got["positive"] == "pear"
+    assert got["columns"][1]["becomes"] == "a number"
+    assert sum(got["charts"][0]["counts"]["apple"]) == 20
+    page = Path("page.html").read_text()
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert "&lt;b&gt;colour" in page
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("my.csv", "target=fruit", "html=page.txt"), "expected a file ending in .html"),
+        (("my.csv", "target=fruit", "html=no/folder/page.html"), "cannot be written"),
+        (("synthetic_retail", "--json"), "are for tables"),
+    ],
+)
+def test_a_page_that_cannot_be_made_is_one_line(cli, words, expected):
+    Path("my.csv").write_text(TABLE)
+    code, _, err = cli("data", "describe", *words)
+    assert code == 2
+    (line,) = err.splitlines()
+    assert expected in line

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import json
+import math
+import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +31,8 @@ smoothlab data: public data sets, and what is understood of any data
   smoothlab data describe <name>                  what was understood of a set, and what looks wrong with it
   smoothlab data describe my.csv target=label     the same of your own file; keys as of data=table
   smoothlab data describe data=table data.path=my.csv data.target=label
+  smoothlab data describe my.csv target=label html=my.html   a page with a small chart of each column, by class
+  smoothlab data describe my.csv target=label --json         the same for programs
 
   SMOOTHLAB_DATA_MIRROR   a folder that has the files already; it is looked at first
   SMOOTHLAB_DATA_CACHE    where files are kept that were fetched; else the platform's folder for caches"""
@@ -114,6 +120,7 @@ def describe_data(words: list[str]) -> None:
     Raises:
         UserMistake: nothing is named, or the data cannot be used.
     """
+    words, page, as_json = _options_of(words)
     if not words:
         raise UserMistake("data describe: expected a public set, a file, or data=...; see smoothlab data --help")
     config = compose_config("train", no_sweep("data", overrides_of(words)))
@@ -122,14 +129,23 @@ def describe_data(words: list[str]) -> None:
 
     from smoothlab.config.build import call
     from smoothlab.config.opening import make_data
-    from smoothlab.data import ParallelData, RowData, describe
+    from smoothlab.data import ParallelData, RowData
     from smoothlab.data.parallel import describe_pairs
+    from smoothlab.data.table.sampling import described
 
     data = make_data(values)
     console = _console()
     if isinstance(data, RowData):
-        show(call(describe, "data", data), console)
+        description = call(lambda: described(data), "data")
+        if page is not None:
+            _write_page(description, page, str(values["data"].get("path") or values["name"]))
+        if as_json:
+            print(json.dumps(plain_json(asdict(description)), indent=1, ensure_ascii=False, allow_nan=False))
+        else:
+            show(description, console)
         return
+    if page is not None or as_json:
+        raise UserMistake("data describe: html= and --json are for tables")
     if isinstance(data, ParallelData):
         show_pairs(call(describe_pairs, "data", data), console)
         return
@@ -143,20 +159,59 @@ def describe_data(words: list[str]) -> None:
     _say_rest(console, len(data.class_names), "classes")
 
 
+def _options_of(words: list[str]) -> tuple[list[str], Path | None, bool]:
+    """The words without those that say how the description is given, then where its page goes, and whether as JSON.
+
+    Raises:
+        UserMistake: the page has no name that ends in .html.
+    """
+    pages = [word.partition("=")[2] for word in words if word.startswith("html=")]
+    if pages and not pages[-1].endswith((".html", ".htm")):
+        raise UserMistake(f"html = {pages[-1]!r}: expected a file ending in .html")
+    rest = [word for word in words if word != "--json" and not word.startswith("html=")]
+    return rest, Path(os.path.expanduser(pages[-1])) if pages else None, "--json" in words
+
+
+def _write_page(description: Description, page: Path, title: str) -> None:
+    from smoothlab.reports.data_page import write_data_page
+
+    try:
+        write_data_page(description, page, title)
+    except OSError as error:
+        raise UserMistake(f"html = {str(page)!r}: cannot be written ({error.strerror or error})") from None
+
+
+def plain_json(value: Any) -> Any:
+    """A value without what JSON does not hold: numbers that are not finite are null, tuples are lists."""
+    if isinstance(value, dict):
+        return {str(key): plain_json(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def overrides_of(words: Sequence[str]) -> list[str]:
     """The overrides of ``smoothlab train`` that these words mean: a set, a file, and keys with or without ``data.``."""
     overrides = []
+    of_the_config = {*OF_THE_CONFIG, *words_of_training()}
     for word in words:
         if word.startswith("-"):
             raise UserMistake(f"{word}: no such option; see smoothlab data --help")
         key, equals, _ = word.partition("=")
         if not equals:
             overrides += _named(word)
-        elif key.lstrip("+~").split(".")[0].split("/")[0] in OF_THE_CONFIG:
+        elif key.lstrip("+~").split(".")[0].split("/")[0] in of_the_config:
             overrides.append(word)
         else:
             overrides.append(f"data.{word}")
     return overrides
+
+
+def words_of_training() -> set[str]:
+    """Keys and groups of ``smoothlab train`` that are no keys of a table."""
+    config = compose_config("train", ["data=table"])
+    groups = {name.split("/")[0] for name in all_groups()}
+    return (set(map(str, config)) | groups) - set(map(str, config.data))
 
 
 def _named(word: str) -> list[str]:
@@ -195,7 +250,9 @@ def _check_target(data: Any) -> None:
 
 
 def show(description: Description, console: Console) -> None:
-    """Print what was understood of a table."""
+    """Print what was understood of a table: columns, classes, and what looks wrong, the most costly first."""
+    if description.sample:
+        console.print(description.sample)
     console.print(
         ", ".join(
             [
@@ -204,11 +261,12 @@ def show(description: Description, console: Console) -> None:
             ]
         )
     )
-    table = _table("column", "kind", "used as", "missing", "values", "example")
+    table = _table("column", "kind", "used as", "missing", "values", "example", "the model gets")
     for column in description.columns[:SHOWN]:
-        role = f"{column['role']} ({column['note']})" if column.get("note") else column["role"]
+        why = str(column.get("note") or "").split(";")[0]  # the rest stands in the notes
+        role = f"{column['role']} ({why})" if why else column["role"]
         counts = (f"{column['missing']:,}" if column["missing"] else "", f"{column['distinct']:,}")
-        table.add_row(str(column["name"]), column["kind"], role, *counts, str(column["example"]))
+        table.add_row(str(column["name"]), column["kind"], role, *counts, str(column["example"]), column["becomes"])
     console.print(table)
     _say_rest(console, len(description.columns), "columns")
     table = _table("class", *description.splits)
@@ -216,6 +274,15 @@ def show(description: Description, console: Console) -> None:
         table.add_row(str(class_row["name"]), *(f"{class_row[split]:,}" for split in description.splits))
     console.print(table)
     _say_rest(console, len(description.classes), "classes")
+    if description.positive is not None:
+        other = next(row["name"] for row in description.classes if row["name"] != description.positive)
+        console.print(f"positive class: {description.positive} (data.positive={other} makes it the other)")
+    for part in description.measured:
+        apart = "rows of other groups" if part["split"] == "group" else "the latest rows"
+        console.print(
+            f"measured: a small model is right for {part['random']:.3f} of rows drawn at random, with "
+            f"{part['column']!r} as a feature, and for {part['apart']:.3f} of {apart}"
+        )
     _say_notes(console, description.notes, description.warnings)
 
 

@@ -17,6 +17,7 @@ from smoothlab.data.module import MemoryData
 from smoothlab.data.parts import Columns, Labels, Loading, Splits, Training, Weights
 from smoothlab.data.parts.columns import Taken, metadata_of, notes_on, roles, taken_by
 from smoothlab.data.parts.splits import check_rows
+from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.hashing import fingerprint
 from smoothlab.data.table.kinds import Column, like_cells
 from smoothlab.data.table.labels import LabelledRows
@@ -70,7 +71,10 @@ class RowData(MemoryData):
 
     Attributes:
         columns: what each column is and what it is used as, in the table's order.
+        lenient: whether columns that cannot be read are left out, and not refused: for a description of the data.
     """
+
+    lenient = False
 
     def __init__(
         self,
@@ -112,7 +116,7 @@ class RowData(MemoryData):
 
     def roles(self, frame: pd.DataFrame) -> list[Column]:
         """Every column with its kind and role."""
-        return roles(frame, self.column_options, self.taken(frame))
+        return roles(frame, self.column_options, self.taken(frame), lenient=self.lenient)
 
     # What all of them share -------------------------------------------------------------------------------------------
 
@@ -124,10 +128,13 @@ class RowData(MemoryData):
         """
         table = self.understand()
         frame, labels, rows = table.frame, table.labels, table.rows
+        fitted = self.encoder is None
         if self.encoder is None:
             self.encoder = self.make_encoder(frame.iloc[rows["train"]])
         encoded = self.encode(frame)
         train = torch.from_numpy(rows["train"])
+        if fitted and isinstance(self.encoder, TableEncoder):
+            self.encoder.remember(encoded[train])
         values, note = self.training.with_noise(
             labels, rows["train"], self.splits.split_seed, lambda: self.noise_features(encoded[train])
         )

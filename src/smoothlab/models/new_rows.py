@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from smoothlab.config.allowed import add_code
+from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.data.table.labels import OTHER_CLASSES, read_labels
 from smoothlab.data.table.summary import Drift, stability_index
 from smoothlab.data.table.words import as_words
@@ -22,6 +23,7 @@ from smoothlab.models.model import Model, model_from, run_checkpoint
 from smoothlab.models.run import Run
 from smoothlab.scoring.splits import scored_rows
 
+SEEN_BY_CHANCE = 0.02  # share of the rows
 NAMED = 5  # classes, columns that a line names
 
 
@@ -95,12 +97,23 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     report = NewRows(len(rows), scores.metrics, scores.uncertainty()["intervals"])
     if empty:
         report.notes.append(f"{empty} rows without a label are left out")
+    if isinstance(model.encoder, TableEncoder):
+        _say_seen(report, *model.encoder.known_again(model.encoder.encode(frame, where=str(source))))
     _compare_with_test(report, run)
     report.columns = model.encoder.drifts(frame, where=str(source))
     if report.columns is None:
         report.notes.append("columns: this checkpoint keeps no summaries of its training rows, so no drift is told")
     _compare_classes(report, ours.get("class_counts"), model, labels, logits)
     return report
+
+
+def _say_seen(report: NewRows, seen: int, looked_at: int) -> None:
+    """A note where more rows are those of training than equal ones come by chance."""
+    if looked_at and seen > max(2, SEEN_BY_CHANCE * looked_at):
+        report.notes.append(
+            f"{seen} of {looked_at} rows are rows that the model was trained on, so that these figures flatter it; "
+            "leave them out, or see the test rows of the run"
+        )
 
 
 def new_labels(

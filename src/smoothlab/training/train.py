@@ -19,6 +19,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from smoothlab.config.build import build
+from smoothlab.data.module import KnownData
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.models.checkpoint import (
     KEY,
@@ -50,6 +51,7 @@ from smoothlab.training.stopping import Stop, StuckWatch, stopped_by_signals
 from smoothlab.training.threads import cpu_threads
 from smoothlab.training.trial import TrialPruned
 
+TOO_GOOD_ROWS = 100  # of the test data, from which an accuracy of 1 is worth a word
 log = logging.getLogger("smoothlab")
 NOTHING: Mapping[str, Any] = {"global_step": 0, KEY: {}}  # of a checkpoint that is not there
 
@@ -231,6 +233,13 @@ def finish_run(
     log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
     for line in _afterwards_lines(results):
         log.info("%s", line)
+    test_rows = prepared.data.count("test") if isinstance(prepared.data, KnownData) else 0
+    if results["metrics"]["test"].get("accuracy") == 1.0 and test_rows >= TOO_GOOD_ROWS:
+        log.warning(
+            "every one of %d test rows is right: does a column say the label in other words? smoothlab data describe "
+            "looks for such columns",
+            test_rows,
+        )
     round_name = "round" if prepared.rival else "epoch"
     log.info("best %s %d of %d, fit %.1f s\nrun %s", round_name, best["epoch"], fitted.epochs, fitted.seconds, run.path)
     return results

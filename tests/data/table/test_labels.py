@@ -211,7 +211,6 @@ def test_mistakes(table, frame, options, message):
         ({"A": -1}, {"target": ["A", "B", "C"], "labels": "votes"}, "data row 1 has a negative vote, -1"),
         ({"weight": -1.0}, {"target": "y", "weight": "weight"}, "data.weight: data row 1 is -1; expected numbers of"),
         ({"weight": 0.0}, {"target": "y", "weight": "weight"}, "data.weight: every weight in 'weight' is 0"),
-        ({"empty": None}, {"target": "y"}, "data: column 'empty' has no value in any row; name it in data.drop"),
         ({"x": np.inf}, {"target": "y", "kinds": {"x": "numeric"}}, "column 'x', data row 2: expected a finite number"),
     ],
 )
@@ -233,3 +232,30 @@ def test_rare_classes_are_merged(table):
     data = table(frame, target="y", rare_classes=5)
     assert data.class_names == ["a", "b", "other"]
     assert sum(int((data.split(part).labels == 2).sum()) for part in ("train", "val", "test")) == 6
+
+
+def test_the_positive_class_is_the_last_and_can_be_chosen(table):
+    frame = pd.DataFrame({"x": np.arange(60.0) % 13, "y": ["ill", "well"] * 30, "k": list("abc") * 20})
+    assert table(frame, target="y").class_names == ["ill", "well"]
+    chosen = table(frame, target="y", positive="ill")
+    assert chosen.class_names == ["well", "ill"]
+    labels = chosen.split("test").labels.tolist()
+    assert labels == [int(frame["y"][row] == "ill") for row in chosen.split("test").rows.tolist()]
+    for options, message in (
+        ({"target": "y", "positive": "sick"}, "positive = 'sick': expected ill or well"),
+        ({"target": "k", "positive": "a"}, "null with 3 classes"),
+    ):
+        with pytest.raises(InvalidArgument, match=message):
+            table(frame, **options)
+
+
+@pytest.mark.parametrize("names", [["2-Jan", "5-Mar"], ["2024-01-02", "2024-03-05"], ["Mar-01", "ok"]])
+def test_classes_that_a_spreadsheet_mangled_are_noted(table, names):
+    frame = pd.DataFrame({"x": np.arange(60.0) % 13, "y": names * 30})
+    assert any("look like dates" in note for note in table(frame, target="y").notes)
+
+
+def test_many_numbers_with_a_row_each_are_a_quantity(table):
+    frame = pd.DataFrame({"x": np.arange(200.0) % 13, "y": np.arange(200)})
+    with pytest.raises(UserMistake, match="a quantity or a name, and no class"):
+        table(frame, target="y")

@@ -235,3 +235,35 @@ def test_a_rare_class_that_is_another_ones_spelling_is_told_so(table):
     with pytest.raises(UserMistake, match=r"class 'A' has 1 row.*'data.classes=\{A: a\}' takes it as another spelling"):
         table(frame, target="label").setup()
     table(frame, target="label", classes={"A": "a"}).setup()
+
+
+@pytest.mark.parametrize(
+    ("make", "codes"),
+    [
+        (
+            lambda draw, rows: np.where(
+                draw.random(rows) < 0.2, draw.choice([98, 99], rows), draw.integers(1, 8, rows)
+            ),
+            2,
+        ),
+        (lambda draw, rows: np.where(draw.random(rows) < 0.3, -1, draw.integers(1, 40, rows)), 1),
+        (lambda draw, rows: np.where(draw.random(rows) < 0.1, -8888, draw.normal(10, 5, rows).round(1)), 1),
+        (lambda draw, rows: np.where(draw.random(rows) < 0.1, 1e20, draw.normal(10, 5, rows).round(1)), 1),
+        (lambda draw, rows: np.where(draw.random(rows) < 0.8, -1, draw.integers(1, 400, rows)), 1),
+    ],
+)
+def test_codes_of_other_kinds_are_named(table, make, codes):
+    assert warnings_of(table, frame_of(x=make)).count("a code for missing?") == codes
+
+
+def test_pairs_that_decide_are_named(table):
+    frame = frame_of(
+        600, first=lambda draw, rows: draw.integers(0, 5, rows), second=lambda draw, rows: draw.integers(0, 5, rows)
+    )
+    frame["label"] = np.where((frame["first"] + frame["second"]) % 2 == 0, "even", "odd")
+    assert "columns first, second together give the target away" in warnings_of(table, frame)
+    frame = frame_of(
+        900, home=lambda draw, rows: draw.normal(size=rows), away=lambda draw, rows: draw.normal(size=rows)
+    )
+    frame["label"] = np.where(frame["home"] > frame["away"], "won", "lost")
+    assert "columns home, away together give the target away" in warnings_of(table, frame)

@@ -127,3 +127,31 @@ def test_a_text_with_a_point_changes_no_decimal_comma(table, tmp_path):
     (tmp_path / "euro.csv").write_text("\n".join(["x;note;label", *rows]))
     data = table(tmp_path / "euro.csv", target="label")
     assert {column.name: column.kind for column in data.columns}["x"] == "numeric"
+
+
+@pytest.mark.parametrize(
+    ("cells", "first"),
+    [
+        ([f"({number}.25)" if number % 2 else f"{number}.25" for number in range(1, 60)], -1.25),
+        ([f"USD {number}.50" for number in range(1, 60)], 1.5),
+        ([f"{number % 24:02}:{number % 60:02}" for number in range(1, 60)], 1 + 1 / 60),
+        ([f"{number}.5k" for number in range(1, 60)], 1.5),
+        ([f"{number}.5" for number in range(1, 90)] + ["none", "refused", "n.d.", "-", "unknown"] * 20, 1.5),
+    ],
+)
+def test_more_ways_of_writing_are_read(cells, first):
+    words = pd.Series(cells, dtype=object)
+    writing = writing_of(words, 20)
+    assert writing is not None
+    assert writing.plain(words).iloc[0] == pytest.approx(first)
+    assert type(writing).from_state(writing.state()) == writing
+
+
+def test_columns_with_several_units_are_refused_in_one_line(table):
+    numbers = [f"{number / 7:.2f}" for number in range(100)]
+    frame = pd.DataFrame({"label": ["a", "b"] * 50})
+    frame["mass"] = [number + unit for number, unit in zip(numbers, [" kg", " g"] * 50, strict=True)]
+    frame["price"] = [sign + number for number, sign in zip(numbers, ["$", ""] * 50, strict=True)]
+    with pytest.raises(UserMistake, match=r"column 'mass'.*column 'price'") as mistake:
+        table(frame, target="label")
+    assert "\n" not in str(mistake.value)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.types as types
 
 from smoothlab.data.parquet.features import factorized, series
+from smoothlab.data.parts.keys import named
 from smoothlab.data.parts.labels import Labels
 from smoothlab.data.table.labels import check_kind, read_labels
 from smoothlab.data.table.words import as_word
@@ -103,7 +104,14 @@ class OneClass(StreamLabels):
         cells = pd.Series(words, dtype=object)
         # A column of fractions is told from classes by its type.
         frame = pd.DataFrame({column: cells.astype(float) if self._numbers else cells})
-        labels = read_labels(frame, column, options.labels, classes=options.classes, order=options.order)
+        labels = read_labels(
+            frame,
+            column,
+            options.labels,
+            classes=options.classes,
+            order=options.order,
+            positive=named(options.positive),
+        )
         self.names = labels.names
         self._index = dict(zip(words, labels.values.tolist(), strict=True))
         self.counts, self.weights = np.zeros(len(self.names)), np.zeros(len(self.names))
@@ -141,7 +149,10 @@ class ClassColumns(StreamLabels):
     def encode(self, table: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """See :class:`StreamLabels`."""
         frame = table.select(self.columns).to_pandas(ignore_metadata=True)
-        labels = read_labels(frame, self.columns, self.options.labels, classes=self.options.classes)
+        options = self.options
+        labels = read_labels(
+            frame, self.columns, options.labels, classes=options.classes, positive=named(options.positive)
+        )
         self.names = labels.names
         return labels.values, labels.metadata
 

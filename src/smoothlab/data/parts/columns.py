@@ -58,13 +58,14 @@ def taken_by(target: Sequence[str], weight: Name | None, split_column: Name | No
     return [*own, Taken("split_column", [str(split_column)] if split_column else [], "split")]
 
 
-def roles(frame: pd.DataFrame, columns: Columns, taken: Iterable[Taken]) -> list[Column]:
+def roles(frame: pd.DataFrame, columns: Columns, taken: Iterable[Taken], *, lenient: bool = False) -> list[Column]:
     """Every column of a table, or of a sample of its rows, with its kind and role.
 
     Args:
         frame: the rows.
         columns: what is said of them.
         taken: columns that the target, the weights, the splits and the tree take; the target comes first.
+        lenient: columns that cannot be read are left out with a note.
 
     Raises:
         UserMistake: a name is no column, or the target is used twice.
@@ -88,9 +89,8 @@ def roles(frame: pd.DataFrame, columns: Columns, taken: Iterable[Taken]) -> list
     metadata = [name for name, role in role_of.items() if role == "metadata" and frame[name].notna().any()]
     known: dict[str, Column] = {}
     for names in (free, metadata):
-        known |= understand(
-            frame[names], {name: kind for name, kind in kinds.items() if name in names}, columns.date_format
-        )
+        of_these = {name: kind for name, kind in kinds.items() if name in names}
+        known |= understand(frame[names], of_these, columns.date_format, lenient=lenient)
     for name in map(str, frame.columns):
         column = known[name] if name in known else known.setdefault(name, _plain(name, frame[name]))
         column.role = role_of.get(name, column.role)

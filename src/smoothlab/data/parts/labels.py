@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from smoothlab.classes import ClassTree
-from smoothlab.data.parts.keys import Name, all_named, check_choice, check_least, settle
+from smoothlab.data.parts.keys import Name, all_named, check_choice, check_least, named, settle
 from smoothlab.data.table.labels import LabelKind, LabelledRows, read_labels
 from smoothlab.data.table.trees import class_tree, tree_of_nodes
 from smoothlab.errors import InvalidArgument, UserMistake
@@ -26,6 +26,7 @@ class Labels:
     order: list[str] | None = None
     tree: str | dict[str, Any] | list[Any] | None = None
     rare_classes: int = 0
+    positive: Name | None = None
 
     def __post_init__(self) -> None:
         several = isinstance(self.target, Sequence) and not isinstance(self.target, str)
@@ -33,6 +34,7 @@ class Labels:
             settle(self, target=all_named(self.target) if several else str(self.target))  # type: ignore[arg-type]
         check_choice("labels", self.labels, LabelKind)
         check_least("rare_classes", self.rare_classes, 0)
+        settle(self, positive=named(self.positive))
 
     @property
     def columns(self) -> list[str]:
@@ -60,6 +62,7 @@ class Labels:
             classes=self.classes,
             order=self.order,
             rare_classes=self.rare_classes,
+            positive=named(self.positive),
             lost=lost,
         )
 

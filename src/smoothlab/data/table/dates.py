@@ -21,21 +21,26 @@ ORDERS = ("day_first", "month_first")
 YEAR_FIRST = re.compile(r"^(\d{4})[./-](\d{1,2})[./-](\d{1,2})")
 SHORT_YEAR = re.compile(r"^(\d{1,2}/\d{1,2}/)(\d{2})(?!\d)")
 MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+WEEKDAY = "(?:(?i:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6},? )?"
 LOOKS_LIKE_A_DATE = "|".join(
     (
         r"\s*\d{4}-\d{1,2}-\d{1,2}(?:[T ].*)?",
         r"\s*\d{4}-\d{2}\s*",
         r"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?: .*)?",
-        rf"\s*\d{{1,2}}[ /-]{MONTH}[ /-](?:\d{{4}}|\d{{2}})(?: .*)?",
-        rf"\s*{MONTH} \d{{1,2}},? \d{{4}}(?: .*)?",
+        rf"\s*{WEEKDAY}\d{{1,2}}[ /-]?{MONTH}[ /-]?(?:\d{{4}}|\d{{2}})(?: .*)?",
+        rf"\s*\d{{4}}[ /-]?{MONTH}\s*",
+        rf"\s*{WEEKDAY}{MONTH} \d{{1,2}},? \d{{4}}(?: .*)?",
         rf"\s*{MONTH}[ /-](?:\d{{4}}|\d{{2}})\s*",
     )
 )
 # What pandas does not guess: years of two digits after a month's name, and months without a day.
 WITH_NAMES = tuple(
-    f"{day}{sign}{year}" for sign in "- /" for day in (f"%d{sign}%b", "%b", "%B") for year in ("%y", "%Y")
+    f"{day}{sign}{year}" for sign in ("-", " ", "/", "") for day in (f"%d{sign}%b", "%b", "%B") for year in ("%y", "%Y")
 )
+WITH_NAMES += ("%Y-%b", "%Y %b", "%Y%b", "%Y-%B", "%Y %B", "%A, %d %B %Y", "%a, %d %b %Y", "%A %d %B %Y", "%a %d %b %Y")
 DIGITS = "%Y%m%d"
+SPREADSHEET = "spreadsheet_days"
+SPREADSHEET_DAYS = (20_000, 60_000)  # from 1954 to 2064, counted from the end of 1899
 # Seconds and milliseconds since 1970, and the numbers that they are from 1990 to 2050.
 UNIX = {"unix_s": ("s", 631_152_000, 2_524_608_000), "unix_ms": ("ms", 631_152_000_000, 2_524_608_000_000)}
 TRIED = 200  # cells that are looked at before a whole column is parsed
@@ -55,8 +60,8 @@ def check_date_format(wanted: str | None) -> None:
     Raises:
         InvalidArgument: it is none.
     """
-    if wanted is not None and wanted not in (*ORDERS, *UNIX) and "%" not in wanted:
-        named = ", ".join((*ORDERS, *UNIX))
+    if wanted is not None and wanted not in (*ORDERS, *UNIX, SPREADSHEET) and "%" not in wanted:
+        named = ", ".join((*ORDERS, *UNIX, SPREADSHEET))
         raise InvalidArgument("date_format", wanted, f"null, {named}, or a format such as %d/%m/%Y")
 
 
@@ -88,14 +93,15 @@ def date_formats(words: pd.Series, wanted: str | None = None) -> list[str]:
 
 
 def number_format(words: pd.Series, wanted: str | None = None) -> str | None:
-    """The format of dates that are written as whole numbers: ``DIGITS``, or one of ``UNIX``; None where they are none.
+    """The format of dates that are written as numbers: ``DIGITS``, one of ``UNIX``, or ``SPREADSHEET`` where that is
+    wanted; None where they are none.
 
     Args:
         words: cells as text, none of them empty.
         wanted: the only format that is tried; None: all.
     """
     for style in (DIGITS, *UNIX) if wanted is None else (wanted,):
-        if style in (DIGITS, *UNIX) and parse(words, style).notna().all():
+        if style in (DIGITS, *UNIX, SPREADSHEET) and parse(words, style).notna().all():
             return style
     return None
 
@@ -138,6 +144,9 @@ def parse(cells: pd.Series, style: str | None) -> pd.Series:
             unit, first, last = UNIX[style]
             numbers = pd.to_numeric(text, errors="coerce")
             cells = pd.to_datetime(numbers.where(numbers.between(first, last)), unit=unit)
+        elif style == SPREADSHEET:
+            numbers = pd.to_numeric(text, errors="coerce")
+            cells = pd.to_datetime(numbers.where(numbers.between(*SPREADSHEET_DAYS)), unit="D", origin="1899-12-30")
         elif style in ORDERS:
             cells = _parse_mixed(text, day_first=style == ORDERS[0])
         else:
@@ -207,7 +216,7 @@ class DateColumn:
         bad = np.flatnonzero((times.isna() & cells.notna()).to_numpy())
         if bad.size:
             style = "2024-01-31" if self.style in (None, ISO, *ORDERS) else self.style
-            style = str(UNIX[style][1]) if style in UNIX else style
+            style = str(UNIX[style][1]) if style in UNIX else "45000" if style == SPREADSHEET else style
             raise BadRow(
                 f"{where}: column {self.column!r}, data row {row_number(cells, int(bad[0]))}: expected a date such as "
                 f"{style}, got {str(cells.iloc[int(bad[0])])[:40]!r}"
@@ -242,7 +251,7 @@ def date_style(cells: pd.Series, column: str, where: str) -> str | None:
     if pd.api.types.is_datetime64_any_dtype(cells):
         return None
     words = text_of(cells.dropna())
-    style = date_format(words) or number_format(words)
+    style = date_format(words) or number_format(words) or number_format(words, SPREADSHEET)
     if style is None and len(words):
         raise UserMistake(f"{where}: column {column!r}: no dates of one format, such as 2024-01-31")
     return style

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.hashing import row_hashes
+from smoothlab.data.table.held_out import measured_splits, twins
+from smoothlab.data.table.histograms import histograms
 from smoothlab.data.table.kinds import Column
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import Rows
 from smoothlab.data.table.suspects import leaks_together
 from smoothlab.data.table.words import as_words
+from smoothlab.errors import UserMistake
 
 if TYPE_CHECKING:
     from smoothlab.data.rows import RowData, Understood
@@ -24,7 +26,6 @@ LEAK_ROWS = 5_000
 MOSTLY_MISSING = 0.5
 FEW_ROWS = 10
 IMBALANCE = 100
-BY_CHANCE = 0.01  # share of the rows
 
 
 @dataclass
@@ -32,11 +33,15 @@ class Description:
     """What was understood, in plain values.
 
     Args:
-        columns: name, kind, role, missing, distinct, example and note of each.
+        columns: name, kind, role, missing, distinct, example and note of each, and what the model gets (``becomes``).
         classes: name, and rows in train, val and test; shares of votes count as parts of rows.
         splits: rows of each.
         notes: what was left out or guessed.
-        warnings: what looks wrong.
+        warnings: what looks wrong, the most costly first, each with what to type.
+        measured: accuracies of a small model under a random split and one that keeps groups or times apart.
+        charts: how often values stand in each column, by class; see :func:`smoothlab.data.table.histograms.histograms`.
+        sample: which part of the rows was looked at; empty: all.
+        positive: of two classes the one that thresholds and sensitivity are about; None: there are more or fewer.
     """
 
     columns: list[dict[str, Any]]
@@ -44,49 +49,100 @@ class Description:
     splits: dict[str, int]
     notes: list[str]
     warnings: list[str] = field(default_factory=list)
+    measured: list[dict[str, Any]] = field(default_factory=list)
+    charts: list[dict[str, Any]] = field(default_factory=list)
+    sample: str = ""
+    positive: str | None = None
 
 
-def describe(data: RowData) -> Description:
-    """What was understood of a table, and what looks wrong: names or cells that seem to be misread,
-    columns that give the target away, equal rows in several
-    splits, equal features with different labels, small classes, columns that are mostly empty, dates under a random
-    split.
+def describe(data: RowData, *, sample: str = "") -> Description:
+    """What was understood of a table, and what looks wrong: columns that cannot be read, names or cells that seem to be
+    misread, columns that give the target away, groups and dates that a random split tears apart, equal rows in several
+    splits, equal features with different labels, small classes, columns that are mostly empty.
 
     Args:
         data: set up or not.
+        sample: which part of the rows the data are, in words; empty: all.
 
     Raises:
-        UserMistake: the table cannot be used.
+        UserMistake: the labels cannot be used, or no column is left.
     """
-    data.setup()  # finds cells that cannot be encoded
-    notes = list(data.notes)
-    table = data.understand()
+    data.lenient, refused = True, []
+    try:
+        try:
+            data.setup()  # finds cells that cannot be encoded
+        except UserMistake as mistake:
+            refused = [f"training refuses these data: {mistake}"]
+        notes = list(data.notes)
+        table = data.understand()
+    finally:
+        data.lenient = False
     columns = list(data.columns)
-    data.notes = notes
+    data.notes = notes = notes or list(data.notes)
+    several = data.label_kind == "multilabel"
     values = (
         table.labels.values if table.labels.values.ndim == 2 else np.eye(len(table.labels.names))[table.labels.values]
     )
     counts = {split: np.maximum(values[index], 0).sum(axis=0) for split, index in table.rows.items()}
+    labels = None if several else values.argmax(axis=1)
+    measured = [] if labels is None else list(measured_splits(table.frame, columns, labels))
+    apart = [part for part in measured if part.noted]
+    dates = {part.column for part in measured if part.split == "time"}
+    unreadable = [column for column in columns if column.kind == "unreadable"]
+    leaks = _leaks(data, table, columns, {part.column for part in apart if part.split == "group"})
+    warnings = [
+        *refused,
+        *(f"training refuses column {column.name!r}: {column.note}" for column in unreadable),
+        *data.warnings[:1] * _lost_header(data),
+        *leaks,
+        *(f"column {part.column!r}: {part}" for part in apart),
+        *data.warnings[_lost_header(data) :],
+        *twins(table.frame, columns, table.labels.values if table.labels.values.ndim == 1 else None, table.rows),
+        *_small_classes(data, table, counts),
+        *_columns(data, columns, len(table.frame), dates),
+    ]
     classes = [
         {"name": name, **{split: _plain(counted[place]) for split, counted in counts.items()}}
         for place, name in enumerate(table.labels.names)
     ]
+    becomes = _becomes(data)
     return Description(
-        columns=[{**asdict(column), "note": str(column.note or "")} for column in columns],
+        columns=[
+            {**asdict(column), "note": str(column.note or ""), "becomes": becomes.get(column.name, "")}
+            for column in columns
+        ],
         classes=classes,
         splits={split: len(index) for split, index in table.rows.items()},
         notes=notes,
-        warnings=[
-            *data.warnings,
-            *_leaks(data, table, columns),
-            *_twins(table, columns),
-            *_small_classes(data, table, counts),
-            *_columns(data, columns, len(table.frame)),
-        ],
+        warnings=list(dict.fromkeys(warnings)),
+        measured=[{**asdict(part), "noted": part.noted} for part in measured],
+        charts=[] if labels is None else histograms(table.frame, columns, labels, table.labels.names),
+        sample=sample,
+        positive=table.labels.names[1] if len(table.labels.names) == 2 and not several else None,
     )
 
 
-def _leaks(data: RowData, table: Understood, columns: list[Column]) -> list[str]:
+def _lost_header(data: RowData) -> int:
+    """1 where the first warning says that the file has no line of names, which spoils all else."""
+    return int(bool(data.warnings) and "data.header=null" in data.warnings[0])
+
+
+def _becomes(data: RowData) -> dict[str, str]:
+    """What the model gets of each column."""
+    made: dict[str, str] = {}
+    for column in getattr(data.encoder, "columns", ()):
+        names = [name.removeprefix(column.column).strip() for name in column.names]
+        if column.__class__.__name__ == "NumericColumn":
+            made[column.column] = "a number" + (", and whether it is missing" if len(names) > 1 else "")
+        elif column.__class__.__name__ == "DateColumn":
+            made[column.column] = ", ".join(names[:6])
+        else:
+            made[column.column] = f"{len(names)} features" if len(names) != 1 else "1 feature"
+    return made
+
+
+def _leaks(data: RowData, table: Understood, columns: list[Column], groups: set[str]) -> list[str]:
+    """Warnings of columns that give the label away, but for those that name groups, which are measured."""
     if data.label_kind == "multilabel":
         return []
     values = table.labels.values
@@ -94,7 +150,7 @@ def _leaks(data: RowData, table: Understood, columns: list[Column]) -> list[str]
     named = words_of(data.labels.target) if isinstance(data.labels.target, str) else []
     notes = []
     for column in columns:
-        if column.role != "feature":
+        if column.role != "feature" or column.name in groups:
             continue
         if len("".join(named)) > 2 and _holds(words_of(column.name), named):
             notes.append(f"column {column.name!r} has the target's name in its own: is it known before the label is?")
@@ -139,30 +195,6 @@ def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> floa
     return float(np.mean(recalls))
 
 
-def _twins(table: Understood, columns: list[Column]) -> list[str]:
-    features = [column.name for column in columns if column.role == "feature"]
-    hashes = row_hashes(table.frame[features])
-    notes = []
-    train = set(hashes[table.rows["train"]].tolist())
-    for split in ("val", "test"):
-        twins = sum(row in train for row in hashes[table.rows[split]].tolist())
-        if twins > _by_chance(len(table.rows[split])):
-            notes.append(
-                f"{twins} of {len(table.rows[split])} {split} rows have the same features as a training row; "
-                "data.deduplicate=true keeps one of equal rows, data.split=group keeps groups together"
-            )
-    if table.labels.values.ndim == 1:
-        labels = pd.Series(table.labels.values).groupby(hashes).nunique()
-        if (labels > 1).sum() > _by_chance(len(hashes)):
-            notes.append(f"{int((labels > 1).sum())} sets of rows have the same features and different labels")
-    return notes
-
-
-def _by_chance(rows: int) -> float:
-    """How many equal rows are no matter: columns of few digits have some."""
-    return max(2.0, BY_CHANCE * rows)
-
-
 def _small_classes(data: RowData, table: Understood, counts: dict[str, np.ndarray]) -> list[str]:
     notes = []
     whole = np.sum(list(counts.values()), axis=0)
@@ -176,12 +208,14 @@ def _small_classes(data: RowData, table: Understood, counts: dict[str, np.ndarra
     return notes
 
 
-def _columns(data: RowData, columns: list[Column], rows: int) -> list[str]:
+def _columns(data: RowData, columns: list[Column], rows: int, measured: set[str]) -> list[str]:
     notes = []
     for column in columns:
         if column.role == "feature" and column.missing > MOSTLY_MISSING * rows:
             notes.append(f"column {column.name!r} is empty in {column.missing} of {rows} rows")
-        if column.role == "feature" and column.kind == "date" and data.splits.kind == "random":
+        if column.role != "feature" or column.kind != "date" or data.splits.kind != "random":
+            continue
+        if column.name not in measured:
             notes.append(
                 f"column {column.name!r} is a date and the split is random: for a model that is used on later rows, "
                 f"data.split=time data.split_column={column.name!r} tells how good it is there"

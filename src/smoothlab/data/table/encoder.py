@@ -17,6 +17,7 @@ from smoothlab.data.parts.encoding import Categories, Encoding
 from smoothlab.data.table.categorical import CategoricalColumn
 from smoothlab.data.table.dates import DateColumn, date_style
 from smoothlab.data.table.fitting import CategoryFit, ColumnFit, DateFit, NumericFit
+from smoothlab.data.table.hashing import feature_hashes
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.parts import table_parts
 from smoothlab.data.table.reading import emptied, read_table
@@ -26,6 +27,7 @@ from smoothlab.data.table.written import Writing
 from smoothlab.errors import InvalidArgument, UserMistake
 
 ColumnEncoder = NumericColumn | CategoricalColumn | DateColumn | TextColumn
+MOST_SEEN = 4_096  # training rows whose hashes are kept: those with the smallest
 KINDS: dict[str, type[ColumnEncoder]] = {
     "numeric": NumericColumn,
     "categorical": CategoricalColumn,
@@ -43,6 +45,9 @@ class TableEncoder(Encoder):
             embeddings.
         reading: how the files were read that it was fitted to, options of :func:`read_table`.
         summary: of the training rows' columns (:func:`smoothlab.data.table.summary.summarised`); None: not kept.
+
+    Attributes:
+        seen: hashes of training rows, the smallest; see :meth:`remember`.
     """
 
     kind = "table"
@@ -60,6 +65,19 @@ class TableEncoder(Encoder):
         self.categories = categories
         self.reading = dict(reading or {})
         self.summary = summary
+        self.seen: list[int] = []
+
+    def remember(self, features: Tensor) -> None:
+        """Keep hashes of training rows ``(N, F)``, so that they are known again: the smallest of them, so that the same
+        rows of another table are looked at."""
+        self.seen = np.unique(feature_hashes(features.numpy()))[:MOST_SEEN].tolist()
+
+    def known_again(self, features: Tensor) -> tuple[int, int]:
+        """How many of some rows ``(N, F)`` are training rows, and how many were looked at."""
+        hashes = feature_hashes(features.numpy())
+        if len(self.seen) == MOST_SEEN:
+            hashes = hashes[hashes <= np.uint64(self.seen[-1])]
+        return int(np.isin(hashes, np.array(self.seen, dtype=np.uint64)).sum()), len(hashes)
 
     @classmethod
     def fit(
@@ -252,10 +270,13 @@ class TableEncoder(Encoder):
             "columns": [column.state() for column in self.columns],
             "reading": self.reading,
             **({} if self.summary is None else {"summary": self.summary}),
+            **({"seen": self.seen} if self.seen else {}),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The encoder that ``state()`` described."""
         columns = [KINDS[column["kind"]].from_state(column) for column in state["columns"]]
-        return cls(columns, state["categories"], state.get("reading"), state.get("summary"))
+        encoder = cls(columns, state["categories"], state.get("reading"), state.get("summary"))
+        encoder.seen = list(state.get("seen", ()))
+        return encoder

@@ -24,6 +24,16 @@ def row_hashes(frame: pd.DataFrame) -> np.ndarray:
     return hashes
 
 
+def feature_hashes(features: np.ndarray) -> np.ndarray:
+    """A number for each row of features ``(N, F)`` float32, ``(N,)`` uint64: the same for equal rows, spread evenly."""
+    cells = np.ascontiguousarray(features, dtype=np.float32) + np.float32(0.0)  # -0 is 0
+    hashes = np.zeros(len(cells), dtype=np.uint64)
+    for column in cells.view(np.uint32).T:
+        hashes = (hashes ^ column) * np.uint64(0x9E3779B97F4A7C15)  # wraps around, on purpose
+        hashes ^= hashes >> np.uint64(29)
+    return hashes
+
+
 def cell_hashes(cells: pd.Series) -> np.ndarray:
     """A number for each cell ``(N,)``, uint64."""
     try:

@@ -1,8 +1,9 @@
-"""JSON lines: a JSON object a line, its keys the columns."""
+"""JSON: an object a line, or a whole file of objects or columns; keys are the columns."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ def read_json_lines(text: str, *, where: str) -> pd.DataFrame:
     Raises:
         UserMistake: a line that is no JSON object, with its number, or no key has single values.
     """
-    rows, nested = [], dict[str, str]()
+    rows = []
     for number, line in enumerate(text.split("\n"), start=1):  # not splitlines(): JSON strings may hold U+2028
         if not line.strip():
             continue
@@ -32,10 +33,54 @@ def read_json_lines(text: str, *, where: str) -> pd.DataFrame:
             raise UserMistake(f"{where}: line {number} is no JSON ({reason}); expected an object a line") from None
         if not isinstance(row, dict):
             raise UserMistake(f"{where}: line {number} is a JSON {type(row).__name__}, expected an object {{...}}")
+        rows.append((f"line {number}", row))
+    return _table(rows, where)
+
+
+def read_json(text: str, *, where: str) -> pd.DataFrame:
+    """A table of a whole JSON file: a list of objects, one such list under the only key, or an object of columns, each
+    a list or an object by row. As of :func:`read_json_lines`, lists and objects in cells are left out.
+
+    Args:
+        text: what the file holds.
+        where: what to call the file in an error.
+
+    Raises:
+        UserMistake: it is no such JSON.
+    """
+    try:
+        made = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if text.lstrip().startswith("{") and "\n" in text.strip() and getattr(error, "msg", "") == "Extra data":
+            return read_json_lines(text, where=where)
+        at = f" in line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise UserMistake(f"{where}: no JSON ({getattr(error, 'msg', 'nested too deep')}{at})") from None
+    if isinstance(made, dict) and len(made) == 1 and isinstance(next(iter(made.values())), list):
+        (inner,) = made.values()
+        made = inner if all(isinstance(row, dict) for row in inner) else made
+    if isinstance(made, dict) and made and all(isinstance(cells, dict) for cells in made.values()):
+        rows: dict[str, dict[str, Any]] = {}
+        for name, cells in made.items():
+            for row, cell in cells.items():
+                rows.setdefault(row, {})[name] = cell
+        made = list(rows.values())
+    elif isinstance(made, dict) and made and all(isinstance(cells, list) for cells in made.values()):
+        if len({len(cells) for cells in made.values()}) > 1:
+            raise UserMistake(f"{where}: its columns are of several lengths")
+        made = [dict(zip(made, cells, strict=True)) for cells in zip(*made.values(), strict=True)]
+    if not isinstance(made, list) or not all(isinstance(row, dict) for row in made):
+        raise UserMistake(f"{where}: expected a list of objects, an object a row, or an object of columns")
+    return _table([(f"row {number}", row) for number, row in enumerate(made, start=1)], where)
+
+
+def _table(numbered: list[tuple[str, dict[str, Any]]], where: str) -> pd.DataFrame:
+    """A table of objects, each with its place; see :func:`read_json_lines`."""
+    nested: dict[str, str] = {}
+    for place, row in numbered:
         for key, value in row.items():
             if isinstance(value, list | dict):
-                nested.setdefault(key, f"line {number}: {key!r} is no single value; expected text or a number")
-        rows.append(row)
+                nested.setdefault(key, f"{place}: {key!r} is no single value; expected text or a number")
+    rows = [row for _, row in numbered]
     frame = pd.DataFrame([{key: value for key, value in row.items() if key not in nested} for row in rows])
     if rows and not len(frame.columns) and nested:
         raise UserMistake(f"{where}: {next(iter(nested.values()))}")

@@ -11,27 +11,31 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.dates import DIGITS, ORDERS, UNIX, date_formats, like_dates, number_format
+from smoothlab.data.table.dates import DIGITS, ORDERS, SPREADSHEET, UNIX, date_formats, like_dates, number_format
 from smoothlab.data.table.places import row_number
 from smoothlab.data.table.words import as_word, text_of
-from smoothlab.data.table.written import Writing, with_signs, writing_of
+from smoothlab.data.table.written import Writing, number_share, ways_to_write, with_signs, writing_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
 KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
 
 ID_NAME = re.compile(
-    r"(?i:(^|[\s_.\-])(id|ids|uuid|guid|rowid)$|^(id|uuid|guid)[\s_.\-]|^(row[\s_.\-]?)?index$|^unnamed: \d+$)"
+    r"(?i:(^|[\s_.\-])(p?id|ids|uuid|guid|rowid|(p|pat)?id[\s_.\-]?(num|no|nr|number)|identifier)$"
+    r"|^(id|uuid|guid)[\s_.\-]|^(row[\s_.\-]?)?index$|^unnamed: \d+$)"
     r"|[a-z](Id|ID)$"
 )
 # Whom or what several rows may be of.
 GROUP_NAME = re.compile(
-    r"(?i:(^|[\s_.\-])(patient|customer|merchant|session|subject|participant|respondent|client|user|account|household)"
+    r"(?i:(^|[\s_.\-])(patient|customer|merchant|session|subject|participant|respondent|client|user|account|household"
+    r"|student|employee|speaker|player|driver|donor|animal|volunteer|person|individual|member|recording)"
     r"([\s_.\-]?(?P<numbered>id|name|no|nr|number|key|code|hash))?$)"
 )
 MANY_GROUPS = 20
 FEW_GROUPS = 8  # where the name leaves no doubt, such as patient_id
 # What a column of numbers that are moments may be called.
 TIME_NAME = re.compile(r"(?i:date|time|stamp|created|updated|epoch|[_ ]at$)")
+# What whole numbers that are names may be called.
+CODE_NAME = re.compile(r"(?i:(zip|postal|post)[\s_.\-]?code|(^|[\s_.\-])(zip|plz|fips)$|code\d?$)")
 ID_DIGITS = 8  # of whole numbers, equally many in each row, from which they look like an id
 NUMBER_AS_NAME = re.compile(r"-?\d*\.?\d+(\.\d+)?(e-?\d+)?")  # 5.1, or 5.1.1 of a second such column
 MOSTLY_NUMBERS = 0.8  # a column of words in which so many cells are numbers is a column of numbers with mistakes in it
@@ -41,6 +45,9 @@ LONG_TEXT = 3.0  # words a cell
 MOSTLY_DATES = 0.5
 HEAD = 1_000  # rows that are looked at for the names of their columns
 FEW_TEXTS = 0.3  # different texts a row, below which they are categories
+SOME_NUMBERS = 0.2  # share of the cells, from which a column of words is said to hold numbers
+MANY_CATEGORIES = 50  # of which there are few rows each, where they are more than a tenth of the rows
+FEW_WAYS = 4  # units and signs in one column, up to which they are a mixture and not words behind a number
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,12 @@ class Note:
 
     Args:
         column: its name.
-        reason: the column is ``dropped``, an ``id`` or ``constant``, or its kind is a ``guess``.
+        reason: the column is ``dropped``, an ``id``, ``constant`` or ``unreadable``, or its kind is a ``guess``.
         words: the same for people.
     """
 
     column: str
-    reason: Literal["constant", "dropped", "guess", "id"]
+    reason: Literal["constant", "dropped", "guess", "id", "unreadable"]
     words: str
 
     def __str__(self) -> str:
@@ -67,7 +74,7 @@ class Column:
 
     Args:
         name: of the column.
-        kind: one of ``KINDS``, or ``constant``.
+        kind: one of ``KINDS``, ``constant``, ``empty`` or ``unreadable``.
         role: what it is used as: feature, target, metadata, split, weight, tree, or ignored.
         missing: empty cells.
         distinct: different values.
@@ -94,7 +101,11 @@ class Column:
 
 
 def understand(
-    frame: pd.DataFrame, kinds: Mapping[str, str] | None = None, date_format: str | None = None
+    frame: pd.DataFrame,
+    kinds: Mapping[str, str] | None = None,
+    date_format: str | None = None,
+    *,
+    lenient: bool = False,
 ) -> dict[str, Column]:
     """The columns of a table, each as a feature, or ignored where it cannot be one.
 
@@ -102,18 +113,32 @@ def understand(
         frame: the table.
         kinds: of columns by name, in place of the guess.
         date_format: of dates that are text; see :func:`smoothlab.data.table.dates.date_formats`.
+        lenient: columns that cannot be read are left out with a note, and nothing is raised.
 
     Raises:
         InvalidArgument: a kind that is not known, or of a column that is not there.
-        UserMistake: a column without any value, with cells that are no single values, or of numbers with words among
-            them.
+        UserMistake: columns with cells that are no single values, or of numbers with words among them; all of them in
+            one line.
     """
     kinds = kinds or {}
     for name, kind in kinds.items():
         if kind not in KINDS:
             raise InvalidArgument(f"kinds.{name}", kind, f"one of {', '.join(KINDS)}")
         check_columns("kinds", [name], frame)
-    return {str(name): _understand(str(name), frame[name], kinds.get(name), date_format) for name in frame.columns}
+    understood, mistakes = dict[str, Column](), []
+    for name in map(str, frame.columns):
+        try:
+            understood[name] = _understand(name, frame[name], kinds.get(name), date_format)
+        except UserMistake as mistake:
+            mistakes.append(str(mistake))
+            cells = frame[name]
+            column = Column(name, "unreadable", "ignored", int(cells.isna().sum()), 0, _short(cells.dropna().iloc[0]))
+            column.note = Note(name, "unreadable", str(mistake).removeprefix(f"data: column {name!r}").strip(": "))
+            understood[name] = column
+    if mistakes and not lenient:
+        more = [mistake.removeprefix("data: ") for mistake in mistakes[1:]]
+        raise UserMistake("; ".join([mistakes[0], *more]))
+    return understood
 
 
 def check_columns(key: str, names: Any, frame: pd.DataFrame) -> None:
@@ -156,7 +181,7 @@ def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | No
     missing = int(cells.isna().sum())
     present = cells.dropna()
     if present.empty:
-        raise UserMistake(f"data: column {name!r} has no value in any row; name it in data.drop")
+        return Column(name, "empty", "ignored", missing, 0, "", Note(name, "constant", "empty in every row"))
     distinct = _distinct(name, present)
     column = Column(name, "numeric", "feature", missing, distinct, _short(present.iloc[0]))
     if given is not None:
@@ -171,6 +196,7 @@ def _understand(name: str, cells: pd.Series, given: str | None, wanted: str | No
         words_of = text_of(present)
         styles = date_formats(words_of, wanted)
         column.style = next(iter(styles), None) or number_format(words_of, wanted)
+        column.style = column.style or number_format(words_of, SPREADSHEET)
         several = "several ways of writing, " if column.style in ORDERS else ""
         if len(styles) > 1 and wanted is None:
             words = f"{several}{styles[0]}, but {styles[1]} fits too; data.date_format says which"
@@ -201,7 +227,7 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
     count = len(present)
     if pd.api.types.is_datetime64_any_dtype(cells):
         return "date", ""
-    if wanted in UNIX and number_format(text_of(present), wanted):
+    if wanted in (*UNIX, SPREADSHEET) and number_format(text_of(present), wanted):
         return "date", ""
     if isinstance(cells.dtype, pd.CategoricalDtype):
         return "categorical", ""
@@ -225,9 +251,10 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
             f"{_short(first.iloc[0])!r} in data row {row_number(first, 0)}; add it to data.missing_words, or say "
             f"data.kinds={{{name}: categorical}}"
         )
-    _refuse_decorated(name, words[numbers.isna()])
     if date_formats(words, wanted):
         return "date", ""
+    _refuse_decorated(name, words[numbers.isna()])
+    _refuse_mixtures(name, words)
     if ID_NAME.search(name) and distinct > 0.5 * count:
         return "id", "named like an id"
     if _names_groups(name, distinct, count):
@@ -237,8 +264,40 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
         return "text", ""
     if distinct > 20 and distinct >= MOSTLY_UNIQUE * count:
         return "id", "a different word in nearly every row"
-    mixed = like_dates(words) >= MOSTLY_DATES
-    return "categorical", "its cells look like dates, but no format is that of all" if mixed else ""
+    return "categorical", _said_of_words(name, words, distinct)
+
+
+def _said_of_words(name: str, words: pd.Series, distinct: int) -> str:
+    """What may be wrong with a column of categories."""
+    if like_dates(words) >= MOSTLY_DATES:
+        return "its cells look like dates, but no format is that of all"
+    if distinct > MANY_NUMBERS:
+        share, numbers = number_share(words)
+        if share >= SOME_NUMBERS and numbers > MANY_NUMBERS:
+            return (
+                f"{share:.0%} of its cells are numbers ({numbers} different ones), the others are too many words for "
+                f"codes; data.missing_words={{{name}: [...]}} names codes for missing"
+            )
+    if distinct > max(MANY_CATEGORIES, 0.1 * len(words)):
+        return f"{distinct:,} different words in {len(words):,} rows, few rows each; data.drop=[{name}] leaves it out"
+    return ""
+
+
+def _refuse_mixtures(name: str, words: pd.Series) -> None:
+    """Refuse a column whose cells are numbers with several units or signs: categories of them would be nonsense.
+
+    Raises:
+        UserMistake: with the ways in which they are written.
+    """
+    share, numbers = number_share(words)
+    if share < MOSTLY_NUMBERS or numbers <= MANY_NUMBERS:
+        return
+    ways = ways_to_write(words)
+    if 1 < len(ways) <= FEW_WAYS:
+        raise UserMistake(
+            f"data: column {name!r}: numbers are written in several ways, such as {', '.join(map(repr, ways))}; write "
+            f"them alike, or say data.kinds={{{name}: categorical}} or data.drop=[{name}]"
+        )
 
 
 def _refuse_decorated(name: str, words: pd.Series) -> None:
@@ -264,10 +323,17 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
         return "id", _grouped(name)
     if whole and distinct == count and count > 2:
         steps = np.diff(present.astype(float).to_numpy())
-        if named or (count > 20 and bool((steps == 1).all())):
-            return "id", "named like an id" if named else "counts the rows"
+        if named or GROUP_NAME.search(name):
+            return "id", "named like an id"
+        if count > 20 and bool((steps == _row_steps(present)).all()):
+            return "id", "counts the rows"
     if named and whole:
         return ("id", "named like an id") if distinct > 0.5 * count else ("categorical", "named like an id")
+    if distinct > MANY_NUMBERS and not whole and TIME_NAME.search(name) and number_format(text_of(present)):
+        words = text_of(present.iloc[:1])
+        return "date", f"moments since 1970 such as {words.iloc[0]}; data.kinds={{{name}: numeric}} keeps the numbers"
+    if whole and distinct > MANY_NUMBERS and CODE_NAME.search(name):
+        return "numeric", f"named like a code: data.kinds={{{name}: categorical}} takes its numbers as names"
     if whole and distinct > MANY_NUMBERS:
         words = text_of(present)
         style = number_format(words)
@@ -276,9 +342,18 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
             return "date", f"{what} such as {words.iloc[0]}; data.kinds={{{name}: numeric}} keeps the numbers"
         if style is not None:
             return "numeric", f"moments since 1970, such as {words.iloc[0]}? data.kinds={{{name}: date}} reads them so"
-        if distinct == count and words.str.len().min() >= ID_DIGITS:
+        if TIME_NAME.search(name) and number_format(words, SPREADSHEET):
+            return "date", f"days as a spreadsheet counts them; data.kinds={{{name}: numeric}} keeps the numbers"
+        if distinct == count and words.str.len().median() >= ID_DIGITS:
             return "numeric", f"a different number of many digits in every row: data.drop=[{name}] leaves out an id"
+        if distinct == count and float(present.max()) - float(present.min()) == count - 1:
+            return "numeric", f"each row has another of as many numbers as there are rows: data.drop=[{name}]?"
     return "numeric", ""
+
+
+def _row_steps(cells: pd.Series) -> np.ndarray | int:
+    """How far the rows of cells stand apart in their source: of a sample, more than 1."""
+    return np.diff(cells.index) if pd.api.types.is_integer_dtype(cells.index.dtype) else 1
 
 
 def _names_groups(name: str, distinct: int, count: int) -> bool:

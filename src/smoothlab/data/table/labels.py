@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,10 @@ LabelKind = Literal["single", "ordinal", "votes", "multilabel"]
 UNKNOWN = -1.0
 OTHER_CLASSES = "other"
 SMALL_STRATUM = 10  # rows
+MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+MANGLED = re.compile(
+    rf"\d{{1,2}}[- ]{MONTH}(?:[- ]\d{{2,4}})?|{MONTH}[- ]\d{{2,4}}|\d{{4}}-\d{{2}}-\d{{2}}(?: 00:00:00)?"
+)
 MOST_NUMBERS = 30  # different fractions in a target, above which it is a quantity and no class
 
 
@@ -74,6 +79,7 @@ def read_labels(
     classes: Mapping[str, str] | None = None,
     order: Sequence[str] | None = None,
     rare_classes: int = 0,
+    positive: str | None = None,
     lost: Sequence[str] = (),
 ) -> LabelledRows:
     """The labels that ``target`` holds.
@@ -86,6 +92,7 @@ def read_labels(
         classes: names of classes by what the cells, or for a column each the columns, say.
         order: the classes from lowest to highest.
         rare_classes: classes of fewer rows become one.
+        positive: of two classes the one that is looked for: the last; None: as they are sorted.
         lost: words of the file that were taken as missing labels; an error or a note names them.
 
     Raises:
@@ -98,7 +105,13 @@ def read_labels(
     if separator is not None and kind != "multilabel":
         raise InvalidArgument("label_separator", separator, f"null with labels={kind}; it is for labels=multilabel")
     if kind in ("single", "ordinal"):
-        return _one_class(frame[columns[0]], kind, renamed, order, rare_classes, lost)
+        labelled = _one_class(frame[columns[0]], kind, renamed, order, rare_classes, lost, positive)
+        if positive is not None and (kind == "ordinal" or len(labelled.names) != 2):
+            what = "ordered classes" if kind == "ordinal" else f"{len(labelled.names)} classes"
+            raise InvalidArgument("positive", positive, f"null with {what}: it is one of two")
+        return labelled
+    if positive is not None:
+        raise InvalidArgument("positive", positive, f"null with labels={kind}: it is one of two classes")
     if rare_classes:
         raise InvalidArgument("rare_classes", rare_classes, f"0 with labels={kind}")
     if kind == "multilabel" and separator is not None:
@@ -135,6 +148,7 @@ def _one_class(
     order: Sequence[str] | None,
     rare_classes: int,
     lost: Sequence[str],
+    positive: str | None = None,
 ) -> LabelledRows:
     rows, notes = _labelled(cells, lost)
     cells = cells.iloc[rows]
@@ -174,7 +188,9 @@ def _one_class(
             f"data.target = {cells.name!r}: expected at least two classes, got {listed(names)}"
             + (f" ({_taken_as_missing(lost, cells.name)})" if lost else "")
         )
-    notes += _alike(names)
+    notes += _alike(names) + _mangled(names)
+    if kind == "single" and len(names) == 2 and positive is not None:
+        names = _positive_last(names, positive)
     index = {name: place for place, name in enumerate(names)}
     return LabelledRows(kind, names, np.array([index[word] for word in words], dtype=np.int64), rows, notes=notes)
 
@@ -218,6 +234,28 @@ def _alike(names: Sequence[str]) -> list[str]:
     return [
         f"the classes {written} differ in case or white space alone; 'data.classes={{{renamed}}}' makes "
         f"{'them one' if len(groups) == 1 else 'one of each group'}"
+    ]
+
+
+def _positive_last(names: list[str], positive: str) -> list[str]:
+    """Two classes, of which the positive one is the last.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    if positive not in names:
+        raise InvalidArgument("positive", positive, f"{names[0]} or {names[1]}")
+    return [name for name in names if name != positive] + [positive]
+
+
+def _mangled(names: Sequence[str]) -> list[str]:
+    """A note on classes that look like dates, as a spreadsheet makes them of 1-2 or MARCH1."""
+    dates = [name for name in names if MANGLED.fullmatch(name)]
+    if not dates or len(dates) == len(names) > MOST_NUMBERS:
+        return []
+    return [
+        f"the classes {listed(map(repr, dates))} look like dates: has a spreadsheet made them of 2-1 or MARCH1? "
+        f"'data.classes={{{dates[0]}: ...}}' names them as they were"
     ]
 
 

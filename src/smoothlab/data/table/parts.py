@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.table.archives import with_index
 from smoothlab.data.table.reading import (
     MISSING_WORDS,
     SNIFFED,
@@ -21,6 +22,7 @@ from smoothlab.data.table.reading import (
     emptied,
     read_table,
     suffix_of,
+    usually_emptied,
     without_sep_line,
 )
 from smoothlab.errors import InvalidArgument, UserMistake
@@ -72,6 +74,8 @@ def table_parts(
             part.index = pd.RangeIndex(seen, seen + len(part))
             seen += len(part)
             if len(part):
+                if suffix not in TEXT:
+                    part = usually_emptied(part, reading.get("verbatim", ()))
                 yield (
                     part if suffix in TEXT and not isinstance(missing_words, Mapping) else emptied(part, missing_words)
                 )
@@ -93,7 +97,7 @@ def _parquet(path: Path, rows: int, columns: Sequence[str] | None) -> Iterator[p
         chosen = None if columns is None or not set(columns) <= set(names) else list(columns)
         floats = [name for name in _with_nulls(file) if chosen is None or name in chosen]
         for batch in file.iter_batches(batch_size=rows, columns=chosen):
-            frame = pa.Table.from_batches([batch]).to_pandas(ignore_metadata=False).reset_index(drop=True)
+            frame = with_index(pa.Table.from_batches([batch]).to_pandas(ignore_metadata=False))
             plain = [name for name in floats if isinstance(frame[name].dtype, np.dtype)]  # pandas' Int64 stays whole
             yield frame.astype(dict.fromkeys(plain, "float64"))
 

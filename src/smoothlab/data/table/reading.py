@@ -1,11 +1,14 @@
-"""Tables in files: text with separators, JSON lines, Parquet, Arrow, ARFF."""
+"""Tables in files: text with separators, JSON, Parquet, Arrow, ARFF, spreadsheets."""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import re
+import tempfile
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from io import StringIO
@@ -14,21 +17,23 @@ from typing import Any
 
 import pandas as pd
 
-from smoothlab.data.table.archives import BINARY
+from smoothlab.data.table.archives import BINARY, read_sheet
 from smoothlab.data.table.arff import read_arff
-from smoothlab.data.table.json_lines import read_json_lines
+from smoothlab.data.table.json_lines import read_json, read_json_lines
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
-from smoothlab.unpacking import unpacked
+from smoothlab.unpacking import unpacked, zip_members
 
 TEXT = (".csv", ".tsv", ".txt", ".data", ".tab")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 JSON_LINES = (".jsonl", ".ndjson")
-SUFFIXES = (*TEXT, *JSON_LINES, ".arff", *BINARY)
+SHEETS = ".xlsx"
+SUFFIXES = (*TEXT, *JSON_LINES, ".json", ".arff", *BINARY, SHEETS)
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MISSING_WORDS = ("?",)  # beside those of pandas; the one of UCI and of ARFF
 SNIFFED = 65_536  # characters that a separator is judged by
 DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 DECIMAL_POINT = re.compile(r"\s*-?\d*\.\d+\s*")
+NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 UNNAMED = re.compile(r"Unnamed: \d+$")  # what pandas calls a column without a name
 
 MissingWords = Sequence[str] | Mapping[str, Sequence[str]]
@@ -67,16 +72,18 @@ def read_table(
     if path.is_dir() or not path.exists():
         raise UserMistake(f"{key} = {str(path)!r}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
     try:
-        if suffix in BINARY:
-            frame = BINARY[suffix](path)
+        if suffix in BINARY or suffix == SHEETS:
+            frame = _read_binary(path, suffix, header, names)
         else:
-            text = decode(unpacked(path), encoding, f"{key} = {str(path)!r}")
+            text = decode(unpacked(path, _member(path)), encoding, f"{key} = {str(path)!r}")
             if not text.strip():
                 raise UserMistake(f"{key} = {str(path)!r}: the file is empty")
             if suffix == ".arff":
                 frame = read_arff(text, where=f"{key} = {str(path)!r}")
             elif suffix in JSON_LINES:
                 frame = read_json_lines(text, where=f"{key} = {str(path)!r}")
+            elif suffix == ".json":
+                frame = read_json(text, where=f"{key} = {str(path)!r}")
             else:
                 text, separator = without_sep_line(text, separator)
                 chosen = chosen_separator(text, separator, suffix)
@@ -90,8 +97,43 @@ def read_table(
     if frame.empty:
         raise UserMistake(f"{key} = {str(path)!r}: the file has no rows")
     if suffix not in TEXT:
-        frame = with_missing(_renamed(frame, names), missing_words)
+        frame = _renamed(frame, None if suffix == SHEETS else names)
+        frame = with_missing(usually_emptied(frame, verbatim), missing_words)
     return frame
+
+
+def usually_emptied(frame: pd.DataFrame, verbatim: Sequence[str] = ()) -> pd.DataFrame:
+    """Cells of words that are empty, or hold the word that means "missing" in files of text, emptied."""
+    words = [name for name in frame.columns if _of_words(frame[name]) and name not in verbatim]
+    return emptied(frame, dict.fromkeys(words, (*MISSING_WORDS, "")))
+
+
+def _of_words(cells: pd.Series) -> bool:
+    words = cells.dtype == object or pd.api.types.is_string_dtype(cells.dtype)
+    return bool(words or isinstance(cells.dtype, pd.CategoricalDtype))
+
+
+def _read_binary(path: Path, suffix: str, header: int | None, names: Sequence[str] | None) -> pd.DataFrame:
+    """A file that is no text, or the only one of a .zip."""
+    if path.suffix.lower() == ".zip":
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, f"table{suffix}")
+            file.write_bytes(unpacked(path, _member(path)))
+            return _read_binary(file, suffix, header, names)
+    return read_sheet(path, header=header, names=names) if suffix == SHEETS else BINARY[suffix](path)
+
+
+def _member(path: Path) -> str | None:
+    """The one table in a .zip; None of another file, or where there is no such one."""
+    if path.suffix.lower() != ".zip" or not zipfile.is_zipfile(path):
+        return None
+    members = zip_members(path)
+    tables = [name for name in members if Path(name).suffix.lower() in SUFFIXES]
+    readable = [name for name in tables if not re.match(r"(?i)(readme|licen[cs]e)", Path(name).name)]
+    if len(members) > 1 and len(readable) != 1:
+        named = ", ".join(members[:4]) + (", ..." if len(members) > 4 else "")
+        raise ValueError(f"a .zip of {len(members)} files ({named}); expected one table, so unpack it")
+    return readable[0] if readable else members[0] if members else None
 
 
 def suffix_of(path: Path, key: str = "path") -> str:
@@ -102,8 +144,14 @@ def suffix_of(path: Path, key: str = "path") -> str:
     """
     endings = [ending.lower() for ending in path.suffixes]
     if endings and endings[-1] in COMPRESSED:
-        endings.pop()
-        if endings and endings[-1] in BINARY:
+        inner = None
+        if path.is_file():
+            with contextlib.suppress(OSError, ValueError, zipfile.BadZipFile):  # reading says what is wrong with it
+                inner = _member(path)
+        packed = endings.pop()
+        if inner is not None and Path(inner).suffix.lower() in SUFFIXES:
+            return Path(inner).suffix.lower()
+        if packed != ".zip" and endings and endings[-1] in BINARY:
             raise UserMistake(f"{key} = {str(path)!r}: {endings[-1]} files are compressed inside; unpack it")
         if not endings:
             return ".csv"
@@ -140,7 +188,8 @@ def decode(content: bytes, encoding: str, where: str) -> str:
 def sniff(text: str) -> str:
     """The separator of a table's text: the one that cuts most of the first rows into the same number of cells, > 1.
 
-    A separator within quotes does not count. A text in which none occurs is a table of one column: a comma.
+    A separator within quotes does not count. A text in which none occurs, and whose lines have white space between as
+    many cells each, is separated by that; else it is a table of one column: a comma.
     """
     best, best_separator = (0.0, 0), ","
     sample = text[:SNIFFED]
@@ -157,6 +206,11 @@ def sniff(text: str) -> str:
         score = (times / len(widths), width)
         if width > 1 and score > best:
             best, best_separator = score, separator
+    if best[0] == 0.0:
+        widths = [len(line.split()) for line in sample.splitlines() if line.strip()]
+        numbers = any(NUMBER.fullmatch(cell) for line in sample.splitlines()[1:20] for cell in line.split())
+        if widths and min(widths) == max(widths) > 1 and len(widths) > 2 and numbers:
+            return " "
     return best_separator
 
 
@@ -241,7 +295,8 @@ def csv_options(
         names: of the columns.
         words: that mean "missing" beside those of pandas.
     """
-    options: dict[str, Any] = {"sep": separator, "decimal": _decimal(text, decimal, separator), "header": header}
+    between = r"\s+" if separator == " " else separator  # several spaces are one separator
+    options: dict[str, Any] = {"sep": between, "decimal": _decimal(text, decimal, separator), "header": header}
     options |= {"na_values": list(words), "skipinitialspace": True, "index_col": False, "low_memory": False}
     options["quotechar"] = _quote(text, separator)
     if names is not None:

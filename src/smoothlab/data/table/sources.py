@@ -46,6 +46,8 @@ class TableSource:
         check_columns("verbatim", self.reading.verbatim, frame)
         for name in frame.attrs.get("twice", ()):
             notes.append(f"two columns are called {name!r}; the second one is {name + '.1'!r} here")
+        if sheets := frame.attrs.get("sheets"):
+            notes.append(f"the sheet {sheets[0]!r} is read; others have rows too: {', '.join(sheets[1:])}")
         for name in frame.attrs.get("nested", ()):
             notes.append(f"column {name!r} is left out: it holds lists or objects")
         return frame, splits, notes

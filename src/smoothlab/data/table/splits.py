@@ -17,8 +17,8 @@ FEW_GROUPS = 20_000  # draws are repeated where that is cheap
 Rows = dict[str, np.ndarray]  # sorted positions of each split
 WORDS = {
     "train": ("train", "training", "tr"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing", "te", "holdout"),
+    "val": ("val", "valid", "validation", "dev", "eval", "evaluation"),
+    "test": ("test", "testing", "te", "holdout", "hold-out"),
 }
 
 
@@ -288,6 +288,11 @@ def _check_counts(
         few = int((counts < least).sum())
         too_few = f"{few} of {len(class_names)} classes have too few; " if few > 2 else ""
         rare = class_names[smallest]
+        if few > 20 and few > len(class_names) / 2:
+            raise UserMistake(
+                f"data.target: {few} of {len(class_names)} classes have fewer than {least} rows: a quantity or a name, "
+                f"and no class? Cut a quantity into ranges first; data.rare_classes={least} merges rare classes"
+            )
         alike = [name for name in class_names if name != rare and name.lower() == rare.lower()]
         spelling = f"; 'data.classes={{{rare}: {alike[0]}}}' takes it as another spelling of that one" if alike else ""
         raise UserMistake(

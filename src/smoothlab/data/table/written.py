@@ -11,15 +11,41 @@ import pandas as pd
 from smoothlab.data.table.words import text_of
 
 MOST_CODES = 3  # different words among the numbers of a column, that may stand for "missing"
+MORE_CODES = 8  # such words where there are so many times as many different numbers:
+NUMBERS_A_CODE = 10
 LEAST_NUMBERS = 0.2  # share of the cells
 SIGNS = "$\u20ac\u00a3\u00a5"
 # Letters that may follow a number at once; others stand apart, so that 12A and 3B stay words.
-UNITS = ("kg", "g", "mg", "cm", "mm", "km", "m", "lb", "lbs", "oz", "h", "s", "min", "ms", "ml", "l", "kb", "mb", "gb")
+MONEY = r"USD|EUR|GBP|CHF|JPY|INR|CNY|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?|R\$"
+UNITS = (
+    "k",
+    "kg",
+    "g",
+    "mg",
+    "cm",
+    "mm",
+    "km",
+    "m",
+    "lb",
+    "lbs",
+    "oz",
+    "h",
+    "s",
+    "min",
+    "ms",
+    "ml",
+    "l",
+    "kb",
+    "mb",
+    "gb",
+)
 CELL = re.compile(
-    rf"(?P<limit>[<>\u2264\u2265]=?)?\s*(?P<first>[-+\u2212]?)\s*(?P<prefix>[{SIGNS}]?)\s*(?P<sign>[-+\u2212]?)"
+    rf"(?P<limit>[<>\u2264\u2265]=?)?\s*(?P<first>[-+\u2212]?)\s*(?P<prefix>[{SIGNS}]?|{MONEY})\s*(?P<sign>[-+\u2212]?)"
     rf"(?P<number>\d[\d.,'\u2019\u00a0\u202f]*|\.\d+)(?P<suffix>\s*[%{SIGNS}]|\s+[A-Za-z\u00b5\u00b0/]{{1,12}}"
     rf"|(?i:{'|'.join(UNITS)})|)"
 )
+IN_BRACKETS = re.compile(r"\(\s*([^()]+?)\s*\)")  # a negative number, as accountants write it
+CLOCK = re.compile(r"(?P<hours>\d{1,3}):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d(?:\.\d+)?))?")
 # The ways to write the digits, the likeliest first: sign between thousands, sign before the fraction, pattern.
 DIGITS = (
     ("", ".", re.compile(r"\d+(\.\d*)?|\.\d+")),
@@ -41,6 +67,7 @@ class Writing:
         decimal: the sign before the fraction.
         limits: whether some are bounds, such as ``<0.5``; they count as the number.
         codes: words that stand where a number is missing.
+        clock: whether they are times such as 14:30, which count as hours.
     """
 
     prefix: str = ""
@@ -49,6 +76,7 @@ class Writing:
     decimal: str = "."
     limits: bool = False
     codes: tuple[str, ...] = ()
+    clock: bool = False
 
     def plain(self, cells: pd.Series) -> pd.Series:
         """The numbers of cells, nan where one is empty or a code; a cell that is written in another way stays."""
@@ -64,7 +92,10 @@ class Writing:
         word = word.strip()
         if word in self.codes:
             return float("nan")
-        parts = CELL.fullmatch(word)
+        if self.clock:
+            time = CLOCK.fullmatch(word)
+            return None if time is None else _hours(time)
+        parts = _cell(word)
         if parts is None or parts["prefix"] != self.prefix or parts["suffix"].strip() != self.suffix:
             return _number(word) if not self.suffix and not self.prefix else None
         if parts["limit"] and not self.limits:
@@ -83,6 +114,8 @@ class Writing:
             example = f"1{self.thousands}234{self.decimal}5" if self.thousands else f"12{self.decimal}5"
             gap = " " if self.suffix.isalpha() else ""
             parts.append(f"numbers such as {self.prefix}{example}{gap}{self.suffix}")
+        if self.clock:
+            parts.append("a time such as 14:30 counts as 14.5 hours")
         if self.limits:
             parts.append("a bound such as <0.5 counts as its number")
         if self.codes:
@@ -108,10 +141,14 @@ def writing_of(words: pd.Series, many: int) -> Writing | None:
             unit, a percent sign or a currency says what they are.
     """
     counts = words.str.strip().value_counts()
-    parts = {word: CELL.fullmatch(word) for word in counts.index}
+    times = [word for word in counts.index if CLOCK.fullmatch(word)]
+    if len(times) > many:
+        codes = [word for word in counts.index if not CLOCK.fullmatch(word)]
+        return Writing(codes=tuple(sorted(codes)), clock=True) if _few(codes, len(times), counts) else None
+    parts = {word: _cell(word) for word in counts.index}
     codes = [word for word, match in parts.items() if match is None and _number(word) is None]
     cells = [match for match in parts.values() if match is not None]
-    if len(codes) > MOST_CODES or not cells or counts[codes].sum() > (1 - LEAST_NUMBERS) * len(words):
+    if not _few(codes, len(cells), counts):
         return None
     about = {(match["prefix"], match["suffix"].strip()) for match in cells}
     if len(about) > 1:
@@ -128,9 +165,46 @@ def writing_of(words: pd.Series, many: int) -> Writing | None:
     return Writing(prefix, suffix, thousands, decimal, limits, tuple(sorted(codes)))
 
 
+def _few(codes: list[str], numbers: int, counts: pd.Series) -> bool:
+    """Whether so few words stand among so many different numbers that they say why one is missing."""
+    most = MORE_CODES if numbers >= NUMBERS_A_CODE * len(codes) else MOST_CODES
+    return numbers > 0 and len(codes) <= most and counts[codes].sum() <= (1 - LEAST_NUMBERS) * counts.sum()
+
+
+def number_share(words: pd.Series) -> tuple[float, int]:
+    """Which share of some words are numbers, perhaps with signs and units, and how many different ones these are.
+
+    Args:
+        words: the cells ``(N,)``, none of them empty.
+    """
+    counts = words.str.strip().value_counts()
+    like = [word for word in counts.index if _cell(word) is not None]
+    return float(counts[like].sum() / counts.sum()), len(like)
+
+
+def ways_to_write(words: pd.Series) -> list[str]:
+    """A word for each of the signs and units that stand about the numbers among some words, the commonest first."""
+    first: dict[tuple[str, str], str] = {}
+    for word in words.str.strip().value_counts().index:
+        parts = _cell(word)
+        if parts is not None:
+            first.setdefault((parts["prefix"], parts["suffix"].strip()), word)
+    return list(first.values())
+
+
+def _cell(word: str) -> re.Match[str] | None:
+    """A cell's parts, or None where it is no number; ``(1.5)`` is -1.5."""
+    brackets = IN_BRACKETS.fullmatch(word)
+    return CELL.fullmatch(word if brackets is None else f"-{brackets[1]}")
+
+
+def _hours(time: re.Match[str]) -> float:
+    return int(time["hours"]) + int(time["minutes"]) / 60 + float(time["seconds"] or 0) / 3600
+
+
 def with_signs(word: str) -> bool:
     """Whether a word is a number, perhaps with signs about it, but no unit: $12.50, 7 %, 1.234,50."""
-    parts = CELL.fullmatch(word.strip())
+    parts = _cell(word.strip())
     if parts is None or parts["limit"] or parts["suffix"].strip().isalpha():
         return False
     return any(pattern.fullmatch(parts["number"]) for _, _, pattern in DIGITS)
