@@ -15,7 +15,14 @@ import yaml
 
 from smoothlab.rundir.directory import RunDirectory
 
-SMALL = ["data=synthetic_medical", "data.rows=60", "data.val_rows=30", "data.test_rows=30", "logger=none"]
+SMALL = [
+    "data=synthetic_medical",
+    "data.rows=60",
+    "data.val_rows=30",
+    "data.test_rows=30",
+    "logger=none",
+    "smoothing=standard",
+]
 SHORT = [*SMALL, "trainer.max_epochs=2", "callbacks=none", "progress=none"]
 SEARCH = ["-m", "hydra/sweeper=smoothlab", "hydra.launcher.name=mine"]
 RANGES = ["optimizer.lr=tag(log,interval(1e-4,1e-1))", "smoothing.strength.epsilon=interval(0,0.3)"]

@@ -11,7 +11,7 @@ import pytest
 from smoothlab.comparing import looking
 from smoothlab.comparing.arm import read_arms
 from smoothlab.comparing.choosing import choose
-from smoothlab.comparing.looking import Race, is_futile
+from smoothlab.comparing.looking import Race, share_of
 from smoothlab.comparing.plan import Plan, PlannedRun
 from smoothlab.reports.verdict import NO_ANSWER, Interval
 
@@ -83,11 +83,15 @@ def test_a_setting_that_was_left_behind_stands_for_nothing(plan):
     assert [len(point.runs) for point in tried] == [3, 5]
 
 
-def test_it_is_futile_where_endless_runs_would_not_show_what_is_seen():
-    seen = replace(NO_ANSWER, margin=0.01, difference=Interval(0.02, -0.03, 0.07, 0.02, 0.95, endless=0.03))
-    assert is_futile(seen)
-    assert not is_futile(replace(seen, margin=0.04))
-    assert not is_futile(replace(seen, difference=replace(seen.difference, endless=0.015)))
+def test_the_share_of_information_is_that_of_the_variance_which_the_most_runs_would_leave():
+    """Of a variance of 4, 1 is of rows: a quarter of the runs leaves 4, all of them 1 + 3 / 4."""
+    seen = replace(NO_ANSWER, detectable=0.04, difference=Interval(0.02, -0.03, 0.07, 0.02, 0.95, endless=0.02))
+    assert share_of(seen, 0.25, ()) == pytest.approx((1 + 3 / 4) / 4)
+    assert share_of(seen, 0.5, (0.7,)) == pytest.approx(0.71)  # each look adds
+    assert share_of(seen, 1.0, ()) == 1
+    rows = replace(seen, difference=replace(seen.difference, endless=0.0399))
+    assert share_of(rows, 0.25, ()) == 1  # more runs would tell no more
+    assert share_of(replace(seen, difference=None), 0.25, ()) == 0.25
 
 
 def test_looks_end_with_the_verdict_and_the_same_command_trains_nothing(cli, tmp_path):
@@ -97,12 +101,12 @@ def test_looks_end_with_the_verdict_and_the_same_command_trains_nothing(cli, tmp
     words += ("take=[none,standard]", "n_jobs=2", f"output_root={tmp_path}")
     code, out, err = cli(*words)
     assert code == 0, err
-    assert "look 1 of 2, 4 runs an arm: the verdict is clear" in err
+    assert "look 1 of at most 2, 4 runs an arm: the verdict is clear" in err
     folder = tmp_path / "comparisons" / "medical"
     content = json.loads((folder / "comparison.json").read_text())
     assert content["looks"] == 1
     assert content["verdict"]["kind"] == "no_difference"
-    assert 0.95 < content["verdict"]["difference"]["level"] < 1
+    assert 0.95 <= content["verdict"]["difference"]["level"] < 1
     assert max(point["runs"] for point in content["tried"]["standard"]) == 4
     assert "Look 1 of at most 2" in (folder / "report" / "report.html").read_text()
     code, again, err = cli(*words)

@@ -13,14 +13,16 @@ from smoothlab.statistics import cannot_win, levels_of_looks
 
 
 def bounds(looks: tuple[int, ...], level: float = 0.95) -> list[float]:
-    return [float(stats.norm.ppf(0.5 + one / 2)) for one in levels_of_looks(looks, level=level)]
+    shares = tuple(look / looks[-1] for look in looks)
+    return [float(stats.norm.ppf(0.5 + one / 2)) for one in levels_of_looks(shares, level=level)]
 
 
 def test_the_boundaries_are_those_of_lan_and_demets():
     """Of five looks as DeMets and Lan print them (Statistics in Medicine 1994), of three as gsDesign does."""
     assert bounds((1, 2, 3, 4, 5)) == pytest.approx([2.44, 2.43, 2.41, 2.40, 2.39], abs=6e-3)
     assert bounds((1, 2, 3)) == pytest.approx([2.2794, 2.2949, 2.2959], abs=2e-4)
-    assert levels_of_looks((5,)) == pytest.approx((0.95,))
+    assert levels_of_looks((1.0,)) == pytest.approx((0.95,))
+    assert levels_of_looks((0.2, 0.4)) == pytest.approx(levels_of_looks((0.2, 0.4, 1.0))[:2])
 
 
 def test_all_looks_together_are_wrong_as_often_as_one():
@@ -32,10 +34,10 @@ def test_all_looks_together_are_wrong_as_often_as_one():
     assert crossed == pytest.approx(0.05, abs=0.004)
 
 
-@pytest.mark.parametrize("looks", [(), (5, 5), (10, 5), (0, 5)])
-def test_looks_rise(looks):
+@pytest.mark.parametrize("shares", [(), (0.5, 0.5), (0.5, 0.4), (0.0, 0.5), (0.5, 1.1)])
+def test_looks_rise(shares):
     with pytest.raises(InvalidArgument, match="rising"):
-        levels_of_looks(looks)
+        levels_of_looks(shares)
 
 
 def test_an_arm_is_behind_where_a_one_sided_t_test_says_so():

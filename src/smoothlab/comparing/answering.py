@@ -18,7 +18,6 @@ from smoothlab.comparing.planning import Level
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.atomic import make_folders, write_json
 from smoothlab.rundir.reading import UnreadableFile, read_json
-from smoothlab.statistics import levels_of_looks
 
 if TYPE_CHECKING:
     from smoothlab.comparing.question import Question
@@ -42,9 +41,8 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
         places: where they stand.
         failed: why runs failed.
     """
-    if plan.looks:  # the interval of a look is one of several that hold together
-        level = levels_of_looks(question.judging.looks, level=question.judging.level)[plan.looks - 1]
-        question = replace(question, judging=replace(question.judging, level=level))
+    if plan.level is not None:  # the interval of a look is one of several that hold together
+        question = replace(question, judging=replace(question.judging, level=plan.level))
     levels = [_choose(question, plan, places, level) for level in question.levels]
     file = question.answers / FILE
     made_from = _made_from(question, levels, places)

@@ -24,6 +24,8 @@ from smoothlab.sweeps.folder import say
 if TYPE_CHECKING:
     Failed = dict[PlannedRun, str]
 
+ENOUGH = 0.9  # share of the information at which more runs are not worth their time
+MORE = 0.01  # at least so much of it a look adds
 FIRST = 3  # runs of every setting, after which those that cannot win any more are left behind
 Point = tuple[str, str]  # an arm and its settings, as text
 Unit = tuple[int, int | None]  # seed and fold
@@ -42,6 +44,10 @@ class Race:
     arms: dict[str, Arm]
     gone: set[Point] = field(default_factory=set)
     runs: dict[str, PlannedRun] = field(default_factory=dict)
+
+    def add(self, plan: Plan) -> None:
+        """Remember what was asked for."""
+        self.runs |= {run.identity: run for run in plan.runs}
 
     def narrow(self, plan: Plan, baseline: str, places: Places, *, settle: bool) -> list[str]:
         """Leave behind what cannot win any more, by validation NLL, paired with the leader by seed and fold.
@@ -85,9 +91,10 @@ def by_looks(question: Question, resolve: Resolve, places: Places) -> tuple[Plan
     """Train until the verdict is clear, or until more runs would tell no more.
 
     Three runs of every setting come first; then as many as the first look asks for of those that can still win, of
-    which each arm keeps its best setting; then, look by look, more. The intervals of a look have the level of
-    :func:`smoothlab.statistics.levels_of_looks`. It ends where the verdict is clear at that level, and where even
-    endless runs on these rows could not show a difference of the size that is seen.
+    which each arm keeps its best setting; then, look by look, more. A look spends the share of alpha that its share of
+    the information asks for: of what the most runs would tell of the difference, as its variance now says, which has a
+    part that more runs make smaller and one that they do not. Where the share is 90%, more runs would tell no more:
+    the look is the last one, and spends what is left.
 
     Args:
         question: with its looks.
@@ -97,47 +104,51 @@ def by_looks(question: Question, resolve: Resolve, places: Places) -> tuple[Plan
     Returns:
         All runs that were asked for, and why runs failed.
     """
-    looks = question.judging.looks
-    levels = levels_of_looks(looks, level=question.judging.level)
+    looks, level = question.judging.looks, question.judging.level
     race = Race(dict(question.arms))
     failed: Failed = {}
-    asked = replace(question, repetition=replace(question.repetition, runs=looks[0]))
-    plan = Plan()
     left_out: dict[str, str] = {}
-    for number, (runs, level) in enumerate([(FIRST, None), *zip(looks, levels, strict=True)]):
-        if number > 1:
-            asked = replace(asked, repetition=replace(asked.repetition, runs=runs, folds=_folds(plan)))
-        plan, more = train(replace(asked, arms=race.arms), resolve, places, most=runs, gone=race.gone)
+    shares: tuple[float, ...] = ()
+    asked = replace(question, repetition=replace(question.repetition, runs=looks[0]))
+    plan, failed = train(replace(asked, arms=race.arms), resolve, places, most=FIRST)
+    race.add(plan)
+    _say_behind(race.narrow(plan, question.baseline, places, settle=False))
+    for number, runs in enumerate(looks, 1):
+        asked = replace(asked, repetition=replace(asked.repetition, runs=runs), arms=race.arms)
+        plan, more = train(asked, resolve, places, gone=race.gone)
+        asked = replace(asked, repetition=replace(asked.repetition, folds=_folds(plan)))
         failed |= more
         left_out |= plan.left_out
-        race.runs |= {run.identity: run for run in plan.runs}
-        if level is None:
-            _say_behind(race.narrow(plan, question.baseline, places, settle=False))
-            continue
+        race.add(plan)
         dropped = [name for name in question.arms if name not in race.arms and name not in left_out]
-        whole = Plan(list(race.runs.values()), left_out, plan.values, plan.foldable, number, dropped)
-        verdict = judged(question, whole, places, level).verdict
-        last = number == len(looks)
-        say(_line(verdict, number, len(looks), runs, last))
-        if last or verdict.kind != CANNOT_TELL or is_futile(verdict):
+        whole = Plan(list(race.runs.values()), left_out, plan.values, plan.foldable, number, level, dropped)
+        shares = (*shares, share_of(judged(question, whole, places, level).verdict, runs / looks[-1], shares))
+        whole.level = levels_of_looks(shares, level=level)[-1]
+        clear = judged(question, whole, places, whole.level).verdict.kind != CANNOT_TELL
+        ends = "the verdict is clear" if clear else "it cannot be told yet"
+        if shares[-1] == 1 and not clear:
+            ends = "it cannot be told" if runs == looks[-1] else "more runs on these rows would not tell"
+        say(f"look {number} of at most {len(looks)}, {runs} runs an arm: {ends}")
+        if clear or shares[-1] == 1:
             break
         _say_behind(race.narrow(plan, question.baseline, places, settle=True))
     return whole, failed
 
 
-def is_futile(verdict: Verdict) -> bool:
-    """Whether endless runs on these rows could not show a difference of the size that is seen, nor of the margin."""
-    change = verdict.difference
-    return change is not None and change.endless > max(abs(change.mean), verdict.margin)
+def share_of(verdict: Verdict, runs: float, before: Sequence[float]) -> float:
+    """The share of the information on the difference that the most runs would have; 1 where it is 90%.
 
-
-def _line(verdict: Verdict, number: int, looks: int, runs: int, last: bool) -> str:
-    begin = f"look {number} of {looks}, {runs} runs an arm: "
-    if verdict.kind != CANNOT_TELL:
-        return begin + "the verdict is clear"
-    if last:
-        return begin + "it cannot be told"
-    return begin + ("more runs on these rows would not tell" if is_futile(verdict) else "it cannot be told yet")
+    Args:
+        verdict: with the difference, at any level.
+        runs: of the most runs, in (0, 1].
+        before: the shares of earlier looks, which it is above.
+    """
+    change, rows = verdict.difference, 0.0  # of the variance, what more runs leave as it is
+    if change is not None and verdict.detectable > 0:
+        rows = (change.endless / verdict.detectable) ** 2
+    share = rows + (1.0 - rows) * runs
+    least = before[-1] + MORE if before else 0.0
+    return 1.0 if max(share, least) >= ENOUGH or runs == 1 else max(share, least)
 
 
 def _say_behind(names: Sequence[str]) -> None:

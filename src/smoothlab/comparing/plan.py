@@ -60,6 +60,7 @@ class Plan:
         values: the resolved config of each run by identity; empty for a plan that was read from its file.
         foldable: whether the data can be cut into folds, as far as that is known.
         looks: how many looks were taken; 0 of a comparison that is looked at once.
+        level: of the intervals at the last look; None of a comparison that is looked at once.
         dropped: arms that a look left behind.
     """
 
@@ -68,6 +69,7 @@ class Plan:
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     foldable: bool = False
     looks: int = 0
+    level: float | None = None
     dropped: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
@@ -79,7 +81,7 @@ class Plan:
         ]
         make_folders(path.parent)
         content = {"format": FORMAT, "runs": runs, "left_out": self.left_out, "foldable": self.foldable}
-        content |= {"looks": self.looks, "dropped": self.dropped}
+        content |= {"looks": self.looks, "level": self.level, "dropped": self.dropped}
         write_json(path, content)
 
     @classmethod
@@ -95,6 +97,7 @@ class Plan:
                 dict(content["left_out"]),
                 foldable=bool(content["foldable"]),
                 looks=int(content["looks"]),
+                level=content["level"],
                 dropped=[str(name) for name in content["dropped"]],
             )
         except (UnreadableFile, ValueError, KeyError, TypeError, AttributeError):

@@ -94,7 +94,7 @@ def notes_of_looks(looks: tuple[int, int] | None, level: float, dropped: Sequenc
     if looks is None:
         return
     yield (
-        f"Look {looks[0]} of at most {looks[1]}. Each look has intervals of a higher level, here {100 * level:.3g}%, "
+        f"Look {looks[0]} of at most {looks[1]}. The intervals of this one have a level of {100 * level:.3g}%, "
         "so that all together are wrong as often as a single one would be (Lan and DeMets, Pocock's form)."
     )
     if dropped:

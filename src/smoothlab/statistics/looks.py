@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-POINTS, REACH = 801, 8.0  # of the grid of integration, in standard deviations
+POINTS, REACH = 241, 8.0  # of the grid of integration, in standard deviations
 
 
 def spent(share: float, alpha: float) -> float:
     """Alpha that may be spent up to a share of the runs: ``alpha ln(1 + (e - 1) share)``.
 
     Args:
-        share: of the most runs, in [0, 1].
+        share: of the information that the last look would have, in [0, 1].
         alpha: of all looks together.
 
     Source: Lan and DeMets, Discrete Sequential Boundaries for Clinical Trials, Biometrika 1983 (their form of Pocock's
@@ -36,14 +36,14 @@ def spent(share: float, alpha: float) -> float:
 
 
 @lru_cache(maxsize=32)
-def levels_of_looks(looks: Sequence[int], *, level: float = 0.95) -> tuple[float, ...]:
+def levels_of_looks(shares: Sequence[float], *, level: float = 0.95) -> tuple[float, ...]:
     """The level of the interval at each look, so that the intervals of all looks hold together with ``level``.
 
-    The boundary at a look is found by integration over the looks before it, as if what is added were independent of
-    what was there. Seeds on the same rows are more alike than that: then the chance of a false alarm is lower still.
+    The boundary at a look is found by integration over the looks before it. The looks to come need not be known.
 
     Args:
-        looks: runs at each look, rising; a tuple.
+        shares: of the information that the last look would have, at each look so far: the variance of the estimate then
+            over that now, in (0, 1], rising; a tuple.
         level: of all looks together, in (0, 1).
 
     Returns:
@@ -53,9 +53,8 @@ def levels_of_looks(looks: Sequence[int], *, level: float = 0.95) -> tuple[float
     Jennison and Turnbull, Interim Analyses: The Repeated Confidence Interval Approach, JRSS B 1989.
     """
     check_level(level)
-    shares = [look / looks[-1] for look in looks] if looks else []
-    if not shares or any(second <= first for first, second in zip([0.0, *shares], shares, strict=False)):
-        raise InvalidArgument("looks", looks, "rising numbers of runs above 0")
+    if not shares or shares[-1] > 1 or any(b <= a for a, b in zip((0.0, *shares), shares, strict=False)):
+        raise InvalidArgument("shares", shares, "rising numbers in (0, 1]")
     alpha = 1.0 - level
     bounds: list[float] = []
     at, mass, before = np.zeros(1), np.ones(1), 0.0  # sums that crossed no boundary yet, and how likely they are
