@@ -214,7 +214,7 @@ def table_of_rivals(found: dict[str, Any]) -> str:
     for experiment, one in found.items():
         if "preset" not in one:
             continue
-        cells = [f"`{experiment}`"]
+        cells = [f"`{experiment}` ({one['preset']['seeds']} x {FOLDS})"]
         for model in MODELS:
             own = one.get(model)
             cells.append(
@@ -227,7 +227,7 @@ def table_of_rivals(found: dict[str, Any]) -> str:
 
 def table_of_smoothings(found: dict[str, Any]) -> str:
     """The NLL of each smoothing of the same net, and differences paired by row."""
-    heads = ("experiment", *SMOOTHINGS, "standard - none", "auto - none", "auto - standard", "seeds")
+    heads = ("experiment", *SMOOTHINGS, "standard - none", "auto - none", "auto - standard", "preset - none", "seeds")
     rows = []
     for experiment, one in found.items():
         if not all(name in one for name in SMOOTHINGS):
@@ -238,7 +238,12 @@ def table_of_smoothings(found: dict[str, Any]) -> str:
                 *(f"{one[name]['nll']:.4f}" for name in SMOOTHINGS),
                 *(
                     _shown(one.get(key))
-                    for key in ("standard_against_none", "auto_against_none", "auto_against_standard")
+                    for key in (
+                        "standard_against_none",
+                        "auto_against_none",
+                        "auto_against_standard",
+                        "preset_against_none",
+                    )
                 ),
                 str(one["auto"]["seeds"]),
             ]
@@ -273,10 +278,10 @@ def write() -> None:
     for page in (RESULTS / "domains.md", ROOT / "docs" / "domains.md"):
         words = page.read_text(encoding="utf-8")
         for name, table in tables.items():
-            begin, end = f"<!-- table of {name} -->\n", f"\n<!-- end of {name} -->"
+            begin, end = f"<!-- table of {name} -->\n", f"<!-- end of {name} -->"
             if begin in words:
                 head, rest = words.split(begin)
-                words = head + begin + table + end + rest.split(end, 1)[1]
+                words = head + begin + table + "\n" + end + rest.split(end, 1)[1]
         page.write_text(words, encoding="utf-8")
 
 

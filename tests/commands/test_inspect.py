@@ -123,7 +123,7 @@ def test_loss_penalties_and_mixing_are_named_with_what_they_change(cli):
     said = "\n".join(numbers["summary"])
     for part in ("loss: Focal", "penalty.confidence: ", "penalty.margin: ", "mixing: Mixup"):
         assert part in said
-    assert len(inspected(cli)[1]["summary"]) == 1
+    assert len(inspected(cli, "smoothing=standard")[1]["summary"]) == 1
 
 
 def test_a_strength_that_looks_at_the_model_is_swept_over_its_confidence(cli):

@@ -72,7 +72,7 @@ def refused(cli, *words: str) -> str:
         ("trainer.max_epochs=0", "trainer.max_epochs = 0: expected at least 1"),
         ("scheduler=cosine trainer.max_epochs=-1", "trainer.max_epochs = -1: a schedule needs an end"),
         ("callbacks.best_checkpoint.monitor=val/nl", "best_checkpoint.monitor = 'val/nl': nearest: val/nll"),
-        ("trainer.limit_val_batches=0", "monitors val/nll, which needs validation"),
+        ("trainer.limit_val_batches=0 smoothing=none", "monitors val/nll, which needs validation"),
         ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches = 0: expected an integer of at least 1"),
         ("trainer.limit_train_batches=0.001", "trainer.limit_train_batches = 0.001: less than one of the 12 batches"),
         ("+trainer.fast_dev_run=true", "trainer.fast_dev_run: it leaves no checkpoint"),
@@ -112,7 +112,9 @@ def test_code_comes_from_the_command_line_alone(cli):
 
 def test_an_experiment_of_ones_own_is_found(cli):
     Path("my/experiment").mkdir(parents=True)
-    Path("my/experiment/gentle.yaml").write_text("# @package _global_\nsmoothing: {strength: {epsilon: 0.02}}\n")
+    Path("my/experiment/gentle.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /smoothing: standard\nsmoothing: {strength: {epsilon: 0.02}}\n"
+    )
     mine = ("train", "--config-dir", "my", "experiment=gentle")
     assert "optimizer.lrr: no such key; nearest: optimizer.lr" in refused(cli, *mine, "optimizer.lrr=1")
     assert "epsilon: 0.02" in cli(*mine, "--cfg", "job")[1]

@@ -294,7 +294,7 @@ def test_each_preset_gives_its_lists_to_the_sweep(preset, keys):
     assert ours == (preset == "search")
     space = Space.read(node["params"])
     assert {one.key for one in space} == keys
-    check_space(space, Composing([]))  # every option composes and can be trained
+    check_space(space, Composing([f"sweep={preset}"]))  # every option composes and can be trained
 
 
 def test_a_preset_without_m_is_refused(cli):
