@@ -196,8 +196,8 @@ def main() -> None:
     else:
         page = ROOT / "benchmarks" / "results" / "confirmed.md"
         head, rest = page.read_text(encoding="utf-8").split("<!-- table -->\n")
-        end = "\n<!-- end of table -->"
-        page.write_text(head + "<!-- table -->\n" + report() + end + rest.split(end, 1)[1], encoding="utf-8")
+        end = "<!-- end of table -->"
+        page.write_text(head + "<!-- table -->\n" + report() + "\n" + end + rest.split(end, 1)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":
