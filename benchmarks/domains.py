@@ -135,7 +135,9 @@ def of_fold(experiment: str, model: str, fold: int, seed: int) -> dict[str, Any]
 
 def of_model(experiment: str, model: str) -> dict[str, Any] | None:
     """A model's metrics, means over the seeds whose folds are all done, and each row's losses; None of no such seed."""
-    metrics, losses, scaled, seconds, val = [], [], [], [], []
+    metrics, seconds, val = [], [], []
+    losses: dict[int, np.ndarray] = {}
+    scaled: dict[int, np.ndarray] = {}
     for seed in range(SEEDS):
         parts = [of_fold(experiment, model, fold, seed) for fold in range(FOLDS)]
         if any(part is None for part in parts):
@@ -147,8 +149,8 @@ def of_model(experiment: str, model: str) -> dict[str, Any] | None:
         rows = np.concatenate([part["rows"] for part in done])
         order = np.argsort(rows, kind="stable")
         metrics.append(classification_metrics(logits, labels, from_logits=True))
-        losses.append(functional.cross_entropy(logits, labels, reduction="none").numpy()[order])
-        scaled.append(functional.cross_entropy(cool, labels, reduction="none").numpy()[order])
+        losses[seed] = functional.cross_entropy(logits, labels, reduction="none").numpy()[order]
+        scaled[seed] = functional.cross_entropy(cool, labels, reduction="none").numpy()[order]
         seconds.append(np.mean([part["cpu_seconds"] for part in done]))
         val.append(np.mean([part["val_nll"] for part in done]))
     if not losses:
@@ -157,17 +159,17 @@ def of_model(experiment: str, model: str) -> dict[str, Any] | None:
         "seeds": len(losses),
         **{name: float(np.mean([one[name] for one in metrics])) for name in ("accuracy", "nll", "ece")},
         "gap": float(np.mean([one["confidence_gap"] for one in metrics])),
-        "scaled": float(np.mean(scaled)),
+        "scaled": float(np.mean(list(scaled.values()))),
         "val_nll": float(np.mean(val)),
         "cpu_seconds": float(np.mean(seconds)),
-        "losses": np.mean(losses, axis=0),
-        "scaled_losses": np.mean(scaled, axis=0),
+        "losses": losses,
+        "scaled_losses": scaled,
     }
 
 
-def difference(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    """The mean difference of two arrays of losses, paired by row, and its standard error."""
-    apart = first - second
+def difference(first: dict[int, np.ndarray], second: dict[int, np.ndarray]) -> dict[str, float]:
+    """The mean difference of the losses of rows over the seeds that both have, and its standard error over rows."""
+    apart = np.mean([first[seed] - second[seed] for seed in first if seed in second], axis=0)
     return {"difference": float(apart.mean()), "error": float(apart.std(ddof=1) / len(apart) ** 0.5)}
 
 
@@ -175,17 +177,17 @@ def summary(experiment: str) -> dict[str, Any]:
     """What is known of an experiment: metrics by model, and the preset's scaled losses against each rival's."""
     models = {name: found for name in (*MODELS, *SMOOTHINGS) if (found := of_model(experiment, name))}
     about: dict[str, Any] = {
-        name: {key: value for key, value in model.items() if not isinstance(value, np.ndarray)}
+        name: {key: value for key, value in model.items() if not isinstance(value, dict)}
         for name, model in models.items()
     }
     for rival in ("boosting", "logistic_regression"):
-        if rival in models and "preset" in models and models[rival]["seeds"] == models["preset"]["seeds"]:
+        if rival in models and "preset" in models:
             about[f"against_{rival}"] = difference(models["preset"]["scaled_losses"], models[rival]["scaled_losses"])
             about[f"ratio_{rival}"] = models["preset"]["nll"] / min(models[rival]["nll"], models[rival]["scaled"])
     for name in ("standard", "auto", "preset"):
-        if name in models and "none" in models and models[name]["seeds"] == models["none"]["seeds"]:
+        if name in models and "none" in models:
             about[f"{name}_against_none"] = difference(models[name]["losses"], models["none"]["losses"])
-    if "auto" in models and "standard" in models and models["auto"]["seeds"] == models["standard"]["seeds"]:
+    if "auto" in models and "standard" in models:
         about["auto_against_standard"] = difference(models["auto"]["losses"], models["standard"]["losses"])
     return about
 
