@@ -1,23 +1,24 @@
-"""The tabular presets against logistic regression and boosting, on the same folds.
+"""The tabular presets against boosting and logistic regression, and their smoothings against each other.
 
-    SMOOTHLAB_DATA_MIRROR=<folder> python benchmarks/domains.py run [experiment ...] [--seeds 0 1] [--smoothings none]
-    SMOOTHLAB_DATA_MIRROR=<folder> python benchmarks/domains.py table
+    SMOOTHLAB_DATA_MIRROR=<folder> python benchmarks/domains.py run [experiment ...] [--runs preset boosting ...]
+    python benchmarks/domains.py write          # benchmarks/results/domains.json and domains.md
 
-Five stratified folds, always the same ones; a fold's test rows are scored by a run on the others, of which a fifth are
-validation rows (the best epoch by val/nll). Logistic regression is fitted on all rows of the others: columns
-standardised, categories one-hot, medians for missing values, C = 1. Metrics are of the five folds' predictions pooled;
-the difference of NLL is paired by fold, with its standard error. Boosting's numbers are those of the index beside the
-public files (scikit-learn's HistGradientBoosting with its defaults, the same folds where no rows were left out).
-Each run's result is a file of its own below build/domains, so that an interruption loses nothing.
+Five stratified folds, drawn anew for each of the seeds. A fold's test rows are scored by a run on the others, of which
+a fifth are validation rows: they stop the net and the boosting, choose the penalty of the regression and the learning
+rate of the boosting, and fit each one's temperature. So all of them have the same training, validation and test rows.
+Every number comes from a run directory of ``smoothlab train``. A row's loss is its mean over the seeds; differences are
+paired by row, with the standard error over rows. CPU seconds are those of a whole ``smoothlab.train`` in this process
+on one thread (data, fit, scores), a mean a fold; of boosting those of both learning rates. Each run's result is a file
+of its own below build/domains, so that an interruption loses nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import logging
 import os
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -26,19 +27,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import EarlyStopping
+from torch.nn import functional
 
-from smoothlab.config.build import build
-from smoothlab.config.compose import compose_config, plain
-from smoothlab.data.module import DataModule
-from smoothlab.data.registry import find_set
+import smoothlab
+from smoothlab.calibration import Temperature
+from smoothlab.kinds import KINDS
 from smoothlab.metrics import classification_metrics
-from smoothlab.training.devices import make_trainer
-from smoothlab.training.preparing import prepare
-from smoothlab.training.threads import cpu_threads
 
-FOLDS = 5
+FOLDS, SEEDS = 5, 5
 # Experiments by the work that they make; sets with a split of their own (time, product, the authors') are left out.
 EXPERIMENTS = (
     "agriculture/wine_cultivars",
@@ -51,105 +47,59 @@ EXPERIMENTS = (
     "medical/fetal_health",
     "agriculture/crop_recommendation",
     "agriculture/wine_quality",
-    "finance/sentiment",
     "retail/online_shoppers",
     "agriculture/dry_bean",
     "finance/bank_marketing",
+    "finance/sentiment",
 )
-SHOWN = ("accuracy", "nll", "ece", "confidence_gap")
+RATES = (0.1, 0.03)
+# By the name of a run: the words after the preset's.
+RUNS: dict[str, tuple[str, ...]] = {
+    "preset": (),
+    "logistic_regression": ("model=logistic_regression",),
+    **{f"boosting-{rate}": ("model=boosting", f"model.learning_rate={rate}") for rate in RATES},
+    "none": ("smoothing=none",),
+    "standard": ("smoothing=standard",),
+    "auto": ("smoothing=auto",),
+}
+MODELS = ("preset", "boosting", "logistic_regression")
+SMOOTHINGS = ("none", "standard", "auto", "preset")
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ROOT / "build" / "domains"
+PARTS = Path(os.environ.get("SMOOTHLAB_PARTS", ROOT / "build")) / "domains"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
-class Best(Callback):
-    """Keep the weights of the epoch with the least val/nll."""
-
-    def __init__(self) -> None:
-        self.least = float("inf")
-        self.weights: dict[str, Any] = {}
-
-    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Look at the metric."""
-        value = float(trainer.callback_metrics["val/nll"])
-        if value < self.least:
-            self.least, self.weights = value, copy.deepcopy(pl_module.state_dict())
-
-
-def run_fold(experiment: str, smoothing: str, fold: int, seed: int, extra: list[str]) -> dict[str, Any]:
-    """Train on four folds with the preset's configuration and score the fifth."""
-    words = [f"experiment={experiment}", "logger=none", f"data.fold={fold}", "data.split_seed=0", f"seed={seed}"]
-    if smoothing != "preset":
-        words.append(f"smoothing={smoothing}")
-    started = time.monotonic()
-    config = compose_config("train", [*words, *extra])
-    prepared = prepare(plain(config))
-    best = Best()
-    stopping = [one for one in prepared.callbacks if isinstance(one, EarlyStopping)]
-    options: dict[str, Any] = {"callbacks": [*stopping, best], "logger": False, "enable_checkpointing": False}
-    trainer = make_trainer(prepared.config, prepared.allowed, **options)
-    with cpu_threads("auto", prepared.task, prepared.data.batch_size):
-        trainer.fit(prepared.task, datamodule=prepared.data)
-    prepared.task.load_state_dict(best.weights)
-    logits, labels = predictions(prepared.task, prepared.data, "test")
-    return {
-        "val_nll": best.least,
-        "epochs": trainer.current_epoch,
-        "seconds": round(time.monotonic() - started, 2),
-        "log_probabilities": torch.log_softmax(logits.double(), -1).tolist(),
-        "labels": labels.tolist(),
-    }
-
-
-def predictions(task: Any, data: DataModule, split: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and labels of a split."""
-    task.eval()
-    with torch.no_grad():
-        batches = [(task.net(batch.features), batch.labels) for batch in data.loader(split)]
-    return torch.cat([one for one, _ in batches]), torch.cat([two for _, two in batches])
-
-
-def run_regression(experiment: str, fold: int) -> dict[str, Any]:
-    """Logistic regression on the same fold."""
-    from sklearn.compose import ColumnTransformer
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    config = plain(compose_config("train", [f"experiment={experiment}", f"data.fold={fold}", "data.split_seed=0"]))
-    data = build(config["data"], "data")
-    data.setup()
-    table = data.understand()
-    frame, labels = table.frame, table.labels.values
-    rows = np.concatenate([table.rows["train"], table.rows["val"]])
-    kinds = {column.name: column.kind for column in data.columns if column.role == "feature"}
-    steps: list[Any] = []
-    numbers = [name for name, kind in kinds.items() if kind in ("numeric", "boolean")]
-    words = [name for name, kind in kinds.items() if kind == "categorical"]
-    if numbers:
-        frame[numbers] = frame[numbers].astype(float)
-        steps.append(("numbers", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numbers))
-    if words:
-        frame[words] = frame[words].astype(str)
-        steps.append(("words", OneHotEncoder(handle_unknown="ignore"), words))
-    for name, kind in kinds.items():
-        if kind == "text":
-            steps.append((name, TfidfVectorizer(sublinear_tf=True, min_df=2, ngram_range=(1, 2)), name))
-    model = make_pipeline(ColumnTransformer(steps), LogisticRegression(max_iter=2000))
-    started = time.monotonic()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(frame.iloc[rows], labels[rows])
-    test = table.rows["test"]
-    found = np.full((len(test), len(table.labels.names)), 1e-12)
-    found[:, model.classes_] = model.predict_proba(frame.iloc[test]).clip(1e-12)
-    return {
-        "seconds": round(time.monotonic() - started, 2),
-        "log_probabilities": np.log(found).tolist(),
-        "labels": labels[test].tolist(),
-    }
+def run(experiment: str, words: tuple[str, ...], fold: int, seed: int) -> dict[str, Any]:
+    """Train on a fold; its test rows, their log-probabilities, raw and at the temperature of the validation rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
+        trained = smoothlab.train(
+            [
+                f"experiment={experiment}",
+                *("logger=none", "figures=false", "progress=none", f"output_root={folder}"),
+                *(f"data.folds={FOLDS}", f"data.fold={fold}", f"data.split_seed={seed}", f"seed={seed}"),
+                *words,
+            ]
+        )
+        seconds = time.process_time() - started
+        logits, labels, rows = {}, {}, {}
+        for split in ("val", "test"):
+            table = pd.read_parquet(trained.path / "predictions" / f"{split}.parquet")
+            names = [name.removeprefix("prob_") for name in table.columns if name.startswith("prob_")]
+            kind = KINDS["classification"]
+            logits[split] = kind.logits(torch.tensor(table[[f"prob_{name}" for name in names]].to_numpy(np.float64)))
+            labels[split] = kind.labels_of(table, names)
+            rows[split] = table["row"].tolist()
+        scaled = Temperature().fit(logits["val"], labels["val"])(logits["test"])
+        return {
+            "cpu_seconds": round(seconds, 2),
+            "val_nll": trained.results["metrics"]["val"]["nll"],
+            "epochs": trained.results["epochs"],
+            "rows": rows["test"],
+            "labels": labels["test"].tolist(),
+            "raw": torch.log_softmax(logits["test"], -1).tolist(),
+            "scaled": torch.log_softmax(scaled, -1).tolist(),
+        }
 
 
 def place(experiment: str, what: str, fold: int, seed: int) -> Path:
@@ -157,128 +107,206 @@ def place(experiment: str, what: str, fold: int, seed: int) -> Path:
     return PARTS / experiment.replace("/", "-") / f"{what}-{seed}-{fold}.json"
 
 
-def work(experiments: list[str], seeds: list[int], smoothings: list[str]) -> None:
+def work(experiments: list[str], seeds: list[int], names: list[str], folds: list[int]) -> None:
     """Do every run that has no result yet."""
     for experiment in experiments:
-        jobs = [("regression", fold, 0) for fold in range(FOLDS)]
-        jobs += [(one, fold, seed) for seed in seeds for one in smoothings for fold in range(FOLDS)]
-        for what, fold, seed in jobs:
-            path = place(experiment, what, fold, seed)
-            if path.is_file():
-                continue
-            if what == "regression":
-                result = run_regression(experiment, fold)
-            else:
-                result = run_fold(experiment, what, fold, seed, [])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}")
-            part.write_text(json.dumps(result), encoding="utf-8")
-            part.replace(path)
-        print(line(experiment), flush=True)
+        for seed, fold in [(seed, fold) for seed in seeds for fold in folds]:
+            for name in names:
+                path = place(experiment, name, fold, seed)
+                if path.is_file():
+                    continue
+                result = run(experiment, RUNS[name], fold, seed)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part = path.with_suffix(f".{os.getpid()}")
+                part.write_text(json.dumps(result), encoding="utf-8")
+                part.replace(path)
+        print(experiment, *names, *seeds, flush=True)
 
 
-def pooled(experiment: str, what: str, seed: int) -> tuple[dict[str, float], np.ndarray] | None:
-    """Metrics of all folds' predictions, and each fold's NLL; None where a fold has no result."""
-    files = [place(experiment, what, fold, seed) for fold in range(FOLDS)]
+def of_fold(experiment: str, model: str, fold: int, seed: int) -> dict[str, Any] | None:
+    """What a model came to on a fold; of boosting the learning rate of the lower validation NLL; None of no result."""
+    files = [place(experiment, name, fold, seed) for name in RUNS if name.split("-")[0] == model]
     if not all(file.is_file() for file in files):
         return None
     parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    logits = [torch.tensor(part["log_probabilities"], dtype=torch.float64) for part in parts]
-    labels = [torch.tensor(part["labels"]) for part in parts]
-    metrics = classification_metrics(torch.cat(logits), torch.cat(labels), from_logits=True)
-    nll = [float(torch.nn.functional.nll_loss(one, two)) for one, two in zip(logits, labels, strict=True)]
-    return {name: float(metrics[name]) for name in SHOWN}, np.array(nll)
+    best: dict[str, Any] = min(parts, key=lambda part: float(part["val_nll"]))
+    return best | {"cpu_seconds": sum(part["cpu_seconds"] for part in parts)}
+
+
+def of_model(experiment: str, model: str) -> dict[str, Any] | None:
+    """A model's metrics, means over the seeds whose folds are all done, and each row's losses; None of no such seed."""
+    metrics, seconds, val = [], [], []
+    losses: dict[int, np.ndarray] = {}
+    scaled: dict[int, np.ndarray] = {}
+    for seed in range(SEEDS):
+        parts = [of_fold(experiment, model, fold, seed) for fold in range(FOLDS)]
+        if any(part is None for part in parts):
+            continue
+        done = [part for part in parts if part is not None]
+        logits = torch.cat([torch.tensor(part["raw"], dtype=torch.float64) for part in done])
+        cool = torch.cat([torch.tensor(part["scaled"], dtype=torch.float64) for part in done])
+        labels = torch.cat([torch.tensor(part["labels"]) for part in done])
+        rows = np.concatenate([part["rows"] for part in done])
+        order = np.argsort(rows, kind="stable")
+        metrics.append(classification_metrics(logits, labels, from_logits=True))
+        losses[seed] = functional.cross_entropy(logits, labels, reduction="none").numpy()[order]
+        scaled[seed] = functional.cross_entropy(cool, labels, reduction="none").numpy()[order]
+        seconds.append(np.mean([part["cpu_seconds"] for part in done]))
+        val.append(np.mean([part["val_nll"] for part in done]))
+    if not losses:
+        return None
+    return {
+        "seeds": len(losses),
+        **{name: float(np.mean([one[name] for one in metrics])) for name in ("accuracy", "nll", "ece")},
+        "gap": float(np.mean([one["confidence_gap"] for one in metrics])),
+        "scaled": float(np.mean(list(scaled.values()))),
+        "val_nll": float(np.mean(val)),
+        "cpu_seconds": float(np.mean(seconds)),
+        "losses": losses,
+        "scaled_losses": scaled,
+    }
+
+
+def difference(first: dict[int, np.ndarray], second: dict[int, np.ndarray]) -> dict[str, float]:
+    """The mean difference of the losses of rows over the seeds that both have, and its standard error over rows."""
+    apart = np.mean([first[seed] - second[seed] for seed in first if seed in second], axis=0)
+    return {"difference": float(apart.mean()), "error": float(apart.std(ddof=1) / len(apart) ** 0.5)}
 
 
 def summary(experiment: str) -> dict[str, Any]:
-    """What is known of an experiment: metrics by what was run, and differences of NLL to logistic regression."""
-    found: dict[str, Any] = {}
-    regression = pooled(experiment, "regression", 0)
-    if regression is not None:
-        found["regression"] = regression[0]
-    for what in ("none", "preset"):
-        runs = [run for seed in range(100) if (run := pooled(experiment, what, seed)) is not None]
-        if not runs:
-            continue
-        found[what] = {name: float(np.mean([run[0][name] for run in runs])) for name in SHOWN}
-        found[what]["seeds"] = len(runs)
-        found[what]["nll_deviation"] = float(np.std([run[0]["nll"] for run in runs], ddof=1)) if len(runs) > 1 else None
-        if regression is not None:  # a fold's NLL is the mean over the seeds
-            difference = np.mean([run[1] for run in runs], axis=0) - regression[1]
-            found[what]["difference"] = float(difference.mean())
-            found[what]["error"] = float(difference.std(ddof=1) / FOLDS**0.5)
-    config = compose_config("train", [f"experiment={experiment}"])
-    found["smoothing"] = str(config.smoothing.strength._target_).rsplit(".", 1)[-1]
-    name = config.data.source.get("name") or {"breast_cancer": "breast_cancer", "wine_cultivars": "wine_cultivars"}.get(
-        str(config.data.source._target_).rsplit(".", 1)[-1]
+    """What is known of an experiment: metrics by model, and the preset's scaled losses against each rival's."""
+    models = {name: found for name in (*MODELS, *SMOOTHINGS) if (found := of_model(experiment, name))}
+    about: dict[str, Any] = {
+        name: {key: value for key, value in model.items() if not isinstance(value, dict)}
+        for name, model in models.items()
+    }
+    for rival in ("boosting", "logistic_regression"):
+        if rival in models and "preset" in models:
+            about[f"against_{rival}"] = difference(models["preset"]["scaled_losses"], models[rival]["scaled_losses"])
+            about[f"ratio_{rival}"] = models["preset"]["nll"] / min(models[rival]["nll"], models[rival]["scaled"])
+    for name in ("standard", "auto", "preset"):
+        if name in models and "none" in models:
+            about[f"{name}_against_none"] = difference(models[name]["losses"], models["none"]["losses"])
+    if "auto" in models and "standard" in models:
+        about["auto_against_standard"] = difference(models["auto"]["losses"], models["standard"]["losses"])
+    return about
+
+
+def _shown(found: dict[str, float] | None) -> str:
+    return "" if found is None else f"{found['difference']:+.4f} ± {found['error']:.4f}"
+
+
+def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:
+    return "\n".join(
+        ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads), *("| " + " | ".join(row) + " |" for row in rows)]
     )
-    found["set"] = name
-    found["boosting"] = boosting(str(name))
-    return found
 
 
-def boosting(name: str) -> dict[str, float] | None:
-    """The index's numbers of boosting on this set, where the mirror has an index."""
-    index = Path(os.environ.get("SMOOTHLAB_DATA_MIRROR", "")) / "index.json"
-    if not index.is_file():
-        return None
-    folder = find_set(name).folder
-    for one in json.loads(index.read_text(encoding="utf-8"))["sets"]:
-        if one["files"][0]["file"].startswith(folder + "/"):
-            rows = [row["hgb"] for key, row in one["baselines"].items() if "hgb" in row and "leaky" not in key]
-            return {"accuracy": rows[0]["acc"], "nll": rows[0]["nll"], "ece": rows[0]["ece15"]} if rows else None
-    return None
-
-
-def line(experiment: str) -> str:
-    """An experiment's numbers in one line, for the console."""
-    found = summary(experiment)
-    words = [f"{experiment:<32}"]
-    for what in ("regression", "none", "preset", "boosting"):
-        one = found.get(what)
-        if one:
-            words.append(f"{what} {one['accuracy']:.4f} {one['nll']:.4f} {one['ece']:.4f}")
-            if "difference" in one:
-                words.append(f"({one['difference']:+.4f} se {one['error']:.4f}, {one['seeds']} seeds)")
-    return "  ".join(words)
-
-
-def table(experiments: list[str]) -> str:
-    """The table of docs/domains.md."""
+def table_of_rivals(found: dict[str, Any]) -> str:
+    """The presets' nets beside boosting and logistic regression, a row an experiment."""
+    heads = (
+        "experiment",
+        "net: NLL, scaled, accuracy, CPU s",
+        "boosting",
+        "logistic regression",
+        "net - boosting, scaled",
+        "NLL / boosting's",
+    )
     rows = []
-    for experiment in experiments:
-        found = summary(experiment)
-        name = f"`{experiment}`"
-        for what in ("none", "preset", "regression", "boosting"):
-            one = found.get(what)
-            if not one:
-                continue
-            shown = [f"{one[name]:.4f}" if name in one else "" for name in SHOWN]
-            difference = f"{one['difference']:+.4f} ± {one['error']:.4f}" if "difference" in one else ""
-            rows.append([name, what, *shown, difference, str(one.get("seeds", ""))])
-    frame = pd.DataFrame(
-        rows, columns=["experiment", "", "accuracy", "NLL", "ECE", "gap", "NLL - regression's", "seeds"]
-    )
-    heads = "| " + " | ".join(frame.columns) + " |\n|" + "---|" * len(frame.columns)
-    return "\n".join([heads, *("| " + " | ".join(row) + " |" for row in rows)])
+    for experiment, one in found.items():
+        if "preset" not in one:
+            continue
+        cells = [f"`{experiment}` ({one['preset']['seeds']} x {FOLDS})"]
+        for model in MODELS:
+            own = one.get(model)
+            cells.append(
+                f"{own['nll']:.4f}, {own['scaled']:.4f}, {own['accuracy']:.3f}, {own['cpu_seconds']:.1f}" if own else ""
+            )
+        ratio = one.get("ratio_boosting")
+        rows.append([*cells, _shown(one.get("against_boosting")), "" if ratio is None else f"{ratio:.3f}"])
+    return _table(heads, rows)
+
+
+def table_of_smoothings(found: dict[str, Any]) -> str:
+    """The NLL of each smoothing of the same net, and differences paired by row."""
+    heads = ("experiment", *SMOOTHINGS, "standard - none", "auto - none", "auto - standard", "preset - none", "seeds")
+    rows = []
+    for experiment, one in found.items():
+        if not all(name in one for name in SMOOTHINGS):
+            continue
+        rows.append(
+            [
+                f"`{experiment}`",
+                *(f"{one[name]['nll']:.4f}" for name in SMOOTHINGS),
+                *(
+                    _shown(one.get(key))
+                    for key in (
+                        "standard_against_none",
+                        "auto_against_none",
+                        "auto_against_standard",
+                        "preset_against_none",
+                    )
+                ),
+                str(one["auto"]["seeds"]),
+            ]
+        )
+    return _table(heads, rows)
+
+
+def table_of_scores(found: dict[str, Any]) -> str:
+    """Accuracy, NLL, ECE and confidence gap of every model, as docs/domains.md shows them."""
+    heads = ("experiment", "", "accuracy", "NLL", "ECE", "gap", "NLL over temperature", "seeds")
+    rows = []
+    for experiment, one in found.items():
+        for model in ("none", *MODELS):
+            if model in one:
+                own = one[model]
+                numbers = [own[name] for name in ("accuracy", "nll", "ece", "gap", "scaled")]
+                name = model.replace("_", " ")
+                rows.append([f"`{experiment}`", name, *(f"{number:.4f}" for number in numbers), str(own["seeds"])])
+    return _table(heads, rows)
+
+
+def write() -> None:
+    """Results as JSON, and the tables between the marks of the page of results and of docs/domains.md."""
+    found = {experiment: summary(experiment) for experiment in EXPERIMENTS}
+    text = json.dumps(found, indent=1, default=float)
+    (RESULTS / "domains.json").write_text(text + "\n", encoding="utf-8")
+    tables = {
+        "rivals": table_of_rivals(found),
+        "smoothings": table_of_smoothings(found),
+        "scores": table_of_scores(found),
+    }
+    for page in (RESULTS / "domains.md", ROOT / "docs" / "domains.md"):
+        words = page.read_text(encoding="utf-8")
+        for name, table in tables.items():
+            begin, end = f"<!-- table of {name} -->\n", f"<!-- end of {name} -->"
+            if begin in words:
+                head, rest = words.split(begin)
+                words = head + begin + table + "\n" + end + rest.split(end, 1)[1]
+        page.write_text(words, encoding="utf-8")
 
 
 def main() -> None:
-    """Run, or write the table."""
+    """Run, or write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["run", "table"])
+    parser.add_argument("verb", choices=["run", "show", "write"])
     parser.add_argument("experiments", nargs="*", default=list(EXPERIMENTS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--smoothings", nargs="+", default=["none", "preset"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(SEEDS)))
+    parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
+    parser.add_argument("--runs", choices=list(RUNS), nargs="+", default=list(RUNS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for name in ("pytorch_lightning", "lightning.pytorch"):
+    for name in ("pytorch_lightning", "lightning.pytorch", "smoothlab"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     if arguments.verb == "run":
-        work(arguments.experiments, arguments.seeds, arguments.smoothings)
+        work(arguments.experiments, arguments.seeds, arguments.runs, arguments.folds)
+    elif arguments.verb == "show":
+        found = {experiment: summary(experiment) for experiment in arguments.experiments}
+        print(table_of_rivals(found), table_of_smoothings(found), sep="\n\n")
     else:
-        print(table(arguments.experiments))
+        write()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from domains import EXPERIMENTS, ROOT, run_fold
+from domains import EXPERIMENTS, ROOT
+from domains import run as run_fold
 from scipy.stats import rankdata
 
 PIECES, WAVES = "++net.numbers=piecewise_linear", "++net.numbers=periodic"
@@ -48,8 +49,9 @@ def run(experiments: list[str], folds: list[int], variants: list[str], smoothing
                 if path.is_file():
                     continue
                 started = time.process_time()
-                result = run_fold(experiment, smoothing, fold, fold, VARIANTS[variant])
-                log_p, labels = np.array(result["log_probabilities"]), np.array(result["labels"])
+                words = [*VARIANTS[variant], *([] if smoothing == "preset" else [f"smoothing={smoothing}"])]
+                result = run_fold(experiment, tuple(words), fold, fold)
+                log_p, labels = np.array(result["raw"]), np.array(result["labels"])
                 about: dict[str, Any] = {
                     "experiment": experiment,
                     "variant": variant,

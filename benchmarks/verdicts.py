@@ -22,14 +22,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smoothlab.comparing.looking import share_of
 from smoothlab.reports.deciding import kind_of
 from smoothlab.reports.roles import SMOOTHING
-from smoothlab.reports.verdict import HELPS, HURTS, NO_DIFFERENCE, Candidate, Case
+from smoothlab.reports.verdict import (
+    CANNOT_TELL,
+    HELPS,
+    HURTS,
+    NO_ANSWER,
+    NO_DIFFERENCE,
+    Candidate,
+    Case,
+    Interval,
+)
 from smoothlab.statistics import (
     Estimate,
     bootstrap_covariance,
+    cannot_win,
     cross_validated,
     holm,
+    levels_of_looks,
     nadeau_bengio,
     paired_t,
     simultaneous_factor,
@@ -44,6 +56,8 @@ if TYPE_CHECKING:
 SMOOTH, RIVALS = 7, 5  # arms beside the baseline
 RUNS = 5
 LEVEL = 0.95
+LOOKS = (5, 10, 20)  # runs an arm, of budget=auto
+FEWER = 4  # a share of the repetitions is enough for the looks, which cost the most
 TEST, VALIDATION = 0.2, 0.16  # shares of a single split
 HERE = Path(__file__).resolve().parent
 
@@ -59,7 +73,7 @@ class Design:
         heavy: whether what happens to rows has the tails of t with 3 degrees of freedom, else normal ones.
         luck: deviation of what a training does to all rows.
         alike: share of the variance of luck that all trainings have in common, since they share training rows.
-        seeds: on each fold.
+        seeds: on each fold; of one split so many times five.
     """
 
     name: str
@@ -97,12 +111,21 @@ class Drawn:
     Args:
         truth: ``(arms,)`` of models trained on these rows: the true ones and the luck that all trainings share.
         test: by fold, or once, ``(arms, seeds, rows)``.
-        validation: ``(arms,)`` means over runs.
+        validated: by fold, or once, ``(arms, seeds)``.
     """
 
     truth: Array
     test: list[Array]
-    validation: Array
+    validated: list[Array]
+
+    @property
+    def validation(self) -> Array:
+        """``(arms,)`` means over runs."""
+        return np.asarray(np.concatenate(self.validated, axis=1).mean(1))
+
+    def first(self, seeds: int) -> Drawn:
+        """With so many seeds on each fold."""
+        return Drawn(self.truth, [part[:, :seeds] for part in self.test], [part[:, :seeds] for part in self.validated])
 
 
 def of_arms(drawn: Array) -> Array:
@@ -116,7 +139,7 @@ def draw(design: Design, true: Array, random: np.random.Generator) -> Drawn:
     """Losses of arms less those of the baseline, whose true differences are ``(arms,)``, smoothing first."""
     arms = len(true)
     effect = of_arms(design.noise(random, (arms + 2, design.rows), ROW))
-    parts, seeds = (RUNS, design.seeds) if design.folds else (1, RUNS)
+    parts, seeds = (RUNS, design.seeds) if design.folds else (1, RUNS * design.seeds)
     shared = of_arms(random.standard_normal((arms + 2, 1, 1))) * math.sqrt(design.alike) * design.luck
     own = of_arms(random.standard_normal((arms + 2, parts, seeds))) * math.sqrt(1 - design.alike) * design.luck
     level = true[:, None, None] + shared + own
@@ -129,11 +152,13 @@ def draw(design: Design, true: Array, random: np.random.Generator) -> Drawn:
         test.append(level[:, part, :, None] + effect[:, None, rows] + noise)
         others = np.setdiff1d(order, rows, assume_unique=True)[:held] if design.folds else order[-held:]
         chance = of_arms(random.standard_normal((arms + 2, seeds))) * TRAINING / math.sqrt(held)
-        validation.append((level[:, part] + effect[:, others].mean(1)[:, None] + chance).mean(1))
-    return Drawn(true + shared[:, 0, 0], test, np.mean(validation, axis=0))
+        validation.append(level[:, part] + effect[:, others].mean(1)[:, None] + chance)
+    return Drawn(true + shared[:, 0, 0], test, validation)
 
 
-def estimates(design: Design, drawn: Drawn, arms: list[int]) -> tuple[list[Estimate], float, list[Estimate]]:
+def estimates(
+    design: Design, drawn: Drawn, arms: list[int], own: float = LEVEL
+) -> tuple[list[Estimate], float, list[Estimate]]:
     """The estimate of each arm, the factor of the smoothing arms, and the estimates with the intervals of two tests."""
     if not design.folds:
         (whole,) = drawn.test
@@ -144,7 +169,7 @@ def estimates(design: Design, drawn: Drawn, arms: list[int]) -> tuple[list[Estim
                 )
                 for arm in arms
             ]
-            for level in (LEVEL, 2 * LEVEL - 1)
+            for level in (own, 2 * own - 1)
         ]
         return both[0], 1.0, both[1]
     means = np.array([part.mean((1, 2)) for part in drawn.test])
@@ -152,20 +177,68 @@ def estimates(design: Design, drawn: Drawn, arms: list[int]) -> tuple[list[Estim
     within = np.array([(rows**2).sum(1) / (rows.shape[1] * (rows.shape[1] - 1)) for rows in centred])
     both = [
         [cross_validated(means[:, arm], within[:, arm], samples=design.rows, level=level) for arm in arms]
-        for level in (LEVEL, 2 * LEVEL - 1)
+        for level in (own, 2 * own - 1)
     ]
     errors = np.concatenate([rows[:SMOOTH] / rows.shape[1] for rows in centred], axis=1)
-    return both[0], simultaneous_factor(errors, level=LEVEL), both[1]
+    return both[0], simultaneous_factor(errors, level=own), both[1]
 
 
-def verdict(design: Design, drawn: Drawn, margin: float) -> tuple[int, str, Estimate]:
+def verdict(
+    design: Design, drawn: Drawn, margin: float, level: float = LEVEL, among: list[int] | None = None
+) -> tuple[int, str, Estimate]:
     """The arm that stands for smoothing, the verdict about it, and its estimate."""
-    hero = int(drawn.validation[:SMOOTH].argmin())
-    (alone,), factor, (narrow,) = estimates(design, drawn, [hero])
-    change = alone.widened(factor, LEVEL)
-    candidate = Candidate("", SMOOTHING, -1.0, change, 1.0, narrow.widened(factor, 2 * LEVEL - 1))
-    case = Case("", "", True, 1.0, [candidate], None, lambda *_: None, "folds", LEVEL, margin)
+    hero = min(range(SMOOTH) if among is None else among, key=lambda arm: drawn.validation[arm])
+    (alone,), factor, (narrow,) = estimates(design, drawn, [hero], level)
+    change = alone.widened(factor, level)
+    candidate = Candidate("", SMOOTHING, -1.0, change, 1.0, narrow.widened(factor, 2 * level - 1))
+    case = Case("", "", True, 1.0, [candidate], None, lambda *_: None, "folds", level, margin)
     return hero, kind_of(candidate, case), change
+
+
+def looked(design: Design, drawn: Drawn, margin: float) -> tuple[int, str, int]:
+    """The arm that stands for smoothing, the verdict, and the runs that it took, as budget=auto looks.
+
+    Drawn are as many runs as the last look asks for.
+    """
+    alive = list(range(SMOOTH))
+    shares: tuple[float, ...] = ()
+    for runs in LOOKS:
+        now = drawn.first(runs // RUNS if design.folds else runs)
+        change = verdict(design, now, margin, LEVEL, alive)[2]
+        told = replace(NO_ANSWER, detectable=change.detectable(), difference=Interval.of(change, LEVEL))
+        shares = (*shares, share_of(told, runs / LOOKS[-1], shares))
+        hero, kind, _ = verdict(design, now, margin, levels_of_looks(shares, level=LEVEL)[-1], alive)
+        if kind != CANNOT_TELL or shares[-1] == 1:
+            break
+        values = np.concatenate(now.validated, axis=1)
+        alive = [arm for arm in alive if not cannot_win(list(values[arm] - values[hero]), level=LEVEL)]
+    return hero, kind, runs
+
+
+def of_looks(design: Design, size: float, margin: float, repetitions: int, random: np.random.Generator) -> list[str]:
+    """How often a verdict is wrong, and right, by looks and at once, and how many runs an arm it takes."""
+    most = replace(design, seeds=LOOKS[-1] // RUNS)
+    gain = -size * np.linspace(1.0, 0.4, SMOOTH)
+    counts = dict.fromkeys(("helps", "hurts", "null runs", "fixed 5", "fixed 20", "looks", "runs", "worse"), 0)
+    for _ in range(repetitions):
+        drawn = draw(most, np.zeros(SMOOTH), random)
+        hero, kind, runs = looked(most, drawn, 0.0)
+        counts["helps"] += kind == HELPS and drawn.truth[hero] >= 0
+        counts["hurts"] += kind == HURTS and drawn.truth[hero] <= 0
+        counts["null runs"] += runs
+        drawn = draw(most, gain, random)
+        counts["fixed 5"] += verdict(most, drawn.first(1 if design.folds else RUNS), 0.0)[1] == HELPS
+        counts["fixed 20"] += verdict(most, drawn, 0.0)[1] == HELPS
+        _, kind, runs = looked(most, drawn, 0.0)
+        counts["looks"] += kind == HELPS
+        counts["runs"] += runs
+        drawn = draw(most, np.full(SMOOTH, margin), random)
+        hero, kind, _ = looked(most, drawn, margin)
+        counts["worse"] += kind == NO_DIFFERENCE and drawn.truth[hero] >= margin
+    return [
+        f"{count / repetitions:.1f}" if name.endswith("runs") else f"{100 * count / repetitions:.1f}"
+        for name, count in counts.items()
+    ]
 
 
 def before(drawn: Drawn) -> int | None:
@@ -255,13 +328,14 @@ def report(repetitions: int) -> str:
     """The text of results/verdicts.md."""
     started = time.process_time()
     random = np.random.default_rng(0)
-    null, truth, equal = [], [], []
+    null, truth, equal, looks = [], [], [], []
     for design in DESIGNS:
         null.append([design.name, *of_null(design, repetitions, random)])
         size = 0.025 if design.rows < 1000 else 0.012
         truth.append([design.name, f"{size:g}", *of_truth(design, size, repetitions, random)])
         equal.append([design.name, *of_equivalence(design, repetitions, random)])
-        print(null[-1], truth[-1], equal[-1], sep="\n", flush=True)
+        looks.append([design.name, *of_looks(design, size, float(equal[-1][1]), max(1, repetitions // FEWER), random)])
+        print(null[-1], truth[-1], equal[-1], looks[-1], sep="\n", flush=True)
     lines = [
         "# The verdict of a comparison: coverage, false verdicts, power, equivalence",
         "",
@@ -306,6 +380,19 @@ def report(repetitions: int) -> str:
         "smoothing arms are worse by the margin, better by the margin (at most 5 each), and equal to the baseline.",
         "",
         *table(["design", "margin", "worse by it", "better by it", "equal"], equal),
+        "## Looks while it runs",
+        "",
+        f"As `budget=auto`: looks at {LOOKS[0]}, {LOOKS[1]} and {LOOKS[2]} runs an arm, alpha spent by the share of "
+        "the information (Lan and DeMets, Pocock's form); arms whose validation NLL is behind by a one-sided t test at "
+        "5% are dropped; it ends with a clear verdict, and where 90% of the information is there. Where no arm "
+        "differs: wrong verdicts and runs an arm. Where the best arm gains as above: how often that is told by 5 runs, "
+        "by 20, and by looks, and how many runs an arm these took. How often no difference larger than the margin "
+        f"above is told where all arms are worse by it. {max(1, repetitions // FEWER)} repetitions.",
+        "",
+        *table(
+            ["design", "helps", "hurts", "runs", "gain: 5 runs", "20 runs", "looks", "runs", "worse by the margin"],
+            looks,
+        ),
         f"CPU time: {time.process_time() - started:.0f} s.",
         "",
     ]

@@ -27,7 +27,7 @@ def by_name(table):
 
 def test_the_usual_gap_floor_and_confidence_are_those_of_the_closed_form(cli):
     epsilon, k = 0.2, 2
-    out, numbers = inspected(cli, f"smoothing.strength.epsilon={epsilon}")
+    out, numbers = inspected(cli, "smoothing=standard", f"smoothing.strength.epsilon={epsilon}")
     top, other = 1 - epsilon + epsilon / k, epsilon / k
     assert set(by_name(numbers["soft_targets"])) == {"benign", "malignant"}
     for one in numbers["soft_targets"]["classes"]:
@@ -100,8 +100,11 @@ def test_a_schedule_that_early_stopping_may_cut_is_warned_of(cli):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["smoothing/prior=exclusive", "smoothing.strength.epsilon=0.5"], "the label loses its lead"),
-        (["smoothing.strength.epsilon=0.6"], "epsilon reaches 0.6"),
+        (
+            ["smoothing=standard", "smoothing/prior=exclusive", "smoothing.strength.epsilon=0.5"],
+            "the label loses its lead",
+        ),
+        (["smoothing=standard", "smoothing.strength.epsilon=0.6"], "epsilon reaches 0.6"),
         (["smoothing/strength=negative", "callbacks=none"], "negative smoothing: epsilon falls to"),
     ],
 )
@@ -111,7 +114,8 @@ def test_what_a_user_may_not_have_meant_is_said(cli, words, text):
 
 
 def test_an_exclusive_epsilon_below_a_half_is_no_warning(cli):
-    assert inspected(cli, "smoothing/prior=exclusive", "smoothing.strength.epsilon=0.45")[1]["warnings"] == []
+    words = ("smoothing=standard", "smoothing/prior=exclusive", "smoothing.strength.epsilon=0.45")
+    assert inspected(cli, *words)[1]["warnings"] == []
 
 
 def test_loss_penalties_and_mixing_are_named_with_what_they_change(cli):
@@ -119,7 +123,7 @@ def test_loss_penalties_and_mixing_are_named_with_what_they_change(cli):
     said = "\n".join(numbers["summary"])
     for part in ("loss: Focal", "penalty.confidence: ", "penalty.margin: ", "mixing: Mixup"):
         assert part in said
-    assert len(inspected(cli)[1]["summary"]) == 1
+    assert len(inspected(cli, "smoothing=standard")[1]["summary"]) == 1
 
 
 def test_a_strength_that_looks_at_the_model_is_swept_over_its_confidence(cli):
@@ -151,7 +155,7 @@ def test_a_learner_starts_untouched_and_says_what_moves_it(cli):
     [
         (["smoothing=standart"], "smoothing = standart: no such option; nearest: standard"),
         (["smoothing/strength=column", "smoothing.strength.column=noise"], "column = 'noise'"),
-        (["smoothing.strength.epsilon=1.5"], "smoothing.strength.epsilon = 1.5"),
+        (["smoothing=standard", "smoothing.strength.epsilon=1.5"], "smoothing.strength.epsilon = 1.5"),
         (["trainer.max_epochs=0"], "trainer.max_epochs = 0"),
         (["run=nowhere"], "run = 'nowhere': no such directory"),
         (["run=7"], "run = 7: expected text"),

@@ -28,13 +28,23 @@ def refused(cli, *words: str) -> str:
         ("lr=0.1", "lr: no such key; nearest: optimizer.lr"),
         ("+lr=0.1", "+lr: nothing reads this key; nearest: optimizer.lr"),
         ("+optimizer.lrr=0.1", "optimizer.lrr: torch.optim.AdamW has no argument 'lrr'; nearest: lr"),
-        ("smoothing.strength.epsilonn=0.1", "nearest: smoothing.strength.epsilon"),
+        ("smoothing=standard smoothing.strength.epsilonn=0.1", "nearest: smoothing.strength.epsilon"),
+        (
+            "smoothing.strength.epsilon=0.1",
+            "epsilon: no such key; this strength finds it, or has it by other keys; smoothing=standard",
+        ),
         ("smoothing=standart", "smoothing = standart: no such option; nearest: standard; options: "),
         ("smoothing=null", "smoothing = null: no such option; options: adaptive, "),
         ("nets=mlp", "nets: no such key; nearest: net"),
-        ("smoothing.strength.epsilon=1.2", "smoothing.strength.epsilon = 1.2: expected a number in [0, 1)"),
-        ("smoothing.strength.epsilon=-0.1", "smoothing.strength.epsilon = -0.1: expected a number in [0, 1)"),
-        ("smoothing.strength.epsilon=abc", "smoothing.strength.epsilon = 'abc': expected a number"),
+        (
+            "smoothing=standard smoothing.strength.epsilon=1.2",
+            "smoothing.strength.epsilon = 1.2: expected a number in [0, 1)",
+        ),
+        (
+            "smoothing=standard smoothing.strength.epsilon=-0.1",
+            "smoothing.strength.epsilon = -0.1: expected a number in [0, 1)",
+        ),
+        ("smoothing=standard smoothing.strength.epsilon=abc", "smoothing.strength.epsilon = 'abc': expected a number"),
         ("trainer.max_epochs=-5", "trainer: `max_epochs` must be a non-negative integer or -1"),
         ("trainer.max_epochs=ten", "trainer.max_epochs = 'ten': expected an integer or null"),
         ("trainer.precision=12", "trainer.precision = 12: expected"),
@@ -54,12 +64,15 @@ def refused(cli, *words: str) -> str:
         ("resume=outputs/nowhere", "resume = 'outputs/nowhere': no such directory"),
         ("code=nowhere.py", "code = 'nowhere.py': expected a Python file or a folder"),
         ("seed=0,1", "seed=0,1: a list of values makes a sweep; add -m"),
-        ("-m seed=0,1 smoothing.strength.epsilon=0.1,1.2", "smoothing.strength.epsilon = 1.2: expected"),
+        (
+            "-m seed=0,1 smoothing=standard smoothing.strength.epsilon=0.1,1.2",
+            "smoothing.strength.epsilon = 1.2: expected",
+        ),
         ("-m seed=0,1 resume=somewhere", "resume: is for one run"),
         ("trainer.max_epochs=0", "trainer.max_epochs = 0: expected at least 1"),
         ("scheduler=cosine trainer.max_epochs=-1", "trainer.max_epochs = -1: a schedule needs an end"),
         ("callbacks.best_checkpoint.monitor=val/nl", "best_checkpoint.monitor = 'val/nl': nearest: val/nll"),
-        ("trainer.limit_val_batches=0", "monitors val/nll, which needs validation"),
+        ("trainer.limit_val_batches=0 smoothing=none", "monitors val/nll, which needs validation"),
         ("trainer.accumulate_grad_batches=0", "trainer.accumulate_grad_batches = 0: expected an integer of at least 1"),
         ("trainer.limit_train_batches=0.001", "trainer.limit_train_batches = 0.001: less than one of the 12 batches"),
         ("+trainer.fast_dev_run=true", "trainer.fast_dev_run: it leaves no checkpoint"),
@@ -72,7 +85,7 @@ def refused(cli, *words: str) -> str:
         ("output_root=", "output_root = '': expected a text that is not empty"),
         ("name=null", "name = None: expected a text"),
         ("hydra.job.chdir=true", "runs stay in the working directory"),
-        ("-m smoothing.strength.epsilon=interval(0,0.5)", "expected a list of values"),
+        ("-m smoothing=standard smoothing.strength.epsilon=interval(0,0.5)", "expected a list of values"),
         ("net._target_=torch.nn.Linear ~net.hidden ~net.dropout +net.out_features=7", "net: gives (2, 7) for 2 rows"),
         ("--config-dir nowhere seed=1", "--config-dir 'nowhere': no such folder"),
         ("seed=[", "'seed=[': expected key=value or group=option"),
@@ -99,7 +112,9 @@ def test_code_comes_from_the_command_line_alone(cli):
 
 def test_an_experiment_of_ones_own_is_found(cli):
     Path("my/experiment").mkdir(parents=True)
-    Path("my/experiment/gentle.yaml").write_text("# @package _global_\nsmoothing: {strength: {epsilon: 0.02}}\n")
+    Path("my/experiment/gentle.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /smoothing: standard\nsmoothing: {strength: {epsilon: 0.02}}\n"
+    )
     mine = ("train", "--config-dir", "my", "experiment=gentle")
     assert "optimizer.lrr: no such key; nearest: optimizer.lr" in refused(cli, *mine, "optimizer.lrr=1")
     assert "epsilon: 0.02" in cli(*mine, "--cfg", "job")[1]

@@ -83,7 +83,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(monkeypatch):
     assert resumed.results["metrics"] == whole.results["metrics"]
     one, two = (torch.load(run.path / "checkpoints" / "last.ckpt", weights_only=True) for run in (whole, resumed))
     for key, weight in one["state_dict"].items():
-        assert torch.equal(weight, two["state_dict"][key]), key
+        torch.testing.assert_close(weight, two["state_dict"][key], rtol=0, atol=0, equal_nan=True, msg=key)
 
 
 def test_evaluation_finds_the_metrics_of_the_run_again(cli):

@@ -291,7 +291,7 @@ def test_sigterm_to_every_process_at_once_interrupts_the_run(cli, server):
         (["trainer.num_nodes=2"], "trainer.num_nodes = 2: start the command on each node by torchrun or srun"),
         (["trainer=fsdp"], "trainer.accelerator = 'gpu': no GPU is found here; take trainer=cpu, or ddp_cpu"),
         (["trainer=ddp"], "trainer.accelerator = 'gpu': no GPU is found here"),
-        (["smoothing.strength.epsilon=2"], "smoothing.strength.epsilon = 2"),
+        (["smoothing=standard", "smoothing.strength.epsilon=2"], "smoothing.strength.epsilon = 2"),
         (["data.rows=0"], "data.rows = 0"),
     ],
 )

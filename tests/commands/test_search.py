@@ -15,7 +15,14 @@ import yaml
 
 from smoothlab.rundir.directory import RunDirectory
 
-SMALL = ["data=synthetic_medical", "data.rows=60", "data.val_rows=30", "data.test_rows=30", "logger=none"]
+SMALL = [
+    "data=synthetic_medical",
+    "data.rows=60",
+    "data.val_rows=30",
+    "data.test_rows=30",
+    "logger=none",
+    "smoothing=standard",
+]
 SHORT = [*SMALL, "trainer.max_epochs=2", "callbacks=none", "progress=none"]
 SEARCH = ["-m", "hydra/sweeper=smoothlab", "hydra.launcher.name=mine"]
 RANGES = ["optimizer.lr=tag(log,interval(1e-4,1e-1))", "smoothing.strength.epsilon=interval(0,0.3)"]
@@ -287,7 +294,7 @@ def test_each_preset_gives_its_lists_to_the_sweep(preset, keys):
     assert ours == (preset == "search")
     space = Space.read(node["params"])
     assert {one.key for one in space} == keys
-    check_space(space, Composing([]))  # every option composes and can be trained
+    check_space(space, Composing([f"sweep={preset}"]))  # every option composes and can be trained
 
 
 def test_a_preset_without_m_is_refused(cli):

@@ -42,7 +42,7 @@ def test_a_run_leaves_what_the_contract_says(cli):
     assert "nll" in err
     assert str(run) in err  # the table and the path are the last thing that a user sees
     assert (run / "config.yaml").read_text().split("callbacks")[0].count("val/nll") == 1  # monitor
-    assert yaml.safe_load((run / "config.yaml").read_text())["smoothing"]["strength"]["epsilon"] == 0.1
+    assert yaml.safe_load((run / "config.yaml").read_text())["smoothing"]["strength"]["start"] == 0.3
 
     results = json.loads((run / "results.json").read_text())
     assert set(results["metrics"]) == {"val", "test"}
@@ -57,7 +57,11 @@ def test_a_run_leaves_what_the_contract_says(cli):
     assert rows["epoch"].tolist() == [0, 1, 2, 3]
     assert rows["val/nll"].iloc[-1] < rows["val/nll"].iloc[0]
     assert (rows["train/kl"] <= rows["train/loss"]).all()
-    assert rows["smoothing/epsilon"].to_numpy() == pytest.approx(0.1)
+    assert rows["smoothing/epsilon"].iloc[0] == pytest.approx(0.3)
+    assert rows["smoothing/epsilon"].iloc[-1] < 0.3
+    assert results["smoothing"]["epsilon"] < 0.3
+    assert f"smoothing=auto: {results['smoothing']['says']}\n" in err  # what epsilon became, and why
+    assert "epsilon fell from 0.3 to" in err
 
 
 def test_predictions_are_enough_to_compute_every_metric_again(cli):

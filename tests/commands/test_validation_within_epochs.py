@@ -84,7 +84,7 @@ def test_a_run_that_validates_within_epochs_resumes_to_the_same_bytes(monkeypatc
     assert resumed.results["objective"] == whole.results["objective"]
     last = [torch.load(run.path / "checkpoints" / "last.ckpt", weights_only=True) for run in (whole, resumed)]
     for name, weights in last[0]["state_dict"].items():
-        assert torch.equal(weights, last[1]["state_dict"][name]), name
+        torch.testing.assert_close(weights, last[1]["state_dict"][name], rtol=0, atol=0, equal_nan=True, msg=name)
     assert last[0]["smoothlab"]["validation"] == last[1]["smoothlab"]["validation"]
 
 

@@ -26,7 +26,7 @@ VALUES = [
     "hydra.job.name=other",
     "hydra.job.env_copy=[HOME]",
     "+hydra.job.env_set.A=b",
-    "smoothing.strength.epsilon=0.2",
+    "smoothing/strength=constant",
     "smoothing={strength:{epsilon:0.3}}",
 ]
 WRONG = ["seed=1,2", "no_such_key=1", "+seed=4", "optimizer.lr=[1", "budget=quick", "smoothing=nothing", "~net"]

@@ -240,6 +240,19 @@ def test_what_folds_differ_by_beyond_their_rows_is_added():
         cross_validated([0.1], [0.1], samples=500)
 
 
+@pytest.mark.parametrize("luck", [0.0, 1.0, 2.0, 5.0])
+def test_intervals_over_folds_cover_whatever_the_luck_of_trainings_is(luck):
+    """``luck`` is the variance between trainings over that of rows, which five folds need not show."""
+    random = np.random.default_rng(8)
+    values = random.standard_normal((3000, 5)) * math.sqrt(1 + luck)
+    told = [cross_validated(row, np.ones(5), samples=500) for row in values]
+    covered = np.mean([one.low <= 0 <= one.high for one in told])
+    assert 0.932 < covered < 0.976
+    assert all((one.p < 0.05) != (one.low <= 0 <= one.high) for one in told)
+    wider = told[0].widened(1.3, 0.95)
+    assert (wider.p < 0.05) != (wider.low <= 0 <= wider.high)
+
+
 def test_the_smallest_detectable_difference_is_found_in_four_of_five():
     random = np.random.default_rng(6)
     told = paired_t(random.normal(size=40))

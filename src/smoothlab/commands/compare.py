@@ -43,7 +43,7 @@ def run(words: Sequence[str]) -> int:
     arms = take(arms, settings["baseline"], settings["take"], settings["without"] or [])
     trial = config.hydra.runtime.choices.get("debug") in DEBUG
     if trial:
-        settings |= {"seeds": min(settings["seeds"], 2), "grid": 1}
+        settings |= {"seeds": min(settings["seeds"], 2), "grid": 1, "looks": None}
         chosen = {*list(arms)[:DEBUG_ARMS], *own_arms, *(settings["take"] or ())}
         arms = {name: arm for name, arm in arms.items() if name in chosen}
     check(settings)
@@ -66,13 +66,35 @@ def run(words: Sequence[str]) -> int:
         grid=settings["grid"],
         required=required,
         n_jobs=settings["n_jobs"],
-        judging=Judging(settings["level"], settings["margin"], trial),
+        judging=Judging(settings["level"], settings["margin"], trial, looks_of(settings, condition)),
         typed=tuple(words),
         title=str(settings["name"]),
         condition=condition,
         signature=signature(sorted(overrides), composer.files()),
     )
     return answer(question, composer.resolve)
+
+
+def looks_of(settings: Mapping[str, Any], condition: Condition | None) -> tuple[int, ...]:
+    """Runs of an arm at each look, the last one at ``seeds``; empty of a single look.
+
+    Raises:
+        UserMistake: they are no rising integers of at least 2, or there are several levels of a condition.
+    """
+    looks, most = settings["looks"], settings["seeds"]
+    if looks is None:
+        return ()
+    numbers = looks if isinstance(looks, list) else [looks]
+    whole = all(isinstance(look, int) and not isinstance(look, bool) and look >= 2 for look in numbers)
+    if not whole or numbers != sorted(set(numbers)):
+        raise UserMistake(f"looks = {looks!r}: expected rising integers of at least 2, such as [5,10], or null")
+    if condition is not None and len(condition.levels) > 1:
+        raise UserMistake(
+            f"looks = {looks!r}: with condition={condition.name} there are {len(condition.levels)} verdicts to look "
+            "at; expected looks=null, or another budget"
+        )
+    earlier = tuple(look for look in numbers if look < most)
+    return (*earlier, most) if earlier else ()
 
 
 def _check_overrides(arms: Mapping[str, Arm], condition: Condition | None) -> None:

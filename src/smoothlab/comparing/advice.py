@@ -56,6 +56,7 @@ def advice_of(question: Question, plan: Plan, chosen: Chosen, records: Sequence[
         rows = 1.0 / _test_share(records)
         left = len(plan.runs) * many / max(runs, 1)
     asked = [f"seeds={many}", *([f"folds={more_folds}"] if more_folds else [])]
+    asked += ["looks=null"] if question.judging.looks else []
     return Advice(
         train=train,
         scaled=trains(question.baseline, SCALED),

@@ -21,6 +21,8 @@ from smoothlab.rundir.reading import UnreadableFile, read_json
 
 if TYPE_CHECKING:
     from smoothlab.comparing.question import Question
+    from smoothlab.reports.comparison import Comparison
+    from smoothlab.reports.records import Records
 
 FORMAT = 1
 FILE = "comparison.json"
@@ -39,6 +41,8 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
         places: where they stand.
         failed: why runs failed.
     """
+    if plan.level is not None:  # the interval of a look is one of several that hold together
+        question = replace(question, judging=replace(question.judging, level=plan.level))
     levels = [_choose(question, plan, places, level) for level in question.levels]
     file = question.answers / FILE
     made_from = _made_from(question, levels, places)
@@ -62,6 +66,7 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
         "baseline": question.baseline,
         **(levels[0].to_json() if len(levels) == 1 else {"levels": [chosen.to_json() for chosen in levels]}),
         "left_out": left_out,
+        **({"looks": plan.looks, "dropped": plan.dropped} if plan.looks else {}),
         "failed": [{"run": places.of(run).path.name, "arm": run.arm, "error": why} for run, why in failed.items()],
         **numbers,
         **_verdicts(answers),
@@ -72,6 +77,25 @@ def write_answer(question: Question, plan: Plan, places: Places, failed: Mapping
     }
     write_json(file, content)
     print(shown)
+
+
+def judged(question: Question, plan: Plan, places: Places, level: float) -> Comparison:
+    """The comparison of the runs that are done, by intervals of a level; nothing is written but which arm a run is.
+
+    Args:
+        question: what was asked, of a single level of its condition.
+        plan: with the runs.
+        places: where they stand.
+        level: of the intervals.
+
+    Raises:
+        UserMistake: no run of the baseline is done.
+    """
+    chosen = _choose(question, plan, places, question.levels[0])
+    if not chosen.by_arm.get(question.baseline):
+        raise UserMistake(f"no run of {question.baseline} is done: nothing to compare with")
+    asked = replace(question, judging=replace(question.judging, level=level))
+    return _judge(asked, plan, chosen, places)[1]
 
 
 def _choose(question: Question, plan: Plan, places: Places, level: Level) -> Chosen:
@@ -110,25 +134,33 @@ def _derive(question: Question, chosen: Chosen, places: Places, left_out: dict[s
     return arms
 
 
-def _compare(question: Question, plan: Plan, chosen: Chosen, places: Places) -> Answer:
-    """Compare the runs of a level, and write its page."""
+def _judge(question: Question, plan: Plan, chosen: Chosen, places: Places) -> tuple[Records, Comparison]:
+    """Compare the runs of a level."""
     from smoothlab.comparing.advice import advice_of
     from smoothlab.reports.comparison import Comparison
-    from smoothlab.reports.page import write_page
     from smoothlab.reports.records import read_records
-    from smoothlab.reports.verdict import NO_ANSWER
 
     write_json(places.folder / FILE, {"format": FORMAT, "arms": chosen.arms})  # by which the records know their arms
     records = read_records([places.folder / name for name in chosen.arms])
     for problem in records.problems:
         print(f"left out: {problem.path}: {problem.says}", file=sys.stderr)
-    compared = Comparison.of(
+    return records, Comparison.of(
         records.records,
         baseline=question.baseline,
         level=question.judging.level,
         margin=question.judging.margin,
         advice=advice_of(question, plan, chosen, records.records),
+        dropped=plan.dropped,
+        looks=(plan.looks, len(question.judging.looks)) if plan.looks else None,
     )
+
+
+def _compare(question: Question, plan: Plan, chosen: Chosen, places: Places) -> Answer:
+    """Compare the runs of a level, and write its page."""
+    from smoothlab.reports.page import write_page
+    from smoothlab.reports.verdict import NO_ANSWER
+
+    records, compared = _judge(question, plan, chosen, places)
     if question.judging.trial:
         compared = replace(compared, verdict=NO_ANSWER)
     folder, title = question.answers / PAGE, f"{question.title}: does smoothing help?"

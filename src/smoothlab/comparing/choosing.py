@@ -35,6 +35,8 @@ class Tried:
 def choose(runs: Sequence[PlannedRun], places: Places) -> tuple[Tried | None, list[Tried]]:
     """The point that stands for an arm, None where no run of it is done, and all of its points.
 
+    A point with fewer runs planned than another was left behind by a look, and stands for nothing.
+
     Args:
         runs: all of the arm at one level.
         places: where they stand.
@@ -43,15 +45,17 @@ def choose(runs: Sequence[PlannedRun], places: Places) -> tuple[Tried | None, li
     for run in runs:
         points.setdefault(settings_text(run.settings), []).append(run)
     nll = {run: value for run in runs if (value := val_nll(run, places)) is not None}
-    shared = [{(run.seed, run.fold) for run in point if run in nll} for point in points.values()]
+    most = max((len(point) for point in points.values()), default=0)
+    shared = [{(run.seed, run.fold) for run in point if run in nll} for point in points.values() if len(point) == most]
     shared = [units for units in shared if units]
     common = set.intersection(*shared) if shared else set()
     tried = []
     for point in points.values():
         done = tuple(run for run in point if run in nll)
-        judged = [nll[run] for run in done if (run.seed, run.fold) in common]
+        judged = [nll[run] for run in done if (run.seed, run.fold) in common or len(point) < most]
         tried.append(Tried(point[0].settings, done, sum(judged) / len(judged) if judged else math.nan))
-    judged_points = [point for point in tried if not math.isnan(point.val_nll)]
+    whole = [point for point, of in zip(tried, points.values(), strict=True) if len(of) == most]
+    judged_points = [point for point in whole if not math.isnan(point.val_nll)]
     return (min(judged_points, key=lambda point: point.val_nll) if judged_points else None), tried
 
 

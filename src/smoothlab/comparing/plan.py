@@ -16,7 +16,7 @@ from smoothlab.rundir.directory import RunDirectory
 from smoothlab.rundir.reading import UnreadableFile, read_json
 
 HEX = 8  # digits of the identity in a directory's name
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,18 @@ class Plan:
         left_out: why an arm is not among them, by name.
         values: the resolved config of each run by identity; empty for a plan that was read from its file.
         foldable: whether the data can be cut into folds, as far as that is known.
+        looks: how many looks were taken; 0 of a comparison that is looked at once.
+        level: of the intervals at the last look; None of a comparison that is looked at once.
+        dropped: arms that a look left behind.
     """
 
     runs: list[PlannedRun] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     foldable: bool = False
+    looks: int = 0
+    level: float | None = None
+    dropped: list[str] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Keep the plan, so that the same command need not make it again."""
@@ -75,6 +81,7 @@ class Plan:
         ]
         make_folders(path.parent)
         content = {"format": FORMAT, "runs": runs, "left_out": self.left_out, "foldable": self.foldable}
+        content |= {"looks": self.looks, "level": self.level, "dropped": self.dropped}
         write_json(path, content)
 
     @classmethod
@@ -85,7 +92,14 @@ class Plan:
             if content["format"] != FORMAT:
                 return None
             runs = [PlannedRun(**run) for run in content["runs"]]
-            return cls(runs, dict(content["left_out"]), foldable=bool(content["foldable"]))
+            return cls(
+                runs,
+                dict(content["left_out"]),
+                foldable=bool(content["foldable"]),
+                looks=int(content["looks"]),
+                level=content["level"],
+                dropped=[str(name) for name in content["dropped"]],
+            )
         except (UnreadableFile, ValueError, KeyError, TypeError, AttributeError):
             return None
 

@@ -20,11 +20,13 @@ class Judging:
         level: of the intervals.
         margin: share of the baseline's NLL below which a difference does not matter.
         trial: only whether everything runs, such as by ``debug=quick``: nothing is answered.
+        looks: runs of an arm at which the verdict is looked at, rising; empty: once, when all runs are done.
     """
 
     level: float
     margin: float
     trial: bool = False
+    looks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ OWN = (
     "take",
     "seeds",
     "folds",
+    "looks",
     "grid",
     "without",
     "epochs",

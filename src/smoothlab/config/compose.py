@@ -421,10 +421,12 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
         if key not in keys:
             if _is_argument(base, key):
                 return UserMistake(f"{key}: not in the config so far; +{override.input_line} adds it")
-            return UserMistake(
-                f"{key}: no such key; {_nearest(key, [*keys, *known_groups])}see smoothlab {name} --help"
-            )
+            hint = EPSILON if key == "smoothing.strength.epsilon" else _nearest(key, [*keys, *known_groups])
+            return UserMistake(f"{key}: no such key; {hint}see smoothlab {name} --help")
     return UserMistake(_reason(error))
+
+
+EPSILON = "this strength finds it, or has it by other keys; smoothing=standard takes a number; "
 
 
 def _reason(error: BaseException) -> str:

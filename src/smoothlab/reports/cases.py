@@ -27,6 +27,7 @@ def case_of(
     level: float,
     margin: float,
     advice: Advice | None,
+    dropped: Sequence[str] = (),
 ) -> Case:
     """What the rule looks at.
 
@@ -39,6 +40,7 @@ def case_of(
         level: of the intervals.
         margin: share of the baseline's NLL below which a difference does not matter.
         advice: what can be typed next.
+        dropped: arms that cannot be the best any more.
     """
     smoothing = [name for name, role in roles.items() if role == SMOOTHING and arms[name]]
     factor = family_factor(arms, base, smoothing, "nll", level) if smoothing else 1.0
@@ -66,7 +68,7 @@ def case_of(
             Candidate(
                 name=name,
                 role=roles[name],
-                validation=validation(arms[name], arms[base]),
+                validation=math.nan if name in dropped else validation(arms[name], arms[base]),
                 nll=apart(name, "nll"),
                 nll_p=corrected.get(name, math.nan),
                 equivalence=apart(name, "nll", 2 * level - 1),

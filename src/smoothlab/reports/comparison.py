@@ -14,7 +14,7 @@ from smoothlab.reports.cases import case_of, chosen
 from smoothlab.reports.deciding import verdict_of
 from smoothlab.reports.evidence import ALSO_BETTER, BETTER, RAW, TEMPERATURE, Evidence, evidence_of
 from smoothlab.reports.judging import Runs, best_of, difference_of, family_factor, mean_of
-from smoothlab.reports.notes import notes_of
+from smoothlab.reports.notes import notes_of, notes_of_looks
 from smoothlab.reports.roles import SMOOTHING, roles_of, smooths
 from smoothlab.reports.verdict import MARGIN, Advice, Check, Verdict
 from smoothlab.statistics import Estimate, holm
@@ -95,6 +95,8 @@ class Comparison:
         level: float = 0.95,
         margin: float = MARGIN,
         advice: Advice | None = None,
+        dropped: Sequence[str] = (),
+        looks: tuple[int, int] | None = None,
     ) -> Comparison:
         """Compare the finished runs among ``records``.
 
@@ -107,6 +109,8 @@ class Comparison:
             level: of the intervals.
             margin: share of the baseline's NLL below which a difference does not matter.
             advice: what can be typed next; None: nothing is known of it.
+            dropped: arms that an earlier look left behind: they are shown, and can be neither hero nor best.
+            looks: which look this is, and of how many; None: there is one alone.
 
         Raises:
             UserMistake: no run is finished, or ``baseline`` is none of the arms.
@@ -128,7 +132,7 @@ class Comparison:
         arms = {name: {key: run for key, run in runs.items() if run not in others} for name, runs in arms.items()}
         roles = roles_of(by_arm, base)
         smoothing = [name for name in names if roles[name] == SMOOTHING and arms[name]]
-        hero = chosen(arms, base, smoothing)
+        hero = chosen(arms, base, [name for name in smoothing if name not in dropped])
         table = _table(arms, base, smoothing, hero, level)
         return cls(
             arms=tuple(
@@ -137,8 +141,10 @@ class Comparison:
             ),
             metrics=tuple(dict.fromkeys(table["metric"])),
             table=table,
-            verdict=verdict_of(case_of(arms, roles, base, hero, table, level=level, margin=margin, advice=advice)),
-            notes=tuple(notes_of(arms, by_arm, base, unreadable, others)),
+            verdict=verdict_of(
+                case_of(arms, roles, base, hero, table, level=level, margin=margin, advice=advice, dropped=dropped)
+            ),
+            notes=(*notes_of(arms, by_arm, base, unreadable, others), *notes_of_looks(looks, level, dropped)),
             classes=next((run.classes for runs in arms.values() for run in runs.values() if run.classes), ()),
             level=level,
         )

@@ -83,6 +83,25 @@ def notes_of(
     yield from _of_ece(whole)
 
 
+def notes_of_looks(looks: tuple[int, int] | None, level: float, dropped: Sequence[str]) -> Iterator[str]:
+    """What a reader has to know of a comparison that was looked at while it ran.
+
+    Args:
+        looks: which look this is, and of how many; None: there is one alone.
+        level: of the intervals at this look.
+        dropped: arms that an earlier look left behind.
+    """
+    if looks is None:
+        return
+    yield (
+        f"Look {looks[0]} of at most {looks[1]}. The intervals of this one have a level of {100 * level:.3g}%, "
+        "so that all together are wrong as often as a single one would be (Lan and DeMets, Pocock's form)."
+    )
+    if dropped:
+        behind = f"{', '.join(dropped)} {'was' if len(dropped) == 1 else 'were'} left behind"
+        yield f"By an earlier look's validation NLL {behind}: trained less, shown, and not chosen."
+
+
 def _of_states(arms: Mapping[str, Runs], by_arm: Mapping[str, Sequence[RunRecord]]) -> Iterator[str]:
     for name, records in by_arm.items():
         left = Counter(record.state for record in records if not record.done)

@@ -194,4 +194,4 @@ def _ends(low: float, high: float, error: float) -> str:
 
 
 def _percent(level: float) -> str:
-    return f"{100 * level:.4g}%"
+    return f"{100 * level:.3g}%"

@@ -40,6 +40,7 @@ class Interval:
         high: upper end.
         error: standard error.
         level: of the interval.
+        endless: the smallest true difference that endless runs on the same rows would show in four of five cases.
     """
 
     mean: float
@@ -47,11 +48,14 @@ class Interval:
     high: float
     error: float
     level: float
+    endless: float = math.nan
 
     @classmethod
     def of(cls, change: Estimate | None, level: float) -> Interval | None:
         """That of an estimate."""
-        return None if change is None else cls(change.mean, change.low, change.high, change.error, level)
+        if change is None:
+            return None
+        return cls(change.mean, change.low, change.high, change.error, level, change.detectable(runs=math.inf))
 
 
 @dataclass(frozen=True)

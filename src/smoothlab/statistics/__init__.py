@@ -4,6 +4,7 @@ from smoothlab.statistics.best import probability_of_best
 from smoothlab.statistics.estimate import Estimate
 from smoothlab.statistics.folds import cross_validated, nadeau_bengio
 from smoothlab.statistics.holm import holm
+from smoothlab.statistics.looks import cannot_win, levels_of_looks
 from smoothlab.statistics.ranks import RankComparison, friedman_nemenyi
 from smoothlab.statistics.samples import bootstrap_covariance, bootstrap_variance, paired_bootstrap, resample_counts
 from smoothlab.statistics.seeds import paired_t, variances_added
@@ -14,9 +15,11 @@ __all__ = [
     "RankComparison",
     "bootstrap_covariance",
     "bootstrap_variance",
+    "cannot_win",
     "cross_validated",
     "friedman_nemenyi",
     "holm",
+    "levels_of_looks",
     "nadeau_bengio",
     "paired_bootstrap",
     "paired_t",

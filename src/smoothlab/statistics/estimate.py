@@ -28,6 +28,7 @@ class Estimate:
         estimand: what it is an estimate of, in words.
         of_runs: the part of the squared error that more runs on the same rows make smaller; the rest needs more rows.
         parts: variances whose sum is the squared error, each with its degrees of freedom; empty where it has none.
+        shares: of the critical value that each part's own has; empty: those of the variances.
     """
 
     mean: float
@@ -39,12 +40,13 @@ class Estimate:
     estimand: str
     of_runs: float = 0.0
     parts: tuple[tuple[float, float], ...] = ()
+    shares: tuple[float, ...] = ()
 
     def widened(self, factor: float, level: float) -> Estimate:
         """With an interval of ``level`` that is so many times as wide, and the p-value that goes with it."""
         if math.isnan(self.low) or not self.parts:
             return self
-        p = t_estimate(self.mean / factor, self.parts, level, self.estimand).p
+        p = t_estimate(self.mean / factor, self.parts, level, self.estimand, shares=self.shares).p
         low, high = (self.mean + factor * (end - self.mean) for end in (self.low, self.high))
         return replace(self, low=low, high=high, p=p)
 
@@ -66,7 +68,14 @@ class Estimate:
         return shrunk * ((self.high - self.mean) / self.error + _quantile(self.freedom, 1 - power))
 
 
-def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, estimand: str) -> Estimate:
+def t_estimate(
+    mean: float,
+    parts: Sequence[tuple[float, float]],
+    level: float,
+    estimand: str,
+    *,
+    shares: Sequence[float] = (),
+) -> Estimate:
     """The estimate whose error has the sum of some variances, each known with its own degrees of freedom.
 
     The critical value is the mean of the t distributions' own, weighted by the variances. It never covers less than
@@ -82,6 +91,7 @@ def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, 
         parts: variances and their degrees of freedom.
         level: of the interval.
         estimand: what it is of.
+        shares: weights of the parts' own critical values, which sum to 1; empty: those of the variances.
 
     Source: Cochran, Approximate Significance Levels of the Behrens-Fisher Test, Biometrics 1964.
     """
@@ -94,6 +104,7 @@ def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, 
     weights = [variance / total for variance, _ in parts]
     inverse = sum(weight**2 / freedom for weight, (_, freedom) in zip(weights, parts, strict=True))
     freedom = 1.0 / inverse if inverse > 0 else math.inf
+    weights = list(shares) or weights
 
     def critical(tail: float) -> float:
         own = (_quantile(freedom, tail) for _, freedom in parts)
@@ -108,7 +119,9 @@ def t_estimate(mean: float, parts: Sequence[tuple[float, float]], level: float, 
         p = 2 * SMALLEST
     else:
         p = 2 * math.exp(brentq(lambda tail: critical(math.exp(tail)) - reached, math.log(SMALLEST), math.log(0.5)))
-    return Estimate(mean, mean - half, mean + half, error, freedom, p, estimand, parts=tuple(parts))
+    return Estimate(
+        mean, mean - half, mean + half, error, freedom, p, estimand, parts=tuple(parts), shares=tuple(shares)
+    )
 
 
 def _quantile(freedom: float, tail: float) -> float:

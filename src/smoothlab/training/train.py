@@ -36,6 +36,7 @@ from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDir
 from smoothlab.rundir.provenance import peak_memory, provenance
 from smoothlab.scoring.outcome import write_outcome
 from smoothlab.scoring.splits import details, predicted, scored_afterwards
+from smoothlab.smoothing import Auto
 from smoothlab.starters import found_ranks
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
 from smoothlab.tracking.sink import finish
@@ -231,7 +232,7 @@ def finish_run(
     run.write_sums()
     shutil.rmtree(Start(run.path, False).state, ignore_errors=True)
     log.info("%s", results_table(results["metrics"], results["uncertainty"]["test"]["intervals"]))
-    for line in _afterwards_lines(results):
+    for line in (*_afterwards_lines(results), *_smoothing_lines(results)):
         log.info("%s", line)
     test_rows = prepared.data.count("test") if isinstance(prepared.data, KnownData) else 0
     if results["metrics"]["test"].get("accuracy") == 1.0 and test_rows >= TOO_GOOD_ROWS:
@@ -369,9 +370,22 @@ def _score(
         "metrics_are": {split: score.precision for split, score in scores.items()},
         "uncertainty": {split: score.uncertainty() for split, score in scores.items()},
         **details(scores, task),
+        **({"smoothing": became} if (became := _became(task)) else {}),
         **afterwards,
         "checkpoint": f"{best.parent.name}/{best.name}",
     }
+
+
+def _became(task: Any) -> dict[str, Any]:
+    """Of a strength that finds itself, what it is in the best checkpoint and why; else empty."""
+    strength = getattr(getattr(task, "smoother", None), "strength", None)
+    if not isinstance(strength, Auto) or not (sentence := strength.became()):
+        return {}
+    return {"epsilon": strength.epsilon, **strength.record(), "says": sentence}
+
+
+def _smoothing_lines(results: Mapping[str, Any]) -> list[str]:
+    return [f"smoothing=auto: {results['smoothing']['says']}"] if "smoothing" in results else []
 
 
 def _about(rival: Rival) -> dict[str, Any]:

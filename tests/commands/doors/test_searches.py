@@ -9,7 +9,14 @@ import pytest
 
 pytest.importorskip("optuna", reason="the extra search is not installed")
 
-SMALL = ["data=synthetic_medical", "data.rows=60", "data.val_rows=30", "data.test_rows=30", "logger=none"]
+SMALL = [
+    "data=synthetic_medical",
+    "data.rows=60",
+    "data.val_rows=30",
+    "data.test_rows=30",
+    "logger=none",
+    "smoothing=standard",
+]
 SHORT = [*SMALL, "trainer.max_epochs=1", "callbacks=none", "progress=none", "figures=false", "hydra.launcher.n_jobs=1"]
 SEARCH = ["train", "-m", "hydra/sweeper=smoothlab", "hydra.launcher.name=mine", *SHORT]
 CHOICES = ["smoothing.strength.epsilon=choice(0.1,0.2)"]

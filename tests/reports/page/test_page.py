@@ -372,7 +372,7 @@ def test_the_picture_of_the_answer_has_each_arm_sorted_with_its_role_and_its_num
     places = [next(place for place, text in enumerate(texts) if arm.startswith(text.rstrip("…"))) for arm in order]
     assert places == sorted(places)
     assert sum(text.startswith("smoothing") for text in texts) == len(order)
-    assert texts.count("smoothing, chosen") == 1
+    assert sum(text.startswith("smoothing, chosen, ε 0.") for text in texts) == 1
     text = "".join(read.texts)
     assert text.index(made.comparison.verdict.answers[1]) < text.index("An interval that crosses the dashed line")
     assert text.index("An interval that crosses the dashed line") < text.index("smoothlab train smoothing=standard")

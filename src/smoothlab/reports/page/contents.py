@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from smoothlab.reports.arm_names import REPETITION
 from smoothlab.reports.page.charts.answer import Row, answer_chart
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.sections import SECTIONS
+from smoothlab.reports.page.strengths import strengths_of
 from smoothlab.reports.page.wording import counted, listed
 from smoothlab.reports.sentences import called
 
@@ -74,7 +75,7 @@ def contents(comparison: Comparison, records: Records, *, title: str) -> Content
         facts=_facts(material),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         verdict=comparison.verdict,
-        picture=_picture(comparison, material.baseline),
+        picture=_picture(comparison, material.baseline, strengths_of(material)),
         notes=(*_unlike(material.finished), *comparison.notes),
         left_out=len(material.left_out),
         sections=tuple(section for section in sections if section is not None),
@@ -82,7 +83,7 @@ def contents(comparison: Comparison, records: Records, *, title: str) -> Content
     )
 
 
-def _picture(comparison: Comparison, baseline: str) -> Chart | None:
+def _picture(comparison: Comparison, baseline: str, strengths: Mapping[str, str]) -> Chart | None:
     """The differences of the test NLL, with the arms that the answer is about."""
     roles = {arm.name: arm.role for arm in comparison.arms}
     table = comparison.table
@@ -95,6 +96,7 @@ def _picture(comparison: Comparison, baseline: str) -> Chart | None:
             row["difference_low"],
             row["difference_high"],
             row["arm"] in comparison.verdict.heroes,
+            strengths.get(row["arm"], ""),
         )
         for row in nll.to_dict("records")
         if row["arm"] != baseline

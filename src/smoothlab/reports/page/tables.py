@@ -37,12 +37,14 @@ class Cell:
         value: what it is sorted by; None comes last.
         lines: smaller lines below, each with a mark: ``good``, ``bad``, ``open`` or nothing.
         strong: whether it stands out.
+        explains: what it is, for who points at it or comes to it by keyboard.
     """
 
     text: str
     value: Value = None
     lines: tuple[tuple[str, str], ...] = ()
     strong: bool = False
+    explains: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 NAMES = {
     "nll": "NLL",
+    "nll_scaled": "NLL, scaled",
     "brier": "Brier",
     "ece": "ECE",
     "ece_equal_mass": "ECE (equal mass)",
@@ -20,6 +21,7 @@ NAMES = {
 }
 MEANS = {
     "nll": "negative log-likelihood in nats: how much probability the true class gets",
+    "nll_scaled": "NLL after the best temperature: what more calibration cannot mend",
     "accuracy": "share of samples whose most probable class is the label",
     "macro_f1": "F1 of each class, averaged over the classes",
     "brier": "squared distance of the probabilities from the label",
@@ -30,6 +32,31 @@ MEANS = {
     "mce": "the largest gap of any bin",
     "confidence_gap": "mean confidence less accuracy: positive is over-confident, negative under-confident",
     "aurc": "area under the risk-coverage curve: errors that are left when the least confident are handed on",
+}
+ARMS = {
+    "none": "plain cross-entropy, without smoothing",
+    "standard": "the same share of the mass leaves every label, to all classes alike",
+    "gradual": "smoothing that falls over the training",
+    "adaptive": "smoothing that falls as validation accuracy rises",
+    "conditional": "the less sure the model is of a sample, the more its label is smoothed",
+    "agreement": "the less the annotators agreed on a sample, the more its label is smoothed",
+    "online": "the mass goes to the classes that the model itself takes a class for",
+    "hierarchical": "the mass goes to the classes that are near in the tree",
+    "ordinal": "the mass goes to the neighbours in the order of the classes",
+    "prior": "the mass goes to the classes by their frequency",
+    "auto": "the strength follows how sure the model is on validation data",
+    "dropout": "units of the net are dropped at random while it trains, in place of smoothing",
+    "confidence_penalty": "the loss rewards predictions that are less sure",
+    "mixup": "samples and their labels are mixed in pairs",
+    "focal": "the loss gives less weight to samples that are easy",
+    "margin": "logits that are too far apart are pulled together (MbLS)",
+    "acls": "logits of the most and the least probable class are held within a margin, by how sure the model is (ACLS)",
+    "max_suppression": "the largest logit is pulled to the mean of all (MaxSup)",
+    "logistic_regression": "a linear model in the net's place, its penalty chosen on validation data",
+    "boosting": "boosted trees in the net's place, stopped on validation data",
+    "boosting_temperature": "the same boosting, its logits over a temperature fitted on validation data",
+    "ensemble": "the mean of the probabilities of the baseline's other seeds",
+    "temperature": "the baseline's logits over a temperature fitted on validation data",
 }
 BETTER = {"min": "lower is better", "max": "higher is better", "zero": "nearest to zero is best"}
 MINUS = "−"

@@ -127,6 +127,26 @@ class Auto(Learner):
         log_beta = self.kept["log_beta"].item()
         return {} if math.isnan(log_beta) else {"inverse_temperature": math.exp(log_beta)}
 
+    @property
+    def epsilon(self) -> float:
+        """The present one."""
+        return self._epsilon
+
+    def became(self) -> str:
+        """What epsilon became and why, in a sentence; empty before the first validation."""
+        if math.isnan(self.kept["log_beta"].item()):
+            return ""
+        way = "fell" if self._epsilon < self.start else "rose" if self._epsilon > self.start else "stayed"
+        why = {
+            "fell": "smoothed more, the model was less sure than it was right on validation data",
+            "rose": "smoothed less, the model was surer than it was right on validation data",
+            "stayed": "the model was as sure as it was right on validation data",
+        }[way]
+        temperature = math.exp(-self.kept["log_beta"].item())
+        at = "at" if way == "stayed" else f"from {self.start:g} to"
+        asks = f"its best temperature is now {temperature:.2f}, where 1 is none"
+        return f"epsilon {way} {at} {self._epsilon:.2g}: {why}; {asks}"
+
     def set_extra_state(self, state: Any) -> None:
         """Take the state of a checkpoint."""
         super().set_extra_state(state)

@@ -12,11 +12,11 @@ from smoothlab.reports.roles import POST_HOC, RIVAL, SMOOTHING, WORDS
 from smoothlab.reports.rounding import signed
 
 ROW = 24
-PLOT = 400
+PLOT = 380
 NUMBERS = 176  # pixels of the column of numbers
 LEAST, MOST = 90, 210  # pixels for the names of the arms
 BOLD = 1.25  # times as wide as other letters
-ROLE = 140  # pixels for the word of the role
+ROLE = 210  # pixels for the word of the role
 MARKS = {SMOOTHING: "arm3", RIVAL: "arm4", POST_HOC: "arm5"}
 
 
@@ -31,6 +31,7 @@ class Row:
         low: lower end of its interval; NaN where there is none.
         high: upper end.
         chosen: whether the answer is about it: the best smoothing, or the best of all, by validation NLL.
+        strength: how strongly it smooths, in words; empty where it does not.
     """
 
     arm: str
@@ -39,6 +40,7 @@ class Row:
     low: float
     high: float
     chosen: bool = False
+    strength: str = ""
 
 
 def answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
@@ -56,7 +58,7 @@ def answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
     width, height = left + PLOT + NUMBERS, 30 + ROW * len(rows) + 42
     drawing = Drawing("answer", width, height)
     drawing.text(left, 18, "← lower test NLL: better", "soft")
-    drawing.text(width - 6, 18, f"difference ({100 * level:.4g}% interval)", "soft", anchor="end")
+    drawing.text(width - 6, 18, f"difference ({100 * level:.3g}% interval)", "soft", anchor="end")
     error = _error(rows)
     ends = [end for row in rows for end in (row.low, row.high, row.value)]
     panel = Panel(drawing, left, 30, PLOT, ROW * len(rows), limits(ends, zero=True, room=0.05), (0, len(rows)))
@@ -65,13 +67,19 @@ def answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
         if place % 2 == 0:
             drawing.add("rect", "row", x=0, y=top, width=width, height=ROW)
         drawing.text(6, top + 16, row.arm, "head" if row.chosen else "", room=names - 12)
-        drawing.text(names, top + 16, f"{WORDS[row.role]}{', chosen' if row.chosen else ''}", room=ROLE - 8)
+        drawing.text(names, top + 16, _about(row), room=ROLE - 8)
         drawing.text(width - 6, top + 16, _numbers(row, error), anchor="end")
     panel.horizontal(ticks_of(*panel.low, most=6), f"test NLL less that of {baseline}")
     panel.line([0, 0], [0, len(rows)], "guide")
     for place, row in enumerate(rows):
-        _mark(panel, row, len(rows) - place - 0.5, f"{row.arm} ({WORDS[row.role]}): {_numbers(row, error)}")
+        _mark(panel, row, len(rows) - place - 0.5, f"{row.arm} ({_about(row)}): {_numbers(row, error)}")
     return drawing.chart(f"Difference in test NLL to {baseline}", _describes(rows, baseline), _caption(rows, level))
+
+
+def _about(row: Row) -> str:
+    """Its role, whether it was chosen, and how strongly it smooths."""
+    strength = row.strength.replace("epsilon", "ε").replace(", found", "")
+    return ", ".join([WORDS[row.role], *(["chosen"] if row.chosen else []), *([strength] if strength else [])])
 
 
 def _mark(panel: Panel, row: Row, y: float, says: str) -> None:
@@ -106,7 +114,7 @@ def _caption(rows: Sequence[Row], level: float) -> str:
     }
     shown = [words for role, words in marks.items() if any(row.role == role for row in rows)]
     return (
-        f"Paired differences with their {100 * level:.4g}% intervals: {', '.join(shown)}. An interval that crosses the "
+        f"Paired differences with their {100 * level:.3g}% intervals: {', '.join(shown)}. An interval that crosses the "
         "dashed line leaves open whether the arm differs from the baseline. Chosen by validation NLL: the best "
         "smoothing, and the best of all."
     )

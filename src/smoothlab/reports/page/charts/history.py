@@ -28,6 +28,7 @@ SHOWN = {
 }
 SMALLEST = 1e-9
 MANY = 15  # epochs
+FIRST = 0.3  # of the epochs, which do not set the scale where they are many
 
 
 def histories(epochs: Mapping[str, Sequence[pd.DataFrame]]) -> list[Chart]:
@@ -112,10 +113,10 @@ def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Ma
 
 
 def _inner(lines: Sequence[pd.DataFrame], many: float) -> list[float]:
-    """The values that set the scale: of many epochs all but the outermost, so that the first ones do not squeeze it."""
+    """The values that set the scale: of many epochs those after the first ones, which would squeeze the others."""
     if max(len(line) for line in lines) < many:
         return [float(value) for line in lines for value in line[["low", "high"]].to_numpy().ravel()]
-    means = np.concatenate([line["mean"].to_numpy() for line in lines])
-    low, high = np.quantile(means, [0.03, 0.97])
-    room = 0.25 * (high - low)
-    return [max(float(low - room), float(means.min())), min(float(high + room), float(means.max()))]
+    means = np.concatenate([line["mean"].to_numpy()[int(FIRST * len(line)) :] for line in lines])
+    low, high = float(means.min()), float(means.max())
+    room = 0.15 * (high - low)
+    return [low - room, high + room]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from smoothlab.reports.page.charts.differences import Difference, differences, judged
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Block, Figures, Heading, Listing, Section, VariantSwitch
+from smoothlab.reports.page.strengths import strengths_of
 from smoothlab.reports.page.tables import Cell, Column, Row, Table, number_cell
-from smoothlab.reports.page.wording import BETTER, MEANS, interval, metric_name, number, probability
+from smoothlab.reports.page.wording import ARMS, BETTER, MEANS, interval, metric_name, number, probability
 from smoothlab.reports.roles import WORDS
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def _table(material: Material) -> Table:
     if comparison.verdict.arm is not None and comparison.verdict.arm not in marks:
         marks[comparison.verdict.arm] = "recommended"
     roles = {arm.name: WORDS[arm.role] for arm in comparison.arms}
+    strengths = strengths_of(material)
     several = table["variant"].nunique() > 1
     shown = []
     for arm in material.order:
@@ -62,15 +64,18 @@ def _table(material: Material) -> Table:
             tags = [(means, "")] if several else []
             tags.append((roles[arm], ""))
             tags += [("to use", "good")] if arm == comparison.verdict.arm else []
-            cells = [Cell(arm, arm, tuple(tags))]
+            strength = strengths.get(arm)
+            tags += [(strength, "")] if strength else []
+            cells = [Cell(arm, arm, tuple(tags), explains=ARMS.get(arm, ""))]
             cells += [_mean(own[metric], arm in best[variant, metric]) for metric in metrics]
             chance = first["prob_best"]
             cells.append(Cell(probability(chance), None if chance is None or math.isnan(chance) else float(chance)))
             cells.append(number_cell(first["seeds"], 0))
             shown.append(Row(tuple(cells), variant, marks.get(arm, "")))
     caption = (
-        "Test metrics: mean over the runs, its 95% interval, and the paired difference to the baseline (scaled arms "
-        "to the scaled baseline), with a word where it is beyond noise; bold is the best mean. Press a heading to sort."
+        f"Test metrics: mean over the runs, its {100 * comparison.level:.3g}% interval, and the paired difference to "
+        "the baseline (scaled arms to the scaled baseline), with a word where it is beyond noise; bold is the best "
+        "mean. Press a heading to sort; point at an arm or a metric, or come to it by keyboard, for what it is."
     )
     return Table("arms", caption, _columns(table, metrics), tuple(shown))
 

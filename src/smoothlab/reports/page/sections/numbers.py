@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Block, Glossary, Heading, Listing, Section
 from smoothlab.reports.page.tables import Cell, Column, Table, number_cell, rows_of, text_cell
-from smoothlab.reports.page.wording import MEANS, metric_name, probability
+from smoothlab.reports.page.wording import ARMS, MEANS, metric_name, probability
 
 if TYPE_CHECKING:
     from smoothlab.reports.comparison import Comparison
@@ -32,10 +32,13 @@ COLUMNS = {
 
 
 def numbers(material: Material) -> Section:
-    """The whole table, folded, and the glossary of its metrics."""
+    """The whole table, folded, and the glossaries of its arms and metrics."""
     table = _table(material.comparison)
     blocks: list[Block] = [Listing(table, folded=f"{len(table.rows)} rows, as in table.csv", only=PAGE)]
     terms = tuple((metric_name(name), MEANS[name]) for name in material.comparison.metrics if name in MEANS)
+    arms = tuple((arm.name, ARMS[arm.name]) for arm in material.comparison.arms if arm.name in ARMS)
+    if arms:
+        blocks += [Heading("What the arms are", only=PAGE), Glossary(arms, only=PAGE)]
     if terms:
         blocks += [Heading("What the metrics are", only=PAGE), Glossary(terms, only=PAGE)]
     return Section("numbers", "All numbers", "All numbers", tuple(blocks))

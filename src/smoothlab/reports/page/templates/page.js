@@ -54,10 +54,30 @@
     show();
   }
 
-  // Paper shows what was folded in.
+  // What a term means stands beside it, inside the window, and goes away by Escape.
+  for (const term of document.querySelectorAll(".term")) {
+    const tip = document.getElementById(term.getAttribute("aria-describedby"));
+    const place = () => {
+      tip.classList.remove("closed");
+      const at = term.getBoundingClientRect();
+      const left = Math.max(8, Math.min(at.left, document.documentElement.clientWidth - tip.offsetWidth - 8));
+      const above = at.bottom + tip.offsetHeight + 12 > window.innerHeight;
+      tip.style.left = `${left}px`;
+      tip.style.top = `${above ? at.top - tip.offsetHeight - 6 : at.bottom + 6}px`;
+    };
+    term.addEventListener("mouseenter", place);
+    term.addEventListener("focus", place);
+    term.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        tip.classList.add("closed");
+      }
+    });
+  }
+
+  // Paper shows the notes that were folded in; long tables are in the files beside the page.
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = Array.from(document.querySelectorAll("details:not([open])"));
+    opened = Array.from(document.querySelectorAll("details:not([open]):not(.folded)"));
     opened.forEach((one) => { one.open = true; });
   });
   window.addEventListener("afterprint", () => {

