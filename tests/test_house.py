@@ -24,6 +24,7 @@ FLOORS = (
     ("export", "sweeps"),
     ("comparing",),
     ("commands",),
+    ("api",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from smoothlab.api.estimator import SmoothClassifier
     from smoothlab.commands.train import train
     from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
     from smoothlab.losses import linear_soft_cross_entropy, soft_cross_entropy
@@ -24,6 +25,7 @@ __all__ = [
     "InvalidArgument",
     "Run",
     "RunFailed",
+    "SmoothClassifier",
     "Smoother",
     "SoftTarget",
     "UserMistake",
@@ -37,6 +39,7 @@ _HOME = {
     "InvalidArgument": "smoothlab.errors",
     "Run": "smoothlab.models.run",
     "RunFailed": "smoothlab.errors",
+    "SmoothClassifier": "smoothlab.api.estimator",
     "Smoother": "smoothlab.smoothing",
     "SoftTarget": "smoothlab.targets",
     "UserMistake": "smoothlab.errors",
