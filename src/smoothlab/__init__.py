@@ -10,8 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from smoothlab.api.describing import describe
     from smoothlab.api.estimator import SmoothClassifier
-    from smoothlab.commands.train import train
+    from smoothlab.api.finished import evaluate, predict, report
+    from smoothlab.api.training import compare, train
     from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
     from smoothlab.losses import linear_soft_cross_entropy, soft_cross_entropy
     from smoothlab.models.loading import load
@@ -29,8 +31,13 @@ __all__ = [
     "Smoother",
     "SoftTarget",
     "UserMistake",
+    "compare",
+    "describe",
+    "evaluate",
     "linear_soft_cross_entropy",
     "load",
+    "predict",
+    "report",
     "soft_cross_entropy",
     "train",
 ]
@@ -46,7 +53,12 @@ _HOME = {
     "linear_soft_cross_entropy": "smoothlab.losses",
     "load": "smoothlab.models.loading",
     "soft_cross_entropy": "smoothlab.losses",
-    "train": "smoothlab.commands.train",
+    "train": "smoothlab.api.training",
+    "compare": "smoothlab.api.training",
+    "describe": "smoothlab.api.describing",
+    "evaluate": "smoothlab.api.finished",
+    "predict": "smoothlab.api.finished",
+    "report": "smoothlab.api.finished",
 }
 
 

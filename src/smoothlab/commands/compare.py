@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -19,6 +19,10 @@ from smoothlab.config.compose import compose_config, no_sweep, plain, quoted
 from smoothlab.config.foreign_files import check_override
 from smoothlab.errors import UserMistake
 
+if TYPE_CHECKING:
+    from smoothlab.comparing.question import Question
+    from smoothlab.comparing.repetition import Resolve
+
 FROZEN = ("split_seed", "row_seed")  # of the data: they stay those of the first seed, so that all seeds share the split
 NO_FOLDS = "none"
 DEBUG = ("fast", "quick", "anomaly")  # a look at whether it runs: two seeds, one setting, and few arms
@@ -27,7 +31,19 @@ DEBUG_ARMS = 3
 
 def run(words: Sequence[str]) -> int:
     """The command: exit code 0, or 1 where a run failed; the others are compared all the same."""
-    overrides = no_sweep("compare", [quoted_arm(word) for word in with_file(words)])
+    question, resolve = asked(words)
+    from smoothlab.comparing.comparison import answer
+
+    return answer(question, resolve)
+
+
+def asked(words: Sequence[str]) -> tuple[Question, Resolve]:
+    """What the words of the command ask, and what resolves the configs of its runs.
+
+    Raises:
+        UserMistake: one of them is wrong.
+    """
+    overrides = no_sweep("compare", [quoted_arm(word) for word in with_file(words, "compare")])
     config = compose_config("compare", overrides)
     settings = plain(config)
     for key in ("resume", "figures"):
@@ -48,7 +64,6 @@ def run(words: Sequence[str]) -> int:
     check(settings)
     name = re.sub(r"[^\w.=+-]+", "_", settings["name"]) + ("-debug" if trial else "")
     folder = Path(settings["output_root"]) / "comparisons" / name
-    from smoothlab.comparing.comparison import answer
     from smoothlab.comparing.question import Judging, Question
 
     composer = Composer(
@@ -71,7 +86,7 @@ def run(words: Sequence[str]) -> int:
         condition=condition,
         signature=signature(sorted(overrides), composer.files()),
     )
-    return answer(question, composer.resolve)
+    return question, composer.resolve
 
 
 def _check_overrides(arms: Mapping[str, Arm], condition: Condition | None) -> None:
