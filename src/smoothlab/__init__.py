@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from smoothlab.version import __version__
+
 if TYPE_CHECKING:
     from smoothlab.api.describing import describe
     from smoothlab.api.estimator import SmoothClassifier
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from smoothlab.smoothing import Smoother
     from smoothlab.targets import SoftTarget
 
-__version__ = "0.1.0"
-
 __all__ = [
     "InvalidArgument",
     "Run",
@@ -31,6 +31,7 @@ __all__ = [
     "Smoother",
     "SoftTarget",
     "UserMistake",
+    "__version__",
     "compare",
     "describe",
     "evaluate",

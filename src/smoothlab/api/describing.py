@@ -53,8 +53,8 @@ class Described:
         return self.description.warnings
 
     def __repr__(self) -> str:
-        said = [*(f"note: {note}" for note in self.notes), *(f"warning: {line}" for line in self.warnings)]
-        return "\n".join([self.columns.to_string(max_rows=60), "", self.classes.to_string(max_rows=60), "", *said])
+        lines = [*(f"note: {note}" for note in self.notes), *(f"warning: {line}" for line in self.warnings)]
+        return "\n".join([self.columns.to_string(max_rows=60), "", self.classes.to_string(max_rows=60), "", *lines])
 
     def _repr_html_(self) -> str:
         sentences = [*self.notes, *(f"warning: {line}" for line in self.warnings)]
