@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smoothlab.api.finished import evaluate, predict, report
     from smoothlab.api.training import compare, train
     from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
+    from smoothlab.loops import SmoothCrossEntropy, smooth_labels
     from smoothlab.losses import linear_soft_cross_entropy, soft_cross_entropy
     from smoothlab.models.loading import load
     from smoothlab.models.run import Run
@@ -28,6 +29,7 @@ __all__ = [
     "Run",
     "RunFailed",
     "SmoothClassifier",
+    "SmoothCrossEntropy",
     "Smoother",
     "SoftTarget",
     "UserMistake",
@@ -39,6 +41,7 @@ __all__ = [
     "load",
     "predict",
     "report",
+    "smooth_labels",
     "soft_cross_entropy",
     "train",
 ]
@@ -48,11 +51,13 @@ _HOME = {
     "Run": "smoothlab.models.run",
     "RunFailed": "smoothlab.errors",
     "SmoothClassifier": "smoothlab.api.estimator",
+    "SmoothCrossEntropy": "smoothlab.loops",
     "Smoother": "smoothlab.smoothing",
     "SoftTarget": "smoothlab.targets",
     "UserMistake": "smoothlab.errors",
     "linear_soft_cross_entropy": "smoothlab.losses",
     "load": "smoothlab.models.loading",
+    "smooth_labels": "smoothlab.loops",
     "soft_cross_entropy": "smoothlab.losses",
     "train": "smoothlab.api.training",
     "compare": "smoothlab.api.training",
