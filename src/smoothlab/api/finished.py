@@ -123,7 +123,7 @@ def predict(
         raise WrongInput(f"checkpoint = {checkpoint!r}: abstaining and sets are chosen by the predictions of best")
     model = load(place, checkpoint=checkpoint, code=code)
     of_file = isinstance(data, str | os.PathLike)
-    frame = model.encoder.read(Path(data)) if of_file else as_frame(data, where="data")
+    frame = as_frame(data, where="data") if not of_file else _read(model, Path(data))
     promises = Promises.chosen(place, model.class_names, **options)
     made = promises.beside(model.predict(frame, where=str(data) if of_file else "data"))
     return made.set_axis(frame.index)
@@ -182,6 +182,14 @@ def report(
     given = {name: str(value) for name, value in options.items() if value}
     path, sentences, left_out = written([_path(run) for run in runs], given)
     return Report(path, tuple(sentences), tuple(left_out))
+
+
+def _read(model: Any, path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    from smoothlab.models.predicting import PART_ROWS
+
+    return pd.concat(list(model.encoder.read_parts(path, PART_ROWS)))
 
 
 def _path(run: Place) -> Path:

@@ -44,6 +44,8 @@ def smooth_labels(labels: Any, epsilon: Any = 0.1, *, num_classes: int | None = 
         classes = given.shape[-1]
         base = torch.from_numpy(given.astype(np.float64 if given.dtype == np.float64 else np.float32))
     strength = float(epsilon) if np.ndim(epsilon) == 0 else torch.from_numpy(np.array(epsilon, dtype=np.float64))
-    where = prior if prior is None or isinstance(prior, str) else torch.from_numpy(np.array(prior, dtype=np.float64))
+    where: Any = (
+        prior if prior is None or isinstance(prior, str) else torch.from_numpy(np.array(prior, dtype=np.float64))
+    )
     dtype = torch.float64 if base.dtype is torch.float64 else torch.float32
     return np.asarray(SoftTarget(base, strength, where).validate().dense(classes, dtype=dtype).numpy())
