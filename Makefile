@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: train test lint clean lock
+.PHONY: train test cluster-test lint clean lock
 
 train: $(READY)  ## train the default experiment; options: make train ARGS="smoothing=none seed=1"
 	$(BIN)/smoothlab train $(ARGS)
@@ -12,6 +12,11 @@ train: $(READY)  ## train the default experiment; options: make train ARGS="smoo
 # worksteal: tests of one file stay with one worker, which makes their costly fixtures once
 test: $(READY) lint  ## ruff, the type checker and the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+# Two machines and a SLURM of two nodes on this one, as root on Debian; skipped with its reason elsewhere.
+cluster-test: $(READY)  ## ranks on several machines: SLURM, torchrun, a cut cable
+	tests/cluster/install.sh
+	$(BIN)/python -m pytest tests/cluster -rs -p no:xdist $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from smoothlab.commands.hydra_questions import QUESTIONS, ask_hydra
 from smoothlab.errors import Terminated, UserMistake, disk_refusal
+from smoothlab.starters import TORCHRUN, found_ranks
 
 # name: what it does
 COMMANDS = {
@@ -49,6 +50,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+def refuse_ranks(name: str, words: Sequence[str]) -> None:
+    """Refuse to do side by side, as each of several ranks, what one process does.
+
+    Args:
+        name: of the command.
+        words: its own.
+
+    Raises:
+        UserMistake: this process is one of several ranks, and the command is not a single training.
+    """
+    place = found_ranks(os.environ)
+    several = place is not None and place.ranks > 1
+    many = bool({"-m", "--multirun"} & set(words))
+    if place is None or not (several or (many and place.starter == TORCHRUN)) or (name == "train" and not many):
+        return
+    what = "-m" if many else name
+    how = {"srun": "srun --ntasks=1", "mpirun": "mpirun -n 1"}.get(place.starter, "start it by itself")
+    raise UserMistake(f"{what}: not as ranks, of which {place.starter} has started {place.ranks}; {how}")
+
+
 def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("--help", "-h", "help"):
         from smoothlab.commands.help import overview
@@ -71,6 +92,7 @@ def _dispatch(words: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"; nearest: {near[0]}" if near else ""
         raise UserMistake(f"{name}: no such command{hint}; commands: {', '.join(COMMANDS)}")
+    refuse_ranks(name, rest)
     if name not in WITHOUT_CONFIG and QUESTIONS & {word.split("=")[0] for word in rest}:
         return ask_hydra(name, rest)
     return int(importlib.import_module(f"smoothlab.commands.{name}").run(rest))

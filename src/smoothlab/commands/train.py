@@ -40,7 +40,6 @@ BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
 MEANS_NOTHING = OF_NETS | {"callbacks", "compile"}  # to a model in a net's place
 OF_SWEEPS = [["hydra", "sweep"], ["hydra", "launcher"], ["hydra", "sweeper"]]
-RANKED = frozenset({"LOCAL_RANK", "TORCHELASTIC_RUN_ID"})  # what torchrun sets
 
 
 def run(words: Sequence[str]) -> int:
@@ -75,7 +74,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
     values = plain(config)
 
     from smoothlab.models.run import Run
-    from smoothlab.processes.ranks import found_ranks
+    from smoothlab.starters import found_ranks
     from smoothlab.training.preparing import prepare
     from smoothlab.training.ranks import leave_status, server_for, train_on_devices
     from smoothlab.training.stopping import stopped_by_signals
@@ -273,10 +272,6 @@ def sweep(overrides: Sequence[str]) -> int:
     refuse_without_effect(overrides, many=True)
     base = compose_config("train", [override for override in overrides if not is_list(override)])
     refuse_of_nets(base, overrides)
-    if RANKED & set(os.environ):
-        raise UserMistake(
-            f"-m: not under torchrun ({', '.join(sorted(RANKED & set(os.environ)))} is set); start it by itself"
-        )
     if str(OmegaConf.select(base, "hydra.sweeper._target_")) != BASIC_SWEEPER:
         return _hydra_sweep(overrides, base)
     with contextlib.ExitStack() as stack:

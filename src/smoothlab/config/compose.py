@@ -31,6 +31,7 @@ CONFIG_MODULE = "smoothlab.conf"
 # class by module of hydra_plugins.smoothlab_plugins
 PLUGINS = {"launcher": "SmoothlabLauncher", "sweeper": "SmoothlabSweeper"}
 PRESETS = "experiment"  # the group whose folders are a part of its options' names
+OF_MEMBERS = {"callbacks", "logger", "penalty"}  # groups whose members are objects by name; null leaves one out
 
 
 @contextmanager
@@ -267,6 +268,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
     with _resolvable(config):
         nodes = {str(key): config[key] for key in config if key != "hydra"}
         values = checked_values({key: _resolved(node) for key, node in nodes.items()})
+    for group in OF_MEMBERS & values.keys():
+        if isinstance(values[group], dict):  # callbacks.early_stopping=null: without it
+            values[group] = {name: node for name, node in values[group].items() if node is not None}
     if "output_root" in values:
         check_name(values["name"], "name")
         if isinstance(values.get("output"), str):

@@ -1,7 +1,7 @@
 """Which arguments of Lightning's Trainer a config may set: they work, they cannot, or smoothlab sets them.
 
 Lightning takes many more arguments than a run can honour: each is in one of three tables, and a test compares them with
-the signature of the installed Trainer. ``sigterm`` is smoothlab's own.
+the signature of the installed Trainer. ``sigterm`` and ``timeout_s`` are smoothlab's own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ WORKS = (
 )
 AT_STEP = "step"
 SIGTERM = (AT_STEP, "epoch")  # where a signal ends a training
+OWN = ("sigterm", "timeout_s")
 # A value that changes nothing (false, null, 0, a whole split) is taken.
 CANNOT_WORK = {
     "fast_dev_run": "it leaves no checkpoint; use debug=fast",
@@ -62,7 +63,7 @@ NO_CHANGE = (None, False, 0, 0.0, "")
 
 def lightning_arguments(trainer: Mapping[str, Any]) -> dict[str, Any]:
     """The config's group without what is smoothlab's own."""
-    return {name: value for name, value in trainer.items() if name != "sigterm"}
+    return {name: value for name, value in trainer.items() if name not in OWN}
 
 
 def check_trainer_arguments(trainer: Mapping[str, Any]) -> None:
@@ -98,6 +99,9 @@ def check_trainer_arguments(trainer: Mapping[str, Any]) -> None:
         raise UserMistake(f"trainer.profiler = {profiler!r}: expected one of {', '.join(PROFILERS)}, or null")
     if trainer.get("sigterm", AT_STEP) not in SIGTERM:
         raise UserMistake(f"trainer.sigterm = {trainer['sigterm']!r}: expected one of {', '.join(SIGTERM)}")
+    timeout = trainer.get("timeout_s")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
+        raise UserMistake(f"trainer.timeout_s = {timeout!r}: expected seconds above 0, or null for torch's 30 minutes")
     _check_clipping(trainer.get("gradient_clip_val"), trainer.get("gradient_clip_algorithm"))
 
 

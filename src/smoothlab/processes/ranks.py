@@ -1,4 +1,4 @@
-"""The ranks of one training: those that a starter has made, and those that the warm server makes here."""
+"""The ranks of one training that the warm server makes on this machine."""
 
 from __future__ import annotations
 
@@ -8,30 +8,14 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from smoothlab.processes.child import Child, Ending
 from smoothlab.processes.server import WarmServer
+from smoothlab.starters import LOCAL
 
 GRACE = 5.0  # seconds that siblings have to end by themselves; with SIGKILL all are gone within 10
-LOCAL = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class Found:
-    """Ranks that were started from outside.
-
-    Args:
-        rank: the number of this process, from 0.
-        ranks: how many there are on all nodes.
-        starter: who made them: torchrun or SLURM.
-    """
-
-    rank: int
-    ranks: int
-    starter: str
 
 
 class RankFailed(Exception):
@@ -48,20 +32,6 @@ class RankFailed(Exception):
         self.rank = rank
         self.ending = ending
         self.log = log
-
-
-def found_ranks(environment: Mapping[str, str]) -> Found | None:
-    """The ranks that torchrun or srun has made, of which this process is one; None where it was started alone."""
-    if "TORCHELASTIC_RUN_ID" in environment and "RANK" in environment:
-        return Found(int(environment["RANK"]), int(environment.get("WORLD_SIZE", 1)), "torchrun")
-    ranks = int(environment.get("SLURM_NTASKS", 1)) if "SLURM_PROCID" in environment else 1
-    by_hand = environment.get("SLURM_JOB_NAME") in (
-        "bash",
-        "interactive",
-    )
-    if ranks > 1 and "SLURM_STEP_ID" in environment and not by_hand:
-        return Found(int(environment["SLURM_PROCID"]), ranks, "srun")
-    return None
 
 
 def run_ranks(

@@ -21,6 +21,7 @@ from smoothlab.errors import InvalidArgument
 from smoothlab.processes import serving
 from smoothlab.processes.child import Child, Ending
 from smoothlab.processes.entry import Request
+from smoothlab.starters import without_ranks
 
 # What a training imports sooner or later. Modules only: nothing here may start a thread, a tensor or CUDA.
 PRELOAD = (
@@ -104,7 +105,7 @@ class WarmServer:
 
         Its exit code is 0, 1 after an exception (of which the ending keeps the trace), 2 after a UserMistake, 130
         after a KeyboardInterrupt, and that of a SystemExit. It starts with the environment, working directory and
-        ``sys.path`` that the caller has now.
+        ``sys.path`` that the caller has now, but not with the caller's place among the ranks of torchrun or srun.
 
         Args:
             target: a function of a module that can be imported; the caller's ``__main__`` cannot.
@@ -123,7 +124,7 @@ class WarmServer:
             raise InvalidArgument("target", target, "a function of a module, which can be imported by its name")
         if threads is not None and threads < 1:
             raise InvalidArgument("threads", threads, "an integer of at least 1")
-        environment = dict(os.environ)
+        environment = without_ranks(os.environ)
         for name, value in (env or {}).items():
             environment.pop(name, None)
             if value is not None:

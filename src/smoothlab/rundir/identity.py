@@ -16,7 +16,7 @@ NOT_IDENTITY = frozenset(
     {"logger", "resume", "code", "name", "output_root", "progress", "threads", "figures", "monitor"}
 )
 # Likewise, within a group.
-NOT_IDENTITY_WITHIN = {"trainer": "sigterm"}
+NOT_IDENTITY_WITHIN = {"trainer": ("sigterm", "timeout_s")}
 # What comes after the training: it changes the results, so it counts, but only where it is set; a run without it is the
 # same run as before there was such a choice.
 COUNTS_IF_SET = frozenset({"calibrator", "decision", "model"})
@@ -37,9 +37,9 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
     counting = {
         key: value for key, value in config.items() if key not in without and (value or key not in COUNTS_IF_SET)
     }
-    for group, name in NOT_IDENTITY_WITHIN.items():
+    for group, names in NOT_IDENTITY_WITHIN.items():
         if isinstance(counting.get(group), dict):
-            counting[group] = {key: value for key, value in counting[group].items() if key != name}
+            counting[group] = {key: value for key, value in counting[group].items() if key not in names}
     text = json.dumps([FORMAT, in_order(counting), data_fingerprint + contents_of(counting)])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -65,7 +65,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def _counts(key: str) -> bool:
     group, _, name = key.partition(".")
-    return group not in NOT_IDENTITY and name != NOT_IDENTITY_WITHIN.get(group)
+    return group not in NOT_IDENTITY and name not in NOT_IDENTITY_WITHIN.get(group, ())
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:

@@ -35,6 +35,7 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", module=r"pytorch_lightning\.loops\.fit_loop")
             # metrics are summed over the ranks before they are logged
             warnings.filterwarnings("ignore", message=r"It is recommended to use `self.log.*sync_dist")
+            warnings.filterwarnings("ignore", message=r"The `srun` command is available")  # who starts ranks is known
             warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
             warnings.filterwarnings("ignore", message=r"A `OneCycleLR` scheduler is using 'interval': 'epoch'")
             warnings.filterwarnings("ignore", message=r"`precision=\d+` is supported for historical reasons")

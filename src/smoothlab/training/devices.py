@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
+from lightning_fabric.utilities.distributed import _get_default_process_group_backend_for_device
 from pytorch_lightning import Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
+from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy, StrategyRegistry
 from torch import nn
 
 from smoothlab.config.build import build
 from smoothlab.config.trainer_arguments import lightning_arguments
 from smoothlab.errors import UserMistake
 from smoothlab.kinds import KINDS
-from smoothlab.processes.ranks import found_ranks
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.starters import found_ranks
 from smoothlab.tasks.task import Task
+from smoothlab.training.clusters import choose_interface, cluster_environment
+from smoothlab.training.meeting import hosts_of_ranks, join, starts_again
 
 FORKING = ("spawn", "fork", "notebook")
 NO_GPU = "No supported gpu backend found"  # Lightning's words
 
 
-def make_trainer(config: Mapping[str, Any], allowed: tuple[str, ...], **more: Any) -> Trainer:
+def make_trainer(
+    config: Mapping[str, Any],
+    allowed: tuple[str, ...],
+    *,
+    environment: ClusterEnvironment | None = None,
+    plugins: Sequence[Any] = (),
+    **more: Any,
+) -> Trainer:
     """The Trainer of a config's ``trainer`` group.
 
     Args:
         config: the resolved config of a run.
         allowed: prefixes that targets may begin with.
+        environment: says which rank this process is; None: as its starter says.
+        plugins: of Lightning, beside that.
         more: arguments beside the config's.
 
     Raises:
@@ -44,6 +58,9 @@ def make_trainer(config: Mapping[str, Any], allowed: tuple[str, ...], **more: An
             f"trainer.strategy = {strategy!r}: its ranks share the memory of metrics and count twice; take ddp, whose "
             "ranks smoothlab starts itself"
         )
+    if isinstance(strategy, str):
+        more["strategy"] = _strategy(node.pop("strategy", strategy), config["trainer"].get("timeout_s"))
+    more["plugins"] = [environment or cluster_environment(), *plugins]
     try:
         made: Trainer = build(node, "trainer", allowed=allowed, **more)
     except UserMistake as mistake:
@@ -52,6 +69,14 @@ def make_trainer(config: Mapping[str, Any], allowed: tuple[str, ...], **more: An
         named = f"trainer.accelerator = {node.get('accelerator')!r}"
         raise UserMistake(f"{named}: no GPU is found here; take trainer=cpu, or ddp_cpu for several ranks") from None
     return made
+
+
+def _strategy(name: str, timeout_s: float | None) -> Any:
+    """The strategy of a name, whose ranks wait so many seconds for each other; torch's own limit is 30 minutes."""
+    entry = StrategyRegistry[name] if name in StrategyRegistry else None  # noqa: SIM401 - no Mapping
+    if timeout_s is None or entry is None or entry["strategy"] not in (DDPStrategy, FSDPStrategy):
+        return name
+    return entry["strategy"](**entry["init_params"], timeout=timedelta(seconds=timeout_s))
 
 
 def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
@@ -68,6 +93,11 @@ def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
             f"trainer.devices = {config['trainer'].get('devices')!r}, trainer.num_nodes = {trainer.num_nodes}: "
             f"{wanted} ranks, but {launched.starter} has started {launched.ranks}; give trainer.devices for a "
             "node and trainer.num_nodes, and a strategy for several (trainer=ddp)"
+        )
+    if launched is not None and launched.nodes not in (0, trainer.num_nodes):
+        raise UserMistake(
+            f"trainer.num_nodes = {trainer.num_nodes}: {launched.starter} has started {launched.ranks} ranks on "
+            f"{launched.nodes} machines; give their number, and the same number of ranks on each"
         )
     if launched is None and trainer.num_nodes > 1:
         raise UserMistake(
@@ -109,10 +139,12 @@ class Start:
     Args:
         directory: of the run.
         resumed: whether they go on from its last checkpoint.
+        hosts: the machine of each rank; none for a run on one device.
     """
 
     directory: Path
     resumed: bool
+    hosts: tuple[str, ...] = ()
 
     @property
     def checkpoints(self) -> Path:
@@ -130,18 +162,24 @@ class Start:
         return self.directory / "state"
 
 
-def meet(trainer: Trainer, start: Start | None) -> Start:
+def meet(trainer: Trainer, start: Start | None, timeout_s: float | None = None) -> Start:
     """Wait for all ranks, and hear from rank 0 where the run is.
 
     Args:
         trainer: of the run.
         start: what rank 0 says; None on the others.
+        timeout_s: seconds that ranks wait for each other; None: torch's own limit.
     """
     if trainer.world_size > 1:
+        choose_interface()
+        place = found_ranks(os.environ)
+        if place is not None and starts_again():
+            device = trainer.strategy.root_device
+            join(place, _get_default_process_group_backend_for_device(device), timeout_s)
         trainer.strategy.setup_environment()
         agreed = trainer.strategy.broadcast(None if start is None else (str(start.directory), start.resumed))
         assert agreed is not None
-        return Start(Path(agreed[0]), agreed[1])
+        return Start(Path(agreed[0]), agreed[1], hosts_of_ranks(trainer.world_size))
     assert start is not None
     return start
 
@@ -158,7 +196,7 @@ def alone(config: Mapping[str, Any], allowed: tuple[str, ...]) -> Trainer:
     node = {**config["trainer"], "devices": 1, "num_nodes": 1, "strategy": "auto"}
     environment = LightningEnvironment()  # not what the ranks' starter says
     return make_trainer(
-        {"trainer": node}, allowed, logger=False, enable_checkpointing=False, plugins=[environment], callbacks=[]
+        {"trainer": node}, allowed, environment=environment, logger=False, enable_checkpointing=False, callbacks=[]
     )
 
 

@@ -9,12 +9,13 @@ import shutil
 import signal as signals
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from smoothlab.errors import Terminated, UserMistake, disk_refusal, reason_of
 from smoothlab.tasks import TrainingDiverged
+from smoothlab.training.meeting import RankLost, lost_rank
 
 WORD = "end.json"
 
@@ -36,20 +37,21 @@ class RankEnd:
     trace: str = ""
 
     @classmethod
-    def of(cls, error: BaseException, rank: int, received: int | None = None) -> RankEnd:
+    def of(cls, error: BaseException, rank: int, received: int | None = None, hosts: Sequence[str] = ()) -> RankEnd:
         """The end that an exception makes.
 
         Args:
             error: what came up to the run.
             rank: of this process.
             received: the signal that this process received before; it explains whatever came up.
+            hosts: the machine of each rank, where they are known.
         """
         if received is None and isinstance(error, KeyboardInterrupt | SystemExit):
             received = signals.SIGTERM if isinstance(error, Terminated) else signals.SIGINT
         if received is not None:
             return cls(rank, signal=int(received))
-        refusal = disk_refusal(error)
-        expected = bool(refusal) or isinstance(error, TrainingDiverged | UserMistake)
+        refusal = disk_refusal(error) or lost_rank(error, hosts)
+        expected = bool(refusal) or isinstance(error, TrainingDiverged | UserMistake | RankLost)
         name = "" if rank == 0 or expected else f"{type(error).__name__}: "
         reason = refusal or reason_of(error)
         place = f"rank {rank}: " if rank else ""

@@ -8,7 +8,6 @@ import threading
 import warnings
 from typing import Any
 
-from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.profilers import Profiler
@@ -50,15 +49,12 @@ def trainer_of(
     callbacks = [*prepared.callbacks, *callbacks]
     skip_empty_step_hooks(callbacks, prepared.task)
     compile_in_place(prepared.task.net, prepared.config.get("compile", False))
-    plugins: list[Any] = [AtomicCheckpointIO()]
-    if SLURMEnvironment.detect() and not TorchElasticEnvironment.detect():
-        plugins.append(SLURMEnvironment(auto_requeue=False))  # the exit code asks for it, and resume=auto goes on
     trainer = make_trainer(
         prepared.config,
         prepared.allowed,
         logger=loggers or False,
         callbacks=callbacks,
-        plugins=plugins,
+        plugins=[AtomicCheckpointIO()],
         profiler=profiler,
     )
     keep_handlers(trainer)

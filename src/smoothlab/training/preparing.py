@@ -25,11 +25,11 @@ from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.learner import learners_in
 from smoothlab.models.kinds import check_task_class
 from smoothlab.models.making import target_of
-from smoothlab.processes.ranks import found_ranks
 from smoothlab.rivals import Rival
 from smoothlab.rundir.identity import run_identity
 from smoothlab.scoring.calibrating import Afterwards, check_groups, make_afterwards
 from smoothlab.smoothing import Constant, Smoother
+from smoothlab.starters import found_ranks
 from smoothlab.tasks.task import Task
 from smoothlab.tracking.console import quiet_lightning
 from smoothlab.training.devices import check_compile, check_devices, make_trainer, wanted_ranks

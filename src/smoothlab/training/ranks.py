@@ -16,11 +16,12 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.processes.child import Ending
-from smoothlab.processes.ranks import RankFailed, found_ranks, run_ranks
+from smoothlab.processes.ranks import RankFailed, run_ranks
 from smoothlab.processes.server import WarmServer
 from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
 from smoothlab.rundir.reading import read_json
+from smoothlab.starters import found_ranks
 from smoothlab.tracking.console import run_log
 from smoothlab.training.first_end import FirstEnd, RankEnd
 from smoothlab.training.preparing import Prepared, prepare

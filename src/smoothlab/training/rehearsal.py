@@ -69,8 +69,8 @@ def rehearse(config: Mapping[str, Any], allowed: tuple[str, ...], task: Any, dat
     node |= {"profiler": None, "sync_batchnorm": False}
     callbacks = [*_of_lightning(config, allowed), _StopAtOnce()]
     logger = DummyLogger() if config["logger"] else False
-    plugins = [LightningEnvironment()]
-    trainer = make_trainer({"trainer": node}, allowed, logger=logger, callbacks=callbacks, plugins=plugins)
+    environment = LightningEnvironment()  # alone, whatever started the ranks
+    trainer = make_trainer({"trainer": node}, allowed, environment=environment, logger=logger, callbacks=callbacks)
     train, val = (_Batches(-(-len(loader) // ranks)) for loader in (data.train_dataloader(), data.val_dataloader()))
     try:
         trainer.fit(task, train_dataloaders=train, val_dataloaders=val)

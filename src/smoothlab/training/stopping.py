@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
+import socket
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,6 +42,7 @@ class Stop:
         self.first_end = first_end
         self.rank = rank
         self.step_stop: StepStop | None = None
+        self.hosts: Sequence[str] = ()  # of the ranks, once they have met
         self._interrupts = 0
         self._held = False  # whether a signal waits for the end of a block
         self._over = False  # whether how the run ended is settled
@@ -104,7 +109,7 @@ class Stop:
     def end_of(self, error: BaseException) -> RankEnd:
         """How the run ended: as this process's error says, or as the rank that ended before it."""
         self._over = True
-        end = RankEnd.of(error, self.rank, self.number)
+        end = RankEnd.of(error, self.rank, self.number, self.hosts)
         return end if self.first_end is None else self.first_end.claim(end)
 
 
@@ -166,6 +171,81 @@ class StepStop(Callback):
             return False
         self._stop.number, self._rank = number, rank
         return True
+
+
+class StuckWatch:
+    """End a rank that a signal cannot end: it waits in a collective operation for a rank that is gone.
+
+    Python calls a signal's handler between two of its own instructions; the main thread, which waits inside torch,
+    comes to none. A second thread hears of each signal by a pipe, and then looks at the main thread: where that stays
+    in one call for ``patience`` seconds, it leaves word, calls ``on_end``, and ends the process.
+
+    Args:
+        stop: the handler of the signals.
+        on_end: called with the signal's number before the process ends.
+        patience: seconds; below the 30 that clusters leave between SIGTERM and SIGKILL.
+    """
+
+    def __init__(
+        self, stop: Stop, on_end: Callable[[int], object] = lambda number: None, patience: float = 15.0
+    ) -> None:
+        self._stop = stop
+        self._on_end = on_end
+        self._patience = patience
+        self._main = threading.main_thread().ident
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch in this block; nothing happens in another thread than the main one, to which no signal comes."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._listen, args=(ours,), name="stuck watch", daemon=True).start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            theirs.close()
+
+    def _listen(self, signals: socket.socket) -> None:
+        with signals:
+            while received := signals.recv(1):
+                if received[0] in (signal.SIGTERM, signal.SIGINT) and self._is_stuck(signals):
+                    self._end(received[0])
+
+    def _is_stuck(self, signals: socket.socket) -> bool:
+        """Whether the main thread stays in one call for as long as the patience is."""
+        where, until = self._where(), time.monotonic() + self._patience
+        while time.monotonic() < until:
+            time.sleep(0.1)
+            if _over(signals):
+                return False
+            if (now := self._where()) != where:
+                where, until = now, time.monotonic() + self._patience
+        return True
+
+    def _where(self) -> tuple[object, int] | None:
+        """The innermost frame of the main thread, and its place there; kept, so that no later frame is taken for it."""
+        frame = sys._current_frames().get(self._main or 0)
+        return None if frame is None else (frame, frame.f_lasti)
+
+    def _end(self, number: int) -> None:
+        if self._stop.first_end is not None:
+            self._stop.first_end.claim(RankEnd(self._stop.rank, signal=number))
+        if self._on_end is not None:
+            self._on_end(number)
+        os._exit(128 + number)
+
+
+def _over(signals: socket.socket) -> bool:
+    """Whether the block is left, by which the other end of the pipe is closed."""
+    try:
+        return signals.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
 
 
 @contextlib.contextmanager

@@ -29,22 +29,23 @@ from smoothlab.models.checkpoint import (
     read_checkpoint,
     validated,
 )
-from smoothlab.processes.ranks import found_ranks
 from smoothlab.rivals import Rival
 from smoothlab.rundir.atomic import make_folders, remove_leftovers, write_json, write_text
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
 from smoothlab.rundir.provenance import peak_memory, provenance
 from smoothlab.scoring.outcome import write_outcome
 from smoothlab.scoring.splits import details, predicted, scored_afterwards
+from smoothlab.starters import found_ranks
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
 from smoothlab.tracking.sink import finish, log_config
 from smoothlab.training.devices import Start, alone, leave, meet, on_cpu
 from smoothlab.training.first_end import FirstEnd, RankEnd
 from smoothlab.training.fitting_net import StatusProgress, fit_net, profiler_of, trainer_of
 from smoothlab.training.fitting_rival import fit_rival
+from smoothlab.training.meeting import lost_rank
 from smoothlab.training.parts import Parts
 from smoothlab.training.preparing import Prepared, determinism_kept
-from smoothlab.training.stopping import Stop, stopped_by_signals
+from smoothlab.training.stopping import Stop, StuckWatch, stopped_by_signals
 from smoothlab.training.threads import cpu_threads
 from smoothlab.training.trial import TrialPruned
 
@@ -81,8 +82,9 @@ def train(prepared: Prepared, run: RunDirectory, *, resume: bool = False) -> dic
             StatusFile(run, prepared.identity) as status,
         ):
             state = DONE
+            watch = StuckWatch(stop, lambda _: _note(status, state=INTERRUPTED))
             try:
-                with stop.heard():
+                with stop.heard(), watch.watching() if prepared.ranks > 1 else contextlib.nullcontext():
                     results = _train_and_log(prepared, run, status, stop, resume)
             except TrialPruned as pruned:
                 state = PRUNED
@@ -118,11 +120,12 @@ def follow(prepared: Prepared, run: RunDirectory | None = None) -> Path:
     with run_log(None), stopped_by_signals(first_end, rank=launched.rank if launched else 0) as stop:
         try:
             threads = cpu_threads(prepared.config["threads"], prepared.task, prepared.data.batch_size)
-            with stop.heard(), determinism_kept(), threads:
+            with stop.heard(), StuckWatch(stop).watching(), determinism_kept(), threads:
                 torch.use_deterministic_algorithms(bool(prepared.config["trainer"].get("deterministic")))
                 trainer = trainer_of(prepared, [RunState(prepared.config, prepared.identity)], [])
                 with stop.held():  # until it is known where to leave word
-                    start = meet(trainer, None)
+                    start = meet(trainer, None, prepared.config["trainer"].get("timeout_s"))
+                    stop.hosts = start.hosts
                     stop.first_end = FirstEnd(RunDirectory(start.directory).first_end)
                 with stop.first_end.alive(stop.rank), contextlib.suppress(TrialPruned):  # rank 0 says so
                     fit_net(trainer, prepared, start, stop)
@@ -131,6 +134,9 @@ def follow(prepared: Prepared, run: RunDirectory | None = None) -> Path:
             end = stop.end_of(error)
             if end.signal is not None:
                 raise end.as_interruption() from None
+            if line := lost_rank(error, stop.hosts):
+                log.error("run failed: %s", line)
+                raise RunFailed(line) from error
             raise
     return start.directory
 
@@ -269,7 +275,10 @@ def _fit_and_part(
         StatusProgress(status),
     ]
     trainer = trainer_of(prepared, callbacks, loggers, profiler=profiler_of(prepared, run))
-    start = meet(trainer, Start(run.path.resolve(), checkpoint is not None))
+    start = meet(
+        trainer, Start(run.path.resolve(), checkpoint is not None), prepared.config["trainer"].get("timeout_s")
+    )
+    stop.hosts = start.hosts
     started = time.monotonic()
     fit_net(trainer, prepared, start, stop)
     seconds = time.monotonic() - started
