@@ -8,7 +8,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 # From the lowest floor up. A room imports from the floors below it and from itself; docs/contributing.md draws it.
 FLOORS = (
-    ("errors",),
+    ("errors", "version"),
     ("flat_keys", "numbers", "starters", "ties", "unpacking", "yaml_limits"),
     ("targets", "classes", "statistics", "processes", "rundir"),
     ("step", "soft_labels", "inverse_temperature"),
@@ -16,7 +16,7 @@ FLOORS = (
     ("losses", "smoothing", "metrics", "data"),
     ("calibration", "nets", "rivals"),
     ("decoding", "inspection"),
-    ("tasks", "tracking", "reports"),
+    ("loops", "tasks", "tracking", "reports"),
     ("config",),
     ("scoring",),
     ("models",),
@@ -24,6 +24,7 @@ FLOORS = (
     ("export", "sweeps"),
     ("comparing",),
     ("commands",),
+    ("api",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

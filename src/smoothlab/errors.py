@@ -15,6 +15,10 @@ class UserMistake(Exception):
     """A mistake in a command, a config or an input file; commands print its one line and exit with code 2."""
 
 
+class WrongInput(UserMistake, ValueError):
+    """A mistake in what Python hands over; a ValueError too, as scikit-learn's callers expect."""
+
+
 class BadRow(UserMistake):
     """A row of a table that cannot be read; its line has the row's number, to which a reader of parts adds a place."""
 

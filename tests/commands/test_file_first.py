@@ -72,3 +72,9 @@ def test_a_file_that_is_not_there_and_a_target_that_is_missing_are_one_line(cli)
     assert code == 2
     assert "data.target" in err
     assert not Path("outputs").exists()
+
+
+def test_a_key_of_the_command_is_none_of_the_data(tmp_path):
+    (tmp_path / "my.csv").write_text("x,y\n1,2\n")
+    words = with_file([str(tmp_path / "my.csv"), "target=y", "folds=none", "fold=1"], "compare")
+    assert words[3:] == ["data.target=y", "folds=none", "data.fold=1"]

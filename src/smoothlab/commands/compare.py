@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -20,6 +20,10 @@ from smoothlab.config.foreign_files import check_override
 from smoothlab.errors import UserMistake
 from smoothlab.training.stacked.stackable import check_engine, settled
 
+if TYPE_CHECKING:
+    from smoothlab.comparing.question import Question
+    from smoothlab.comparing.repetition import Resolve
+
 FROZEN = ("split_seed", "row_seed")  # of the data: they stay those of the first seed, so that all seeds share the split
 NO_FOLDS = "none"
 DEBUG = ("fast", "quick", "anomaly")  # a look at whether it runs: two seeds, one setting, and few arms
@@ -28,7 +32,19 @@ DEBUG_ARMS = 3
 
 def run(words: Sequence[str]) -> int:
     """The command: exit code 0, or 1 where a run failed; the others are compared all the same."""
-    overrides = no_sweep("compare", [quoted_arm(word) for word in with_file(words)])
+    question, resolve = asked(words)
+    from smoothlab.comparing.comparison import answer
+
+    return answer(question, resolve)
+
+
+def asked(words: Sequence[str]) -> tuple[Question, Resolve]:
+    """What the words of the command ask, and what resolves the configs of its runs.
+
+    Raises:
+        UserMistake: one of them is wrong.
+    """
+    overrides = no_sweep("compare", [quoted_arm(word) for word in with_file(words, "compare")])
     config = compose_config("compare", overrides)
     settings = plain(config)
     for key in ("resume", "figures"):
@@ -49,7 +65,6 @@ def run(words: Sequence[str]) -> int:
     check(settings)
     name = re.sub(r"[^\w.=+-]+", "_", settings["name"]) + ("-debug" if trial else "")
     folder = Path(settings["output_root"]) / "comparisons" / name
-    from smoothlab.comparing.comparison import answer
     from smoothlab.comparing.question import Judging, Question
 
     composer = Composer(
@@ -72,7 +87,7 @@ def run(words: Sequence[str]) -> int:
         condition=condition,
         signature=signature(sorted(overrides), composer.files()),
     )
-    return answer(question, composer.resolve)
+    return question, composer.resolve
 
 
 def looks_of(settings: Mapping[str, Any], condition: Condition | None) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ def data_at(place: str) -> list[str]:
     return [f"data={kind}", f"data.path={quoted(place)}"]
 
 
-def with_file(words: Sequence[str]) -> list[str]:
+def with_file(words: Sequence[str], command: str = "train") -> list[str]:
     """The words of a command, with overrides in place of a file or folder that is the first of them.
 
     ``name`` is the file's, unless it is given, and a key that only the data have, such as ``target``, is a key of
@@ -27,6 +27,7 @@ def with_file(words: Sequence[str]) -> list[str]:
 
     Args:
         words: of the command line, behind the command's name.
+        command: its name; a key of the command itself, such as the folds of ``compare``, is none of the data's.
     """
     if not words or "=" in words[0] or re.match(r"[-+]|~(?!/)", words[0]):  # an option, a key to add or to delete
         return list(words)
@@ -35,7 +36,7 @@ def with_file(words: Sequence[str]) -> list[str]:
     if not (place.exists() or place.suffix):
         return list(words)
     chosen = data_at(first)
-    config = compose_config("train", chosen[:1])
+    config = compose_config(command, chosen[:1])
     own = set(map(str, config.data)) - set(map(str, config))
     rest = [f"data.{word}" if word.partition("=")[0] in own else word for word in rest]
     if not any(word.startswith("name=") for word in rest):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,25 @@ def run(words: Sequence[str]) -> int:
     if not words or {"--help", "-h"} & set(words):
         print(HELP)
         return 0
-    places, options = _read(words)
+    path, sentences, left_out = written(*_read(words))
+    print("\n".join([*sentences, *left_out]))
+    print(f"report {path}")
+    return 0
+
+
+def written(places: Sequence[Path], options: Mapping[str, str]) -> tuple[Path, list[str], list[str]]:
+    """Write the report of runs.
+
+    Args:
+        places: run directories, or folders of them.
+        options: by their names on the command line.
+
+    Returns:
+        The page, what it says first, and a line for each run that it leaves out.
+
+    Raises:
+        UserMistake: no finished run, or no such arm.
+    """
     for place in places:
         if not place.is_dir():
             raise UserMistake(f"report {place}: no such directory; expected run directories or folders of them")
@@ -54,13 +72,10 @@ def run(words: Sequence[str]) -> int:
     comparison = Comparison.of(records.records, baseline=options.get("--baseline"))
     write = write_markdown if options.get("--format") == "md" else write_page
     path = write(comparison, records, folder, title=options.get("--title") or _title(records))
-    print("\n".join(comparison.verdict.sentences))
-    for line in _left_out(records):
-        print(line)
+    left_out = _left_out(records)
     if tried:
-        print(f"left out: {tried} runs that a comparison tried and did not choose")
-    print(f"report {path}")
-    return 0
+        left_out.append(f"left out: {tried} runs that a comparison tried and did not choose")
+    return path, list(comparison.verdict.sentences), left_out
 
 
 def _read(words: Sequence[str]) -> tuple[list[Path], dict[str, str]]:

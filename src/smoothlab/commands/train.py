@@ -90,8 +90,10 @@ def train(overrides: Sequence[str] = ()) -> Run:
             return Run(follow(prepared))
         if OmegaConf.select(config, "hydra.job.chdir"):
             raise UserMistake("hydra.job.chdir = true: runs stay in the working directory")
-        directory, resume = choose_directory(config, values, prepared.identity)
-        if resume:
+        directory, resume, begun = choose_directory(config, values, prepared.identity)
+        if begun is not None:
+            directory = train_on(begun, prepared, directory)
+        elif resume:
             check_resumable(directory)
         else:
             check_folder(directory.path.parent, key="output_root")
@@ -155,8 +157,30 @@ def refuse_of_nets(config: DictConfig, overrides: Sequence[str]) -> None:
             raise UserMistake(f"{key}: trains a net, and model={model} is none; leave it out, or take model=net")
 
 
-def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) -> tuple[Any, bool]:
-    """The run's directory, and whether the run in it is continued.
+def train_on(begun: RunDirectory, prepared: Any, directory: RunDirectory) -> RunDirectory:
+    """The directory of a run that goes on where a finished, shorter one ended.
+
+    Raises:
+        UserMistake: what comes of it would not be the longer run.
+    """
+    from smoothlab.training.longer import check_longer, take_over
+
+    epochs = check_longer(begun, prepared)
+    check_folder(directory.path.parent, key="output_root")
+    directory = RunDirectory(claim(directory.path))
+    take_over(begun, directory)
+    print(
+        f"{begun.path} is done after {epochs} epochs; it is trained on in {directory.path}, and what follows the "
+        "training's progress (a schedule of smoothing) follows that of the new length",
+        file=sys.stderr,
+    )
+    return directory
+
+
+def choose_directory(
+    config: DictConfig, values: dict[str, Any], identity: str
+) -> tuple[RunDirectory, bool, RunDirectory | None]:
+    """The run's directory, whether a run is continued, and the finished one that a longer one begins with, if any.
 
     Raises:
         UserMistake: the run to continue is not there, is finished, or has another config.
@@ -166,20 +190,26 @@ def choose_directory(config: DictConfig, values: dict[str, Any], identity: str) 
     wanted = values["resume"]
     fresh = directory_of(config, "hydra.run.dir")
     if wanted in (None, "none"):
-        return RunDirectory(fresh), False
+        return RunDirectory(fresh), False, None
     if wanted == "auto":
         unfinished = newest_unfinished(fresh.parent, identity)
         if unfinished is None:
             print("resume=auto: no unfinished run of this config; starting anew", file=sys.stderr)
-        return unfinished or RunDirectory(fresh), unfinished is not None
+        return unfinished or RunDirectory(fresh), unfinished is not None, None
     run = existing_run(wanted, key="resume")
     status = status_of(run)
     if status.get("state") == DONE:
-        raise UserMistake(f"resume = {str(wanted)!r}: this run is finished")
+        from smoothlab.training.longer import is_longer
+
+        if run.last_checkpoint.is_file() and is_longer(Run(run.path).config, values):
+            return RunDirectory(fresh), True, run
+        raise UserMistake(
+            f"resume = {str(wanted)!r}: this run is finished; its options with a larger trainer.max_epochs train it on"
+        )
     if status.get("identity") != identity:
         changed = differences(Run(run.path).config, values) or ["the content of the data, or of a file that it names"]
         raise UserMistake(f"resume = {str(wanted)!r}: its config is another one ({'; '.join(changed[:3])})")
-    return run, True
+    return run, True, None
 
 
 def check_resumable(run: Any) -> None:

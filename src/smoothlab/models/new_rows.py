@@ -82,16 +82,32 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     Raises:
         UserMistake: the file has no labels that the model knows, or cannot be read.
     """
+    content, model = _scorable(run, checkpoint, code)
+    return _evaluated(run, content, model, model.encoder.read(source), str(source))
+
+
+def evaluate_frame(
+    run: str | Path, frame: pd.DataFrame, *, checkpoint: str = "best", code: str | None = None
+) -> NewRows:
+    """The same of the rows of a table; ``frame`` stands for the file."""
+    content, model = _scorable(run, checkpoint, code)
+    return _evaluated(run, content, model, frame, "input")
+
+
+def _scorable(run: str | Path, checkpoint: str, code: str | None) -> tuple[dict[str, Any], Model]:
     content = run_checkpoint(run, checkpoint)
-    ours = content[KEY]
     model = model_from(content, add_code(code))
     if not isinstance(model, Model) or not model.encoder.of_tables:
         raise UserMistake("input: new files are scored for models of tables and texts; score these by their own data")
-    frame = model.encoder.read(source)
+    return content, model
+
+
+def _evaluated(run: str | Path, content: Mapping[str, Any], model: Model, frame: pd.DataFrame, source: str) -> NewRows:
+    ours = content[KEY]
     labels, rows = new_labels(frame, ours["config"]["data"], model.class_names, model.kind)
     empty = len(frame) - len(rows)
     frame = frame.iloc[rows]
-    logits = model.logits(frame, where=str(source))
+    logits = model.logits(frame, where=source)
     numbers = torch.from_numpy(rows.astype(np.int64))
     scores = scored_rows(model.kind, logits, labels, numbers, ours["config"]["task"]["num_bins"])
     report = NewRows(len(rows), scores.metrics, scores.uncertainty()["intervals"])
@@ -100,7 +116,7 @@ def evaluate_file(run: str | Path, source: Path, *, checkpoint: str = "best", co
     if isinstance(model.encoder, TableEncoder):
         _say_seen(report, *model.encoder.known_again(model.encoder.encode(frame, where=str(source))))
     _compare_with_test(report, run)
-    report.columns = model.encoder.drifts(frame, where=str(source))
+    report.columns = model.encoder.drifts(frame, where=source)
     if report.columns is None:
         report.notes.append("columns: this checkpoint keeps no summaries of its training rows, so no drift is told")
     _compare_classes(report, ours.get("class_counts"), model, labels, logits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from smoothlab.models.model import Model
     from smoothlab.models.translator import Translator
+
+
+SHOWN = ("nll", "accuracy", "ece", "bleu")
 
 
 class Run:
@@ -58,5 +62,16 @@ class Run:
 
         return load_run(self.path, checkpoint=checkpoint)
 
+    def _test(self) -> dict[str, float]:
+        """The first of the final metrics of the test rows; none where the run is not done."""
+        metrics = self.results["metrics"].get("test", {}) if self.directory.results.is_file() else {}
+        return {name: metrics[name] for name in SHOWN if isinstance(metrics.get(name), float)}
+
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.status.get('state', 'unknown')})"
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in self._test().items())
+        return f"Run({str(self.path)!r}, {self.status.get('state', 'unknown')}{shown and f'; test: {shown}'})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><th>test {name}</th><td>{value:.4f}</td></tr>" for name, value in self._test().items())
+        state = escape(str(self.status.get("state", "unknown")))
+        return f"<p>{escape(str(self.path))}: {state}</p><table>{rows}</table>"

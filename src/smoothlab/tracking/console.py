@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,25 @@ class _LogFile(logging.FileHandler):
             super().close()
 
 
+_SILENT: ContextVar[bool] = ContextVar("silent", default=False)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """In this block runs say nothing on the console; their run.log has it all the same."""
+    token = _SILENT.set(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
+            yield
+    finally:
+        _SILENT.reset(token)
+
+
 @contextlib.contextmanager
 def run_log(path: Path | None) -> Iterator[None]:
     """Send smoothlab's messages and Lightning's warnings to the console, and to ``path`` with times."""
-    console = logging.StreamHandler(sys.stderr)
+    console = logging.NullHandler() if _SILENT.get() else logging.StreamHandler(sys.stderr)
     console.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [console]
     if path is not None:

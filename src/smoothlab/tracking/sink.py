@@ -1,6 +1,7 @@
 """One way out for every figure, table, final number and checkpoint: always a file, and every logger that takes it.
 
-A logger takes what it has a method for: ``log_image``, ``log_table``, ``log_summary``, ``log_checkpoint``. What shows
+A logger takes what it has a method for: ``log_image``, ``log_table``, ``log_summary``, ``log_checkpoint``; one of
+Lightning's own without ``log_summary`` gets final numbers as metrics, and the config as parameters. What shows
 single samples, whose rows may name a person, goes to a file, and only to loggers whose ``takes_samples`` is true.
 """
 
@@ -62,9 +63,19 @@ def save_table(table: Any, name: str, folder: Path, loggers: Iterable[Any] = (),
 
 
 def log_summary(values: Mapping[str, float], loggers: Iterable[Any]) -> None:
-    """Tell every logger that has a place for them a run's final numbers."""
-    for logger in _that_take("log_summary", loggers):
-        logger.log_summary(values)
+    """Tell every logger a run's final numbers: as a summary, or else as metrics."""
+    for logger in loggers:
+        if hasattr(logger, "log_summary"):
+            logger.log_summary(values)
+        elif _is_foreign(logger):
+            logger.log_metrics(dict(values))
+
+
+def log_config(config: Mapping[str, Any], loggers: Iterable[Any]) -> None:
+    """Tell Lightning's own loggers the config; smoothlab's get it when they are made."""
+    for logger in loggers:
+        if _is_foreign(logger):
+            logger.log_hyperparams(dict(config))
 
 
 def log_checkpoint(path: Path, alias: str, about: Mapping[str, Any], loggers: Iterable[Any]) -> None:
@@ -82,8 +93,18 @@ def log_checkpoint(path: Path, alias: str, about: Mapping[str, Any], loggers: It
 
 def finish(loggers: Iterable[Any], *, failed: bool) -> None:
     """Close the loggers; a failed run is marked as such."""
-    for logger in _that_take("finish", loggers):
-        logger.finish(failed=failed)
+    for logger in loggers:
+        if hasattr(logger, "finish"):
+            logger.finish(failed=failed)
+        elif _is_foreign(logger):
+            logger.finalize("failed" if failed else "success")
+
+
+def _is_foreign(logger: Any) -> bool:
+    """Whether a logger is one of Lightning's interface that smoothlab has not made."""
+    from pytorch_lightning.loggers import Logger
+
+    return isinstance(logger, Logger) and not type(logger).__module__.startswith("smoothlab.")
 
 
 def _that_take(method: str, loggers: Iterable[Any], samples: bool = False) -> Iterator[Any]:

@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,13 @@ SETTINGS: dict[str, Any] = {
 NOT_IN_PROJECT = "/\\#?%:"
 LONGEST_TAG = 64  # characters, W&B's own limit, found only by its server
 CHECKPOINTS = ("best", "last")
+ENVIRONMENT = {
+    "project": "WANDB_PROJECT",
+    "entity": "WANDB_ENTITY",
+    "group": "WANDB_RUN_GROUP",
+    "job_type": "WANDB_JOB_TYPE",
+    "notes": "WANDB_NOTES",
+}
 SWEEP_FILE = "sweep.json"  # stands in the directory that holds a sweep's runs
 log = logging.getLogger("smoothlab")
 
@@ -160,6 +167,19 @@ class WandbOptions:
                 raise InvalidArgument(key, getattr(self, key), "true or false")
 
 
+def by_environment(options: WandbOptions) -> WandbOptions:
+    """Options, with W&B's own variables where the config has said nothing else than its default.
+
+    WANDB_PROJECT, WANDB_ENTITY, WANDB_RUN_GROUP, WANDB_JOB_TYPE, WANDB_NOTES and WANDB_TAGS, between commas.
+    """
+    silent = {name: getattr(options, name) == getattr(WandbOptions(), name) for name in ENVIRONMENT}
+    given = {name: os.environ.get(variable) for name, variable in ENVIRONMENT.items() if silent[name]}
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value}
+    if not options.tags and (tags := os.environ.get("WANDB_TAGS")):
+        changed["tags"] = [tag.strip() for tag in tags.split(",") if tag.strip()]
+    return replace(options, **changed)
+
+
 @takes_keys
 def make_wandb_logger(
     run_dir: str | Path,
@@ -194,11 +214,12 @@ def make_wandb_logger(
     by_choice = chosen_by_user(options.mode) == "online"
     folder = Path(run_dir).resolve()  # W&B's own process may have another working directory
     code = code_state()
+    options = by_environment(options)
     arguments = {
         **{key: getattr(options, key) for key in ("project", "entity", "job_type", "notes")},
         "group": options.group or group_of(folder, str(config.get("name", name))),
         "tags": list(options.tags) if options.tags else None,
-        "name": name,
+        "name": os.environ.get("WANDB_NAME") or name,
         "dir": str(folder),
         "config": {**config, "identity": identity, "code_commit": code["commit"], "code_changed": code["changed"]},
     }

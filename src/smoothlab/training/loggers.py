@@ -11,12 +11,14 @@ from pytorch_lightning.utilities import rank_zero_only
 from smoothlab.config.allowed import resolve_target
 from smoothlab.config.build import call
 from smoothlab.errors import UserMistake
+from smoothlab.tracking.mlflow import MLflowLogger, check_mlflow
 from smoothlab.tracking.tensorboard import TensorBoardLogger, check_tensorboard
 from smoothlab.tracking.wandb import check_wandb, make_wandb_logger
 
 CHECKS: dict[Callable[..., Any], Callable[..., None]] = {
     make_wandb_logger: check_wandb,
     TensorBoardLogger: check_tensorboard,
+    MLflowLogger: check_mlflow,
 }
 # What a logger is given of its run, where it takes it.
 OF_RUN = ("run_dir", "resume_step", "config", "identity", "name")

@@ -39,7 +39,7 @@ from smoothlab.scoring.splits import details, predicted, scored_afterwards
 from smoothlab.smoothing import Auto
 from smoothlab.starters import found_ranks
 from smoothlab.tracking.console import EpochProgress, results_table, run_log
-from smoothlab.tracking.sink import finish
+from smoothlab.tracking.sink import finish, log_config
 from smoothlab.training.devices import Start, alone, leave, meet, on_cpu
 from smoothlab.training.first_end import FirstEnd, RankEnd
 from smoothlab.training.fitting_net import StatusProgress, fit_net, profiler_of, trainer_of
@@ -418,6 +418,7 @@ def _make_loggers(prepared: Prepared, run: RunDirectory, loggers: list[Any], res
         )
         if logger is not None:
             loggers.append(logger)
+            log_config(prepared.config, [logger])
 
 
 def _objective(callbacks: list[Callback], checkpoint: Mapping[str, Any]) -> dict[str, Any]:

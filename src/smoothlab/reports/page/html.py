@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-import smoothlab
 from smoothlab.reports.page.palette import chart_css
 from smoothlab.reports.page.svg import printable
+from smoothlab.version import __version__
 
 if TYPE_CHECKING:
     from smoothlab.reports.page.contents import Contents
@@ -45,7 +45,7 @@ def render_html(report: Contents) -> str:
             css=Markup(css),  # noqa: S704 - our own file, as are the script and the charts' elements
             script=Markup(script),  # noqa: S704
             policy=Markup(policy),  # noqa: S704
-            version=smoothlab.__version__,
+            version=__version__,
         )
     )
 

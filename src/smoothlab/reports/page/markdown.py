@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import smoothlab
 from smoothlab.reports.page.section import MARKDOWN, Block, Figures, Heading, Listing, Paragraph
 from smoothlab.reports.page.svg import printable
+from smoothlab.version import __version__
 
 if TYPE_CHECKING:
     from smoothlab.reports.page.contents import Contents
@@ -37,9 +37,7 @@ def render_markdown(report: Contents) -> str:
     for section in report.sections:
         if blocks := section.shown(MARKDOWN):
             parts += [f"## {plain(section.title)}", *(text for block in blocks for text in _texts(block))]
-    parts.append(
-        f"All numbers are in table.csv and report.json. Made by smoothlab {smoothlab.__version__} on {report.made}."
-    )
+    parts.append(f"All numbers are in table.csv and report.json. Made by smoothlab {__version__} on {report.made}.")
     return "\n\n".join(parts) + "\n"
 
 
