@@ -98,7 +98,7 @@ def test_arrays_as_given_equal_smoothlab_train(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     features, labels = numbers()
     np.savez("my.npz", features=features, label=labels)
-    run = smoothlab.train([*OF_ARRAYS, "smoothing.strength.epsilon=0.2", "trainer.max_epochs=3"])
+    run = smoothlab.train([*OF_ARRAYS, "smoothing=standard", "smoothing.strength.epsilon=0.2", "trainer.max_epochs=3"])
     given = {"smoothing": "standard", "smoothing__strength__epsilon": 0.2, "data__fractions": [0.64, 0.16, 0.2]}
     made = smoothlab.SmoothClassifier(rows="as_given", trainer__max_epochs=3, **given).fit(features, labels)
     assert made.results_["metrics"] == run.results["metrics"]

@@ -231,14 +231,14 @@ def test_rows_that_cannot_be_read(cli, run):
     frame.iloc[:0].to_csv("header.csv", index=False)
     Path("empty.csv").write_text("")
     Path("broken.parquet").write_text("not parquet")
-    Path("table.xlsx").write_text("")
+    Path("table.ods").write_text("")
     for name, message in {
         "lacks.csv": "lacks.csv: column 'mean area' missing; the model needs 30 columns",
         "text.csv": "text.csv: column 'mean area', data row 1: expected a finite number, got 'large'",
         "header.csv": "input = 'header.csv': the file has no rows",
         "empty.csv": "input = 'empty.csv': the file is empty",
         "broken.parquet": "input = 'broken.parquet': not readable as parquet",
-        "table.xlsx": "input = 'table.xlsx': expected a file ending in one of .csv, .tsv",
+        "table.ods": "input = 'table.ods': expected a file ending in one of .csv, .tsv",
         "nowhere.csv": "input = 'nowhere.csv': no such file",
     }.items():
         assert message in refused(cli, "predict", f"run={run}", f"input={name}", "output=out.csv")

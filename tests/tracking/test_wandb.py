@@ -41,7 +41,7 @@ def alone(tmp_path, monkeypatch):
 
 def test_a_run_is_shown_with_its_config_place_and_words():
     words = ("logger.wandb.tags=[first]", "logger.wandb.notes='as an example'", "logger.wandb.entity=us")
-    run = smoothlab.train(["trainer.max_epochs=1", "logger=wandb", *words])
+    run = smoothlab.train(["trainer.max_epochs=1", "smoothing=standard", "logger=wandb", *words])
     seen = read_run(run.path)
     assert seen["exit_code"] == 0
     assert seen["config"]["smoothing"]["strength"]["epsilon"] == 0.1

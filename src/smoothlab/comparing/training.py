@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,8 @@ def train(
         UserMistake: before anything is written: the config, an arm or the data will not do.
         KeyboardInterrupt: the user stopped it; the same command goes on with it.
     """
-    say(f"comparing {len(question.arms)} arms: their configs are composed and tried on the data")
+    if sys.stderr.isatty():  # who waits before a screen sees at once that something happens
+        say(f"comparing {len(question.arms)} arms: their configs are composed and tried on the data")
     from smoothlab.sweeps.pool import JobPool
 
     with JobPool(question.n_jobs) as pool:  # its server imports while the arms are composed and tried
