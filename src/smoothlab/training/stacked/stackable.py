@@ -44,7 +44,9 @@ TRAINER: Mapping[str, tuple[Any, ...]] = {
     "sync_batchnorm": (False,),
 }
 FREE = ("_target_", "max_epochs", "deterministic", "benchmark", "inference_mode", "sigterm", "timeout_s")
-FREE_TRAINER = frozenset({*FREE, "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "gradient_clip_algorithm"})
+FREE_TRAINER = frozenset(
+    {*FREE, "log_every_n_steps", "enable_progress_bar", "enable_model_summary", "gradient_clip_algorithm"}
+)
 CHECKPOINT = "pytorch_lightning.callbacks.ModelCheckpoint"
 STOPPING = "pytorch_lightning.callbacks.EarlyStopping"
 CALLBACKS: Mapping[str, tuple[str, frozenset[str]]] = {
