@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,6 +19,12 @@ OPENERS: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 ARRAY_SUFFIXES = (".npz", ".npy")
 PART = 2**24  # bytes
 SHARE = 4  # of the memory, which a text takes as a table several times
+
+
+def name_of(place: str | Path) -> str:
+    """What a run on a file or folder is called: its stem, with ``_`` for what a name cannot hold."""
+    path = Path(os.path.expanduser(place))
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", path.name.split(".")[0] or path.name)
 
 
 def memory() -> int:

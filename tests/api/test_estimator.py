@@ -299,3 +299,13 @@ def test_wrong_rows_are_one_line(fitted):
         clone(made).set_params(no_such=1)
     with pytest.raises(ValueError, match="feature names should match"):
         made.predict(frame.drop(columns="size"))
+
+
+def test_a_question_mark_is_a_missing_cell():
+    frame, labels = table()
+    marked = frame.assign(size=frame["size"].astype(object).fillna("?"))
+    fitted = [smoothlab.SmoothClassifier(random_state=0, **QUICK).fit(rows, labels) for rows in (frame, marked)]
+    expected = fitted[0].predict_proba(frame)
+    for model in fitted:
+        np.testing.assert_allclose(model.predict_proba(marked), expected, atol=1e-6)
+    assert (marked["size"] == "?").any()

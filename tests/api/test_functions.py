@@ -77,6 +77,17 @@ def test_a_run_predicts_and_is_scored_on_new_tables(graded, graded_run, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_question_mark_is_missing_in_tables_of_python_too(graded, graded_run):
+    marked = graded.head(20).assign(size=graded["size"].head(20).astype(object).fillna("?"))
+    pd.testing.assert_frame_equal(smoothlab.predict(graded_run, marked), smoothlab.predict(graded_run, graded.head(20)))
+    assert smoothlab.evaluate(graded_run, marked).new_rows.metrics == (
+        smoothlab.evaluate(graded_run, graded.head(20)).new_rows.metrics
+    )
+    assert (marked["size"] == "?").any()  # the caller's own
+    described = smoothlab.describe(graded.assign(size=graded["size"].astype(object).fillna("?")), target="grade")
+    assert described.columns.loc["size", "missing"] == graded["size"].isna().sum()
+
+
 def test_a_report_of_runs(graded_run, tmp_path, capsys):
     made = smoothlab.report(graded_run, out=tmp_path / "page")
     assert made.path.is_file()

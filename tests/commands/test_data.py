@@ -78,6 +78,19 @@ def test_a_file_is_described_with_its_columns_classes_and_warnings(cli):
     assert same[1] == out
 
 
+def test_labels_that_cannot_be_used_are_the_first_warning_of_the_page(cli):
+    Path("fruit.csv").write_text(TABLE + "red,3.0,kiwi\n")
+    code, out, err = cli("data", "describe", "fruit.csv", "target=fruit", "html=page.html")
+    assert code == 0, err
+    first = next(line for line in out.split("\n\n")[-1].splitlines() if line.startswith("warning"))
+    said = " ".join(out.split())
+    assert "training refuses these data: data.target: class 'kiwi' has 1 row(s)" in said
+    assert "data.rare_classes=" in said
+    assert first.startswith("warning: training refuses these data")
+    assert "colour" in out
+    assert "kiwi" in Path("page.html").read_text()
+
+
 def test_a_file_without_a_target_is_answered_with_its_columns(cli):
     Path("fruit.csv").write_text(TABLE)
     code, _, err = cli("data", "describe", "fruit.csv")

@@ -21,7 +21,7 @@ from smoothlab.config.build import build
 from smoothlab.errors import InvalidArgument, RunFailed, UserMistake
 from smoothlab.tracking import wandb_media, wandb_server
 from smoothlab.tracking.sink import finish
-from smoothlab.tracking.wandb import RunId, group_of, make_wandb_logger
+from smoothlab.tracking.wandb import RunId, group_of, make_wandb_logger, project_of
 from smoothlab.tracking.wandb_server import choose_mode
 from smoothlab.training.loggers import check_loggers
 
@@ -295,6 +295,33 @@ def test_a_project_name_that_wandb_does_not_take_is_named(tmp_path, project):
     with pytest.raises(UserMistake, match=r"^logger.wandb.project = .*: expected a name of 1 to 128") as raised:
         build(node, "logger.wandb", run_dir=tmp_path, config={}, identity="1", name="one")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "project", "expected"),
+    [
+        ({"name": "my_data", "data": {"path": "there/my data.csv.gz"}}, "smoothlab", "my_data"),
+        ({"name": "my", "data": {"path": "my.csv"}}, "theirs", "theirs"),  # what is given wins
+        ({"name": "my", "data": {"path": "my.csv"}}, None, None),
+        ({"name": "medical", "data": {"path": "my.csv"}}, "smoothlab", "smoothlab"),
+        ({"name": "train", "data": {"path": {"train": "train.csv"}}}, "smoothlab", "smoothlab"),
+        ({"name": "medical", "data": {"path": None}}, "smoothlab", "smoothlab"),
+        ({"name": "a" * 200, "data": {"path": "a" * 200 + ".csv"}}, "smoothlab", "a" * 128),
+        ({}, "smoothlab", "smoothlab"),
+    ],
+)
+def test_own_data_go_to_a_project_of_their_name(config, project, expected, monkeypatch):
+    monkeypatch.delenv("WANDB_PROJECT", raising=False)
+    assert project_of(config, project) == expected
+
+
+def test_a_run_of_a_file_is_started_in_the_project_of_its_name(tmp_path, monkeypatch):
+    config = {"name": "my", "data": {"path": "my.csv"}}
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    assert project_of(config, "smoothlab") == "smoothlab"  # W&B's variable has taken its place by then
+    monkeypatch.delenv("WANDB_PROJECT")
+    finish([make_wandb_logger(tmp_path, config=config, identity="1", name="one", mode="offline")], failed=False)
+    assert read_run(tmp_path)["run"].project == "my"
 
 
 def test_a_resumed_run_goes_on_as_the_same_wandb_run(tmp_path):

@@ -79,12 +79,14 @@ def describe(data: Any, *overrides: Any, **settings: Any) -> Described:
     from smoothlab.data import RowData
     from smoothlab.data import describe as describe_rows
     from smoothlab.data.held import holding
+    from smoothlab.data.table.reading import usually_emptied
 
     handed = not isinstance(data, str | os.PathLike | Mapping | list | tuple)
     words = words_of("data=table" if handed else data, overrides, settings)
     values = plain(compose_config("train", overrides_of(words)))
     if handed:
-        with holding(as_frame(data, where="data")) as source:
+        verbatim = values["data"].get("verbatim") or ()
+        with holding(usually_emptied(as_frame(data, where="data").copy(deep=False), verbatim)) as source:
             values["data"]["source"] = source
             made = make_data(values)
             return Described(call(describe_rows, "data", made))

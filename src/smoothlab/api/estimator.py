@@ -27,6 +27,7 @@ from smoothlab.api.tables import as_frame, is_table
 from smoothlab.config.compose import all_groups, compose_config, plain
 from smoothlab.config.overrides import overrides_of
 from smoothlab.data.held import holding
+from smoothlab.data.table.reading import usually_emptied
 from smoothlab.data.table.words import as_word
 from smoothlab.errors import UserMistake, WrongInput
 from smoothlab.kinds import KINDS
@@ -175,7 +176,7 @@ class SmoothClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise WrongInput("X: 0 rows; expected at least one")
             if reset or not hasattr(self, "_columns"):
                 self._columns = list(frame.columns)
-            return frame
+            return usually_emptied(frame.copy(deep=False))
         options: dict[str, Any] = {"dtype": [np.float64, np.float32]}
         numbers = np.array(validate_data(self, X, reset=reset, **options), order="C")
         if reset:

@@ -123,7 +123,7 @@ def predict(
         raise WrongInput(f"checkpoint = {checkpoint!r}: abstaining and sets are chosen by the predictions of best")
     model = load(place, checkpoint=checkpoint, code=code)
     of_file = isinstance(data, str | os.PathLike)
-    frame = as_frame(data, where="data") if not of_file else _read(model, Path(data))
+    frame = _read(model, Path(data)) if of_file else model.encoder.as_read(as_frame(data, where="data"))
     promises = Promises.chosen(place, model.class_names, **options)
     made = promises.beside(model.predict(frame, where=str(data) if of_file else "data"))
     return made.set_axis(frame.index)

@@ -323,7 +323,7 @@ def _table(*heads: str) -> Table:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    numbers = ("size", "missing", "values", "train", "val", "test")
+    numbers = ("size", "missing", "values", "train", "val", "test", "all")
     for head in heads:
         right, whole = head in numbers, head in (*numbers, "name", "kind", "here", "licence")
         table.add_column(Text(head), justify="right" if right else "left", no_wrap=whole, overflow="fold")

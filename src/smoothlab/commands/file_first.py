@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smoothlab.config.compose import compose_config, quoted
-from smoothlab.unpacking import ARRAY_SUFFIXES
+from smoothlab.unpacking import ARRAY_SUFFIXES, name_of
 
 
 def data_at(place: str) -> list[str]:
@@ -40,6 +40,5 @@ def with_file(words: Sequence[str], command: str = "train") -> list[str]:
     own = set(map(str, config.data)) - set(map(str, config))
     rest = [f"data.{word}" if word.partition("=")[0] in own else word for word in rest]
     if not any(word.startswith("name=") for word in rest):
-        name = place.name.split(".")[0] or place.name
-        chosen.append(f"name={quoted(re.sub(r'[^A-Za-z0-9_-]+', '_', name))}")
+        chosen.append(f"name={quoted(name_of(place))}")
     return [*chosen, *rest]

@@ -90,6 +90,10 @@ class _Widest:
         """See :class:`Encoder`; whole where parts would leave out the columns of the others."""
         return self._first.read_parts(path, rows) if self._same else iter([self._first.read(path)])
 
+    def as_read(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """See :class:`Encoder`."""
+        return self._first.as_read(frame)
+
 
 def make_ensemble(runs: Sequence[str | Path], output: Path) -> dict[str, dict[str, float]]:
     """Write a folder that ``predict`` and ``load`` take as a run, with the metrics of the mean on val and test.

@@ -91,7 +91,7 @@ def evaluate_frame(
 ) -> NewRows:
     """The same of the rows of a table; ``frame`` stands for the file."""
     content, model = _scorable(run, checkpoint, code)
-    return _evaluated(run, content, model, frame, "input")
+    return _evaluated(run, content, model, model.encoder.as_read(frame), "input")
 
 
 def _scorable(run: str | Path, checkpoint: str, code: str | None) -> tuple[dict[str, Any], Model]:

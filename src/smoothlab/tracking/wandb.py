@@ -28,6 +28,7 @@ from smoothlab.tracking.wandb_server import (
     online_mistake,
     reason_of,
 )
+from smoothlab.unpacking import name_of
 
 START_SECONDS = {"online": 20.0, "auto": 10.0}  # who asked for online waits longer before it fails
 SETTINGS: dict[str, Any] = {
@@ -37,6 +38,7 @@ SETTINGS: dict[str, Any] = {
     "disable_git": True,  # W&B's own would take the remote's address and every tracked file along
 }
 NOT_IN_PROJECT = "/\\#?%:"
+LONGEST_PROJECT = 128  # characters
 LONGEST_TAG = 64  # characters, W&B's own limit, found only by its server
 CHECKPOINTS = ("best", "last")
 ENVIRONMENT = {
@@ -114,7 +116,7 @@ class WandbOptions:
     """What a config says of its W&B run.
 
     Args:
-        project: W&B project; None leaves the choice to W&B.
+        project: W&B project; None leaves the choice to W&B. With the default see :func:`project_of`.
         entity: W&B team or user; None is the user's default.
         group: runs shown together; None is the sweep that the run belongs to, or else the experiment's name.
         job_type: which command made the run.
@@ -146,9 +148,9 @@ class WandbOptions:
     def __post_init__(self) -> None:
         project: object = self.project
         if project is not None and not (
-            isinstance(project, str) and 0 < len(project) <= 128 and not set(project) & set(NOT_IN_PROJECT)
+            isinstance(project, str) and 0 < len(project) <= LONGEST_PROJECT and not set(project) & set(NOT_IN_PROJECT)
         ):
-            expected = f"a name of 1 to 128 characters, none of {' '.join(NOT_IN_PROJECT)}"
+            expected = f"a name of 1 to {LONGEST_PROJECT} characters, none of {' '.join(NOT_IN_PROJECT)}"
             raise InvalidArgument("project", project, expected)
         for key in ("entity", "group", "job_type", "notes"):
             value = getattr(self, key)
@@ -178,6 +180,18 @@ def by_environment(options: WandbOptions) -> WandbOptions:
     if not options.tags and (tags := os.environ.get("WANDB_TAGS")):
         changed["tags"] = [tag.strip() for tag in tags.split(",") if tag.strip()]
     return replace(options, **changed)
+
+
+def project_of(config: dict[str, Any], default: str | None) -> str | None:
+    """The project of a run whose config has the default: the run's name where that is the one of its data's file, as
+    after ``smoothlab train my.csv``, so that own data are not among the runs of presets. WANDB_PROJECT wins.
+    """
+    data = config.get("data")
+    path = data.get("path") if isinstance(data, dict) else None
+    if default != WandbOptions().project or os.environ.get("WANDB_PROJECT") or not (path and isinstance(path, str)):
+        return default
+    name = name_of(path)
+    return name[:LONGEST_PROJECT] if name == config.get("name") else default
 
 
 @takes_keys
@@ -216,7 +230,8 @@ def make_wandb_logger(
     code = code_state()
     options = by_environment(options)
     arguments = {
-        **{key: getattr(options, key) for key in ("project", "entity", "job_type", "notes")},
+        **{key: getattr(options, key) for key in ("entity", "job_type", "notes")},
+        "project": project_of(config, options.project),
         "group": options.group or group_of(folder, str(config.get("name", name))),
         "tags": list(options.tags) if options.tags else None,
         "name": os.environ.get("WANDB_NAME") or name,

@@ -400,7 +400,9 @@ def _afterwards_lines(results: dict[str, Any]) -> Iterator[str]:
         yield f"calibrator {calibrator['kind']}: test {shown}"
     if (decision := results.get("decision")) is not None:
         point = {name: value for name, value in decision["test"].items() if isinstance(value, float)}
-        yield f"decision {decision['kind']}: test " + ", ".join(f"{name} {value:.3f}" for name, value in point.items())
+        about = f" (positive: {decision['positive']})" if decision.get("positive") is not None else ""
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in point.items())
+        yield f"decision {decision['kind']}{about}: test {shown}"
 
 
 def _make_loggers(prepared: Prepared, run: RunDirectory, loggers: list[Any], resume_step: int) -> None:

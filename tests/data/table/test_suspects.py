@@ -8,7 +8,7 @@ import pytest
 from sklearn import datasets
 
 from smoothlab.commands import main
-from smoothlab.data import describe
+from smoothlab.data import TableData, describe
 from smoothlab.data.table.describing import words_of
 from smoothlab.errors import UserMistake
 
@@ -136,11 +136,44 @@ def test_every_spelling_of_a_class_is_named_and_the_advice_works(table):
 
 
 def test_a_class_of_one_row_names_the_option_that_merges_and_it_works(table):
-    frame = frame_of().assign(label=["a", "b"] * 149 + ["rare", "odd"])
-    with pytest.raises(UserMistake, match=r"data\.rare_classes=3 merges"):
+    frame = frame_of().assign(label=["a", "b"] * 148 + ["rare"] + ["odd"] * 3)
+    with pytest.raises(UserMistake, match=r"class 'rare' has 1 row.*data\.rare_classes=4 merges"):
         table(frame, target="label")
-    frame["label"] = ["a", "b"] * 148 + ["rare", "odd"] * 2
-    assert table(frame, target="label", rare_classes=3).class_names == ["a", "b", "other"]
+    assert table(frame, target="label", rare_classes=4).class_names == ["a", "b", "other"]
+
+
+def test_of_rare_classes_that_are_too_few_together_the_message_names_what_works(table):
+    frame = frame_of().assign(label=["a"] * 150 + ["b"] * 148 + ["rare", "odd"])
+    with pytest.raises(UserMistake, match=r"where they have 3 rows together; 'data.classes=\{odd: a\}'"):
+        table(frame, target="label")
+    assert table(frame, target="label", classes={"odd": "a", "rare": "b"}).class_names == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "changes", "first"),
+    [
+        (["a", "b"] * 149 + ["rare", "b"], {}, "class 'rare' has 1 row(s)"),
+        (["a", "b"] * 148 + ["rare"] + ["odd"] * 3, {}, "data.rare_classes=4 merges"),
+        (["a"] * 300, {}, "expected at least two classes"),
+        ([f"name {row}" for row in range(300)], {}, "300 of 300 classes have fewer than 3 rows"),
+        ([row + 0.5 for row in range(300)], {}, "a quantity and no classes"),
+        ([None] * 300, {}, "every cell is empty"),
+        (["a"] * 290 + ["b"] * 10, {"split": "time", "split_column": "b"}, "in no training row"),
+    ],
+)
+def test_labels_that_cannot_be_used_do_not_end_the_description(labels, changes, first):
+    frame = frame_of().assign(label=labels)
+    if changes:
+        frame["b"] = np.arange(300.0)
+    data = TableData(lambda: frame, target="label", **changes)
+    description = describe(data)
+    assert description.warnings[0].startswith("training refuses these data: ")
+    assert first in description.warnings[0]
+    assert [column["name"] for column in description.columns] == list(frame.columns)
+    assert description.splits == {"all": 300}
+    assert sum(row["all"] for row in description.classes) == frame["label"].notna().sum()
+    assert any(column["becomes"] == "a number" for column in description.columns)
+    assert not data.lenient
 
 
 @pytest.mark.parametrize(

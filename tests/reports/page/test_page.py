@@ -21,7 +21,9 @@ from drawn_runs import draw_comparison, draw_run
 from smoothlab.errors import UserMistake
 from smoothlab.reports.comparison import Comparison
 from smoothlab.reports.page import write_markdown, write_page
+from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import MARKDOWN, Figures, Heading, Listing, Paragraph, Section
+from smoothlab.reports.page.sections.classes import classes as by_class
 from smoothlab.reports.page.svg import Drawing
 from smoothlab.reports.page.tables import Column, Table, rows_of, text_cell
 from smoothlab.reports.records import read_records
@@ -384,3 +386,20 @@ def test_reliability_shows_the_arms_of_the_answer(made, read):
     shown = [label for label in labels if "Expected calibration error" in label]
     assert len(shown) == len(main)
     assert shown[0].startswith("none")
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [(("well", "<b>ill"), "is <b>ill."), (("<b>ill", "well"), "is well."), (("a", "b", "c"), None)],
+)
+def test_the_table_of_two_classes_names_the_positive_one(tmp_path, classes, expected):
+    for epsilon in (0.0, 0.1):
+        draw_run(tmp_path / "runs" / f"run_{epsilon}", epsilon=epsilon, classes=classes)
+    records = read_records([tmp_path / "runs"])
+    comparison = draw_comparison(records.records)
+    section = by_class(Material.of(comparison, records))
+    caption = next(block.table.caption for block in section.blocks if isinstance(block, Listing))
+    assert ("positive class" in caption) == (expected is not None)
+    assert caption.endswith(expected or "over the runs.")
+    page = write_page(comparison, records, tmp_path / "page", title="x").read_text()
+    assert "<b>ill" not in page

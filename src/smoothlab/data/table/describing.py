@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.parts.columns import notes_on
+from smoothlab.data.rows import Understood, with_plain_numbers
 from smoothlab.data.table.held_out import measured_splits, twins
 from smoothlab.data.table.histograms import histograms
-from smoothlab.data.table.kinds import Column
+from smoothlab.data.table.kinds import Column, check_columns
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import Rows
-from smoothlab.data.table.suspects import leaks_together
+from smoothlab.data.table.suspects import leaks_together, misread
 from smoothlab.data.table.words import as_words
 from smoothlab.errors import UserMistake
 
 if TYPE_CHECKING:
-    from smoothlab.data.rows import RowData, Understood
+    from smoothlab.data.rows import RowData
 
 LEAK = 0.98  # mean recall of the classes from one column alone, above which it probably is the target in other words
 LEAK_ROWS = 5_000
@@ -35,7 +38,7 @@ class Description:
     Args:
         columns: name, kind, role, missing, distinct, example and note of each, and what the model gets (``becomes``).
         classes: name, and rows in train, val and test; shares of votes count as parts of rows.
-        splits: rows of each.
+        splits: rows of each; where there are no splits, ``all``, and so in the classes.
         notes: what was left out or guessed.
         warnings: what looks wrong, the most costly first, each with what to type.
         measured: accuracies of a small model under a random split and one that keeps groups or times apart.
@@ -64,8 +67,11 @@ def describe(data: RowData, *, sample: str = "") -> Description:
         data: set up or not.
         sample: which part of the rows the data are, in words; empty: all.
 
+    Labels that cannot be used, and splits that cannot hold them, are the first warning; the page has the columns then,
+    and the rows of each class where there is one column of labels.
+
     Raises:
-        UserMistake: the labels cannot be used, or no column is left.
+        UserMistake: the data cannot be read, a column is not there, or none is left.
     """
     data.lenient, refused = True, []
     try:
@@ -74,7 +80,10 @@ def describe(data: RowData, *, sample: str = "") -> Description:
         except UserMistake as mistake:
             refused = [f"training refuses these data: {mistake}"]
         notes = list(data.notes)
-        table = data.understand()
+        try:
+            table = data.understand()
+        except UserMistake as mistake:
+            return _without_labels(data, mistake, sample)
     finally:
         data.lenient = False
     columns = list(data.columns)
@@ -107,10 +116,7 @@ def describe(data: RowData, *, sample: str = "") -> Description:
     ]
     becomes = _becomes(data)
     return Description(
-        columns=[
-            {**asdict(column), "note": str(column.note or ""), "becomes": becomes.get(column.name, "")}
-            for column in columns
-        ],
+        columns=[_shown(column, becomes) for column in columns],
         classes=classes,
         splits={split: len(index) for split, index in table.rows.items()},
         notes=notes,
@@ -120,6 +126,50 @@ def describe(data: RowData, *, sample: str = "") -> Description:
         sample=sample,
         positive=table.labels.names[1] if len(table.labels.names) == 2 and not several else None,
     )
+
+
+def _without_labels(data: RowData, mistake: UserMistake, sample: str) -> Description:
+    """What is understood where the labels, or splits by them, cannot be used, which is the first warning.
+
+    Raises:
+        UserMistake: it is no matter of labels or splits: the rows, columns and what they take are looked at again.
+    """
+    target = data.labels.columns
+    if not target:
+        raise mistake
+    frame, _, notes = data.row_source.rows()
+    check_columns("target", target, frame)
+    columns = data.roles(frame)
+    features = [column.name for column in columns if column.role == "feature"]
+    if not features or set(frame.attrs.get("twice", ())) & set(target):
+        raise mistake
+    frame, data.columns = with_plain_numbers(frame, columns), columns
+    with suppress(UserMistake):  # of a cell that its column cannot hold
+        data.encoder = data.make_encoder(frame)
+    words = (
+        pd.Series(as_words(frame[target[0]].dropna()), dtype=object) if len(target) == 1 else pd.Series(dtype=object)
+    )
+    counts = words.value_counts().sort_values(ascending=False, kind="stable")
+    unreadable = [column for column in columns if column.kind == "unreadable"]
+    warnings = [
+        f"training refuses these data: {mistake}",
+        *(f"training refuses column {column.name!r}: {column.note}" for column in unreadable),
+        *misread(frame, columns),
+        *_columns(data, columns, len(frame), set()),
+    ]
+    becomes = _becomes(data)
+    return Description(
+        columns=[_shown(column, becomes) for column in columns],
+        classes=[{"name": str(name), "all": int(count)} for name, count in counts.items()],
+        splits={"all": len(frame)},
+        notes=[*notes, *notes_on(columns)],
+        warnings=list(dict.fromkeys(warnings)),
+        sample=sample,
+    )
+
+
+def _shown(column: Column, becomes: dict[str, str]) -> dict[str, Any]:
+    return {**asdict(column), "note": str(column.note or ""), "becomes": becomes.get(column.name, "")}
 
 
 def _lost_header(data: RowData) -> int:

@@ -20,7 +20,7 @@ from smoothlab.data.table.fitting import CategoryFit, ColumnFit, DateFit, Numeri
 from smoothlab.data.table.hashing import feature_hashes
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.parts import table_parts
-from smoothlab.data.table.reading import emptied, read_table
+from smoothlab.data.table.reading import emptied, read_table, usually_emptied
 from smoothlab.data.table.summary import Drift, drifts, summarised
 from smoothlab.data.table.texts import TextColumn
 from smoothlab.data.table.written import Writing
@@ -241,6 +241,11 @@ class TableEncoder(Encoder):
             return emptied(frame, words)
         except InvalidArgument as error:
             raise UserMistake(f"input = {str(path)!r}: {error}") from None
+
+    def as_read(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """See :class:`Encoder`; ``frame`` itself stays as it is."""
+        frame = usually_emptied(frame.copy(deep=False), self.reading.get("verbatim", ()))
+        return emptied(frame, self.reading.get("missing_words", ()))
 
     def read_parts(self, path: Path, rows: int) -> Iterator[pd.DataFrame]:
         """The same in parts of so many rows, in memory that does not grow with the file.

@@ -294,11 +294,33 @@ def _check_counts(
                 f"and no class? Cut a quantity into ranges first; data.rare_classes={least} merges rare classes"
             )
         alike = [name for name in class_names if name != rare and name.lower() == rare.lower()]
-        spelling = f"; 'data.classes={{{rare}: {alike[0]}}}' takes it as another spelling of that one" if alike else ""
+        merged = merging(counts, least)
+        together = "" if merged else f" where they have {least} rows together"
+        other = alike[0] if alike else class_names[int(np.where(np.isfinite(counts), counts, 0).argmax())]
+        what = "another spelling of that one" if alike else "that one"
+        renamed = f"; 'data.classes={{{rare}: {other}}}' takes it as {what}" if alike or not merged else ""
         raise UserMistake(
             f"data.target: class {rare!r} has {int(counts[smallest])} row(s); {why} ({too_few}"
-            f"data.rare_classes={least} merges such classes into one{spelling})"
+            f"data.rare_classes={merged or least} merges such classes into one{together}{renamed})"
         )
+
+
+def merging(counts: np.ndarray, least: int) -> int | None:
+    """The ``data.rare_classes`` that makes of the rare ones, and the next smallest, a class of enough rows.
+
+    Args:
+        counts: rows of each class ``(K,)``; not finite where there is none.
+        least: rows that a class needs.
+
+    Returns:
+        At most ten times ``least``; None where that is not enough or leaves no other class.
+    """
+    present = np.sort(counts[np.isfinite(counts)])
+    for limit in range(least, 10 * least + 1):
+        rare = present[present < limit]
+        if len(rare) > 1 and rare.sum() >= least and len(rare) < len(present):
+            return limit
+    return None
 
 
 def _cut(

@@ -23,7 +23,7 @@ def classes(material: Material) -> Section | None:
     tables = {arm: table for arm, table in tables.items() if len(table)}
     if not tables:
         return None
-    blocks: list[Block] = [Listing(_table(tables))]
+    blocks: list[Block] = [Listing(_table(tables, _positive(material)))]
     (arm, first), *others = tables.items()
     if others and list(first["class"]) == list(others[0][1]["class"]):
         chart = class_chart(arm, first, *others[0])
@@ -31,7 +31,20 @@ def classes(material: Material) -> Section | None:
     return Section("by-class", "By class", "Classes", tuple(blocks))
 
 
-def _table(tables: Mapping[str, pd.DataFrame]) -> Table:
+def _positive(material: Material) -> str:
+    """Which of two classes is the positive one, in words; empty where there is none, or runs differ in it."""
+    named = set()
+    for record in material.finished:
+        decided = (record.results.get("decision") or {}).get("positive")
+        names = material.comparison.classes
+        second = names[1] if record.kind == "classification" and len(names) == 2 else None
+        named.add(second if decided is None else str(decided))
+    if len(named) != 1 or None in named:
+        return ""
+    return f" The positive class, which sensitivity and decision=threshold are about, is {named.pop()}."
+
+
+def _table(tables: Mapping[str, pd.DataFrame], positive: str = "") -> Table:
     """Each class under one or two arms, those that change most where they are many."""
     arms = list(tables)
     first, last = tables[arms[0]], tables[arms[-1]]
@@ -55,4 +68,4 @@ def _table(tables: Mapping[str, pd.DataFrame]) -> Table:
             ]
         )
     more = f" The {MOST_CLASSES} of {every} whose NLL changes most." if every > MOST_CLASSES else ""
-    return Table("classes", f"Each class, mean over the runs.{more}", tuple(columns), rows_of(cells))
+    return Table("classes", f"Each class, mean over the runs.{more}{positive}", tuple(columns), rows_of(cells))
