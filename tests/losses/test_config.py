@@ -73,7 +73,7 @@ def task_of(config, net):
 def test_each_option_takes_a_step_with_standard_smoothing(group, option):
     torch.manual_seed(0)
     images = group == "mixing"
-    task = task_of(composed(group, option), Flat() if images else MLP(12, 2, hidden=[4]))
+    task = task_of(composed(group, option, "smoothing=standard"), Flat() if images else MLP(12, 2, hidden=[4]))
     features = torch.randn(6, 1, 3, 4) if images else torch.randn(6, 12)
     batch = Batch(features, torch.tensor([0, 1, 1, 0, 1, 0]), torch.arange(6))
     target, loss, penalties = task.terms(batch)
