@@ -37,7 +37,7 @@ def assert_same(run: Path, undisturbed: Path) -> None:
     assert mine.keys() == theirs.keys()
     torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
     assert (run / "metrics.csv").exists() == (undisturbed / "metrics.csv").exists()
-    first, second = (json.loads((path / "results.json").read_text())["test"] for path in (run, undisturbed))
+    first, second = (json.loads((path / "results.json").read_text())["metrics"] for path in (run, undisturbed))
     assert first == second
 
 
