@@ -22,8 +22,9 @@ srun --kill-on-bad-exit=1 smoothlab train trainer=ddp \
   name="job_$SLURM_JOB_ID" resume=auto progress=lines "$@"
 code=$?
 
-# 143 = 128 + SIGTERM: stopped, not failed.
+# 143 = 128 + SIGTERM: stopped, not failed. SLURM ends this script when it has put the job back; a script that ends
+# before that can leave the job as failed.
 if [ "$code" -eq 143 ]; then
-  scontrol requeue "$SLURM_JOB_ID"
+  scontrol requeue "$SLURM_JOB_ID" && sleep 120
 fi
 exit "$code"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
@@ -154,3 +158,20 @@ def test_what_one_process_does_is_refused_as_one_of_several_ranks(monkeypatch, n
         refuse_ranks(name, words)
     assert str(refusal.value) == line
     refuse_ranks("train", ["seed=1"])
+
+
+ENDS = """
+import atexit, threading, time, sys
+from smoothlab.commands import main
+
+threading.Thread(target=time.sleep, args=(3600,)).start()  # what no interpreter that ends by itself would leave behind
+atexit.register(print, "files are closed")
+sys.argv = ["smoothlab", "report", "outputs"]
+main()
+"""
+
+
+def test_a_rank_that_ends_badly_leaves_without_waiting_for_what_its_libraries_run():
+    ended = subprocess.run([sys.executable, "-c", ENDS], env={**os.environ, **STEP}, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "files are closed\n")
+    assert "not as ranks" in ended.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import partial
 
 import pytest
@@ -13,7 +14,7 @@ BATCH = f"""#!/bin/bash
 #SBATCH --nodes=2 --ntasks-per-node=1 --requeue --open-mode=append --output=job.out --partition=low
 srun --kill-on-bad-exit=1 {SMOOTHLAB} train {" ".join(ONE_EACH)} name=preempted resume=auto trainer.max_epochs=EPOCHS
 code=$?
-[ "$code" -eq 143 ] && scontrol requeue "$SLURM_JOB_ID"
+[ "$code" -eq 143 ] && scontrol requeue "$SLURM_JOB_ID" && sleep 120
 exit "$code"
 """
 PREEMPTIONS = int(os.environ.get("SMOOTHLAB_PREEMPTIONS", "10"))
@@ -82,6 +83,9 @@ def test_more_tasks_than_ranks_are_one_line(typed, tmp_path):
 
 def trains_again(cluster, job, log, rows):
     """Whether a job has written so many lines of epochs, or is over."""
+    if cluster.state_of(job) == "PENDING":  # without the two minutes that SLURM keeps a job back
+        cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
+        time.sleep(5.0)  # its scheduler looks every two seconds
     return cluster.state_of(job) == "COMPLETED" or rows_of(log) >= rows
 
 
@@ -109,6 +113,6 @@ def test_a_run_that_is_preempted_ends_as_an_undisturbed_one(cluster, typed, tmp_
         assert typed("srun", "--partition=high", "-N2", "--ntasks-per-node=1", "--exclusive", "true").returncode == 0
         wait(partial(restarted, cluster, job, preempted + 1), "the job is put back into the queue")
         rows = rows_of(log)
-        cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)  # no two minutes of waiting
+    wait(partial(trains_again, cluster, job, log, rows + 1), "the job trains again")
     assert cluster.wait_for(job, "COMPLETED", "FAILED", "CANCELLED") == "COMPLETED", log.read_text()[-3000:]
     assert_same(only_run(tmp_path, "preempted"), only_run(tmp_path, "whole"))

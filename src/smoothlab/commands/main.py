@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from smoothlab.commands.hydra_questions import QUESTIONS, ask_hydra
 from smoothlab.errors import Terminated, UserMistake, disk_refusal
@@ -30,7 +32,25 @@ WITHOUT_CONFIG = {"data", "report", "sweep"}  # commands of their own words; eve
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 0 done, 1 a run failed, 2 a mistake, 130 interrupted, 143 by SIGTERM."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    if arguments is None and code != DONE and found_ranks(os.environ) is not None:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process of a rank, as those do that smoothlab makes itself.
+
+    The connections to the other ranks are broken and not closed. Where their threads ask for the interpreter while it
+    ends, the C++ library aborts the process, and a starter reads SIGABRT for 143: the job is not put back.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except UserMistake as mistake:
