@@ -41,7 +41,7 @@ def assert_same(run: Path, undisturbed: Path) -> None:
     assert first == second
 
 
-def wait(holds, what: str, patience: float = 300.0) -> None:
+def wait(holds, what: str, patience: float = 180.0) -> None:
     """Wait until something holds."""
     until = time.monotonic() + patience
     while not holds():

@@ -82,11 +82,14 @@ def test_more_tasks_than_ranks_are_one_line(typed, tmp_path):
 
 
 def trains_again(cluster, job, log, rows):
-    """Whether a job has written so many lines of epochs, or is over."""
-    if cluster.state_of(job) == "PENDING":  # without the two minutes that SLURM keeps a job back
+    """Whether a job has written so many lines of epochs, or is completed."""
+    state = cluster.state_of(job)
+    assert state in ("PENDING", "RUNNING", "COMPLETED"), cluster.run("scontrol", "show", "job", job).stdout
+    if state == "PENDING":  # without the two minutes that SLURM keeps a job back, but once its last start is over
+        time.sleep(3.0)
         cluster.run("scontrol", "update", f"JobId={job}", "StartTime=now", check=False)
-        time.sleep(5.0)  # its scheduler looks every two seconds
-    return cluster.state_of(job) == "COMPLETED" or rows_of(log) >= rows
+        time.sleep(3.0)  # the scheduler looks every two seconds
+    return state == "COMPLETED" or rows_of(log) >= rows
 
 
 def rows_of(log):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,12 @@ def _groups() -> dict[str, list[str]]:
     return all_groups()
 
 
-def written(value: Any) -> str:
+def written(value: Any, text: Callable[[str], str] = quoted) -> str:
     """A value in the grammar of overrides.
+
+    Args:
+        value: a number, a text, None, or a list or mapping of such.
+        text: how a text is written; within quotes.
 
     Raises:
         UserMistake: of a type that no config holds.
@@ -88,11 +92,11 @@ def written(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, str | Path):
-        return quoted(value)
+        return text(str(value))
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{written_key(key)}:{written(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ",".join(f"{written_key(key)}:{written(inner, text)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple | np.ndarray):
-        return "[" + ",".join(written(item) for item in value) + "]"
+        return "[" + ",".join(written(item, text) for item in value) + "]"
     raise UserMistake(f"{value!r}: expected a number, a text, None, or a list or mapping of such")
 
 

@@ -300,3 +300,9 @@ def test_pairs_that_decide_are_named(table):
     )
     frame["label"] = np.where(frame["home"] > frame["away"], "won", "lost")
     assert "columns home, away together give the target away" in warnings_of(table, frame)
+
+
+def test_a_class_of_one_row_is_never_proposed_as_itself(table):
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "label": ["yes", "no", "maybe"]})
+    with pytest.raises(UserMistake, match=r"class 'maybe' has 1 row.*'data.classes=\{maybe: no\}'"):
+        table(frame, target="label").setup()

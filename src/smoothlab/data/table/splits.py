@@ -296,7 +296,8 @@ def _check_counts(
         alike = [name for name in class_names if name != rare and name.lower() == rare.lower()]
         merged = merging(counts, least)
         together = "" if merged else f" where they have {least} rows together"
-        other = alike[0] if alike else class_names[int(np.where(np.isfinite(counts), counts, 0).argmax())]
+        large = np.where(np.isfinite(counts) & (np.arange(len(counts)) != smallest), counts, -1)
+        other = alike[0] if alike else class_names[int(large.argmax())]
         what = "another spelling of that one" if alike else "that one"
         renamed = f"; 'data.classes={{{rare}: {other}}}' takes it as {what}" if alike or not merged else ""
         raise UserMistake(

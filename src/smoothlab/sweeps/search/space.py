@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.errors import HydraException
 
 from smoothlab.config.compose import quoted
+from smoothlab.config.overrides import written
 from smoothlab.errors import UserMistake
 from smoothlab.sweeps.search.parameter import Choice, Number, Parameter
 
@@ -268,21 +269,15 @@ def _number(
 
 
 def _text(key: str, value: Any) -> str:
-    """A value of YAML as on the command line."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ",".join(_text(key, part) for part in value) + "]"
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{_text(key, part)}" for name, part in value.items()) + "}"
-    try:
-        parsed = OverridesParser.create().parse_override(f"{key}={value}")
-        if not parsed.is_sweep_override() and parsed.value() == value:
-            return str(value)
-    except HydraException:
-        pass
-    return quoted(value)
+    """A value of YAML as on the command line, with quotes where the grammar needs them."""
+
+    def plain(text: str) -> str:
+        try:
+            parsed = OverridesParser.create().parse_override(f"{key}={text}")
+            if not parsed.is_sweep_override() and parsed.value() == text:
+                return text
+        except HydraException:
+            pass
+        return quoted(text)
+
+    return written(value, plain)
