@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from abc import abstractmethod
@@ -194,6 +195,13 @@ class Task(LightningModule):
             self._take_up(self._epoch_so_far)
             self._epoch_so_far = None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the name of each hook that it enters: torch asks of each value whether it is a parameter.
+        if (value is None or type(value) is str) and name in self.__dict__:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     @property
     def progress(self) -> float:
         """Share of the run's optimizer steps that are done, in [0, 1]; 0 for a run without an end."""
@@ -206,6 +214,9 @@ class Task(LightningModule):
         if not len(batch):
             return self._without_samples(batch)
         return self.record(batch, *self.terms(batch))
+
+    # Lightning asks for it in each step.
+    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
 
     def record(self, batch: Batch, target: Any, loss: Tensor, penalties: Mapping[str, Tensor]) -> Tensor:
         """Note what ``terms`` gave of a training batch; returns its loss, a mean over its samples."""
@@ -467,6 +478,15 @@ class Task(LightningModule):
                 f"not {self.trainer.world_size}"
             )
         self._epoch_so_far = of_ranks[self.global_rank]
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Let go of the gradients, as the optimizer does it, without an entry in torch's profiler."""
+        if type(optimizer).zero_grad is not Optimizer.zero_grad:
+            optimizer.zero_grad()
+            return
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch, if it is not there already, and make features of what travels as bytes."""

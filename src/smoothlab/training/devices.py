@@ -25,6 +25,7 @@ from smoothlab.rundir.directory import RunDirectory
 from smoothlab.starters import found_ranks
 from smoothlab.tasks.task import Task
 from smoothlab.training.clusters import choose_interface, cluster_environment
+from smoothlab.training.direct import DirectSteps, NoProfiler
 from smoothlab.training.meeting import hosts_of_ranks, join, starts_again
 
 FORKING = ("spawn", "fork", "notebook")
@@ -59,7 +60,10 @@ def make_trainer(
             "ranks smoothlab starts itself"
         )
     if isinstance(strategy, str):
-        more["strategy"] = _strategy(node.pop("strategy", strategy), config["trainer"].get("timeout_s"))
+        node.pop("strategy", None)
+        more["strategy"] = DirectSteps() if _is_one_cpu(node, strategy) else _strategy(strategy, config["trainer"])
+    if node.get("profiler") is None and more.get("profiler") is None:
+        more["profiler"] = NoProfiler()
     more["plugins"] = [environment or cluster_environment(), *plugins]
     try:
         made: Trainer = build(node, "trainer", allowed=allowed, **more)
@@ -71,8 +75,19 @@ def make_trainer(
     return made
 
 
-def _strategy(name: str, timeout_s: float | None) -> Any:
-    """The strategy of a name, whose ranks wait so many seconds for each other; torch's own limit is 30 minutes."""
+def _is_one_cpu(node: Mapping[str, Any], strategy: str) -> bool:
+    """Whether a run computes in one process on the CPU."""
+    accelerator = node.get("accelerator", "auto")
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    return (strategy, node.get("num_nodes", 1), on_cpu) == ("auto", 1, True) and node.get("devices", "auto") in (
+        1,
+        "auto",
+    )
+
+
+def _strategy(name: str, trainer: Mapping[str, Any]) -> Any:
+    """The strategy of a name, whose ranks wait ``timeout_s`` for each other; torch's own limit is 30 minutes."""
+    timeout_s = trainer.get("timeout_s")
     entry = StrategyRegistry[name] if name in StrategyRegistry else None  # noqa: SIM401 - no Mapping
     if timeout_s is None or entry is None or entry["strategy"] not in (DDPStrategy, FSDPStrategy):
         return name
