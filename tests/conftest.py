@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-import warm  # noqa: F401 - notes sys.path before a test adds to it
+import warm  # notes sys.path before a test adds to it
 from hypothesis import HealthCheck, settings
+from quick_runs import print_pixel
 
 # Draws that are the same in every run.
 settings.register_profile(
@@ -53,6 +55,31 @@ def vectors():
         return value
 
     return lambda name: numbers(json.loads((VECTORS / f"{name}.json").read_text()))
+
+
+@pytest.fixture
+def drawn_figures() -> None:
+    """For tests that look at the figures of runs: they are drawn. Elsewhere they cost more than the trainings."""
+
+
+@pytest.fixture
+def own_servers() -> None:
+    """For tests that kill a warm server, or look at it: each pool has its own. Its imports take seconds."""
+
+
+@pytest.fixture(autouse=True)
+def _one_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the pools of sweeps and ranks in this process share a warm server, unless a test asks for ``own_servers``."""
+    if "own_servers" not in request.fixturenames:
+        monkeypatch.setattr("smoothlab.processes.WarmServer", warm.LentServer)
+
+
+@pytest.fixture(autouse=True)
+def _quick_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the figures of runs files of one pixel, unless a test asks for ``drawn_figures``."""
+    sink = sys.modules.get("smoothlab.tracking.sink")
+    if sink is not None and "drawn_figures" not in request.fixturenames:
+        monkeypatch.setattr(sink, "print_figure", print_pixel)
 
 
 @pytest.fixture

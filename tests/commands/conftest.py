@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
-from warm import warm_server
 
 
 @pytest.fixture(autouse=True)
@@ -22,9 +20,3 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     torch.set_num_threads(1)
     yield tmp_path
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(autouse=True)
-def one_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every sweep in this process use one server, started by the first."""
-    monkeypatch.setattr("smoothlab.processes.WarmServer", lambda: nullcontext(warm_server()))

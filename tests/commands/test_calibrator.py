@@ -14,7 +14,7 @@ from smoothlab.data import breast_cancer
 BOTH = ("calibrator=temperature", "decision=threshold", "decision.objective=sensitivity", "decision.at_least=0.97")
 
 
-def test_train_evaluate_and_predict_agree_on_calibrated_probabilities_and_decisions(cli):
+def test_train_evaluate_and_predict_agree_on_calibrated_probabilities_and_decisions(cli, drawn_figures):
     assert cli("train", *SHORT, *BOTH)[0] == 0
     run = only_run()
     results = json.loads((run / "results.json").read_text())

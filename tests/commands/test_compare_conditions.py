@@ -23,7 +23,7 @@ def folder(root: str) -> Path:
     return Path(root.split("=")[1]) / "comparisons" / "medical"
 
 
-def test_each_level_is_a_comparison_of_its_own(cli, root):
+def test_each_level_is_a_comparison_of_its_own(cli, root, drawn_figures):
     words = (*TINY, "condition=small_data", "take=[none,standard]", FEW_LEVELS, root)
     code, out, err = cli(*words)
     assert code == 0, err

@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from torch.testing import assert_close
+from warm import warm_server
 
 from smoothlab.commands import main as commands
 from smoothlab.processes import WarmServer
@@ -70,16 +70,14 @@ class Net(MLP):
 OWN_NET = ["code=net_for_test.py", "net._target_=net_for_test.Net"]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[WarmServer]:
-    with WarmServer() as made:
-        yield made
+@pytest.fixture
+def server() -> WarmServer:
+    """The one that the commands of this process use."""
+    return warm_server()
 
 
 @pytest.fixture(autouse=True)
-def one_server(server: WarmServer, monkeypatch: pytest.MonkeyPatch, empty_folder: Path) -> None:
-    """Each command would start one of its own: seconds."""
-    monkeypatch.setattr("smoothlab.training.ranks.WarmServer", lambda: contextlib.nullcontext(server))
+def own_net(empty_folder: Path) -> None:
     (empty_folder / "net_for_test.py").write_text(NET)
 
 
@@ -264,7 +262,7 @@ def test_a_killed_server_is_started_again_and_its_run_goes_on(cli, server, monke
     assert cli("train", *words, "output_root=undisturbed")[0] == 0
     with WarmServer() as first:
         servers = iter([first, server])
-        monkeypatch.setattr("smoothlab.training.ranks.WarmServer", lambda: contextlib.nullcontext(next(servers)))
+        monkeypatch.setattr("smoothlab.processes.WarmServer", lambda: contextlib.nullcontext(next(servers)))
         Path("do").write_text(f"fit 0 SIGKILL {first.pid}")
         code, _, error = cli("train", *words)
     assert code == 0, error

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from wandb_file import read_run
-from warm import warm_server
 
 import smoothlab
 
@@ -48,8 +46,6 @@ class Probe(pytorch_lightning.Callback):
 
 @pytest.fixture(autouse=True)
 def own_code(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # of the run alone: a server of its own takes seconds
-    monkeypatch.setattr("smoothlab.training.ranks.WarmServer", lambda: nullcontext(warm_server()))
     (empty_folder / "probe.py").write_text(PROBE)
     for name in ("CONFIG", "DATA", "CACHE"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(empty_folder / "of_wandb" / name.lower()))

@@ -33,11 +33,12 @@ CONTRACT = [
 ]
 
 
-def test_a_run_leaves_what_the_contract_says(cli):
+def test_a_run_leaves_what_the_contract_says(cli, drawn_figures):
     code, _, err = cli("train", *SHORT)
     assert code == 0
     run = only_run()
     assert [name for name in CONTRACT if not (run / name).is_file()] == []
+    assert all((run / name).stat().st_size > 5_000 for name in CONTRACT if name.endswith("png"))
     assert json.loads((run / "status.json").read_text())["state"] == "done"
     assert "nll" in err
     assert str(run) in err  # the table and the path are the last thing that a user sees

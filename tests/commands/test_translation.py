@@ -34,7 +34,7 @@ def sentences(empty_folder, monkeypatch):
     return pd.DataFrame({"source": source, "target": target})
 
 
-def test_a_model_is_scored_again_and_translates_line_by_line(cli):
+def test_a_model_is_scored_again_and_translates_line_by_line(cli, drawn_figures):
     code, _, err = cli("train", *SMALL, "task.validation_bleu=true")
     assert code == 0, err
     run = only_run()

@@ -47,7 +47,7 @@ def words(table: Path, model: str, *more: str) -> list[str]:
 
 
 @pytest.mark.parametrize("model", RIVALS)
-def test_its_directory_has_what_every_run_has(table, model):
+def test_its_directory_has_what_every_run_has(table, model, drawn_figures):
     run = smoothlab.train(words(table, model, "calibrator=temperature"))
     results = run.results
     assert run.status["state"] == "done"

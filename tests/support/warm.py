@@ -12,7 +12,9 @@ import sys
 import tempfile
 import weakref
 from pathlib import Path
+from typing import Any
 
+from smoothlab.processes import Child
 from smoothlab.processes.server import PRELOAD, WarmServer
 
 PATHS = list(sys.path)  # as a new interpreter has them: tests of own code add folders of theirs
@@ -24,6 +26,33 @@ def warm_server() -> WarmServer:
     server = WarmServer((*PRELOAD, "smoothlab.commands.main", "quick_figures"))
     atexit.register(server.close)
     return server
+
+
+class LentServer:
+    """The warm server of this process to whoever makes one, who ends what was made in that time, and not the server."""
+
+    def __init__(self) -> None:
+        self._made: list[Child] = []
+
+    def __enter__(self) -> LentServer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(warm_server(), name)
+
+    def launch(self, *arguments: Any, **options: Any) -> Child:
+        """See :class:`WarmServer`."""
+        self._made.append(warm_server().launch(*arguments, **options))
+        return self._made[-1]
+
+    def close(self) -> None:
+        """End at once what runs still."""
+        for child in self._made:
+            child.signal(signal.SIGKILL)
+            child.wait()
 
 
 class Command:

@@ -86,9 +86,10 @@ def check_folder_of_output(folder: Path) -> Path:
 
 def write(folder: Path, numbers: dict[str, Any], drawn: dict[str, Figure]) -> None:
     """Put figures and numbers into a folder, each file whole or not at all; the numbers come last."""
-    from smoothlab.rundir.atomic import write_atomically, write_json
+    from smoothlab.rundir.atomic import write_json
+    from smoothlab.tracking.sink import save_figure
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in drawn.items():
-        write_atomically(folder / f"{name}.png", figure.savefig)
+        save_figure(figure, name, folder)
     write_json(folder / "inspection.json", numbers)

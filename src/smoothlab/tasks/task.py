@@ -479,15 +479,6 @@ class Task(LightningModule):
             )
         self._epoch_so_far = of_ranks[self.global_rank]
 
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """Let go of the gradients, as the optimizer does it, without an entry in torch's profiler."""
-        if type(optimizer).zero_grad is not Optimizer.zero_grad:
-            optimizer.zero_grad()
-            return
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch, if it is not there already, and make features of what travels as bytes."""
         return batch.ready(device, self.dtype)  # type: ignore[arg-type]

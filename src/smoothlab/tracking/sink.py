@@ -28,16 +28,21 @@ def save_figure(figure: Any, name: str, folder: Path, loggers: Iterable[Any] = (
     Returns:
         The file's path.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     make_folders(folder)
     path = folder / f"{name}.png"
-    canvas = FigureCanvasAgg(figure)  # draws once, where savefig draws everything a second time for the layout
-    quick = {"compress_level": 2}  # a few per cent larger than the usual 6, in a third of the time
-    write_atomically(path, lambda temporary: canvas.print_png(temporary, pil_kwargs=quick))
+    write_atomically(path, lambda temporary: print_figure(figure, temporary))
     for logger in _that_take("log_image", loggers, samples):
         logger.log_image(key=f"figures/{name}", images=[str(path)])
     return path
+
+
+def print_figure(figure: Any, path: Path) -> None:
+    """Draw a figure into a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)  # draws once, where savefig draws everything a second time for the layout
+    quick = {"compress_level": 2}  # a few per cent larger than the usual 6, in a third of the time
+    canvas.print_png(path, pil_kwargs=quick)
 
 
 def save_table(table: Any, name: str, folder: Path, loggers: Iterable[Any] = (), *, samples: bool = False) -> Path:

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 
+from smoothlab import processes
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.processes.child import Ending
 from smoothlab.processes.ranks import RankFailed, run_ranks
-from smoothlab.processes.server import WarmServer
 from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
 from smoothlab.rundir.reading import read_json
@@ -33,7 +33,7 @@ SERVER_LOST = "the warm server was killed (out of memory, or by hand); it is sta
 
 
 @contextlib.contextmanager
-def server_for(config: Mapping[str, Any]) -> Iterator[WarmServer | None]:
+def server_for(config: Mapping[str, Any]) -> Iterator[processes.WarmServer | None]:
     """A warm server for a config that will probably want one, which imports while the caller prepares; else None.
 
     Args:
@@ -42,14 +42,14 @@ def server_for(config: Mapping[str, Any]) -> Iterator[WarmServer | None]:
     node = config.get("trainer")
     several = isinstance(node, Mapping) and node.get("devices") != 1 and node.get("strategy", "auto") != "auto"
     if several and found_ranks(os.environ) is None:
-        with WarmServer() as server:
+        with processes.WarmServer() as server:
             yield server
     else:
         yield None
 
 
 def train_on_devices(
-    prepared: Prepared, run: RunDirectory, *, resume: bool = False, server: WarmServer | None = None
+    prepared: Prepared, run: RunDirectory, *, resume: bool = False, server: processes.WarmServer | None = None
 ) -> dict[str, Any]:
     """Train in this process, or on as many ranks as the config's devices are.
 
@@ -75,7 +75,7 @@ def train_on_devices(
         with run.held():  # says who it is
             pass
     with contextlib.ExitStack() as stack:
-        own = server or stack.enter_context(WarmServer())
+        own = server or stack.enter_context(processes.WarmServer())
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="smoothlab-ranks-")))
         first_end.clear()
         stack.callback(first_end.clear)
@@ -85,7 +85,7 @@ def train_on_devices(
         def leave_word(rank: int, ending: Ending) -> None:
             first_end.claim(_end_of(rank, ending))
 
-        def on_ranks(maker: WarmServer, resumed: bool) -> None:
+        def on_ranks(maker: processes.WarmServer, resumed: bool) -> None:
             arguments = (prepared.config, str(run.path), resumed)
             run_ranks(maker, train_rank, arguments, ranks=prepared.ranks, logs=logs, threads=threads, on_bad=leave_word)
 
@@ -98,7 +98,7 @@ def train_on_devices(
                         raise
                     print(SERVER_LOST, file=sys.stderr)
                     first_end.clear()
-                    on_ranks(stack.enter_context(WarmServer()), True)
+                    on_ranks(stack.enter_context(processes.WarmServer()), True)
         except RankFailed as failure:
             if failure.ending.code == 2:
                 raise UserMistake(str(failure.ending.trace)) from None
