@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from smoothlab.comparing.repetition import Resolve
 
 FROZEN = ("split_seed", "row_seed")  # of the data: they stay those of the first seed, so that all seeds share the split
+OF_SEED = "${seed}"
 NO_FOLDS = "none"
 DEBUG = ("fast", "quick", "anomaly")  # a look at whether it runs: two seeds, one setting, and few arms
 DEBUG_ARMS = 3
@@ -180,6 +182,7 @@ class Composer:
         self._words = [*words, *extra]
         self._settings = settings
         self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._repeated: dict[tuple[Any, ...], _Repeated] = {}
 
     def resolve(
         self,
@@ -196,6 +199,14 @@ class Composer:
         Raises:
             UserMistake: an override or a setting names nothing, or has a wrong value.
         """
+        key = (*level, *overrides, *(f"{name}={value!r}" for name, value in settings.items()))
+        if key not in self._repeated:
+            self._repeated[key] = _Repeated(self._with_settings(overrides, settings, level))
+        values = self._repeated[key].values(seed, fold, folds)
+        return {**values, "engine": settled(values, by_itself=True)}
+
+    def _with_settings(self, overrides: Sequence[str], settings: Settings, level: Sequence[str]) -> DictConfig:
+        """The config of an arm with one of its settings, for the seed of the words."""
         config = self._compose(
             merged(self._words, level, overrides, [f"{k}={v}" for k, v in settings.items() if "." not in k or "/" in k])
         )
@@ -207,20 +218,10 @@ class Composer:
                     if not isinstance(node, DictConfig) or leaf not in node.keys():  # noqa: SIM118 - also one with ???
                         raise UserMistake(f"{key}: no such key here")
                     OmegaConf.update(config, key, value)
-        config = config.copy()
-        with open_dict(config):
-            frozen = {key: OmegaConf.select(config, f"data.{key}") for key in FROZEN}
-            config.seed = seed
-            config.data.update({key: value for key, value in frozen.items() if value is not None})
-            if fold is not None:
-                if "fold" not in config.data:
-                    raise UserMistake(f"folds = {folds}: these data have no folds; give seeds")
-                config.data.update({"fold": fold, "folds": folds})
             most, epochs = self._settings["epochs"], config.trainer.get("max_epochs")
             if most is not None and (epochs is None or epochs == -1 or epochs > most):
                 config.trainer.max_epochs = most
-        values = plain(config)
-        return {**values, "engine": settled(values, by_itself=True)}
+        return config
 
     def files(self) -> list[Path]:
         """What the configs are made from, and the data where they are files."""
@@ -237,6 +238,63 @@ class Composer:
         if key not in self._composed:
             self._composed[key] = compose_config("train", overrides)
         return self._composed[key].copy()
+
+
+class _Repeated:
+    """A config that is resolved once for all seeds and folds.
+
+    Args:
+        config: composed, with the settings of an arm.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        self._config = config
+        raw = OmegaConf.to_container(config, resolve=False)
+        assert isinstance(raw, dict)
+        raw.pop("hydra", None)
+        leaves = list(_leaves(raw))
+        frozen = [("data", key) for key in FROZEN]
+        self._seeded = [path for path, leaf in leaves if leaf == OF_SEED and path not in frozen]
+        changing = [leaf for _, leaf in leaves if leaf != OF_SEED and re.search(r"\$\{.*(seed|fold|data\b)", leaf)]
+        self._resolved = None if changing else pickle.dumps(plain(config))
+
+    def values(self, seed: int, fold: int | None, folds: int | None) -> dict[str, Any]:
+        """The resolved config with a seed and a fold; the split stays that of the config's own seed.
+
+        Raises:
+            UserMistake: these data have no folds.
+        """
+        if fold is not None and "fold" not in self._config.data:
+            raise UserMistake(f"folds = {folds}: these data have no folds; give seeds")
+        cut = {} if fold is None else {"fold": fold, "folds": folds}
+        if self._resolved is None:
+            return self._resolved_anew(seed, cut)
+        values: dict[str, Any] = pickle.loads(self._resolved)  # noqa: S301 - made above
+        values["seed"] = seed
+        for *parents, leaf in self._seeded:
+            node = values
+            for name in parents:
+                node = node[name]
+            node[leaf] = seed
+        values["data"].update(cut)
+        return values
+
+    def _resolved_anew(self, seed: int, cut: Mapping[str, int | None]) -> dict[str, Any]:
+        config = self._config.copy()
+        with open_dict(config):
+            frozen = {key: OmegaConf.select(config, f"data.{key}") for key in FROZEN}
+            config.seed = seed
+            config.data.update({key: value for key, value in frozen.items() if value is not None} | dict(cut))
+        return plain(config)
+
+
+def _leaves(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """The texts in a config, each with the way to it."""
+    if isinstance(node, str):
+        yield path, node
+    elif isinstance(node, dict | list):
+        for key, inner in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _leaves(inner, (*path, key))
 
 
 def key_given(overrides: Sequence[str], key: str) -> bool:

@@ -86,6 +86,12 @@ def test_each_process_gets_a_share_of_the_runs_that_stack():
     assert bundles(runs[:1], 2) == []
 
 
+def test_other_models_share_processes():
+    runs = [plain(compose_config("train", [f"model={name}"])) for name in ("boosting", "logistic_regression") * 2]
+    assert bundles(runs, 2) == [[0, 2], [1, 3]]
+    assert bundles(runs[:1], 2) == []
+
+
 def test_looking_at_configs_imports_nothing_heavy():
     program = (
         "import sys; import smoothlab.training.stacked.stackable; "

@@ -100,6 +100,9 @@ class StackedRuns:
         for values, directory in self.jobs:
             run = RunDirectory(Path(directory))
             make_folders(run.path)
+            if values.get("model"):
+                self.alone.append((values, directory))
+                continue
             member = None
             try:
                 member = self._member(values, run)

@@ -60,6 +60,7 @@ CALLBACKS: Mapping[str, tuple[str, frozenset[str]]] = {
 }
 ALWAYS = frozenset({"_target_", "enable_version_counter", "auto_insert_metric_name"})
 OF_ROWS = ("fold", "shuffle_seed", "split_seed", "row_seed")  # of the data: which rows, and in which order
+RIVALS = "other models"
 LEAST = 2  # runs of a stack
 MOST = 128  # beyond, the weights of one more net cost as much as a stack of its own
 
@@ -124,7 +125,9 @@ def kind_of(values: Mapping[str, Any]) -> str:
 
 
 def bundles(runs: Sequence[Mapping[str, Any]], processes: int) -> list[list[int]]:
-    """Which runs share a process, as their positions; those that train alone are in none.
+    """Which runs share a process, as their positions; those that have one for themselves are in none.
+
+    Nets that train as one share it, and other models, which are fitted there one after the other.
 
     Args:
         runs: resolved configs, in the order in which they are to be started.
@@ -132,7 +135,9 @@ def bundles(runs: Sequence[Mapping[str, Any]], processes: int) -> list[list[int]
     """
     kinds: dict[str, list[int]] = {}
     for place, values in enumerate(runs):
-        if values.get("engine") == BATCHED and is_stackable(values):
+        if values.get("model"):  # fitted in a moment: a process of its own imports for longer
+            kinds.setdefault(RIVALS, []).append(place)
+        elif values.get("engine") == BATCHED and is_stackable(values):
             kinds.setdefault(kind_of(values), []).append(place)
     made = []
     for places in kinds.values():
