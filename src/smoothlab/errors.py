@@ -75,6 +75,25 @@ class RunFailed(RuntimeError):
     """A run ended with an error; its directory says so and keeps the last good checkpoint."""
 
 
+class TrainingDiverged(RuntimeError):
+    """The training has left the finite numbers.
+
+    Args:
+        step: the first optimizer step for which that is known, counted from 0.
+        cause: what is likely behind it, in one line.
+        seen: what was no finite number.
+    """
+
+    def __init__(self, step: int, cause: str, seen: str = "the loss") -> None:
+        super().__init__(f"{seen} became non-finite at step {step}: {cause}")
+        self.step = step
+        self.cause = cause
+
+
+class RankLost(RuntimeError):
+    """Another rank did not come, or does not answer any more."""
+
+
 class Terminated(KeyboardInterrupt):
     """A run was stopped by SIGTERM: interrupted, as by Ctrl-C, but to be started again by whoever took the machine."""
 

@@ -22,6 +22,7 @@ def test_the_environment_withholds(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert Devices.of_this_machine(1).threads == 1
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr(devices, "DRIVERS", ("/dev/null",))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-abc")
     assert devices.visible_gpus() == ["5", "GPU-abc"]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from torch.distributed import HashStore
 
+from smoothlab.errors import RankLost
 from smoothlab.training.first_end import RankEnd
-from smoothlab.training.meeting import RankLost, lost_rank, meeting
+from smoothlab.training.meeting import lost_rank, meeting
 
 RESET = "[/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:34442: Connection reset by peer. GLHF!"
 SILENT = "[/gloo/transport/tcp/unbound_buffer.cc:129] Timed out waiting 10000ms for send operation to complete"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
 from collections.abc import Mapping
 
 from smoothlab.comparing.answering import write_answer
@@ -9,6 +12,7 @@ from smoothlab.comparing.plan import Places, Plan, PlannedRun
 from smoothlab.comparing.question import Question
 from smoothlab.comparing.repetition import Resolve
 from smoothlab.comparing.training import train
+from smoothlab.processes import ServerDied, call
 from smoothlab.sweeps.folder import say
 from smoothlab.sweeps.ledger import is_done
 
@@ -25,25 +29,40 @@ def answer(question: Question, resolve: Resolve) -> int:
         UserMistake: before anything is written: the config, an arm or the data will not do.
         KeyboardInterrupt: the user stopped it; the same command goes on with it.
     """
-    folder = question.folder
-    file = folder / "plans" / f"{question.signature}.json"
+    file = question.folder / "plans" / f"{question.signature}.json"
     plan = Plan.read(file)
-    places = Places(folder / "runs")
+    places = Places(question.folder / "runs")
     failed: dict[PlannedRun, str] = {}
-    if plan is None or not all(is_done(places.of(run)) for run in plan.runs):
-        if question.judging.looks:
-            from smoothlab.comparing.looking import by_looks
-
-            plan, failed = by_looks(question, resolve, places)
-            if not failed:
-                plan.write(file)
-        else:
-            plan, failed = train(question, resolve, places, file=file)
-    else:
+    if plan is not None and all(is_done(places.of(run)) for run in plan.runs):
         say(f"{len(plan.runs)} runs, all of them done before, in {places.folder}")
-    write_answer(question, plan, places, failed)
+        out, err = _written(question, plan, places, failed)
+    else:
+        from smoothlab.processes import WarmServer
+
+        with WarmServer() as server:  # imports what this process then need not: for the plan, the runs, the answer
+            if question.judging.looks:
+                from smoothlab.comparing.looking import by_looks
+
+                plan, failed = by_looks(question, resolve, places, server)
+                if not failed:
+                    plan.write(file)
+            else:
+                plan, failed = train(question, resolve, places, server, file=file)
+            try:
+                out, err = call(server, _written, question, plan, places, failed)
+            except ServerDied:
+                out, err = _written(question, plan, places, failed)
+    sys.stderr.write(err)
+    sys.stdout.write(out)
     _name(failed, places)
     return 1 if failed else 0
+
+
+def _written(question: Question, plan: Plan, places: Places, failed: Mapping[PlannedRun, str]) -> tuple[str, str]:
+    """What ``write_answer`` prints to standard output and to standard error."""
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        write_answer(question, plan, places, failed)
+    return out.getvalue(), err.getvalue()
 
 
 def _name(failed: Mapping[PlannedRun, str], places: Places) -> None:

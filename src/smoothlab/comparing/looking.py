@@ -22,6 +22,8 @@ from smoothlab.statistics import cannot_win, levels_of_looks
 from smoothlab.sweeps.folder import say
 
 if TYPE_CHECKING:
+    from smoothlab.processes import WarmServer
+
     Failed = dict[PlannedRun, str]
 
 ENOUGH = 0.9  # share of the information at which more runs are not worth their time
@@ -87,7 +89,7 @@ class Race:
         return behind
 
 
-def by_looks(question: Question, resolve: Resolve, places: Places) -> tuple[Plan, Failed]:
+def by_looks(question: Question, resolve: Resolve, places: Places, server: WarmServer) -> tuple[Plan, Failed]:
     """Train until the verdict is clear, or until more runs would tell no more.
 
     Three runs of every setting come first; then as many as the first look asks for of those that can still win, of
@@ -100,6 +102,7 @@ def by_looks(question: Question, resolve: Resolve, places: Places) -> tuple[Plan
         question: with its looks.
         resolve: gives the config of a run.
         places: where the runs stand.
+        server: makes the processes.
 
     Returns:
         All runs that were asked for, and why runs failed.
@@ -110,12 +113,12 @@ def by_looks(question: Question, resolve: Resolve, places: Places) -> tuple[Plan
     left_out: dict[str, str] = {}
     shares: tuple[float, ...] = ()
     asked = replace(question, repetition=replace(question.repetition, runs=looks[0]))
-    plan, failed = train(replace(asked, arms=race.arms), resolve, places, most=FIRST)
+    plan, failed = train(replace(asked, arms=race.arms), resolve, places, server, most=FIRST)
     race.add(plan)
     _say_behind(race.narrow(plan, question.baseline, places, settle=False))
     for number, runs in enumerate(looks, 1):
         asked = replace(asked, repetition=replace(asked.repetition, runs=runs), arms=race.arms)
-        plan, more = train(asked, resolve, places, gone=race.gone)
+        plan, more = train(asked, resolve, places, server, gone=race.gone)
         asked = replace(asked, repetition=replace(asked.repetition, folds=_folds(plan)))
         failed |= more
         left_out |= plan.left_out

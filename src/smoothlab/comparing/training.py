@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smoothlab.comparing.arm import settings_text
 from smoothlab.comparing.condition import SLICES
@@ -18,11 +19,15 @@ from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.folder import make_folder, say
 from smoothlab.sweeps.ledger import is_done
 
+if TYPE_CHECKING:
+    from smoothlab.processes import WarmServer
+
 
 def train(
     question: Question,
     resolve: Resolve,
     places: Places,
+    server: WarmServer,
     *,
     file: Path | None = None,
     most: int | None = None,
@@ -34,6 +39,7 @@ def train(
         question: what is asked.
         resolve: gives the config of a run.
         places: where the runs stand.
+        server: makes the processes.
         file: where the plan is kept; None: nowhere.
         most: runs of each setting, the first ones of the plan; None: all.
         gone: arms and settings, as text, that are not run.
@@ -47,22 +53,13 @@ def train(
     """
     if sys.stderr.isatty():  # who waits before a screen sees at once that something happens
         say(f"comparing {len(question.arms)} arms: their configs are composed and tried on the data")
+    from smoothlab.comparing.running import run_all
+    from smoothlab.rundir.writable import check_folder
     from smoothlab.sweeps.pool import JobPool
 
-    with JobPool(question.n_jobs) as pool:  # its server imports while the arms are composed and tried
-        from smoothlab.comparing.running import run_all
-        from smoothlab.rundir.writable import check_folder
-
-        plan = make_plan(
-            question.arms,
-            resolve,
-            repetition=question.repetition,
-            grid=question.grid,
-            levels=question.levels,
-            required=question.required,
-            places=places,
-            sliced=question.condition is not None and question.condition.measure == SLICES,
-        )
+    with JobPool(question.n_jobs, server=server) as pool:
+        # In a process of the server, which imports what this one then need not.
+        plan = pool.call(_planned, question, resolve, places)
         plan = replace(plan, runs=_first(plan.runs, most, gone))
         check_folder(question.folder, key="output_root")
         left = [run for run in plan.runs if not is_done(places.of(run))]
@@ -78,6 +75,20 @@ def train(
                     done = sum(is_done(places.of(run)) for run in plan.runs)
                     say(f"interrupted with {done} of {len(plan.runs)} runs done; the same command goes on with it")
                 raise
+
+
+def _planned(question: Question, resolve: Resolve, places: Places) -> Plan:
+    """All runs of a comparison."""
+    return make_plan(
+        question.arms,
+        resolve,
+        repetition=question.repetition,
+        grid=question.grid,
+        levels=question.levels,
+        required=question.required,
+        places=places,
+        sliced=question.condition is not None and question.condition.measure == SLICES,
+    )
 
 
 def _first(runs: Sequence[PlannedRun], most: int | None, gone: Collection[tuple[str, str]]) -> list[PlannedRun]:

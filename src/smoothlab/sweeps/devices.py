@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from smoothlab.errors import UserMistake
+
+DRIVERS = tuple(
+    f"/dev/{name}" for name in ("nvidiactl", "nvidia0", "nvhost-gpu", "nvmap", "dxg", "kfd")
+)  # of CUDA and ROCm
 
 
 class Devices:
@@ -87,6 +93,8 @@ def check_n_jobs(n_jobs: Any) -> None:
 
 def visible_gpus() -> list[str]:
     """Ids of the GPUs that CUDA would show this process."""
+    if sys.platform == "linux" and not any(Path(driver).exists() for driver in DRIVERS):
+        return []  # torch, which takes seconds to import, would say no more
     import torch
 
     named = [gpu.strip() for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu.strip()]

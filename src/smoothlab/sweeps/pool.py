@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -54,6 +54,9 @@ class Planned:
     values: dict[str, Any]
     overrides: tuple[str, ...] = ()
     config: DictConfig | None = None
+
+
+Result = TypeVar("Result")
 
 
 class Job:
@@ -224,6 +227,12 @@ class JobPool:
             UserMistake: it asks for more.
         """
         self.devices.check(values)
+
+    def call(self, target: Callable[..., Result], *args: Any) -> Result:
+        """What a function returns in a process of the server; see :func:`smoothlab.processes.call`."""
+        from smoothlab.processes import call
+
+        return call(self._server, target, *args)
 
     def submit(self, planned: Planned, directory: Path | str) -> Job:
         """Run a config in a directory, now or as soon as a slot and its GPUs are free."""

@@ -1,7 +1,8 @@
 """The LightningModules: net, smoother, loss and metrics joined."""
 
+from smoothlab.errors import TrainingDiverged
 from smoothlab.tasks.classification import ClassificationTask
-from smoothlab.tasks.loss_meter import LossMeter, TrainingDiverged
+from smoothlab.tasks.loss_meter import LossMeter
 from smoothlab.tasks.multilabel import MultilabelTask
 from smoothlab.tasks.ordinal import OrdinalTask
 from smoothlab.tasks.schedule import Schedule

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from smoothlab.errors import TrainingDiverged
 from smoothlab.kinds import KINDS
 from smoothlab.learner import learners_in
 from smoothlab.soft_labels import SoftLabels
 from smoothlab.step import Step
-from smoothlab.tasks.loss_meter import TrainingDiverged
 
 ROWS = 32  # of the logits of ordinary size that the parts are tried on
 HUGE = 1e12  # a gradient of a row's loss, of which a float32 optimizer cannot square a sum

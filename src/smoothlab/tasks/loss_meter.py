@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smoothlab.errors import TrainingDiverged
 from smoothlab.learner import widest
 from smoothlab.tasks.ranks import of_all_ranks
 
@@ -17,21 +18,6 @@ STATE = (
     *("_filled", "_first_step", "_loss", "_entropy", "_epsilon", "_low", "_high", "_extremes"),
     *("_penalties", "_count"),
 )  # of an epoch, beside the buffer
-
-
-class TrainingDiverged(RuntimeError):
-    """The training has left the finite numbers.
-
-    Args:
-        step: the first optimizer step for which that is known, counted from 0.
-        cause: what is likely behind it, in one line.
-        seen: what was no finite number.
-    """
-
-    def __init__(self, step: int, cause: str, seen: str = "the loss") -> None:
-        super().__init__(f"{seen} became non-finite at step {step}: {cause}")
-        self.step = step
-        self.cause = cause
 
 
 class LossMeter:

@@ -13,9 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from smoothlab.errors import Terminated, UserMistake, disk_refusal, reason_of
-from smoothlab.tasks import TrainingDiverged
-from smoothlab.training.meeting import RankLost, lost_rank
+from smoothlab.errors import RankLost, Terminated, TrainingDiverged, UserMistake, disk_refusal, reason_of
 
 WORD = "end.json"
 
@@ -46,6 +44,8 @@ class RankEnd:
             received: the signal that this process received before; it explains whatever came up.
             hosts: the machine of each rank, where they are known.
         """
+        from smoothlab.training.meeting import lost_rank  # imports torch, as what has failed has done
+
         if received is None and isinstance(error, KeyboardInterrupt | SystemExit):
             received = signals.SIGTERM if isinstance(error, Terminated) else signals.SIGINT
         if received is not None:

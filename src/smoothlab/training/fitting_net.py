@@ -20,7 +20,8 @@ from smoothlab.rundir.directory import RunDirectory, StatusFile
 from smoothlab.training.devices import Start, compile_in_place, make_trainer
 from smoothlab.training.hooks import skip_empty_step_hooks
 from smoothlab.training.preparing import Prepared
-from smoothlab.training.stopping import StepStop, Stop, keep_handlers
+from smoothlab.training.step_stop import StepStop, keep_handlers
+from smoothlab.training.stopping import Stop
 from smoothlab.training.trial import TrialReports
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import torch.distributed
 from torch.distributed import PrefixStore, TCPStore
 
+from smoothlab.errors import RankLost
 from smoothlab.starters import Place
 
 # What gloo and NCCL say, with a source file of theirs, of a rank that is gone or does not answer.
@@ -25,10 +26,6 @@ LOST = re.compile(r"gloo|NCCL|TCPStore|Connection (?:reset|closed|refused)|Broke
 ADDRESS = re.compile(r"\[(?:::ffff:)?([0-9.]+|[0-9a-f:]+)\]:\d+")
 PATIENCE = 300.0  # seconds, where the config has none
 POLL = 0.1
-
-
-class RankLost(RuntimeError):
-    """Another rank did not come, or does not answer any more."""
 
 
 def starts_again(environment: Mapping[str, str] = os.environ) -> bool:
