@@ -20,9 +20,13 @@ from smoothlab.processes.server import PRELOAD, WarmServer
 PATHS = list(sys.path)  # as a new interpreter has them: tests of own code add folders of theirs
 
 
-@functools.cache
 def warm_server() -> WarmServer:
-    """The server of this process, started at the first call."""
+    """The server of this process, started at the first call; a fork has one of its own."""
+    return _server_of(os.getpid())
+
+
+@functools.cache
+def _server_of(process: int) -> WarmServer:
     server = WarmServer((*PRELOAD, "smoothlab.commands.main", "quick_figures"))
     atexit.register(server.close)
     return server
