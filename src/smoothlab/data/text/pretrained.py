@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 
@@ -46,7 +47,7 @@ class TextVectors(nn.Module):
         self.width = int(config.hidden_size) * len(self.layers)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Vectors ``(N, T, width)`` of token ids ``(N, T)``, each the model's own and 1 more; 0 is no token, a 0 vector."""
+        """Vectors ``(N, T, width)`` of token ids ``(N, T)``, each the model's own and 1 more; of id 0, zeros."""
         mask = (ids != 0).long()
         states = self.model((ids - 1).clamp_min(0), attention_mask=mask, output_hidden_states=True).hidden_states
         return torch.cat([states[layer] for layer in self.layers], -1) * mask.unsqueeze(-1)
@@ -55,13 +56,32 @@ class TextVectors(nn.Module):
 def pooled(vectors: Tensor) -> Tensor:
     """One vector ``(N, 3 D)`` of each text's tokens ``(N, T, D)``: their mean, largest and smallest values.
 
-    A place without a token has a vector of zeros, and does not count.
+    A place without a token has a vector of zeros, and does not count. Each of the three has mean 0 and variance 1.
     """
     there = (vectors != 0).any(-1, keepdim=True)
     mean = vectors.sum(1) / there.sum(1).clamp_min(1)
     largest = vectors.masked_fill(~there, -torch.inf).amax(1)
     smallest = vectors.masked_fill(~there, torch.inf).amin(1)
-    return torch.cat([mean, largest, smallest], -1)
+    return torch.cat([functional.layer_norm(part, part.shape[-1:]) for part in (mean, largest, smallest)], -1)
+
+
+class FrozenFeatures(nn.Module):
+    """From token ids ``(N, T)`` to features: one vector a text ``(N, 3 D)``, or one a token ``(N, T, D)``, in float16.
+
+    Args:
+        vectors: of the tokens.
+        each_token: whether each token has its vector.
+    """
+
+    def __init__(self, vectors: TextVectors, *, each_token: bool) -> None:
+        super().__init__()
+        self.vectors = vectors
+        self.each_token = each_token
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The features."""
+        found: Tensor = self.vectors(ids)
+        return found.half() if self.each_token else pooled(found)
 
 
 def transformers_library() -> Any:

@@ -15,7 +15,14 @@ from torch import Tensor
 from smoothlab.data.layout import number_spans
 from smoothlab.data.registry.fetching import cache_folder
 from smoothlab.data.text.encoder import PADDING_INDEX, TextEncoder
-from smoothlab.data.text.pretrained import TextVectors, config_of, content_of, folder_of, load_model, pooled
+from smoothlab.data.text.pretrained import (
+    FrozenFeatures,
+    TextVectors,
+    config_of,
+    content_of,
+    folder_of,
+    load_model,
+)
 from smoothlab.data.text.tokenizer import tokenizer_library
 from smoothlab.errors import InvalidArgument, UserMistake, readable
 from smoothlab.rundir.atomic import write_atomically
@@ -38,8 +45,6 @@ class PretrainedTextEncoder(TextEncoder):
         use: ``tuned``: features are token ids ``(N, T)``, the model's own and 1 more, and the net has the encoder;
             ``frozen``: the tokens' vectors ``(N, T, D)`` in float16; ``pooled``: one vector ``(N, 3 D)`` a text.
         layers: of the encoder, whose vectors are taken.
-        center: mean of the pooled vectors of the training rows ``(3 D,)``, or None.
-        spread: their standard deviation, or None.
 
     Raises:
         InvalidArgument: for an argument outside its range.
@@ -58,8 +63,6 @@ class PretrainedTextEncoder(TextEncoder):
         config: dict[str, Any],
         use: Use,
         layers: Sequence[int],
-        center: Tensor | None = None,
-        spread: Tensor | None = None,
     ) -> None:
         super().__init__(column, tokenizer, max_length)
         if use not in get_args(Use):
@@ -72,8 +75,7 @@ class PretrainedTextEncoder(TextEncoder):
         self.pretrained, self.content, self.config = pretrained, content, config
         self.use: Use = use
         self.layers = list(layers)
-        self.center, self.spread = center, spread
-        self._vectors: TextVectors | None = None
+        self._features: FrozenFeatures | None = None
 
     @classmethod
     def of(
@@ -99,7 +101,7 @@ class PretrainedTextEncoder(TextEncoder):
             layers=layers,
         )
         if use != "tuned":
-            _ = encoder.vectors  # what is wrong with it is found now
+            _ = encoder.features  # what is wrong with it is found now
         return encoder
 
     @property
@@ -108,13 +110,13 @@ class PretrainedTextEncoder(TextEncoder):
         return int(self._tokenizer.get_vocab_size()) + 1
 
     @property
-    def vectors(self) -> TextVectors:
-        """The frozen encoder.
+    def features(self) -> FrozenFeatures:
+        """From token ids to features, by the frozen encoder.
 
         Raises:
             UserMistake: it is not where it was, or is another one than that of the training.
         """
-        if self._vectors is None:
+        if self._features is None:
             try:
                 folder = folder_of(self.pretrained)
             except InvalidArgument as error:
@@ -123,12 +125,13 @@ class PretrainedTextEncoder(TextEncoder):
                 raise UserMistake(
                     f"pretrained = {self.pretrained!r}: the encoder there is not the one of this model's training"
                 )
-            self._vectors = TextVectors(load_model(folder), self.layers).eval().requires_grad_(False)
-        return self._vectors
+            vectors = TextVectors(load_model(folder), self.layers)
+            self._features = FrozenFeatures(vectors, each_token=self.use == "frozen").eval().requires_grad_(False)
+        return self._features
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """Tuned: as of :class:`TextEncoder`, and ``encoder_config``; frozen: ``token_width``; pooled: ``in_features``."""
+        """Tuned: as of :class:`TextEncoder`, with ``encoder_config``; else ``token_width`` or ``in_features``."""
         if self.use == "tuned":
             return super().net_arguments | {"encoder_config": self.config}
         width = int(self.config["hidden_size"]) * len(self.layers)
@@ -138,8 +141,12 @@ class PretrainedTextEncoder(TextEncoder):
 
     def encode(self, frame: pd.DataFrame, *, where: str = "table") -> Tensor:
         """Features of the texts, by ``use``; see :class:`TextEncoder` for arguments and errors."""
-        ids = super().encode(frame, where=where)
-        return ids if self.use == "tuned" else self._scaled(self.embed(ids))
+        ids = self.ids(frame, where=where)
+        return ids if self.use == "tuned" else self.embed(ids)
+
+    def ids(self, frame: pd.DataFrame, *, where: str = "table") -> Tensor:
+        """Token ids ``(N, T)`` of the texts; see :class:`TextEncoder`."""
+        return super().encode(frame, where=where)
 
     def encode_parts(self, raw: Any, batch_size: int, *, where: str = "table") -> Iterator[Tensor]:
         """Features of at most ``batch_size`` rows after the other; vectors of few, since they are large."""
@@ -149,7 +156,7 @@ class PretrainedTextEncoder(TextEncoder):
 
     def encode_kept(self, frame: pd.DataFrame, *, where: str) -> Tensor:
         """As :meth:`encode`, with vectors that an earlier call has left in the folder of caches."""
-        ids = super().encode(frame, where=where)
+        ids = self.ids(frame, where=where)
         if self.use == "tuned":
             return ids
         digest = hashlib.sha256(f"{self.content} {self.layers} {self.use} {tuple(ids.shape)}\n".encode())
@@ -165,34 +172,24 @@ class PretrainedTextEncoder(TextEncoder):
 
             write_atomically(path, write)
         with readable(str(path)):
-            kept = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-        return self._scaled(kept)
+            return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def embed(self, ids: Tensor) -> Tensor:
         """Vectors of token ids ``(N, T)``: ``(N, T, D)`` in float16, or pooled ``(N, 3 D)``."""
         lengths = (ids != PADDING_INDEX).sum(1)
-        net, width = self.vectors, self.vectors.width
-        shape = (len(ids), 3 * width) if self.use == "pooled" else (*ids.shape, width)
-        made = torch.zeros(shape, dtype=torch.float32 if self.use == "pooled" else torch.float16)
+        net, width = self.features, self.features.vectors.width
+        shape, dtype = (
+            ((*ids.shape, width), torch.float16) if net.each_token else ((len(ids), 3 * width), torch.float32)
+        )
+        made = torch.zeros(shape, dtype=dtype)
         for rows in lengths.argsort().split(ROWS):
             longest = max(int(lengths[rows].max()), 1)
-            found = net(ids[rows, :longest])
-            if self.use == "pooled":
-                made[rows] = pooled(found)
+            if net.each_token:
+                made[rows, :longest] = net(ids[rows, :longest])
             else:
-                made[rows, :longest] = found.half()
-        return made.clone() if made.is_inference() else made
-
-    def learn_scale(self, train: Tensor) -> None:
-        """Learn the scale of pooled vectors ``(N, 3 D)`` from those of the training rows."""
-        self.center = train.mean(0)
-        self.spread = train.std(0).nan_to_num(1.0).clamp_min(1e-6)
-
-    def _scaled(self, features: Tensor) -> Tensor:
-        if self.center is None or self.spread is None:
-            return features
-        return (features - self.center) / self.spread
+                made[rows] = net(ids[rows, :longest])
+        return made
 
     def _ids(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
         encodings = self._tokenizer.encode_batch(list(texts))
@@ -202,9 +199,9 @@ class PretrainedTextEncoder(TextEncoder):
         return ids, sum(bool(encoding.overflowing) for encoding in encodings)
 
     def state(self) -> dict[str, Any]:
-        """Plain values and tensors, for a checkpoint."""
+        """Plain values, for a checkpoint."""
         own = {name: getattr(self, name) for name in ("pretrained", "content", "config", "use", "layers")}
-        return super().state() | own | {"center": self.center, "spread": self.spread}
+        return super().state() | own
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> PretrainedTextEncoder:

@@ -112,12 +112,9 @@ class TextData(RowData):
             own = ("vocab_size", "max_length", "lowercase", "min_frequency")
             options: dict[str, Any] = {name: getattr(tokens, name) for name in own}
             return TextEncoder.fit(self.text, train[self.text], where="data", **options)
-        made = PretrainedTextEncoder.of(
+        return PretrainedTextEncoder.of(
             self.text, tokens.pretrained, use=tokens.encoder, layers=tokens.layers, max_length=tokens.max_length
         )
-        if made.use == "pooled":
-            made.learn_scale(made.encode_kept(train, where="data"))
-        return made
 
     def encode(self, frame: pd.DataFrame) -> Tensor:
         """Features of the rows, with a note on texts that are cut."""
