@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": "probabilities for the raw rows of a file",
     "export": "write a run's model as one file, ONNX or torch.export",
     "compare": "does smoothing help here, which, and by how much?",
+    "calibrate": "fit a run's temperature or class priors to new rows, as a new run",
     "ensemble": "join runs of the same classes to one model",
     "inspect": "show what a smoothing strategy does, without training",
     "report": "compare finished runs, and write a page that says what helped",

@@ -94,6 +94,7 @@ def is_stackable(values: Mapping[str, Any]) -> bool:
     return (
         not values.get("model")
         and not values.get("compile")
+        and values.get("init") is None
         and values["task"].get("_target_") in TASKS
         and values["net"].get("_target_") not in NOT_SMALL
         and values["optimizer"].get("_target_") in OPTIMIZERS
