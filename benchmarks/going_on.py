@@ -86,7 +86,8 @@ def main() -> None:
     lines = [
         "# Going on with a run on the rows of another year",
         "",
-        f"Made by `benchmarks/going_on.py`, {options.seeds} worlds; drift {DRIFT:g}, {OLD_ROWS} rows of the first year. "
+        f"Made by `benchmarks/going_on.py`, {options.seeds} worlds; drift {DRIFT:g}, {OLD_ROWS} rows of the first year."
+        "\n"
         f"Test NLL on {TEST_ROWS} rows of the second year, mean ± standard deviation over the worlds; in how many of "
         "them `init` is better than both others.",
         "",

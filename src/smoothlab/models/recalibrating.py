@@ -167,7 +167,7 @@ def _write(
     shutil.copyfile(old.config, new.config)
     add_to_checkpoint(new.best_checkpoint, content, calibrator=fitted.to_state(), identity=identity)
     facts = old.read_results() if old.results.is_file() else {}
-    kept = {
+    of_training = {
         name: facts[name] for name in ("format", "name", "seed", "objective", "task_kind", "epochs") if name in facts
     }
     recalibrated = {

@@ -80,8 +80,8 @@ class FrozenFeatures(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """The features."""
-        found: Tensor = self.vectors(ids)
-        return found.half() if self.each_token else pooled(found)
+        vectors: Tensor = self.vectors(ids)
+        return vectors.half() if self.each_token else pooled(vectors)
 
 
 def transformers_library() -> Any:
