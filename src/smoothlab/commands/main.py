@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "does smoothing help here, which, and by how much?",
     "calibrate": "fit a run's temperature or class priors to new rows, as a new run",
     "ensemble": "join runs of the same classes to one model",
+    "suspects": "labels that are likely to be wrong, the worst first",
     "inspect": "show what a smoothing strategy does, without training",
     "report": "compare finished runs, and write a page that says what helped",
     "sweep": "look at a sweep's runs, free its disk",
