@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from smoothlab.commands.hydra_questions import QUESTIONS, ask_hydra
-from smoothlab.errors import Terminated, UserMistake, disk_refusal
+from smoothlab.errors import Terminated, UserMistake, disk_refusal, missing_framework
 from smoothlab.starters import TORCHRUN, found_ranks
 
 # name: what it does
@@ -57,6 +57,11 @@ def _run(words: list[str]) -> int:
         return _dispatch(words)
     except UserMistake as mistake:
         print(f"smoothlab: {mistake}", file=sys.stderr)
+        return MISTAKE
+    except ModuleNotFoundError as error:
+        if (line := missing_framework(error, f"smoothlab {words[0]}" if words else "smoothlab")) is None:
+            raise
+        print(f"smoothlab: {line}", file=sys.stderr)
         return MISTAKE
     except Terminated:
         return TERMINATED
