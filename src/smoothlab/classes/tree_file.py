@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from smoothlab.classes.tree import ClassTree
+from smoothlab.classes.unique_pairs import unique_pairs
 from smoothlab.errors import InvalidArgument
 
 # A tree as a config or a caller gives it: itself, nested names, or a file of them.
@@ -52,13 +53,3 @@ def read_tree(file: str | Path) -> ClassTree:
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidArgument("tree", str(file), f"YAML or JSON ({' '.join(str(error).split())})") from None
     return ClassTree.from_nested(nested)
-
-
-def unique_pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """A mapping; a key that is there twice is an error, where parsers keep the last one and lose a branch."""
-    mapping: dict[Any, Any] = {}
-    for key, value in pairs:
-        if key in mapping:
-            raise InvalidArgument("tree", key, "a name once below one parent")
-        mapping[key] = value
-    return mapping

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from smoothlab.classes.tree_file import unique_pairs
+from smoothlab.classes.unique_pairs import unique_pairs
 from smoothlab.yaml_limits import load_yaml
 
 

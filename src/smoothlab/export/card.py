@@ -84,8 +84,8 @@ def _strategy(content: Mapping[str, Any], results: Mapping[str, Any], model: Mod
         if isinstance(smoothing.get(part), Mapping)
     }
     yield from ("", "## Strategy", "")
-    told = ", ".join(f"{part} {name}" for part, name in names.items() if name)
-    yield f"- Label smoothing: {told or str(smoothing.get('_target_', 'none')).rsplit('.', 1)[-1]}"
+    parts = ", ".join(f"{part} {name}" for part, name in names.items() if name)
+    yield f"- Label smoothing: {parts or str(smoothing.get('_target_', 'none')).rsplit('.', 1)[-1]}"
     if says := results.get("smoothing", {}).get("says"):
         yield f"- {says}"
     calibrator = "none" if model.calibrator is None else type(model.calibrator).__name__
