@@ -93,8 +93,8 @@ def report(found: dict[str, dict[str, dict[str, float]]]) -> str:
             values = [row[name] for row in rows if name in row]
             spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.4f}{spread}" if values else "")
-        seconds = sum(row.get("seconds", 0) for row in rows)
-        lines.append(f"| {arm} | {len(rows)} | {' | '.join(cells)} | {seconds:.0f} |")
+        seconds = [row["seconds"] for row in rows if "seconds" in row]
+        lines.append(f"| {arm} | {len(rows)} | {' | '.join(cells)} | {f'{sum(seconds):.0f}' if seconds else ''} |")
     return "\n".join(lines) + "\n"
 
 
