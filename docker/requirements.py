@@ -1,5 +1,6 @@
 """Print what pyproject.toml asks for, a line each: docker/requirements.py [extra ...]. A layer then needs no source."""
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -20,7 +21,16 @@ def requirements(extras: list[str], project: Path = Path("pyproject.toml")) -> l
     for extra in extras:
         if extra not in known:
             raise SystemExit(f"{extra}: no such extra; extras: {', '.join(known)}")
-    return [*listed["dependencies"], *(one for extra in extras for one in known[extra])]
+    lines = list(listed["dependencies"])
+    waiting = list(extras)
+    for extra in waiting:  # grows by the extras that an extra asks for
+        for line in known[extra]:
+            own = re.fullmatch(rf"{listed['name']}\[(.*)\]", line)
+            if own is None:
+                lines.append(line)
+            else:
+                waiting += [name for name in own[1].split(",") if name not in waiting]
+    return list(dict.fromkeys(lines))
 
 
 if __name__ == "__main__":

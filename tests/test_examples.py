@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+SERVER = "serve_fastapi.py"  # tests/export/test_serving.py
+EXAMPLES = [path for path in sorted((Path(__file__).parents[1] / "examples").glob("*.py")) if path.name != SERVER]
 NEEDS = {"hugging_face": ("transformers", "accelerate"), "skorch_net": ("skorch",)}
 
 

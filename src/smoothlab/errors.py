@@ -11,6 +11,16 @@ from contextlib import contextmanager
 REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENAMETOOLONG, errno.ELOOP})
 
 
+# What the extra `train` installs, by the names under which it is imported.
+FRAMEWORK = frozenset(
+    {
+        *("hydra", "jinja2", "lightning_fabric", "lightning_utilities", "matplotlib", "omegaconf", "pandas", "pooch"),
+        *("pyarrow", "pytorch_lightning", "rich", "rtdl_num_embeddings", "scipy", "sklearn", "tabm", "threadpoolctl"),
+        *("torchmetrics", "wandb", "yaml"),
+    }
+)
+
+
 class UserMistake(Exception):
     """A mistake in a command, a config or an input file; commands print its one line and exit with code 2."""
 
@@ -21,6 +31,19 @@ class WrongInput(UserMistake, ValueError):
 
 class BadRow(UserMistake):
     """A row of a table that cannot be read; its line has the row's number, to which a reader of parts adds a place."""
+
+
+def missing_framework(error: ModuleNotFoundError, what: str) -> str | None:
+    """One line where a package is missing that the extra ``train`` installs; None where it is another one.
+
+    Args:
+        error: of the import.
+        what: was asked for.
+    """
+    package = str(error.name).partition(".")[0]
+    if package not in FRAMEWORK:
+        return None
+    return f"{what} needs the framework: pip install 'smoothlab[train]' (there is no package {package!r})"
 
 
 def reason_of(error: BaseException) -> str:

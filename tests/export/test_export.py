@@ -214,7 +214,7 @@ def test_a_graph_that_differs_from_the_checkpoint_is_refused_and_not_written(tmp
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["output=out", "format=tflite"], "format = 'tflite': expected onnx or torch"),
+        (["output=out", "format=tflite"], "format = 'tflite': expected onnx, torch or mlflow"),
         (["output=model.pt2"], "output = 'model.pt2': expected a folder, or a file ending in .onnx"),
         (["output=out", "checkpoint=last"], "checkpoint = 'last': "),
         (["output=null"], "output = None: expected text"),

@@ -7,6 +7,7 @@ from smoothlab.calibration.conformal import APS, RAPS, ConformalSets, Split, set
 from smoothlab.calibration.histogram import Histogram
 from smoothlab.calibration.isotonic import Isotonic
 from smoothlab.calibration.logit_norm import LogitNormalisation
+from smoothlab.calibration.priors import shifted_priors
 from smoothlab.calibration.restoring import calibrator_from_state
 from smoothlab.calibration.scaling import Dirichlet, MatrixScaling, VectorScaling
 from smoothlab.calibration.temperature import Temperature
@@ -30,4 +31,5 @@ __all__ = [
     "VectorScaling",
     "calibrator_from_state",
     "sets_from_state",
+    "shifted_priors",
 ]

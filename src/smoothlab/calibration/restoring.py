@@ -13,6 +13,7 @@ from smoothlab.calibration.calibrator import FORMAT, Calibrator
 from smoothlab.calibration.histogram import Histogram
 from smoothlab.calibration.isotonic import Isotonic
 from smoothlab.calibration.logit_norm import LogitNormalisation
+from smoothlab.calibration.priors import ShiftedPriors
 from smoothlab.calibration.scaling import Dirichlet, MatrixScaling, VectorScaling
 from smoothlab.calibration.temperature import Temperature
 from smoothlab.calibration.unsmooth import Unsmooth
@@ -22,7 +23,7 @@ KINDS: dict[str, type[Calibrator]] = {
     calibrator.__name__: calibrator
     for calibrator in (
         *(Temperature, VectorScaling, MatrixScaling, Dirichlet, Isotonic, Histogram, Beta),
-        *(Unsmooth, LogitNormalisation),
+        *(Unsmooth, LogitNormalisation, ShiftedPriors),
     )
 }
 
@@ -52,4 +53,6 @@ def calibrator_from_state(state: Mapping[str, Any]) -> Calibrator:
     except TypeError:
         raise InvalidArgument("calibrator.settings", sorted(map(str, settings)), f"those of {kind.__name__}") from None
     made._restore({name: tensor.detach().clone() for name, tensor in tensors.items()})
+    if isinstance(made, ShiftedPriors) and state.get("inner") is not None:
+        made.inner = calibrator_from_state(state["inner"])
     return EachAnswer(made) if state.get("each_answer") else made

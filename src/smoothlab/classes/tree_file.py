@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import yaml
-
 from smoothlab.classes.tree import ClassTree
+from smoothlab.classes.unique_pairs import unique_pairs
 from smoothlab.errors import InvalidArgument
-from smoothlab.yaml_limits import load_yaml
 
 # A tree as a config or a caller gives it: itself, nested names, or a file of them.
 TreeSource: TypeAlias = ClassTree | dict[str, Any] | list[Any] | str | Path
@@ -43,31 +41,15 @@ def read_tree(file: str | Path) -> ClassTree:
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
-            nested = json.loads(text, object_pairs_hook=_pairs)
+            nested = json.loads(text, object_pairs_hook=unique_pairs)
         else:
-            nested = load_yaml(text, _UniqueKeys)
+            from smoothlab.classes.tree_yaml import load_tree  # the library alone needs no YAML
+
+            nested = load_tree(text)
     except InvalidArgument:
         raise
     except OSError as error:
         raise InvalidArgument("tree", str(file), f"a file that can be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvalidArgument("tree", str(file), f"YAML or JSON ({' '.join(str(error).split())})") from None
     return ClassTree.from_nested(nested)
-
-
-def _pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """A mapping; a key that is there twice is an error, where parsers keep the last one and lose a branch."""
-    mapping: dict[Any, Any] = {}
-    for key, value in pairs:
-        if key in mapping:
-            raise InvalidArgument("tree", key, "a name once below one parent")
-        mapping[key] = value
-    return mapping
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Mappings as they are read."""
-        return _pairs(
-            [(self.construct_object(key, True), self.construct_object(value, True)) for key, value in node.value]
-        )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from smoothlab.config.compose import compose_config, no_sweep, plain
 from smoothlab.errors import RunFailed, UserMistake
+
+MLFLOW = "mlflow"
 
 
 def run(words: Sequence[str]) -> int:
@@ -21,9 +24,11 @@ def run(words: Sequence[str]) -> int:
     for key in ("run", "output", "checkpoint"):
         check_text(key, values[key])
     kind = values["format"]
-    if kind not in SUFFIXES:
-        raise UserMistake(f"format = {kind!r}: expected {' or '.join(SUFFIXES)}")
+    if kind not in (*SUFFIXES, MLFLOW):
+        raise UserMistake(f"format = {kind!r}: expected {', '.join(SUFFIXES)} or {MLFLOW}")
     output = Path(values["output"])
+    if kind == MLFLOW:
+        return _of_mlflow(values, output)
     if output.suffix in SUFFIXES.values():
         if output.suffix != SUFFIXES[kind]:
             raise UserMistake(f"output = {str(output)!r}: expected a folder, or a file ending in {SUFFIXES[kind]}")
@@ -42,6 +47,25 @@ def run(words: Sequence[str]) -> int:
     print(
         f"{written.path} and {written.metadata.name} written; on {written.rows} made-up rows its probabilities are "
         f"{written.difference:.1g} off the checkpoint's at most ({TOLERANCE:g} is allowed); graph {written.graph}",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _of_mlflow(values: dict[str, Any], output: Path) -> int:
+    """A folder for MLflow."""
+    from smoothlab.export.mlflow_folder import export_mlflow
+    from smoothlab.rundir.writable import check_folder
+
+    check_folder(output.parent, key="output")
+    try:
+        written = export_mlflow(values["run"], output, checkpoint=values["checkpoint"], code=values["code"])
+    except RunFailed as error:
+        print(f"smoothlab: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"{output} written; its probabilities are {written.difference:.1g} off the checkpoint's at most. Try it: "
+        f"mlflow models serve -m {output} --env-manager local",
         file=sys.stderr,
     )
     return 0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from smoothlab.commands.hydra_questions import QUESTIONS, ask_hydra
-from smoothlab.errors import Terminated, UserMistake, disk_refusal
+from smoothlab.errors import Terminated, UserMistake, disk_refusal, missing_framework
 from smoothlab.starters import TORCHRUN, found_ranks
 
 # name: what it does
@@ -20,7 +20,9 @@ COMMANDS = {
     "predict": "probabilities for the raw rows of a file",
     "export": "write a run's model as one file, ONNX or torch.export",
     "compare": "does smoothing help here, which, and by how much?",
+    "calibrate": "fit a run's temperature or class priors to new rows, as a new run",
     "ensemble": "join runs of the same classes to one model",
+    "suspects": "labels that are likely to be wrong, the worst first",
     "inspect": "show what a smoothing strategy does, without training",
     "report": "compare finished runs, and write a page that says what helped",
     "sweep": "look at a sweep's runs, free its disk",
@@ -55,6 +57,11 @@ def _run(words: list[str]) -> int:
         return _dispatch(words)
     except UserMistake as mistake:
         print(f"smoothlab: {mistake}", file=sys.stderr)
+        return MISTAKE
+    except ModuleNotFoundError as error:
+        if (line := missing_framework(error, f"smoothlab {words[0]}" if words else "smoothlab")) is None:
+            raise
+        print(f"smoothlab: {line}", file=sys.stderr)
         return MISTAKE
     except Terminated:
         return TERMINATED

@@ -24,6 +24,7 @@ ENCODERS = {
     "arrays": ("smoothlab.data.arrays", "ArrayEncoder"),
     "table": ("smoothlab.data.table.encoder", "TableEncoder"),
     "text": ("smoothlab.data.text.encoder", "TextEncoder"),
+    "pretrained_text": ("smoothlab.data.text.pretrained_encoder", "PretrainedTextEncoder"),
     "translation": ("smoothlab.data.parallel.encoder", "ParallelEncoder"),
 }
 

@@ -15,6 +15,7 @@ from torch import nn
 from smoothlab.config.allowed import add_code
 from smoothlab.errors import RunFailed, UserMistake, reason_of
 from smoothlab.export import onnx_file, torch_file
+from smoothlab.export.card import write_card
 from smoothlab.export.graph import WholeModel
 from smoothlab.export.inputs import Arrays, Inputs, signature
 from smoothlab.export.inputs_of_encoder import inputs_of
@@ -108,6 +109,7 @@ def export(
     beside = output.with_suffix(".json")
     metadata["check"] = {"rows": len(expected), "largest_difference": difference, "tolerance": TOLERANCE}
     write_json(beside, metadata)
+    write_card(output.parent, RunDirectory(run), content, model)
     return Written(output, beside, difference, len(expected), str(metadata["graph"]))
 
 

@@ -11,13 +11,14 @@ from smoothlab.export.images import ImageInputs
 from smoothlab.export.inputs import Inputs
 from smoothlab.export.synthetic import SyntheticInputs
 from smoothlab.export.table import TableInputs
-from smoothlab.export.texts import TextInputs
+from smoothlab.export.texts import PretrainedTextInputs, TextInputs
 
 INPUTS: dict[str, Callable[[Any], Inputs]] = {
     "table": TableInputs,
     "arrays": TableInputs,
     "synthetic": SyntheticInputs,
     "text": TextInputs,
+    "pretrained_text": PretrainedTextInputs,
     "image": ImageInputs,
 }
 

@@ -40,3 +40,20 @@ class TextInputs(Inputs):
     def dynamic(self) -> dict[str, tuple[int, ...]]:
         """See :class:`Inputs`."""
         return {"ids": (0, 1) if self.encoder.max_length > 2 else (0,)}
+
+
+class PretrainedTextInputs(TextInputs):
+    """The same by a pretrained encoder's tokenizer, ids 1 more than its own; frozen, it is in the graph."""
+
+    def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
+        """See :class:`Inputs`."""
+        return {"ids": self._wide(self.encoder.ids(frame, where=where)).numpy()}
+
+    def graph(self) -> nn.Module:
+        """See :class:`Inputs`."""
+        return nn.Identity() if self.encoder.use == "tuned" else self.encoder.features
+
+    def trial(self, rows: int, seed: int) -> tuple[Arrays, Tensor]:
+        """See :class:`Inputs`."""
+        arrays, ids = super().trial(rows, seed)
+        return arrays, ids if self.encoder.use == "tuned" else self.encoder.embed(ids)

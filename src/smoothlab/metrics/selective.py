@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.special import digamma
+import torch
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.groups import ConfidenceGroups, group, scaled
@@ -93,7 +93,8 @@ class RiskCoverage:
         # The closed form of sum_j (E + j e) / (W + j), j = 1..m: a group of m with error rate e after E in W.
         rate = self.errors / self.weight
         excess = self.errors_before - rate * self.start
-        harmonic = digamma(self.start + self.weight + 1.0) - digamma(self.start + 1.0)
+        first, last = (torch.from_numpy(ends + 1.0) for ends in (self.start, self.start + self.weight))
+        harmonic = (torch.digamma(last) - torch.digamma(first)).numpy()
         summed = float(self.errors.sum() + excess @ harmonic)
         return self._by_rule(summed, float(rate[0]), self.error_rate, rule)
 

@@ -19,7 +19,13 @@ def target_of(config: Mapping[str, Any]) -> str:
 
 
 def make_net(
-    config: Mapping[str, Any], kind: Kind | None, classes: int, of_data: Mapping[str, Any], allowed: tuple[str, ...]
+    config: Mapping[str, Any],
+    kind: Kind | None,
+    classes: int,
+    of_data: Mapping[str, Any],
+    allowed: tuple[str, ...],
+    *,
+    restoring: bool = False,
 ) -> nn.Module:
     """The net of a config, its weights drawn from torch's generator, or a model in its place, which is not fitted yet.
 
@@ -29,6 +35,7 @@ def make_net(
         classes: K.
         of_data: what the encoder says of the features.
         allowed: prefixes that targets may begin with.
+        restoring: whether a checkpoint's weights follow; told to nets that ask.
 
     Raises:
         UserMistake: it cannot be made, or the model is none for such data.
@@ -36,7 +43,9 @@ def make_net(
     node = config.get("model")
     if not node:
         outputs = classes if kind is None else kind.outputs(classes)
-        net: nn.Module = build(config["net"], "net", allowed=allowed, num_classes=outputs, **of_data)
+        net: nn.Module = build(
+            config["net"], "net", allowed=allowed, num_classes=outputs, restoring=restoring, **of_data
+        )
         task_kinds: Any = getattr(net, "task_kinds", KINDS)
         if kind is not None and kind.name not in task_kinds:
             raise UserMistake(f"net: {type(net).__name__} is for task={task_kinds[0]}, the task is {kind.name}")

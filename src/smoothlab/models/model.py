@@ -141,7 +141,7 @@ def _model_from(content: dict[str, Any], code: tuple[str, ...]) -> Model | Trans
         raise UserMistake(f"the checkpoint's kind of task is {name!r}: expected one of {', '.join(KINDS)}")
     kind = KINDS[name]
     allowed = (*ALLOWED_FROM_RUN, *code)
-    net = make_net(ours["config"], kind, len(ours["class_names"]), encoder.net_arguments, allowed)
+    net = make_net(ours["config"], kind, len(ours["class_names"]), encoder.net_arguments, allowed, restoring=True)
     weights = {
         name.removeprefix("net."): value for name, value in content["state_dict"].items() if name.startswith("net.")
     }

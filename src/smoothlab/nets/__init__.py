@@ -4,6 +4,7 @@ from smoothlab.nets.convnet import ConvNet
 from smoothlab.nets.embedding_bag import EmbeddingBag
 from smoothlab.nets.linear import Linear
 from smoothlab.nets.mlp import MLP
+from smoothlab.nets.pretrained import Pretrained
 from smoothlab.nets.pretrained_seq2seq import PretrainedSeq2Seq
 from smoothlab.nets.resnet import ResNet
 from smoothlab.nets.seq2seq import DecodingState, Seq2Seq
@@ -18,6 +19,7 @@ __all__ = [
     "DecodingState",
     "EmbeddingBag",
     "Linear",
+    "Pretrained",
     "PretrainedSeq2Seq",
     "ResNet",
     "Seq2Seq",

@@ -17,9 +17,9 @@ NOT_IDENTITY = frozenset(
 )
 # Likewise, within a group.
 NOT_IDENTITY_WITHIN = {"trainer": ("sigterm", "timeout_s")}
-# What comes after the training: it changes the results, so it counts, but only where it is set; a run without it is the
-# same run as before there was such a choice.
-COUNTS_IF_SET = frozenset({"calibrator", "decision", "model"})
+# What comes after the training, or before it: it changes the results, so it counts, but only where it is set; a run
+# without it is the same run as before there was such a choice.
+COUNTS_IF_SET = frozenset({"calibrator", "decision", "model", "init"})
 # How runs are trained counts where digits may differ by it: those of nets that train in a stack.
 ENGINE, SINGLE_ENGINES = "engine", (None, "auto", "single")
 # What trains a net, and so means nothing to a model in its place.

@@ -34,6 +34,7 @@ from smoothlab.targets import SoftTarget
 from smoothlab.tasks.clipping import clip
 from smoothlab.tasks.diverged import diverged
 from smoothlab.tasks.loss_meter import LossMeter
+from smoothlab.tasks.rates import RATE, by_rate
 from smoothlab.tasks.schedule import Schedule, is_plateau
 
 TINY = 1e-20  # a sum of weights that counts as none
@@ -489,7 +490,9 @@ class Task(LightningModule):
         Raises:
             InvalidArgument: the scheduler ends before the run does.
         """
-        optimizer = self.make_optimizer(self.parameters())
+        optimizer = self.make_optimizer(by_rate(self))
+        for group in optimizer.param_groups:
+            group["lr"] *= group.get(RATE, 1.0)
         schedule = self.schedule
         if schedule is None:
             return optimizer

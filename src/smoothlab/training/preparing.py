@@ -32,6 +32,7 @@ from smoothlab.smoothing import Constant, Smoother
 from smoothlab.starters import found_ranks
 from smoothlab.tasks.task import Task
 from smoothlab.tracking.console import quiet_lightning
+from smoothlab.training.beginning import Beginning, beginning_of
 from smoothlab.training.devices import check_compile, check_devices, make_trainer, wanted_ranks
 from smoothlab.training.loggers import check_loggers
 from smoothlab.training.parts import Parts
@@ -73,6 +74,7 @@ class Prepared:
     identity: str
     ranks: int = 1  # processes that train
     afterwards: Afterwards = field(default_factory=Afterwards)
+    beginning: Beginning | None = None
 
     @property
     def rival(self) -> bool:
@@ -126,18 +128,21 @@ def prepare(config: dict[str, Any], data: DataModule | None = None) -> Prepared:
     checked = check_config(config)
     allowed = checked.parts.allowed
     check_loggers(config, allowed)
+    beginning = beginning_of(config)
     if data is None:
         with isolate_rng():  # data of one's own may draw from the generators that the net's weights are drawn from
-            data = open_data(config, allowed)
+            data = open_data(config, allowed, encoder=None if beginning is None else beginning.encoder)
     _check_limits(config["trainer"], data, checked.ranks)
     task = _fitting_task(config, checked.parts, data)
+    if beginning is not None:
+        beginning.give(task, data)
     if not config.get("model"):
         with quiet_lightning(), determinism_kept():
             rehearse(config, allowed, task, data, checked.ranks)
     afterwards = make_afterwards(config, task, allowed)
     check_compile(config, task)
     identity = run_identity(config, data.fingerprint + code_fingerprint(config["code"]))
-    return Prepared(config, allowed, data, task, checked.callbacks, identity, checked.ranks, afterwards)
+    return Prepared(config, allowed, data, task, checked.callbacks, identity, checked.ranks, afterwards, beginning)
 
 
 def prepare_like(config: dict[str, Any], data: DataModule) -> Prepared:

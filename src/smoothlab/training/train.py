@@ -372,8 +372,17 @@ def _score(
         **details(scores, task),
         **({"smoothing": became} if (became := _became(task)) else {}),
         **afterwards,
+        **_old_model(prepared, task, scorer),
         "checkpoint": f"{best.parent.name}/{best.name}",
     }
+
+
+def _old_model(prepared: Prepared, task: Any, scorer: Any) -> dict[str, Any]:
+    """What the model that the run began with is worth on the same rows; empty where it began with none."""
+    beginning = prepared.beginning
+    if beginning is None:
+        return {}
+    return {"init": {"checkpoint": str(beginning.path), "metrics": beginning.metrics(task, prepared.data, scorer)}}
 
 
 def _became(task: Any) -> dict[str, Any]:
@@ -393,7 +402,12 @@ def _about(rival: Rival) -> dict[str, Any]:
 
 
 def _afterwards_lines(results: dict[str, Any]) -> Iterator[str]:
-    """A line each on calibrator and decision, where there are any."""
+    """A line each on the model that the run began with, calibrator and decision, where there are any."""
+    if (old := results.get("init")) is not None:
+        before, after = old["metrics"]["test"], results["metrics"]["test"]
+        names = [name for name in ("nll", "accuracy", "ece") if name in before and name in after]
+        shown = ", ".join(f"{name} {before[name]:.4f} -> {after[name]:.4f}" for name in names)
+        yield f"init: the old model and the new one on the same test rows: {shown}"
     if (calibrator := results.get("calibrator")) is not None:
         before, after = results["before_calibration"]["test"], results["metrics"]["test"]
         shown = ", ".join(f"{name} {before[name]:.4f} -> {after[name]:.4f}" for name in ("nll", "ece") if name in after)

@@ -21,6 +21,7 @@ class Reading:
     missing_words: Sequence[Name] | dict[str, Sequence[str]] | None = None
     verbatim: Sequence[Name] = ()
     deduplicate: bool = False
+    without: str | None = None
 
     def __post_init__(self) -> None:
         settle(self, missing_words=self.missing_words or (), verbatim=all_named(self.verbatim))
@@ -28,7 +29,7 @@ class Reading:
     def options(self) -> dict[str, Any]:
         """Arguments of :func:`smoothlab.data.table.reading.read_table`."""
         options = asdict(self)
-        del options["deduplicate"]
+        del options["deduplicate"], options["without"]
         return options
 
     def plain(self) -> dict[str, Any]:

@@ -82,7 +82,12 @@ class SampledSource(TableSource):
         """Every n-th row, n, and how many rows there are; None where the file is read at once."""
         path, options = Path(str(self.path)), self.reading.options()
         suffix = suffix_of(path, "data.path")
-        if self.reading.deduplicate or options["names"] is not None or not path.is_file():
+        if (
+            self.reading.deduplicate
+            or self.reading.without is not None
+            or options["names"] is not None
+            or not path.is_file()
+        ):
             return None
         if suffix in (".parquet", ".pq") and path.suffix.lower() != ".zip":
             return _of_parquet(path, self.most, options)

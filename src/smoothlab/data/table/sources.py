@@ -37,6 +37,11 @@ class TableSource:
         """See :class:`smoothlab.data.rows.RowSource`."""
         frame, splits = read_rows(self.path, self.source, self.reading.options())
         notes = []
+        if self.reading.without is not None:
+            there, attrs = ~np.isin(frame.index, row_numbers(self.reading.without, frame)), frame.attrs
+            notes.append(f"{int((~there).sum())} rows are left out, which {self.reading.without} names")
+            frame, splits = frame[there], None if splits is None else splits[there]
+            frame.attrs = attrs
         if self.reading.deduplicate:
             twins, attrs = pd.Series(row_hashes(frame)).duplicated().to_numpy(), frame.attrs
             if twins.any():
@@ -57,6 +62,29 @@ class TableSource:
         if not isinstance(self.path, str) or column not in frame.columns:
             return []
         return missing_as_written(frame, self.path, column, self.reading.options())
+
+
+def row_numbers(path: str, frame: pd.DataFrame) -> np.ndarray:
+    """The rows that a file names by their numbers.
+
+    Args:
+        path: a CSV file with the column ``row``.
+        frame: the rows, whose index numbers them.
+
+    Raises:
+        UserMistake: it cannot be read, or names rows that are not there.
+    """
+    where = f"data.without = {path!r}"
+    named = read_table(path, key="data.without")
+    if "row" not in named.columns:
+        raise UserMistake(
+            f"{where}: no column 'row'; expected the numbers of rows, from 0, as smoothlab suspects writes"
+        )
+    numbers = pd.to_numeric(named["row"], errors="coerce")
+    unknown = named["row"][~numbers.isin(frame.index)]
+    if len(unknown):
+        raise UserMistake(f"{where}: the data have no row {unknown.iloc[0]!s}; is the file of other data?")
+    return np.asarray(numbers, dtype=np.int64)
 
 
 def read_rows(path: Paths, source: Any, reading: Mapping[str, Any]) -> tuple[pd.DataFrame, np.ndarray | None]:

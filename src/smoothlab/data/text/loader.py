@@ -14,14 +14,20 @@ from smoothlab.data.text.encoder import PADDING_INDEX
 
 
 class TextLoader(MemoryLoader):
-    """Batches of token ids ``(N, T)``, T the length of the batch's longest text; arguments as of MemoryLoader."""
+    """Batches whose T is the length of the batch's longest text; arguments as of MemoryLoader."""
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in super().__iter__():
             yield dataclasses.replace(batch, features=trimmed(batch.features))
 
 
-def trimmed(ids: Tensor) -> Tensor:
-    """Token ids ``(N, T)`` without the columns at the end that hold padding alone; one column is left at least."""
-    used = torch.nonzero((ids != PADDING_INDEX).any(0))
-    return ids[:, : int(used[-1]) + 1 if len(used) else 1]
+def trimmed(features: Tensor) -> Tensor:
+    """Token ids ``(N, T)``, or vectors ``(N, T, D)``, without the places at the end that hold padding alone.
+
+    One place is left at least; a vector a text ``(N, D)`` has none to leave out.
+    """
+    if features.is_floating_point() and features.ndim == 2:
+        return features
+    there = (features != PADDING_INDEX).any(0)
+    used = torch.nonzero(there if there.ndim == 1 else there.any(-1))
+    return features[:, : int(used[-1]) + 1 if len(used) else 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from smoothlab.data.table.kinds import Column, check_columns
 from smoothlab.data.table.sources import TableSource
 from smoothlab.data.text.encoder import TextEncoder, texts_of
 from smoothlab.data.text.loader import TextLoader
+from smoothlab.data.text.pretrained_encoder import PretrainedTextEncoder, Use
 from smoothlab.data.text.tokenizer import tokenizer_library
 from smoothlab.errors import InvalidArgument, UserMistake
 from smoothlab.flat_keys import takes_keys
@@ -34,13 +35,17 @@ class Tokens:
     max_length: int = 128
     lowercase: bool = True
     min_frequency: int = 2
+    pretrained: str | None = None
+    encoder: Use = "pooled"
+    layers: Sequence[int] = (-1, -3)
 
 
 class TextData(RowData):
     """Texts in a column of a table, cut into the subwords of a tokenizer that is trained on the training rows.
 
-    Features are token ids ``(N, T)``; no other column is a feature. The table is read, its labels understood, its rows
-    split and weighted as by :class:`smoothlab.data.TableData`, and keys are given as there.
+    Features are token ids ``(N, T)``, or what a pretrained encoder makes of them; no other column is a feature. The
+    table is read, its labels understood, its rows split and weighted as by :class:`smoothlab.data.TableData`, and keys
+    are given as there.
 
     Args:
         source: see :class:`smoothlab.data.TableData`, as ``path``, ``reading`` and the parts after ``tokens``.
@@ -100,20 +105,40 @@ class TextData(RowData):
         return table
 
     def make_encoder(self, train: pd.DataFrame) -> TextEncoder:
-        """A tokenizer trained on training rows."""
+        """A tokenizer trained on training rows, or a pretrained encoder."""
         assert self.text is not None
-        return TextEncoder.fit(self.text, train[self.text], where="data", **asdict(self.tokens))
+        tokens = self.tokens
+        if tokens.pretrained is None:
+            own = ("vocab_size", "max_length", "lowercase", "min_frequency")
+            options: dict[str, Any] = {name: getattr(tokens, name) for name in own}
+            return TextEncoder.fit(self.text, train[self.text], where="data", **options)
+        return PretrainedTextEncoder.of(
+            self.text, tokens.pretrained, use=tokens.encoder, layers=tokens.layers, max_length=tokens.max_length
+        )
 
     def encode(self, frame: pd.DataFrame) -> Tensor:
-        """Token ids of the rows, with a note on those that are cut."""
-        ids = super().encode(frame)
-        assert isinstance(self.encoder, TextEncoder)
-        if cut := self.encoder.cut:
-            self.notes.append(f"{cut} texts have more than max_length = {ids.shape[1]} tokens; their ends are cut off")
-        return ids
+        """Features of the rows, with a note on texts that are cut."""
+        encoder = self.encoder
+        assert isinstance(encoder, TextEncoder)
+        if isinstance(encoder, PretrainedTextEncoder):
+            features = encoder.encode_kept(frame, where="data")
+            self.fingerprint = f"{self.fingerprint} {encoder.content}"
+        else:
+            features = super().encode(frame)
+        if encoder.cut:
+            longest = self.tokens.max_length
+            self.notes.append(
+                f"{encoder.cut} texts have more than max_length = {longest} tokens; their ends are cut off"
+            )
+        if features.ndim == 3:
+            size = features.numel() * features.element_size() / 2**20
+            self.notes.append(f"vectors of the frozen encoder: {tuple(features.shape)}, {size:.0f} MiB")
+        return features
 
     def noise_features(self, features: Tensor) -> np.ndarray:
         """Each text as the mean of random vectors of its tokens: a random map of these is one of its token shares."""
+        if features.is_floating_point():
+            return (features if features.ndim == 2 else features.float().mean(1)).numpy()
         ids = features.numpy()
         vectors = np.random.default_rng(0).standard_normal((int(ids.max()) + 1, NOISE_FEATURES))
         vectors[0] = 0

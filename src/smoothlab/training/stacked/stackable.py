@@ -14,7 +14,10 @@ ENGINES = (AUTO, SINGLE, BATCHED)
 TASKS = tuple(f"smoothlab.tasks.{name}" for name in ("ClassificationTask", "OrdinalTask", "MultilabelTask"))
 NOT_SMALL = tuple(  # nets of images and texts; nets of one's own are tried
     f"smoothlab.nets.{name}"
-    for name in ("ConvNet", "ResNet", "TextTransformer", "Seq2SeqTransformer", "PretrainedSeq2Seq", "EmbeddingBag")
+    for name in (
+        *("ConvNet", "ResNet", "TextTransformer", "EmbeddingBag"),
+        *("Seq2SeqTransformer", "Pretrained", "PretrainedSeq2Seq"),
+    )
 )
 # torch's optimizers that treat each weight by itself, so that those of several nets may stand in one tensor.
 OPTIMIZERS = tuple(
@@ -92,6 +95,7 @@ def is_stackable(values: Mapping[str, Any]) -> bool:
     return (
         not values.get("model")
         and not values.get("compile")
+        and values.get("init") is None
         and values["task"].get("_target_") in TASKS
         and values["net"].get("_target_") not in NOT_SMALL
         and values["optimizer"].get("_target_") in OPTIMIZERS

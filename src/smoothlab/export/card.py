@@ -1,0 +1,134 @@
+"""What whoever gets an exported model should read: data, strategy, metrics with intervals, calibration, limits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from smoothlab.models.checkpoint import KEY
+from smoothlab.models.model import Model
+from smoothlab.rundir.atomic import write_text
+from smoothlab.rundir.directory import RunDirectory
+
+CARD, PICTURE = "MODEL_CARD.md", "reliability.png"
+SHOWN = ("nll", "accuracy", "macro_f1", "ece", "smece", "brier", "confidence_gap", "mean_average_precision")
+FEW_ROWS, RARE = 1000, 50
+MOST_CLASSES, MOST_COLUMNS = 30, 30
+
+
+def write_card(folder: Path, run: RunDirectory, content: Mapping[str, Any], model: Model) -> Path:
+    """Write the card, and the reliability diagram beside it where the run has drawn one.
+
+    Args:
+        folder: of the exported model.
+        run: whose model it is.
+        content: of the checkpoint.
+        model: in it.
+
+    Returns:
+        The card.
+    """
+    results = run.read_results() if run.results.is_file() else {}
+    diagram = run.figures / "reliability_test.png"
+    if diagram.is_file():
+        shutil.copyfile(diagram, folder / PICTURE)
+    lines = [
+        *_head(content, results, model),
+        *_data(content, model),
+        *_strategy(content, results, model),
+        *_metrics(results, diagram.is_file()),
+        *_limits(content, results, model),
+    ]
+    card = folder / CARD
+    write_text(card, "\n".join(lines) + "\n")
+    return card
+
+
+def _head(content: Mapping[str, Any], results: Mapping[str, Any], model: Model) -> Iterator[str]:
+    ours = content[KEY]
+    net = str((ours["config"].get("model") or ours["config"]["net"]).get("_target_")).rsplit(".", 1)[-1]
+    version = results.get("versions", {}).get("smoothlab", "unknown")
+    yield f"# Model card: {ours['config'].get('name')}"
+    yield ""
+    yield f"{net} for {model.kind} of {len(model.class_names)} classes, trained by smoothlab {version}, seed " + (
+        f"{ours['config'].get('seed')}, epoch {int(content['epoch'])}; run {str(ours.get('identity'))[:12]}."
+    )
+
+
+def _data(content: Mapping[str, Any], model: Model) -> Iterator[str]:
+    ours = content[KEY]
+    node = ours["config"]["data"]
+    source = node.get("source")
+    place = node.get("path") or (source or {}).get("name") or (source or {}).get("_target_") or node.get("_target_")
+    yield from ("", "## Data", "", f"- Source: `{place}`")
+    if node.get("target") is not None:
+        yield f"- Label: `{node['target']}`"
+    columns = [str(name) for name in model.encoder.raw_columns]
+    more = f" and {len(columns) - MOST_COLUMNS} more" if len(columns) > MOST_COLUMNS else ""
+    yield f"- Columns that a row needs: {', '.join(f'`{name}`' for name in columns[:MOST_COLUMNS])}{more}"
+    if node.get("noise", "none") != "none":
+        yield f"- {node['noise_rate']:.0%} of the training labels were made wrong on purpose ({node['noise']})"
+    counts = ours.get("class_counts")
+    if counts and len(counts) <= MOST_CLASSES:
+        yield from ("", "| class | training rows |", "|---|---|")
+        yield from (f"| {_cell(name)} | {count} |" for name, count in zip(model.class_names, counts, strict=True))
+
+
+def _strategy(content: Mapping[str, Any], results: Mapping[str, Any], model: Model) -> Iterator[str]:
+    smoothing = content[KEY]["config"]["smoothing"]
+    names = {
+        part: str(smoothing[part].get("_target_", "")).rsplit(".", 1)[-1]
+        for part in ("strength", "prior")
+        if isinstance(smoothing.get(part), Mapping)
+    }
+    yield from ("", "## Strategy", "")
+    parts = ", ".join(f"{part} {name}" for part, name in names.items() if name)
+    yield f"- Label smoothing: {parts or str(smoothing.get('_target_', 'none')).rsplit('.', 1)[-1]}"
+    if says := results.get("smoothing", {}).get("says"):
+        yield f"- {says}"
+    calibrator = "none" if model.calibrator is None else type(model.calibrator).__name__
+    decision = "the most probable class" if model.decision is None else model.decision.kind
+    yield f"- Calibrator after training: {calibrator}"
+    yield f"- Decision: {decision}"
+
+
+def _metrics(results: Mapping[str, Any], picture: bool) -> Iterator[str]:
+    yield from ("", "## Metrics on test rows", "")
+    metrics = results.get("metrics", {}).get("test")
+    if not metrics:
+        yield "The run has no scores of test rows."
+        return
+    intervals = results.get("uncertainty", {}).get("test", {}).get("intervals", {})
+    yield from ("| metric | value | 95% interval |", "|---|---|---|")
+    for name in SHOWN:
+        if isinstance(metrics.get(name), float):
+            interval = intervals.get(name)
+            words = "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
+            yield f"| {name} | {metrics[name]:.4f} | {words} |"
+    if picture:
+        yield from ("", f"![Reliability diagram of the test rows]({PICTURE})")
+
+
+def _limits(content: Mapping[str, Any], results: Mapping[str, Any], model: Model) -> Iterator[str]:
+    metrics = results.get("metrics", {}).get("test", {})
+    yield from ("", "## Limits", "")
+    yield (
+        "- The probabilities hold for rows like those of training. `smoothlab evaluate run=<run> input=<file>` scores "
+        "labelled rows of your own and tells drift; where they do not hold, `smoothlab calibrate` fits them anew."
+    )
+    gap = metrics.get("confidence_gap")
+    if isinstance(gap, float):
+        word = "over" if gap > 0 else "under"
+        yield f"- On test rows the model is {abs(gap):.1%} {word}-confident on average (confidence less accuracy)."
+    counts = content[KEY].get("class_counts") or []
+    rare = [name for name, count in zip(model.class_names, counts, strict=False) if count < RARE]
+    if rare:
+        more = ", ..." if len(rare) > MOST_CLASSES else ""
+        yield f"- Fewer than {RARE} training rows: {', '.join(map(_cell, rare[:MOST_CLASSES]))}{more}."
+    yield "- Whether groups of people or places are served alike was not looked at here; `task.slices` of a run tells."
+
+
+def _cell(word: str) -> str:
+    return str(word).replace("|", "\\|").replace("\n", " ")
