@@ -28,6 +28,7 @@ LEAK = 0.98  # mean recall of the classes from one column alone, above which it 
 LEAK_ROWS = 5_000
 MOSTLY_MISSING = 0.5
 FEW_ROWS = 10
+FURTHER = {"missing": ", and whether it is missing", "bound": ", and whether it is a bound (-1 below, 1 above)"}
 IMBALANCE = 100
 
 
@@ -143,9 +144,10 @@ def _without_labels(data: RowData, mistake: UserMistake, sample: str) -> Descrip
     features = [column.name for column in columns if column.role == "feature"]
     if not features or set(frame.attrs.get("twice", ())) & set(target):
         raise mistake
-    frame, data.columns = with_plain_numbers(frame, columns), columns
+    data.columns = columns
     with suppress(UserMistake):  # of a cell that its column cannot hold
         data.encoder = data.make_encoder(frame)
+    frame = with_plain_numbers(frame, columns)
     words = (
         pd.Series(as_words(frame[target[0]].dropna()), dtype=object) if len(target) == 1 else pd.Series(dtype=object)
     )
@@ -183,7 +185,7 @@ def _becomes(data: RowData) -> dict[str, str]:
     for column in getattr(data.encoder, "columns", ()):
         names = [name.removeprefix(column.column).strip() for name in column.names]
         if column.__class__.__name__ == "NumericColumn":
-            made[column.column] = "a number" + (", and whether it is missing" if len(names) > 1 else "")
+            made[column.column] = "".join(["a number", *(FURTHER[name] for name in names if name)])
         elif column.__class__.__name__ == "DateColumn":
             made[column.column] = ", ".join(names[:6])
         else:

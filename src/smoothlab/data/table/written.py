@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 
 from smoothlab.data.table.words import text_of
@@ -14,6 +15,7 @@ MOST_CODES = 3  # different words among the numbers of a column, that may stand 
 MORE_CODES = 8  # such words where there are so many times as many different numbers:
 NUMBERS_A_CODE = 10
 LEAST_NUMBERS = 0.2  # share of the cells
+SIDES = {"<": -1.0, "\u2264": -1.0, ">": 1.0, "\u2265": 1.0}
 SIGNS = "$\u20ac\u00a3\u00a5"
 # Letters that may follow a number at once; others stand apart, so that 12A and 3B stay words.
 MONEY = r"USD|EUR|GBP|CHF|JPY|INR|CNY|AUD|CAD|NZD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?|R\$"
@@ -65,7 +67,7 @@ class Writing:
         suffix: behind it: a percent sign, a currency sign or a unit.
         thousands: the sign between thousands; an apostrophe stands for narrow spaces too.
         decimal: the sign before the fraction.
-        limits: whether some are bounds, such as ``<0.5``; they count as the number.
+        limits: whether some are bounds, such as ``<0.5``; they count as the number, and :meth:`bounds` tells them.
         codes: words that stand where a number is missing.
         clock: whether they are times such as 14:30, which count as hours.
     """
@@ -87,6 +89,14 @@ class Writing:
         numbers = pd.to_numeric(text.map(values), errors="coerce")
         strange = text.notna() & text.map({word: value is None for word, value in values.items()}).eq(True)
         return numbers if not strange.any() else numbers.astype(object).where(~strange, cells)
+
+    def bounds(self, cells: pd.Series) -> np.ndarray:
+        """Which cells are bounds ``(N,)``: -1 where they say below, as ``<0.5``, 1 above, as ``>100``, else 0."""
+        if not self.limits or pd.api.types.is_numeric_dtype(cells):
+            return np.zeros(len(cells))
+        text = text_of(cells)
+        sides = {word: SIDES.get(word.strip()[:1], 0.0) for word in text.dropna().unique()}
+        return np.asarray(text.map(sides).fillna(0.0).astype(float))
 
     def _value(self, word: str) -> float | None:
         word = word.strip()
@@ -117,7 +127,9 @@ class Writing:
         if self.clock:
             parts.append("a time such as 14:30 counts as 14.5 hours")
         if self.limits:
-            parts.append("a bound such as <0.5 counts as its number")
+            parts.append(
+                "a bound such as <0.5 counts as its number, and a feature says which are bounds (-1 below, 1 above)"
+            )
         if self.codes:
             parts.append(f"{', '.join(map(repr, self.codes))} counts as missing")
         return "; ".join(parts)
