@@ -172,7 +172,12 @@ class RowData(MemoryData):
         if given is not None and self.splits.kind != "random":
             raise InvalidArgument("split", self.splits.kind, "random where each split has a table of its own")
         self.test_is_given = given is not None
-        rows = self.splits.rows(frame, labels, given, self.column_options.date_format)
+        try:
+            rows = self.splits.rows(frame, labels, given, self.column_options.date_format)
+        except UserMistake as mistake:
+            if not labels.warning:
+                raise
+            raise UserMistake(f"{labels.warning} ({mistake})") from None
         drawn, rows["train"] = rows["train"], self.training.thinned(rows["train"], labels, self.splits.split_seed)
         if len(rows["train"]) < len(drawn):
             notes.append(f"{len(rows['train'])} of {len(drawn)} training rows are kept on purpose")
@@ -186,7 +191,7 @@ class RowData(MemoryData):
         kinds = ", ".join(f"{count} {kind}" for kind, count in used.items())
         first = f"{len(frame)} rows ({parts}), {len(labels.names)} classes; features: {kinds}"
         self.notes = [first, *notes, *labels.notes, *notes_on(self.columns), *missing]
-        self.warnings = misread(frame, self.columns)
+        self.warnings = [*misread(frame, self.columns), *[labels.warning] * bool(labels.warning)]
         return Understood(frame, cells, labels, rows, np.asarray(frame.index))
 
     def taken(self, frame: pd.DataFrame) -> list[Taken]:

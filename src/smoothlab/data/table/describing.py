@@ -104,6 +104,7 @@ def describe(data: RowData, *, sample: str = "") -> Description:
         *refused,
         *(f"training refuses column {column.name!r}: {column.note}" for column in unreadable),
         *data.warnings[:1] * _lost_header(data),
+        *[table.labels.warning] * bool(table.labels.warning),
         *leaks,
         *(f"column {part.column!r}: {part}" for part in apart),
         *data.warnings[_lost_header(data) :],

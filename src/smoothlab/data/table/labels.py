@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -13,6 +15,7 @@ import pandas as pd
 
 from smoothlab.data.table.kinds import check_columns, listed
 from smoothlab.data.table.reading import separator_named
+from smoothlab.data.table.tags import advice, labels_of
 from smoothlab.data.table.words import as_words
 from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 
@@ -39,6 +42,7 @@ class LabelledRows:
         rows: positions ``(N,)`` in the table of the rows that have a label.
         metadata: columns about the labels, ``(N,)`` each: of votes their number and the share of the largest.
         notes: what there is to say.
+        warning: that the cells seem to hold several labels each, and what to type; empty: they do not.
     """
 
     kind: LabelKind
@@ -47,6 +51,7 @@ class LabelledRows:
     rows: np.ndarray
     metadata: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    warning: str = ""
 
     @cached_property
     def strata(self) -> np.ndarray:
@@ -119,7 +124,10 @@ def read_labels(
             raise InvalidArgument("target", columns, "one column, with a label_separator")
         return _separated(frame[columns[0]], separator, renamed, lost)
     if len(columns) < 2:
-        expected = "a list of columns, one a class" + (" (or a label_separator)" if kind == "multilabel" else "")
+        expected = "a list of columns, one a class"
+        if kind == "multilabel":
+            advised = advice(columns[0], _counted(frame[columns[0]].dropna()))
+            expected += f", or a label_separator ({advised})" if advised else " (or a label_separator)"
         raise InvalidArgument("target", target, expected)
     if len(set(columns)) < len(columns):
         raise InvalidArgument("target", columns, "each column once")
@@ -169,6 +177,7 @@ def _one_class(
             "labels joined to one text, such as red;big, with data.labels=multilabel data.label_separator=semicolon"
         ) from None
     known = sorted(set(words), key=_sorting(set(words)))
+    warning = advice(cells.name, Counter(words.tolist())) if kind == "single" and not renamed else ""
     _check_classes(renamed, known, [renamed.get(word, word) for word in known], merging=True)
     words = np.array([renamed.get(word, word) for word in words], dtype=object)
     names = list(dict.fromkeys(renamed.get(word, word) for word in known))
@@ -192,7 +201,15 @@ def _one_class(
     if kind == "single" and len(names) == 2 and positive is not None:
         names = _positive_last(names, positive)
     index = {name: place for place, name in enumerate(names)}
-    return LabelledRows(kind, names, np.array([index[word] for word in words], dtype=np.int64), rows, notes=notes)
+    values = np.array([index[word] for word in words], dtype=np.int64)
+    return LabelledRows(kind, names, values, rows, notes=notes, warning=warning)
+
+
+def _counted(cells: pd.Series) -> Counter[str]:
+    """Rows of each different cell; of cells that are no single values none."""
+    with suppress(TypeError):
+        return Counter(as_words(cells).tolist())
+    return Counter()
 
 
 def _ordered(names: list[str], order: Sequence[str] | None) -> list[str]:
@@ -265,7 +282,7 @@ def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str], los
         raise InvalidArgument("label_separator", separator, "at least one character")
     rows, notes = _labelled(cells, lost)
     words = as_words(cells.iloc[rows])
-    sets = [[part.strip() for part in word.split(separator) if part.strip()] for word in words]
+    sets = [labels_of(word, separator) for word in words]
     known = {name for names_of_row in sets for name in names_of_row}
     ordered = sorted(known, key=_sorting(known))
     _check_classes(renamed, ordered, [renamed.get(name, name) for name in ordered])
