@@ -12,6 +12,7 @@ import pandas as pd
 
 from smoothlab.data.parts.columns import notes_on
 from smoothlab.data.rows import Understood, with_plain_numbers
+from smoothlab.data.table.dates import days
 from smoothlab.data.table.held_out import measured_splits, twins
 from smoothlab.data.table.histograms import histograms
 from smoothlab.data.table.kinds import Column, check_columns
@@ -208,7 +209,7 @@ def _leaks(data: RowData, table: Understood, columns: list[Column], groups: set[
         if len("".join(named)) > 2 and _holds(words_of(column.name), named):
             notes.append(f"column {column.name!r} has the target's name in its own: is it known before the label is?")
             continue
-        recall = _recall(table.frame[column.name], column.kind, labels, table.rows)
+        recall = _recall(table.frame[column.name], column, labels, table.rows)
         if recall >= LEAK:
             notes.append(
                 f"column {column.name!r} alone gives the target away (mean recall {recall:.3f} on val): is it known "
@@ -226,12 +227,13 @@ def _holds(words: list[str], part: list[str]) -> bool:
     return any(words[place : place + len(part)] == part for place in range(len(words)))
 
 
-def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> float:
-    """Mean recall on validation rows of a small tree (numbers) or of each category's commonest class."""
-    if kind not in ("numeric", "boolean", "categorical"):
+def _recall(cells: pd.Series, column: Column, labels: np.ndarray, rows: Rows) -> float:
+    """Mean recall on validation rows of a small tree (numbers, dates, of texts which are empty) or of each category's
+    commonest class."""
+    if column.kind == "text" and not column.missing:
         return 0.0
     train, val = (index[:: 1 + len(index) // LEAK_ROWS] for index in (rows["train"], rows["val"]))
-    if kind == "categorical":
+    if column.kind == "categorical":
         words = as_words(cells.fillna("") if cells.dtype == object else cells)
         table = pd.crosstab(pd.Series(words[train], dtype=object).fillna(""), labels[train])
         best = table.idxmax(axis=1).to_dict()
@@ -240,12 +242,21 @@ def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> floa
     else:
         from sklearn.tree import DecisionTreeClassifier
 
-        numbers = read_numbers(cells, str(cells.name), where="data", may_be_missing=True)[:, None]
+        numbers = _plain_numbers(cells, column)[:, None]
         numbers = np.clip(numbers, -1e37, 1e37)  # the tree holds them in float32
         tree = DecisionTreeClassifier(max_leaf_nodes=4 * (int(labels.max()) + 1), min_samples_leaf=2, random_state=0)
         guessed = tree.fit(numbers[train], labels[train]).predict(numbers[val])
     recalls = [float((guessed[labels[val] == label] == label).mean()) for label in np.unique(labels[val])]
     return float(np.mean(recalls))
+
+
+def _plain_numbers(cells: pd.Series, column: Column) -> np.ndarray:
+    """A column as numbers ``(N,)``, nan where it is empty; of texts only whether they are."""
+    if column.kind == "date":
+        return days(cells, column.style)
+    if column.kind == "text":
+        return np.asarray(cells.isna(), dtype=np.float64)
+    return read_numbers(cells, column.name, where="data", may_be_missing=True)
 
 
 def _small_classes(data: RowData, table: Understood, counts: dict[str, np.ndarray]) -> list[str]:

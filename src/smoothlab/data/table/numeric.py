@@ -157,7 +157,10 @@ def read_numbers(cells: pd.Series, column: str, *, where: str, may_be_missing: b
         row = row_number(cells, int(places[0]))
         cell = cells.iloc[int(places[0])]
         what = "an empty cell" if pd.isna(cell) else repr(cell.item() if hasattr(cell, "item") else cell)
-        refuse(where, column, row, what, f" ({places.size} such cells in this column)" if places.size > 1 else "")
+        more = f" ({places.size} such cells in this column)" if places.size > 1 else ""
+        if np.isinf(values[places]).all():
+            more += f"; 'data.missing_words={{{column}: [inf, -inf]}}' counts them as missing"
+        refuse(where, column, row, what, more)
     return values
 
 

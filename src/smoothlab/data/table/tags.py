@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-SIGNS = {";": "semicolon", "|": "bar", ",": "comma", "/": "/", "+": "+"}  # as data.label_separator names them
+SIGNS = {
+    ";": "semicolon",
+    "|": "bar",
+    ",": "comma",
+    "/": "/",
+    "+": "+",
+    " ": "space",
+}  # as data.label_separator names them
 SOME = 0.05  # share of the rows, from which cells with a sign in them are looked at
 LONGEST = 40  # letters of a label
 IN_BRACKETS = re.compile(r"[\[{(]\s*(.*?)\s*[\])}]", re.DOTALL)
@@ -39,6 +46,8 @@ def joining_sign(counts: Mapping[str, int]) -> tuple[str, int] | None:
             continue
         if any(len(set(parts)) < len(parts) for parts in cells) or max(map(len, labels)) > LONGEST:
             continue
+        if sign == " " and 2 * len(labels) > len(cells):
+            continue  # strongly agree, agree, ...
         if sign in ",/+" and all(label.replace(".", "").isdecimal() for label in labels):
             continue  # 1,5 and 1/2/2024 are numbers and dates
         return sign, len(labels)

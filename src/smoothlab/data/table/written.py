@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -42,12 +43,18 @@ UNITS = (
     "gb",
 )
 CELL = re.compile(
-    rf"(?P<limit>[<>\u2264\u2265]=?)?\s*(?P<first>[-+\u2212]?)\s*(?P<prefix>[{SIGNS}]?|{MONEY})\s*(?P<sign>[-+\u2212]?)"
-    rf"(?P<number>\d[\d.,'\u2019\u00a0\u202f]*|\.\d+)(?P<suffix>\s*[%{SIGNS}]|\s+[A-Za-z\u00b5\u00b0/]{{1,12}}"
-    rf"|(?i:{'|'.join(UNITS)})|)"
+    rf"(?P<limit>[<>\u2264\u2265]=?)?\s*(?P<first>[-+\u2212]?)\s*(?P<prefix>[{SIGNS}'=]?|{MONEY})\s*(?P<sign>[-+\u2212]?)"
+    rf"(?P<number>\d[\d.,'\u2019\u00a0\u202f]*|\.\d+)(?P<last>[-+]?)(?P<suffix>\s*[%{SIGNS}]|\s*\u00b0[A-Z]?"
+    rf"|\s+[A-Za-z\u00b5\u00b0/]{{1,12}}|(?i:{'|'.join(UNITS)})|)"
+)
+# A unit that follows a number at once, where all cells of a column have the same one.
+GLUED = re.compile(
+    r"(?P<number>[^A-Za-z\u00b5\u00b0]*\d)(?P<unit>[A-Za-z\u00b5\u00b0][A-Za-z\u00b5\u00b0/\u00b2\u00b3]{0,7})"
 )
 IN_BRACKETS = re.compile(r"\(\s*([^()]+?)\s*\)")  # a negative number, as accountants write it
-CLOCK = re.compile(r"(?P<hours>\d{1,3}):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d(?:\.\d+)?))?")
+CLOCK = re.compile(
+    r"(?P<hours>\d{1,3})[:h](?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d(?:\.\d+)?))?(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
+)
 # The ways to write the digits, the likeliest first: sign between thousands, sign before the fraction, pattern.
 DIGITS = (
     ("", ".", re.compile(r"\d+(\.\d*)?|\.\d+")),
@@ -95,7 +102,8 @@ class Writing:
         if not self.limits or pd.api.types.is_numeric_dtype(cells):
             return np.zeros(len(cells))
         text = text_of(cells)
-        sides = {word: SIDES.get(word.strip()[:1], 0.0) for word in text.dropna().unique()}
+        parts = {word: _cell(self._apart(word.strip())) for word in text.dropna().unique()}
+        sides = {word: 0.0 if cell is None else _side(cell) for word, cell in parts.items()}
         return np.asarray(text.map(sides).fillna(0.0).astype(float))
 
     def _value(self, word: str) -> float | None:
@@ -105,16 +113,21 @@ class Writing:
         if self.clock:
             time = CLOCK.fullmatch(word)
             return None if time is None else _hours(time)
-        parts = _cell(word)
+        parts = _cell(self._apart(word))
         if parts is None or parts["prefix"] != self.prefix or parts["suffix"].strip() != self.suffix:
             return _number(word) if not self.suffix and not self.prefix else None
-        if parts["limit"] and not self.limits:
+        if _side(parts) and not self.limits:
             return None
         digits = re.sub("['\u2019\u00a0\u202f]", "", parts["number"]) if self.thousands == "'" else parts["number"]
         digits = digits.replace(self.thousands, "") if self.thousands else digits
-        negative = {"-", "\u2212"} & {parts["first"], parts["sign"]}
+        negative = {"-", "\u2212"} & {parts["first"], parts["sign"], parts["last"]}
         number = _number(digits.replace(self.decimal, "."))
         return None if number is None else -number if negative else number
+
+    def _apart(self, word: str) -> str:
+        """A cell with a space before the unit that follows its number at once."""
+        glued = GLUED.fullmatch(word) if self.suffix else None
+        return word if glued is None or glued["unit"] != self.suffix else f"{glued['number']} {self.suffix}"
 
     @property
     def words(self) -> str:
@@ -131,8 +144,9 @@ class Writing:
                 "a bound such as <0.5 counts as its number, and a feature says which are bounds (-1 below, 1 above)"
             )
         if self.codes:
-            parts.append(f"{', '.join(map(repr, self.codes))} counts as missing")
-        return "; ".join(parts)
+            several = len(self.codes) > 1
+            parts.append(f"{', '.join(map(repr, self.codes))} count{'' if several else 's'} as missing")
+        return "; ".join(parts) or "numbers, some with a sign of their own, such as 12.5- for -12.5"
 
     def state(self) -> dict[str, Any]:
         """Plain values."""
@@ -152,7 +166,8 @@ def writing_of(words: pd.Series, many: int) -> Writing | None:
         many: a column of fewer different numbers may be one of categories, such as ``1,3`` for two answers, unless a
             unit, a percent sign or a currency says what they are.
     """
-    counts = words.str.strip().value_counts()
+    words = words.str.strip()
+    counts = words.map(_apart(words.unique(), many)).value_counts()
     times = [word for word in counts.index if CLOCK.fullmatch(word)]
     if len(times) > many:
         codes = [word for word in counts.index if not CLOCK.fullmatch(word)]
@@ -173,8 +188,22 @@ def writing_of(words: pd.Series, many: int) -> Writing | None:
     thousands, decimal, _ = ways[0]
     if len(cells) <= many and (codes or not (prefix or suffix)):
         return None
-    limits = any(match["limit"] for match in cells)
+    limits = any(map(_side, cells))
     return Writing(prefix, suffix, thousands, decimal, limits, tuple(sorted(codes)))
+
+
+def _apart(words: Iterable[str], many: int) -> dict[str, str]:
+    """Cells with a space before their unit, where that follows the number at once and is the same in all of them."""
+    apart = {word: word for word in words}
+    glued = {word: match for word in apart if (match := GLUED.fullmatch(word)) is not None}
+    if len(glued) <= many or len({match["unit"] for match in glued.values()}) > 1:
+        return apart
+    return apart | {word: f"{match['number']} {match['unit']}" for word, match in glued.items()}
+
+
+def _side(cell: re.Match[str]) -> float:
+    """-1 for a bound such as ``<0.5``, 1 for one such as ``>100`` and ``90+``, else 0."""
+    return SIDES.get((cell["limit"] or "")[:1], 1.0 if cell["last"] == "+" else 0.0)
 
 
 def _few(codes: list[str], numbers: int, counts: pd.Series) -> bool:
@@ -211,13 +240,16 @@ def _cell(word: str) -> re.Match[str] | None:
 
 
 def _hours(time: re.Match[str]) -> float:
-    return int(time["hours"]) + int(time["minutes"]) / 60 + float(time["seconds"] or 0) / 3600
+    hours = int(time["hours"])
+    if time["half"]:
+        hours = hours % 12 + 12 * (time["half"] in "Pp")
+    return hours + int(time["minutes"]) / 60 + float(time["seconds"] or 0) / 3600
 
 
 def with_signs(word: str) -> bool:
     """Whether a word is a number, perhaps with signs about it, but no unit: $12.50, 7 %, 1.234,50."""
     parts = _cell(word.strip())
-    if parts is None or parts["limit"] or parts["suffix"].strip().isalpha():
+    if parts is None or _side(parts) or parts["suffix"].strip().isalpha():
         return False
     return any(pattern.fullmatch(parts["number"]) for _, _, pattern in DIGITS)
 
