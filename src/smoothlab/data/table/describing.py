@@ -15,7 +15,7 @@ from smoothlab.data.rows import Understood, with_plain_numbers
 from smoothlab.data.table.dates import days
 from smoothlab.data.table.held_out import measured_splits, twins
 from smoothlab.data.table.histograms import histograms
-from smoothlab.data.table.kinds import Column, check_columns
+from smoothlab.data.table.kinds import MANY_NUMBERS, Column, check_columns, listed
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import Rows
 from smoothlab.data.table.suspects import leaks_together, misread
@@ -89,7 +89,7 @@ def describe(data: RowData, *, sample: str = "") -> Description:
     finally:
         data.lenient = False
     columns = list(data.columns)
-    data.notes = notes = notes or list(data.notes)
+    data.notes = notes = [*(notes or data.notes), *_few_whole_numbers(table.frame, columns)]
     several = data.label_kind == "multilabel"
     values = (
         table.labels.values if table.labels.values.ndim == 2 else np.eye(len(table.labels.names))[table.labels.values]
@@ -174,6 +174,23 @@ def _without_labels(data: RowData, mistake: UserMistake, sample: str) -> Descrip
 
 def _shown(column: Column, becomes: dict[str, str]) -> dict[str, Any]:
     return {**asdict(column), "note": str(column.note or ""), "becomes": becomes.get(column.name, "")}
+
+
+def _few_whole_numbers(frame: pd.DataFrame, columns: list[Column]) -> list[str]:
+    """A note on columns of few whole numbers, which may stand for names."""
+    few = [
+        column.name
+        for column in columns
+        if (column.role, column.kind, column.note) == ("feature", "numeric", None)
+        and 2 < column.distinct <= MANY_NUMBERS
+        and bool((pd.to_numeric(frame[column.name], errors="coerce").dropna() % 1 == 0).all())
+    ]
+    if not few:
+        return []
+    return [
+        f"few different whole numbers count as numbers: {listed(map(repr, few))}; where they stand for names, "
+        f"data.kinds={{{few[0]}: categorical}} takes them so"
+    ]
 
 
 def _lost_header(data: RowData) -> int:

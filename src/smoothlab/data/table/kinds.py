@@ -49,7 +49,7 @@ FEW_GROUPS = 8  # where the name leaves no doubt, such as patient_id
 # What a column of numbers that are moments may be called.
 TIME_NAME = re.compile(r"(?i:date|time|stamp|created|updated|epoch|[_ ]at$|(^|[_ ])ts$)")
 # What whole numbers that are names may be called.
-CODE_NAME = re.compile(r"(?i:(zip|postal|post)[\s_.\-]?code|(^|[\s_.\-])(zip|plz|fips)$|code\d?$)")
+CODE_NAME = re.compile(r"(?i:(zip|postal|post)[\s_.\-]?code|(^|[\s_.\-])(zip|plz|fips)$|(code|type|_cd)\d?$)")
 ID_DIGITS = 8  # of whole numbers, equally many in each row, from which they look like an id
 NUMBER_AS_NAME = re.compile(r"-?\d*\.?\d+(\.\d+)?(e-?\d+)?")  # 5.1, or 5.1.1 of a second such column
 MOSTLY_NUMBERS = 0.8  # a column of words in which so many cells are numbers is a column of numbers with mistakes in it
@@ -322,6 +322,9 @@ def _said_of_words(name: str, words: pd.Series, distinct: int) -> str:
     elif groups := spellings(map(str, words.unique())):
         written = "; ".join(" and ".join(map(repr, group)) for group in groups)
         return f"{written}: spellings of one word? They are different categories here; write them alike"
+    signs = [word for word in words.unique() if not any(character.isalnum() for character in word)]
+    if len(signs) == 1 and distinct > 2:
+        return f"{signs[0]!r} may mean missing: \"data.missing_words={{{name}: ['{signs[0]}']}}\" reads it so"
     if distinct > max(MANY_CATEGORIES, 0.1 * len(words)):
         return f"{distinct:,} different words in {len(words):,} rows, few rows each; data.drop=[{name}] leaves it out"
     return ""

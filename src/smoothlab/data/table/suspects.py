@@ -236,14 +236,15 @@ def leaks_together(frame: pd.DataFrame, columns: Sequence[Column], labels: np.nd
         weights = model.fit(values.T, target).feature_importances_
         chosen = np.argsort(-weights, kind="stable")[: min(most, int((weights > 0).sum()))]
         recall = _recall_on_folds(model, values.T[:, chosen], target) if len(chosen) else 0.0
-        while recall >= TOGETHER and len(chosen) > 1:  # without the least of them
+        if recall < TOGETHER:
+            continue
+        while len(chosen) > 1:  # without the least of them
             fewer = _recall_on_folds(model, values.T[:, chosen[:-1]], target)
-            if fewer < recall - SPARED:
+            if fewer < TOGETHER - SPARED:
                 break
             chosen, recall = chosen[:-1], fewer
         names = sorted({part for place in chosen for part in parts[place]})
-        if recall >= TOGETHER - SPARED and len(names):
-            return [_together([plain[place].name for place in names], recall)]
+        return [_together([plain[place].name for place in names], recall)]
     return _pairs_of_few(features, target, plain)
 
 
