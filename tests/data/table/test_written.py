@@ -32,6 +32,7 @@ def thousands(sign: str, decimal: str):
         (thousands(".", ","), Writing(thousands=".", decimal=",")),
         (thousands("'", "."), Writing(thousands="'")),
         (thousands("\u202f", "."), Writing(thousands="'")),
+        (thousands(" ", ","), Writing(thousands="'", decimal=",")),
         (lambda number: str(number).replace(".", ","), Writing(decimal=",")),
         (lambda number: str(number).replace("-", "\u2212"), Writing()),
         (lambda number: f"<{number}" if number < 100 else str(number), Writing(limits=True)),

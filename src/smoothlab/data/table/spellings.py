@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-BETWEEN = re.compile(r"[\s._\-]+")
+BETWEEN = re.compile(r"[\s._]+|-+(?=\w)")  # a hyphen at the end is a sign: A- is not A
 # Words for one answer; where all words of a column are among them.
 ANSWERS = ({"y", "yes", "t", "true", "1"}, {"n", "no", "f", "false", "0"})
 

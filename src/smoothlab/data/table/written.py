@@ -44,8 +44,8 @@ UNITS = (
 )
 CELL = re.compile(
     rf"(?P<limit>[<>\u2264\u2265]=?)?\s*(?P<first>[-+\u2212]?)\s*(?P<prefix>[{SIGNS}'=]?|{MONEY})\s*(?P<sign>[-+\u2212]?)"
-    rf"(?P<number>\d[\d.,'\u2019\u00a0\u202f]*|\.\d+)(?P<last>[-+]?)(?P<suffix>\s*[%{SIGNS}]|\s*\u00b0[A-Z]?"
-    rf"|\s+[A-Za-z\u00b5\u00b0/]{{1,12}}|(?i:{'|'.join(UNITS)})|)"
+    rf"(?P<number>\d{{1,3}}(?: \d{{3}})+(?:[.,]\d+)?|\d[\d.,'\u2019\u00a0\u202f]*|\.\d+)(?P<last>[-+]?)"
+    rf"(?P<suffix>\s*[%{SIGNS}]|\s*\u00b0[A-Z]?|\s+[A-Za-z\u00b5\u00b0/]{{1,12}}|(?i:{'|'.join(UNITS)})|)"
 )
 # A unit that follows a number at once, where all cells of a column have the same one.
 GLUED = re.compile(
@@ -61,7 +61,8 @@ DIGITS = (
     (",", ".", re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d+)?")),
     ("", ",", re.compile(r"\d+(,\d+)?")),
     (".", ",", re.compile(r"[1-9]\d{0,2}(\.\d{3})+(,\d+)?|\d{1,3}(,\d+)?")),
-    ("'", ".", re.compile(r"[1-9]\d{0,2}(['\u2019\u00a0\u202f]\d{3})+(\.\d+)?|\d{1,3}(\.\d+)?")),
+    ("'", ".", re.compile(r"[1-9]\d{0,2}(['\u2019\u00a0\u202f ]\d{3})+(\.\d+)?|\d{1,3}(\.\d+)?")),
+    ("'", ",", re.compile(r"[1-9]\d{0,2}(['\u2019\u00a0\u202f ]\d{3})+(,\d+)?|\d{1,3}(,\d+)?")),
 )
 
 
@@ -72,7 +73,7 @@ class Writing:
     Args:
         prefix: before the number, such as a currency sign.
         suffix: behind it: a percent sign, a currency sign or a unit.
-        thousands: the sign between thousands; an apostrophe stands for narrow spaces too.
+        thousands: the sign between thousands; an apostrophe stands for spaces too.
         decimal: the sign before the fraction.
         limits: whether some are bounds, such as ``<0.5``; they count as the number, and :meth:`bounds` tells them.
         codes: words that stand where a number is missing.
@@ -118,7 +119,7 @@ class Writing:
             return _number(word) if not self.suffix and not self.prefix else None
         if _side(parts) and not self.limits:
             return None
-        digits = re.sub("['\u2019\u00a0\u202f]", "", parts["number"]) if self.thousands == "'" else parts["number"]
+        digits = re.sub("['\u2019\u00a0\u202f ]", "", parts["number"]) if self.thousands == "'" else parts["number"]
         digits = digits.replace(self.thousands, "") if self.thousands else digits
         negative = {"-", "\u2212"} & {parts["first"], parts["sign"], parts["last"]}
         number = _number(digits.replace(self.decimal, "."))
