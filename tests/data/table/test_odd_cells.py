@@ -158,11 +158,12 @@ def test_further_leaks(table):
     noise = DRAW.normal(size=rows)
     data = table(pd.DataFrame({"noise": noise, "died": died, "label": label}), target="label")
     assert any("'died' alone gives the target away" in line for line in describe(data).warnings)
-    bits = DRAW.integers(0, 2, (3, rows))
+    bits, three = DRAW.integers(0, 2, (3, rows)), DRAW.normal(size=(3, rows))
     split = {"train": np.arange(400), "val": np.arange(400, 500), "test": np.arange(500, 600)}
     for columns, classes, words in (
         ({"u": u, "v": -u + np.where(yes, 0.2, -0.2)}, yes, "columns u, v together"),
         ({"a": bits[0], "b": bits[1], "c": bits[2]}, bits.sum(axis=0) % 2, "columns a, b, c together"),
+        ({"v0": three[0], "v1": three[1], "v2": three[2]}, three.argmax(axis=0), "columns v0, v1, v2 together"),
         ({"guess": np.where(DRAW.random(rows) < 0.995, yes, ~yes) + 0.5}, yes, "column 'guess' alone"),
     ):
         frame = pd.DataFrame({"noise": noise, **columns})

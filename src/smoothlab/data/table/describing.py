@@ -12,7 +12,6 @@ import pandas as pd
 
 from smoothlab.data.parts.columns import notes_on
 from smoothlab.data.rows import Understood, with_plain_numbers
-from smoothlab.data.table.dates import days
 from smoothlab.data.table.held_out import measured_splits, twins
 from smoothlab.data.table.histograms import histograms
 from smoothlab.data.table.kinds import MANY_NUMBERS, Column, check_columns, listed
@@ -245,9 +244,9 @@ def _holds(words: list[str], part: list[str]) -> bool:
 
 
 def _recall(cells: pd.Series, column: Column, labels: np.ndarray, rows: Rows) -> float:
-    """Mean recall on validation rows of a small tree (numbers, dates, of texts which are empty) or of each category's
-    commonest class."""
-    if column.kind == "text" and not column.missing:
+    """Mean recall on validation rows of a small tree (numbers; of texts and dates which are empty) or of each
+    category's commonest class."""
+    if column.kind in ("text", "date") and not column.missing:
         return 0.0
     train, val = (index[:: 1 + len(index) // LEAK_ROWS] for index in (rows["train"], rows["val"]))
     if column.kind == "categorical":
@@ -268,10 +267,8 @@ def _recall(cells: pd.Series, column: Column, labels: np.ndarray, rows: Rows) ->
 
 
 def _plain_numbers(cells: pd.Series, column: Column) -> np.ndarray:
-    """A column as numbers ``(N,)``, nan where it is empty; of texts only whether they are."""
-    if column.kind == "date":
-        return days(cells, column.style)
-    if column.kind == "text":
+    """A column as numbers ``(N,)``, nan where it is empty; of texts and dates only whether they are."""
+    if column.kind in ("text", "date"):
         return np.asarray(cells.isna(), dtype=np.float64)
     return read_numbers(cells, column.name, where="data", may_be_missing=True)
 

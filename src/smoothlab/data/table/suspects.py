@@ -229,12 +229,12 @@ def leaks_together(frame: pd.DataFrame, columns: Sequence[Column], labels: np.nd
     options = {"max_leaf_nodes": 8 * (int(labels.max()) + 1), "min_samples_leaf": 2, "random_state": 0}
     model = DecisionTreeClassifier(**options)
     alone: list[tuple[int, ...]] = [(place,) for place in range(len(plain))]
-    tried = ((features.T, alone, 3), (np.array(differences), pairs, 1), (np.array(sums), pairs, 1))
-    for values, parts, most in tried:  # of differences: which of two is greater
+    tried = ((features.T, alone), (np.array(differences), pairs), (np.array(sums), pairs))
+    for values, parts in tried:  # of differences: which of two or three is greater
         if not len(parts):
             continue
         weights = model.fit(values.T, target).feature_importances_
-        chosen = np.argsort(-weights, kind="stable")[: min(most, int((weights > 0).sum()))]
+        chosen = _of_three_columns(np.argsort(-weights, kind="stable")[: int((weights > 0).sum())], parts)
         recall = _recall_on_folds(model, values.T[:, chosen], target) if len(chosen) else 0.0
         if recall < TOGETHER:
             continue
@@ -246,6 +246,16 @@ def leaks_together(frame: pd.DataFrame, columns: Sequence[Column], labels: np.nd
         names = sorted({part for place in chosen for part in parts[place]})
         return [_together([plain[place].name for place in names], recall)]
     return _pairs_of_few(features, target, plain)
+
+
+def _of_three_columns(order: np.ndarray, parts: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """The first three of some combinations that are made of three columns together."""
+    chosen, columns = list[int](), set[int]()
+    for place in order:
+        if len(chosen) < 3 and len(columns | set(parts[place])) <= 3:
+            chosen.append(int(place))
+            columns |= set(parts[place])
+    return np.array(chosen, dtype=np.int64)
 
 
 def _recall_on_folds(model: Any, features: np.ndarray, target: np.ndarray) -> float:
