@@ -94,9 +94,10 @@ def misread(name: str, got: dict[str, Any]) -> list[str]:
         right = truth.get(column)
         if role in ("target", "ignored") and right in ("target", "ignored", kind):
             continue
+        right = "categorical or id" if right == "code" and kind != "numeric" else right
         if right is None or kind not in str(right).split(" or "):
             said = repr(column) in lines
-            wrong.append(f"{column} ({kind}, not {right}; {'said' if said else 'NOT SAID'})")
+            wrong.append(f"{column} ({kind}, {'a ' * (right == 'code')}{right}; {'said' if said else 'NOT SAID'})")
     return wrong
 
 

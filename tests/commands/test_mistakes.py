@@ -28,6 +28,10 @@ def refused(cli, *words: str) -> str:
         ("lr=0.1", "lr: no such key; nearest: optimizer.lr"),
         ("+lr=0.1", "+lr: nothing reads this key; nearest: optimizer.lr"),
         ("+optimizer.lrr=0.1", "optimizer.lrr: torch.optim.AdamW has no argument 'lrr'; nearest: lr"),
+        (
+            "experiment=finance/german_credit net=tabm",
+            "has no argument 'hidden'; ~net.hidden leaves out one that a preset",
+        ),
         ("smoothing=standard smoothing.strength.epsilonn=0.1", "nearest: smoothing.strength.epsilon"),
         (
             "smoothing.strength.epsilon=0.1",

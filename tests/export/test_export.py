@@ -17,6 +17,7 @@ from smoothlab.data.table.kinds import understand
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.export import exporting, load
 from smoothlab.export.exporting import export
+from smoothlab.export.table import TableInputs
 from smoothlab.models.loading import load as load_run
 
 pytest.importorskip("onnxscript", reason="the extra export is not installed")
@@ -99,6 +100,26 @@ def test_raw_rows_of_a_table_give_what_the_run_gives(tmp_path, patients, net, ca
     assert one["prob_low"].to_numpy() == pytest.approx(expected["prob_low"].iloc[[3]].to_numpy(), abs=1e-5)
     with pytest.raises(UserMistake, match="column 'pressure' missing"):
         made.predict(rows.drop(columns="pressure"))
+
+
+@pytest.mark.parametrize("categories", ["one_hot", "codes"])
+def test_bounds_are_an_input_of_the_graph(categories):
+    draw = np.random.default_rng(0)
+    level = draw.uniform(0, 9, 90).round(1)
+    words = ["<1 mg" if value < 1 else ">8 mg" if value > 8 else f"{value} mg" for value in level]
+    frame = pd.DataFrame({"age": level, "level": words, "ward": ["a", "b", None] * 30, "dose": words[::-1]})
+    frame.loc[::7, "dose"] = None
+    writings = {name: column.writing for name, column in understand(frame).items()}
+    kinds = {"ward": "categorical"}
+    encoder = TableEncoder.fit(
+        frame, kinds, may_be_missing=["dose"], writings=writings, encoding=Encoding(categories=categories, rare=2)
+    )
+    inputs = TableInputs(encoder)
+    assert inputs.names == ("numbers", "bounds", "codes")
+    for arrays, expected in ((inputs.read(frame), encoder.encode(frame)), inputs.trial(50, 0)):
+        made = inputs.graph()(*(torch.from_numpy(arrays[name]) for name in inputs.names))
+        assert torch.allclose(made, expected, atol=1e-6)
+        assert set(arrays["bounds"].flat) == {-1.0, 0.0, 1.0}
 
 
 @pytest.mark.parametrize(("net", "kind"), [(BAG, "onnx"), (TRANSFORMER, "onnx"), (TRANSFORMER, "torch")])

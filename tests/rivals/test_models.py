@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from smoothlab.data.layout import Span, number_spans
 from smoothlab.data.parts.encoding import Encoding
 from smoothlab.data.table.encoder import TableEncoder
 from smoothlab.errors import InvalidArgument
-from smoothlab.rivals import Boosting, LogisticRegression, Rows
+from smoothlab.rivals import Boosting, LogisticRegression, OneAgainstRest, Rows
 from smoothlab.rivals.cells import cells, ranks_of
 
 NUMBERS = number_spans(0, 4)
@@ -181,3 +183,30 @@ def test_one_class_alone_cannot_be_fitted():
 def test_numbers_out_of_range_are_refused(kind, options):
     with pytest.raises(InvalidArgument, match=next(iter(options))):
         kind(2, NUMBERS, **options)
+
+
+@pytest.mark.parametrize("make", [Boosting, LogisticRegression])
+def test_several_labels_have_a_model_each_and_unknown_ones_do_not_count(make, tmp_path):
+    features, _ = drawn(400, 2)
+    present = np.stack([features[:, 0] > 0, features[:, 1] > 0.5, np.zeros(400)], 1).astype(np.float32)
+    present[::5, 0] = -1
+    build = partial(make, 2, number_spans(0, features.shape[1]))
+    model = OneAgainstRest(3, number_spans(0, features.shape[1]), build)
+    train, val = (Rows(features[part], present[part]) for part in (slice(0, 300), slice(300, 400)))
+    (loss,) = model.fit(train, val)
+    logits = model(features)
+    single = build()
+    there = present[:300, 0] >= 0
+    single.fit(
+        Rows(features[:300][there], present[:300, 0][there].astype(int), np.ones(there.sum())),
+        Rows(features[300:][present[300:, 0] >= 0], present[300:, 0][present[300:, 0] >= 0].astype(int), None),
+    )
+    alone = single(features)
+    assert torch.allclose(logits[:, 0], alone[:, 1] - alone[:, 0], atol=1e-5)
+    assert logits[:, 2].tolist() == pytest.approx([-np.log(600)] * 400)
+    assert 0 < loss < 0.4
+    assert model.summary()["fitted"] == 2
+    torch.save(model.state_dict(), tmp_path / "state.pt")
+    fresh = OneAgainstRest(3, number_spans(0, features.shape[1]), build)
+    fresh.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert torch.equal(fresh(features), logits)

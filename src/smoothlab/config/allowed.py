@@ -209,6 +209,7 @@ def _check_arguments(function: Callable[..., Any], node: Mapping[str, Any], key:
         if name not in signature.parameters and not open_ended:
             near = difflib.get_close_matches(str(name), signature.parameters, n=1)
             hint = f"; nearest: {near[0]}" if near else ""
+            hint += f"; ~{key}.{name} leaves out one that a preset has"
             raise UserMistake(f"{key}.{name}: {node['_target_']} has no argument {name!r}{hint}")
         nested = isinstance(value, Mapping) and "_target_" in value
         if name in hints and not nested and not fits(value, hints[name]):

@@ -423,9 +423,14 @@ def _explain(name: str, overrides: list[Override], error: Exception) -> UserMist
                 return UserMistake(f"{key}: not in the config so far; +{override.input_line} adds it")
             hint = EPSILON if key == "smoothing.strength.epsilon" else _nearest(key, [*keys, *known_groups])
             return UserMistake(f"{key}: no such key; {hint}see smoothlab {name} --help")
-    return UserMistake(_reason(error))
+    reason = _reason(error)
+    return UserMistake(reason + (OVER_MODEL if "Could not override 'model'" in reason else ""))
 
 
+OVER_MODEL = (
+    " It is chosen after the presets: type model=boosting, or let the preset hold the object, model: {_target_: "
+    "smoothlab.rivals.Boosting}, and override /smoothing: none"
+)
 EPSILON = "this strength finds it, or has it by other keys; smoothing=standard takes a number; "
 
 

@@ -31,13 +31,15 @@ class Understood:
     """A table's rows that have a label.
 
     Args:
-        frame: the rows.
+        frame: the rows, numbers as numbers.
+        cells: the same as the encoder takes them: with bounds such as ``<0.5`` as they are written.
         labels: of them.
         rows: positions of each split.
         numbers: of the rows in their source.
     """
 
     frame: pd.DataFrame
+    cells: pd.DataFrame
     labels: LabelledRows
     rows: Rows
     numbers: np.ndarray
@@ -130,8 +132,8 @@ class RowData(MemoryData):
         frame, labels, rows = table.frame, table.labels, table.rows
         fitted = self.encoder is None
         if self.encoder is None:
-            self.encoder = self.make_encoder(frame.iloc[rows["train"]])
-        encoded = self.encode(frame)
+            self.encoder = self.make_encoder(table.cells.iloc[rows["train"]])
+        encoded = self.encode(table.cells)
         train = torch.from_numpy(rows["train"])
         if fitted and isinstance(self.encoder, TableEncoder):
             self.encoder.remember(encoded[train])
@@ -165,11 +167,17 @@ class RowData(MemoryData):
         self.classes_are(labels.names, tree=tree)
         self.fingerprint = fingerprint(frame)
         self.columns = self.roles(frame)
-        frame = with_plain_numbers(frame, self.columns)
+        cells = with_plain_numbers(frame, self.columns, bounds=False)
+        frame = with_plain_numbers(cells, self.columns)
         if given is not None and self.splits.kind != "random":
             raise InvalidArgument("split", self.splits.kind, "random where each split has a table of its own")
         self.test_is_given = given is not None
-        rows = self.splits.rows(frame, labels, given, self.column_options.date_format)
+        try:
+            rows = self.splits.rows(frame, labels, given, self.column_options.date_format)
+        except UserMistake as mistake:
+            if not labels.warning:
+                raise
+            raise UserMistake(f"{labels.warning} ({mistake})") from None
         drawn, rows["train"] = rows["train"], self.training.thinned(rows["train"], labels, self.splits.split_seed)
         if len(rows["train"]) < len(drawn):
             notes.append(f"{len(rows['train'])} of {len(drawn)} training rows are kept on purpose")
@@ -183,8 +191,8 @@ class RowData(MemoryData):
         kinds = ", ".join(f"{count} {kind}" for kind, count in used.items())
         first = f"{len(frame)} rows ({parts}), {len(labels.names)} classes; features: {kinds}"
         self.notes = [first, *notes, *labels.notes, *notes_on(self.columns), *missing]
-        self.warnings = misread(frame, self.columns)
-        return Understood(frame, labels, rows, np.asarray(frame.index))
+        self.warnings = [*misread(frame, self.columns), *[labels.warning] * bool(labels.warning)]
+        return Understood(frame, cells, labels, rows, np.asarray(frame.index))
 
     def taken(self, frame: pd.DataFrame) -> list[Taken]:
         """The columns that the target, the weights, the splits and the tree take."""
@@ -199,9 +207,13 @@ class RowData(MemoryData):
         return known.tensors(labels, self.weights.of(frame, labels, train))
 
 
-def with_plain_numbers(frame: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
-    """The rows with numbers in place of those that are written as text."""
-    written = {column.name: column.writing for column in columns if column.writing is not None}
+def with_plain_numbers(frame: pd.DataFrame, columns: list[Column], *, bounds: bool = True) -> pd.DataFrame:
+    """The rows with numbers in place of those that are written as text; columns with bounds too, or not."""
+    written = {
+        column.name: column.writing
+        for column in columns
+        if column.writing is not None and (bounds or not column.writing.limits)
+    }
     if not written:
         return frame
     attrs = frame.attrs

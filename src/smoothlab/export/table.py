@@ -21,17 +21,17 @@ FLOAT32_END = 3.4e38
 
 
 class TableGraph(nn.Module):
-    """From numbers (N, n), codes (N, c) and weights of words (N, w) to features ``(N, F)`` in float32.
+    """From numbers (N, n), bounds (N, b), codes (N, c) and weights of words (N, w) to features ``(N, F)`` in float32.
 
-    A number is scaled in float64 (:class:`Scale`), nan becomes 0; a code is compared with those that have a feature of
-    their own, or handed on.
+    A number is scaled in float64 (:class:`Scale`), nan becomes 0; bounds are features; a code is compared with those
+    that have a feature of their own, or handed on.
 
     Args:
         numbers: the columns of numbers.
         one_hot: for each feature that is a 1 for one code: the place among the codes, and the code.
         handed_on: places of the codes that are features themselves.
         weights: how many weights of words.
-        order: where each feature stands among standardised numbers, missing, one-hot, codes and weights.
+        order: where each feature stands among standardised numbers, missing, bounds, one-hot, codes and weights.
     """
 
     shown: Tensor
@@ -59,11 +59,12 @@ class TableGraph(nn.Module):
         ):
             self.register_buffer(name, torch.tensor(values, dtype=torch.int64))
         self.weights = weights
+        self.bounds = any(column.bounded for column in numbers)
         self.in_order = list(order) == list(range(len(order)))
         self.codes = bool(len(one_hot) or len(handed_on))
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Features; the inputs that there are, in the order numbers, codes, weights."""
+        """Features; the inputs that there are, in the order numbers, bounds, codes, weights."""
         given, parts = list(inputs), []
         if self.numbers is not None:
             numbers = given.pop(0)
@@ -72,6 +73,8 @@ class TableGraph(nn.Module):
             parts.append(torch.where(missing, torch.zeros_like(scaled), scaled))
             if len(self.shown):
                 parts.append(missing.index_select(1, self.shown).to(torch.float32))
+        if self.bounds:
+            parts.append(given.pop(0))
         if self.codes:
             codes = given.pop(0)
             if len(self.one_hot_places):
@@ -147,7 +150,8 @@ def _scale_of(columns: Sequence[NumericColumn]) -> nn.Module:
 
 
 class TableInputs(Inputs):
-    """``numbers`` float64 (nan where a cell is empty; a date is its parts), ``codes`` int64, ``weights`` of words."""
+    """``numbers`` float64 (nan where a cell is empty; a date is its parts), ``bounds`` float32 of columns that have
+    some (-1 for a cell such as ``<0.5``, 1 for one such as ``>100``, else 0), ``codes`` int64, ``weights`` of words."""
 
     def __init__(self, encoder: TableEncoder) -> None:
         super().__init__(encoder)
@@ -163,7 +167,13 @@ class TableInputs(Inputs):
                 self.codes.append(column)
             else:
                 self.texts.append(column)
-        there = (("numbers", self.numbers), ("codes", self.codes), ("weights", self.texts))
+        self.bounded = [column for column in self.numbers if column.bounded]
+        there = (
+            ("numbers", self.numbers),
+            ("bounds", self.bounded),
+            ("codes", self.codes),
+            ("weights", self.texts),
+        )
         self.names = tuple(name for name, columns in there if columns)
 
     def read(self, frame: pd.DataFrame, *, where: str = "table") -> Arrays:
@@ -189,6 +199,9 @@ class TableInputs(Inputs):
             else:
                 weights.append(column.encode(cells, where=where))
         arrays = {"numbers": numbers, "codes": codes}
+        if self.bounded:
+            sides = [column.bounds(frame[column.column]) for column in self.bounded]
+            arrays["bounds"] = np.stack(sides, 1).astype(np.float32)
         if weights:
             arrays["weights"] = np.concatenate(weights, 1)
         return {name: arrays[name] for name in self.names}
@@ -214,13 +227,14 @@ class TableInputs(Inputs):
                 0,
                 len(self.numbers),
                 sum(column.indicator for column in self.numbers),
+                len(self.bounded),
                 len(one_hot),
                 len(handed_on),
                 of_texts,
             ]
         )
         order: list[int] = []
-        place, missing, hot, word = (int(begin[at]) for at in (0, 1, 2, 4))
+        place, missing, bound, hot, word = (int(begin[at]) for at in (0, 1, 2, 3, 5))
         for column in self.encoder.wide:
             if isinstance(column, NumericColumn | DateColumn):
                 for part in [column] if isinstance(column, NumericColumn) else column.parts.values():
@@ -229,13 +243,16 @@ class TableInputs(Inputs):
                     if part.indicator:
                         order.append(missing)
                         missing += 1
+                    if part.bounded:
+                        order.append(bound)
+                        bound += 1
             elif isinstance(column, CategoricalColumn):
                 order += range(hot, hot + len(column.all_words))
                 hot += len(column.all_words)
             else:
                 order += range(word, word + column.features)
                 word += column.features
-        order += range(int(begin[3]), int(begin[4]))
+        order += range(int(begin[4]), int(begin[5]))
         return TableGraph(self.numbers, one_hot, handed_on, of_texts, order)
 
     def trial(self, rows: int, seed: int) -> tuple[Arrays, Tensor]:
@@ -249,6 +266,10 @@ def _cells(column: object, rows: int, generator: np.random.Generator) -> pd.Seri
     """Made-up cells of a column."""
     if isinstance(column, NumericColumn):
         cells = pd.Series(column.mean + 2 * column.deviation * generator.standard_normal(rows))
+        if column.bounded and column.writing is not None:
+            about, sides = column.writing, pd.Series(generator.choice(["<", "", ">"], rows), dtype=object)
+            digits = cells.map(lambda value: f"{value:.3f}".replace(".", about.decimal))
+            cells = sides + about.prefix + digits + (f" {about.suffix}" if about.suffix else "")
         return cells.mask(generator.random(rows) < 0.2) if column.may_be_missing else cells
     if isinstance(column, DateColumn):
         day = column.parts["day"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from smoothlab.config.build import build
 from smoothlab.errors import UserMistake
 from smoothlab.kinds import KINDS, Kind
-from smoothlab.rivals import Rival
+from smoothlab.rivals import OneAgainstRest, Rival
 
 
 def target_of(config: Mapping[str, Any]) -> str:
@@ -51,14 +52,15 @@ def make_net(
             raise UserMistake(f"net: {type(net).__name__} is for task={task_kinds[0]}, the task is {kind.name}")
         return net if kind is None else kind.whole(net)
     name = target_of(config).rsplit(".", 1)[-1]
-    if kind is None or not kind.decides:
+    if kind is None or not (kind.decides or kind.several):
         words = "other data" if kind is None else f"data that {kind.data_words}"
         raise UserMistake(f"model: {name} is for one label a sample, not for {words}; take model=net")
     if "spans" not in of_data:
         raise UserMistake(f"model: {name} is for the columns of a table, which these data do not have; take model=net")
-    rival = build(node, "model", allowed=allowed, num_classes=classes, **of_data)
+    make = partial(build, node, "model", allowed=allowed, num_classes=2 if kind.several else classes, **of_data)
+    rival = make()
     if not isinstance(rival, Rival):
         raise UserMistake(
             f"model._target_ = {node['_target_']!r}: expected a class that extends smoothlab.rivals.Rival"
         )
-    return rival
+    return OneAgainstRest(classes, rival.spans, make) if kind.several else rival

@@ -2,7 +2,18 @@
 
 from smoothlab.rivals.boosting import Boosting
 from smoothlab.rivals.logistic_regression import LogisticRegression
+from smoothlab.rivals.one_against_rest import OneAgainstRest
+from smoothlab.rivals.other_boosting import LightGBM, OtherBoosting, XGBoost
 from smoothlab.rivals.rival import Rival
 from smoothlab.rivals.rows import Rows
 
-__all__ = ["Boosting", "LogisticRegression", "Rival", "Rows"]
+__all__ = [
+    "Boosting",
+    "LightGBM",
+    "LogisticRegression",
+    "OneAgainstRest",
+    "OtherBoosting",
+    "Rival",
+    "Rows",
+    "XGBoost",
+]

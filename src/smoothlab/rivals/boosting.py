@@ -132,8 +132,14 @@ class Boosting(Rival):
         with torch.no_grad():
             own = torch.softmax(self.scores(features), 1)
         off = float((own - torch.from_numpy(expected)).abs().max())
-        if not off <= SAME:
-            raise RuntimeError(f"the trees as tensors are {off:.2g} off scikit-learn's own probabilities")
+        if not off <= self._tolerance:
+            raise RuntimeError(
+                f"the trees as tensors are {off:.2g} off the probabilities of the library that made them"
+            )
+
+    @property
+    def _tolerance(self) -> float:
+        return SAME
 
     def _trees(self) -> Trees:
         return Trees(**{field.name: getattr(self, field.name) for field in fields(Trees)})

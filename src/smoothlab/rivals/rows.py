@@ -11,11 +11,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Rows:
-    """Samples of one label each.
+    """Samples of one label each, or of several.
 
     Args:
         features: encoded, ``(N, F)``.
-        labels: class indices ``(N,)``.
+        labels: class indices ``(N,)``; of several labels ``(N, K)``: 1, 0, a share, or negative where unknown.
         weights: what each counts ``(N,)``; None: all the same.
     """
 

@@ -15,6 +15,29 @@ BLOCK = 256  # trees that are gone down at once: memory stays small
 
 
 @dataclass(frozen=True)
+class Node:
+    """A node of a tree, or a leaf.
+
+    Args:
+        column: by which it splits; of a leaf any.
+        threshold: a number up to it goes left.
+        left: the node of the tree where such rows go; below 0: it is a leaf.
+        right: where the others go.
+        missing_left: whether nan goes left.
+        categories: that go left, of a split by them; None: it is one by numbers.
+        value: of a leaf.
+    """
+
+    column: int = 0
+    threshold: float = 0.0
+    left: int = -1
+    right: int = -1
+    missing_left: bool = False
+    categories: Sequence[int] | None = None
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
 class Trees:
     """Trees one after the other in flat tensors; a leaf is a node whose children are itself.
 
@@ -79,6 +102,37 @@ class Trees:
             "sets": np.concatenate(sets),
             "value": nodes["value"],
             "depth": np.asarray(nodes["depth"].max(), dtype=np.int64),
+        }
+        return cls(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()})
+
+    @classmethod
+    def of_nodes(cls, trees: Sequence[Sequence[Node]]) -> Trees:
+        """Trees of their nodes, the root first, parents before their children."""
+        starts = np.cumsum([0, *map(len, trees)])
+        nodes = [(node, at, start) for tree, start in zip(trees, starts, strict=False) for at, node in enumerate(tree)]
+        depth = [0] * len(nodes)
+        ends = []
+        for node, at, start in nodes:
+            left, right = (at, at) if node.left < 0 else (node.left, node.right)
+            ends.append((left + start, right + start))
+            for child in {left, right} - {at}:
+                depth[child + start] = depth[at + start] + 1
+        named = [node.categories for node, _, _ in nodes if node.categories is not None]
+        sets = np.zeros((len(named), CATEGORIES), dtype=bool)
+        for row, categories in enumerate(named):
+            sets[row, list(categories)] = True
+        has = np.array([node.categories is not None for node, _, _ in nodes], dtype=bool)
+        arrays = {
+            "roots": starts[:-1],
+            "column": np.array([node.column for node, _, _ in nodes], dtype=np.int64),
+            "threshold": np.array([node.threshold for node, _, _ in nodes], dtype=np.float64),
+            "left": np.array([left for left, _ in ends], dtype=np.int64),
+            "right": np.array([right for _, right in ends], dtype=np.int64),
+            "missing_left": np.array([node.missing_left for node, _, _ in nodes], dtype=bool),
+            "set_of": np.where(has, np.cumsum(has) - 1, -1),
+            "sets": sets,
+            "value": np.array([node.value for node, _, _ in nodes], dtype=np.float64),
+            "depth": np.asarray(max(depth, default=0), dtype=np.int64),
         }
         return cls(**{name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()})
 

@@ -14,7 +14,7 @@ from smoothlab.metrics.hierarchical import LABEL_SET_NAMES
 from smoothlab.metrics.multilabel import NAMES
 from smoothlab.metrics.ranking import RANKING_NAMES
 from smoothlab.metrics.scaled import NAME
-from smoothlab.smoothing import MultilabelSmoother
+from smoothlab.smoothing import Constant, Half, MultilabelSmoother, Smoother
 from smoothlab.smoothing.multilabel import questions_of
 from smoothlab.soft_labels import SoftLabels, question_labels, question_logits
 from smoothlab.step import Step
@@ -49,6 +49,12 @@ class MultilabelTask(Task):
         names = [name for name in (*NAMES, NAME, *RANKING_NAMES) if name != "confidence_gap"]
         names += LABEL_SET_NAMES if self.hierarchy is not None else ()
         return {f"val/{name}": "min" if name in LESS else "max" for name in names}
+
+    def own_smoother(self, smoother: Smoother | MultilabelSmoother) -> Smoother | MultilabelSmoother:
+        """See :class:`Task`: no smoothing is no smoothing of each label."""
+        if isinstance(smoother, Smoother) and smoother.strength == Constant(0.0):
+            return MultilabelSmoother(Constant(0.0), Half())
+        return smoother
 
     def make_metrics(self) -> list[Metric]:
         """See :class:`Task`."""

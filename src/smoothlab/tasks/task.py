@@ -110,7 +110,7 @@ class Task(LightningModule):
         check_whole("num_bins", num_bins, 1)
         check_whole("num_slices", num_slices, 1)
         self.net = net
-        self.smoother = smoother
+        self.smoother = self.own_smoother(smoother)
         self.class_names = list(class_names)
         self.loss = loss
         self.penalties = dict(penalties or {})
@@ -144,6 +144,10 @@ class Task(LightningModule):
         self._epoch_so_far: dict[str, Any] | None = None  # of a training that goes on within an epoch
 
     # What a kind of task says --------------------------------------------------------------------------------------
+
+    def own_smoother(self, smoother: Smoother | MultilabelSmoother) -> Smoother | MultilabelSmoother:
+        """The smoother that this kind of task takes for a given one."""
+        return smoother
 
     @property
     @abstractmethod

@@ -55,4 +55,7 @@ def fit_rival(prepared: Prepared, run: RunDirectory, loggers: Sequence[Any]) -> 
 def rows_of(data: DataModule, split: str, *, weighted: bool = False) -> Rows:
     """All samples of a split, with the weights that a training gives them where that is asked for."""
     batch = joined(list(data.loader(split)))
-    return Rows.of(batch.features, batch.labels, batch.metadata.get(WEIGHT) if weighted else None)
+    weights = batch.metadata.get(WEIGHT) if weighted else None
+    if data.label_kind == "multilabel":
+        return Rows(batch.features, batch.labels.numpy(), None if weights is None else weights.double().numpy())
+    return Rows.of(batch.features, batch.labels, weights)

@@ -166,7 +166,9 @@ def _check_label_kind(task: Mapping[str, Any], data: DataModule, allowed: tuple[
     words, better = next((known.data_words, known.name) for known in KINDS.values() if known.labels == labels)
     if kind.decodes:
         words, better = "are no sentence pairs", "classification"
-    raise UserMistake(f"task: {kind.name}, but the data {words}; take task={better}")
+    several = ", or data.labels=multilabel with columns of 0 and 1 or a data.label_separator"
+    more = several if (kind.labels, labels) == ("multilabel", "single") else ""
+    raise UserMistake(f"task: {kind.name}, but the data {words}; take task={better}{more}")
 
 
 def _labels_seen(labels: torch.Tensor) -> str:

@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning import Callback, seed_everything
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from smoothlab.config.allowed import ALLOWED, add_code, check_targets, code_fingerprint
+from smoothlab.config.allowed import ALLOWED, add_code, check_targets, code_fingerprint, resolve_target
 from smoothlab.config.build import build
 from smoothlab.config.opening import open_data
 from smoothlab.config.packages import check_packages
@@ -25,7 +25,7 @@ from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.learner import learners_in
 from smoothlab.models.kinds import check_task_class
 from smoothlab.models.making import target_of
-from smoothlab.rivals import Rival
+from smoothlab.rivals import OtherBoosting, Rival
 from smoothlab.rundir.identity import run_identity
 from smoothlab.scoring.calibrating import Afterwards, check_groups, make_afterwards
 from smoothlab.smoothing import Constant, Smoother
@@ -227,6 +227,9 @@ def _check_model(config: Mapping[str, Any], parts: Parts) -> None:
     if not config.get("model"):
         return
     name = target_of(config).rsplit(".", 1)[-1]
+    model = resolve_target(target_of(config), parts.allowed, key="model._target_")
+    if isinstance(model, type) and issubclass(model, OtherBoosting):
+        model.check_installed()
     strength = getattr(parts.smoother, "strength", None)
     smooths = not (type(parts.smoother) is Smoother and isinstance(strength, Constant) and strength.epsilon == 0)
     given = {"smoothing": smooths, "loss": parts.loss, "penalty": parts.penalties, "mixing": config["mixing"]}

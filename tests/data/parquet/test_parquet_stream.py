@@ -182,6 +182,29 @@ def test_encoder_and_features_are_those_of_the_table_in_memory(path, tmp_path, c
             assert torch.equal(torch.cat([batch.metadata[name] for batch in batches]), column)
 
 
+@pytest.mark.parametrize("coded", [False, True])
+def test_words_for_missing_and_bounds_are_those_of_the_table_in_memory(tmp_path, coded):
+    frame = table(120)[["label"]]
+    draw = np.random.default_rng(3)
+    amount, word = draw.uniform(0, 9, 120).round(2), draw.choice(["low", "high", "?", ""], 120)
+    frame["amount"] = [f"{value}" if value > 1 else "?" for value in amount]
+    frame["word"] = pd.Categorical(word) if coded else word
+    frame["level"] = ["<1" if value < 1 else ">8" if value > 8 else f"{value}" for value in amount]
+    data = stream(write(frame, tmp_path / "words.parquet"), rare=1, drop=[])
+    assert data.encoder.names[:2] == ["amount", "amount missing"]
+    assert data.encoder.names[-2:] == ["level", "level bound"]
+    assert not {"?", ""} & set(data.encoder.columns[1].words)
+    for batch in data.loader("train"):
+        level = frame["level"].to_numpy()[batch.rows.numpy()]
+        sides = [-1 if cell[0] == "<" else 1 if cell[0] == ">" else 0 for cell in level]
+        assert batch.features[:, -1].tolist() == sides
+        missing = frame["amount"].to_numpy()[batch.rows.numpy()] == "?"
+        assert batch.features[:, 1].tolist() == missing.tolist()
+    memory = data.encoder.encode(data.encoder.as_read(frame.astype({"word": object})))
+    first = next(iter(data.loader("train")))
+    assert torch.allclose(memory[first.rows], first.features, atol=1e-6)
+
+
 def test_features_labels_and_rows_stay_together_when_they_are_shuffled(path):
     data = stream(path, window=150)
     kept = {int(row): (feature, label) for batch in data.loader("train") for row, feature, label in triples(batch)}

@@ -219,6 +219,6 @@ def test_dates_that_fit_both_orders_are_noted_unless_it_is_said(table, written, 
 def test_a_date_format_that_is_none_is_refused(table, written):
     with pytest.raises(
         InvalidArgument,
-        match="date_format = 'dd/mm': expected null, day_first, month_first, unix_s, unix_ms, spreadsheet_days, or a",
+        match=r"date_format = 'dd/mm': expected null, day_first, month_first, unix_s, .*, spreadsheet_days, or a",
     ):
         table(written(lines(range(ROWS))), target="y", date_format="dd/mm")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from smoothlab.data.table.describing import describe
 from smoothlab.data.table.numeric import NumericColumn
 from smoothlab.data.table.written import Writing, writing_of
 from smoothlab.errors import UserMistake
@@ -31,6 +32,7 @@ def thousands(sign: str, decimal: str):
         (thousands(".", ","), Writing(thousands=".", decimal=",")),
         (thousands("'", "."), Writing(thousands="'")),
         (thousands("\u202f", "."), Writing(thousands="'")),
+        (thousands(" ", ","), Writing(thousands="'", decimal=",")),
         (lambda number: str(number).replace(".", ","), Writing(decimal=",")),
         (lambda number: str(number).replace("-", "\u2212"), Writing()),
         (lambda number: f"<{number}" if number < 100 else str(number), Writing(limits=True)),
@@ -85,6 +87,32 @@ def test_a_column_with_a_word_for_missing_is_learned_and_predicted(table):
         encoder.encode(pd.DataFrame({"x": ["-", "soon"]}), where="rows")
     kept = table(frame, target="label", kinds={"x": "categorical"})
     assert {column.name: column.kind for column in kept.columns}["x"] == "categorical"
+
+
+def test_a_bound_counts_as_its_number_and_a_feature_says_that_it_is_one(table):
+    draw = np.random.default_rng(2)
+    x = draw.uniform(0, 12, size=300).round(2)
+    words = [
+        "<0.5" if value < 0.5 else ">10" if value > 10 else f"{value}" if row % 9 else "n.d."
+        for row, value in enumerate(x)
+    ]
+    frame = pd.DataFrame({"x": words, "label": np.where(x > 6, "a", "b")})
+    data = table(frame, target="label")
+    assert any("a bound such as <0.5 counts as its number, and a feature says" in note for note in data.notes)
+    assert data.encoder.names == ["x", "x missing", "x bound"]
+    assert [len(edges) > 0 for edges in data.encoder.net_arguments["quantiles"]] == [True, False, False]
+    rows = pd.DataFrame({"x": ["<0.5", ">10", "0.5", "10", "n.d.", "\u2265 10", None]})
+    features = data.encoder.encode(rows)
+    assert features[:, 2].tolist() == [-1, 1, 0, 0, 0, 1, 0]
+    assert features[0, 0] == features[2, 0]
+    assert features[1, 0] == features[3, 0] == features[5, 0]
+    assert type(data.encoder).from_state(data.encoder.state()).encode(rows).equal(features)
+    trained = data._batches["train"].features
+    assert set(trained[:, 2].tolist()) == {-1, 0, 1}
+    described = {column["name"]: column["becomes"] for column in describe(data).columns}
+    assert described["x"] == "a number, and whether it is missing, and whether it is a bound (-1 below, 1 above)"
+    plain = data.encoder.encode(pd.DataFrame({"x": [0.5, 10.0]}))  # numbers of a program: no bounds
+    assert plain[:, 2].tolist() == [0, 0]
 
 
 def test_percent_and_units_are_numbers_even_where_few_differ(table):

@@ -128,7 +128,7 @@ def numbers(cells: pa.ChunkedArray) -> np.ndarray | None:
 
 
 def _scale(column: NumericColumn, cells: pa.ChunkedArray, out: np.ndarray, scratch: np.ndarray) -> bool:
-    """Write a column's one or two features ``(1 or 2, N)``; False where only the general way knows what is wrong."""
+    """Write a column's features ``(1 to 3, N)``; False where only the general way knows what is wrong."""
     values = numbers(cells)
     if values is None:
         return False
@@ -151,4 +151,6 @@ def _scale(column: NumericColumn, cells: pa.ChunkedArray, out: np.ndarray, scrat
         out[0][missing] = 0.0
     if column.indicator:
         out[1] = missing
+    if column.bounded:
+        out[-1] = 0.0  # these are numbers already
     return True

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pyarrow.types as types
 
 from smoothlab.data.module import SPLITS
+from smoothlab.data.table.reading import EMPTY_WORDS
 from smoothlab.errors import InvalidArgument, UserMistake, readable
 from smoothlab.unpacking import check_rows
 
@@ -125,6 +128,8 @@ class ParquetFiles:
 class Reader:
     """Reads row groups; the last file stays open. Each process and thread needs one of its own.
 
+    A word that means "missing" in any file, such as ``?``, is an empty cell here too.
+
     Args:
         columns: to be read.
         dictionaries: those of them, of words, that are kept as codes and their dictionary, which is faster.
@@ -152,13 +157,41 @@ class Reader:
             table = self._file.read_row_group(group.index, columns=self._columns, use_threads=self._threads)
         if table.num_rows != group.rows:
             raise UserMistake(f"{group.place}: the file changed while it was read")
-        return table
+        return emptied(table)
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def emptied(table: pa.Table) -> pa.Table:
+    """Cells of words that are empty, or hold a word that means "missing", emptied."""
+    for place, field in enumerate(table.schema):
+        coded = types.is_dictionary(field.type)
+        kind = field.type.value_type if coded else field.type
+        if not (types.is_string(kind) or types.is_large_string(kind)):
+            continue
+        words, cells = pa.array(EMPTY_WORDS, kind), table.column(place)
+        chunks = [_emptied_codes(chunk, words) if coded else _emptied_words(chunk, words) for chunk in cells.chunks]
+        if any(made is not chunk for made, chunk in zip(chunks, cells.chunks, strict=True)):
+            table = table.set_column(place, field.name, pa.chunked_array(chunks, field.type))
+    return table
+
+
+def _emptied_codes(cells: pa.DictionaryArray, words: pa.Array) -> pa.DictionaryArray:
+    empty = pc.is_in(cells.dictionary, value_set=words).to_numpy(zero_copy_only=False).nonzero()[0]
+    if not len(empty):
+        return cells
+    hit = pc.is_in(cells.indices, value_set=pa.array(empty, cells.indices.type))
+    codes = pc.if_else(hit, pa.scalar(None, cells.indices.type), cells.indices)
+    return pa.DictionaryArray.from_arrays(codes, cells.dictionary)
+
+
+def _emptied_words(cells: pa.Array, words: pa.Array) -> pa.Array:
+    hit = pc.is_in(cells, value_set=words)
+    return pc.if_else(hit, pa.scalar(None, cells.type), cells) if pc.any(hit).as_py() else cells
 
 
 def _files_of(path: Path, key: str) -> list[Path]:

@@ -18,6 +18,12 @@ from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 
 ISO = "ISO8601"
 ORDERS = ("day_first", "month_first")
+MONTHS = "%Y%m"  # 202401
+QUARTERS = "quarters"
+QUARTER = re.compile(r"\s*(?:(?P<year>\d{4})[ /-]?[Qq](?P<part>[1-4])|[Qq](?P<first>[1-4])[ /-]?(?P<last>\d{4}))\s*")
+# Words of a date that formats do not have: 3rd of March 2010, 3. March 2010.
+ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th|\.(?= ?[A-Za-z]))(?:(?i: of)(?= ))?")
+NO_DATE = re.compile(r"0{2,4}[-/.]0{2}[-/.]0{2,4}(?: .*)?")  # what a data base writes where there is none
 YEAR_FIRST = re.compile(r"^(\d{4})[./-](\d{1,2})[./-](\d{1,2})")
 SHORT_YEAR = re.compile(r"^(\d{1,2}/\d{1,2}/)(\d{2})(?!\d)")
 MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
@@ -29,7 +35,13 @@ LOOKS_LIKE_A_DATE = "|".join(
         r"\s*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}(?: .*)?",
         rf"\s*{WEEKDAY}\d{{1,2}}[ /-]?{MONTH}[ /-]?(?:\d{{4}}|\d{{2}})(?: .*)?",
         rf"\s*\d{{4}}[ /-]?{MONTH}\s*",
-        rf"\s*{WEEKDAY}{MONTH} \d{{1,2}},? \d{{4}}(?: .*)?",
+        rf"\s*{WEEKDAY}{MONTH}[ -]\d{{1,2}}(?:st|nd|rd|th)?,?[ -]\d{{4}}(?: .*)?",
+        rf"\s*{WEEKDAY}{MONTH} \d{{1,2}} \d{{2}}:\d{{2}}:\d{{2}} (?:[A-Z]{{3}} )?\d{{4}}\s*",
+        rf"\s*{WEEKDAY}\d{{1,2}}(?:st|nd|rd|th|\.)(?: of)? {MONTH},? \d{{4}}(?: .*)?",
+        rf"\s*\d{{1,2}}/{MONTH}/\d{{4}}:\d{{2}}:\d{{2}}:\d{{2}} [+-]\d{{4}}\s*",
+        r"\s*(?:0?[1-9]|1[0-2])[/.-](?:19|20)\d{2}\s*",
+        r"\s*(?:19|20)\d{2}[ /-]?[Qq][1-4]\s*",
+        r"\s*[Qq][1-4][ /-]?(?:19|20)\d{2}\s*",
         rf"\s*{MONTH}[ /-](?:\d{{4}}|\d{{2}})\s*",
     )
 )
@@ -38,11 +50,17 @@ WITH_NAMES = tuple(
     f"{day}{sign}{year}" for sign in ("-", " ", "/", "") for day in (f"%d{sign}%b", "%b", "%B") for year in ("%y", "%Y")
 )
 WITH_NAMES += ("%Y-%b", "%Y %b", "%Y%b", "%Y-%B", "%Y %B", "%A, %d %B %Y", "%a, %d %b %Y", "%A %d %B %Y", "%a %d %b %Y")
+LIKE_A_DATE = re.compile(LOOKS_LIKE_A_DATE)
+# What pandas does not guess either, of a beginning that tells.
+RARE = ("%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S %z", "%b-%d-%Y", "%B-%d-%Y", "%m/%Y", "%m-%Y", "%m.%Y", QUARTERS)
 DIGITS = "%Y%m%d"
 SPREADSHEET = "spreadsheet_days"
 SPREADSHEET_DAYS = (20_000, 60_000)  # from 1954 to 2064, counted from the end of 1899
-# Seconds and milliseconds since 1970, and the numbers that they are from 1990 to 2050.
-UNIX = {"unix_s": ("s", 631_152_000, 2_524_608_000), "unix_ms": ("ms", 631_152_000_000, 2_524_608_000_000)}
+# Seconds, and thousandths and so on of them, since 1970, and the numbers that they are from 1990 to 2050.
+UNIX = {
+    f"unix_{unit}": (unit, 631_152_000 * parts, 2_524_608_000 * parts)
+    for unit, parts in (("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9))
+}
 TRIED = 200  # cells that are looked at before a whole column is parsed
 PARTS = ("year", "month", "weekday", "day", "hour")
 DAY = pd.Timedelta(days=1)
@@ -82,26 +100,26 @@ def date_formats(words: pd.Series, wanted: str | None = None) -> list[str]:
     day_first = wanted == ORDERS[0] if wanted in ORDERS else "/" not in samples[0]
     guesses = [_guess(word, order) for order in (day_first, not day_first) for word in samples]
     named = WITH_NAMES if any(character.isalpha() for character in samples[0]) else ()
-    tried = dict.fromkeys(style for style in (*own, ISO, *guesses, *named) if style is not None)
+    tried = dict.fromkeys(style for style in (*own, ISO, *guesses, *named, *RARE) if style is not None)
     fitting = []
     for style in tried:
         if not parse(first, style).isna().any() and not parse(words, style).isna().any():
             fitting.append(style)
-            if style in (*own, ISO, *named):
+            if style in (*own, ISO, *named, *RARE):
                 break
     return fitting or _mixed(words, wanted)
 
 
 def number_format(words: pd.Series, wanted: str | None = None) -> str | None:
-    """The format of dates that are written as numbers: ``DIGITS``, one of ``UNIX``, or ``SPREADSHEET`` where that is
-    wanted; None where they are none.
+    """The format of dates that are written as numbers: ``DIGITS``, ``MONTHS``, one of ``UNIX``, or ``SPREADSHEET``
+    where that is wanted; None where they are none.
 
     Args:
         words: cells as text, none of them empty.
         wanted: the only format that is tried; None: all.
     """
-    for style in (DIGITS, *UNIX) if wanted is None else (wanted,):
-        if style in (DIGITS, *UNIX, SPREADSHEET) and parse(words, style).notna().all():
+    for style in (DIGITS, MONTHS, *UNIX) if wanted is None else (wanted,):
+        if style in (DIGITS, MONTHS, *UNIX, SPREADSHEET) and parse(words, style).notna().all():
             return style
     return None
 
@@ -129,7 +147,7 @@ def date_format(words: pd.Series, wanted: str | None = None) -> str | None:
 
 def _guess(word: str, day_first: bool) -> str | None:
     """pandas' guess of a date's format, which knows no years of two digits: those between slashes are added here."""
-    word, short = SHORT_YEAR.subn(r"\g<1>20\2", word.strip())
+    word, short = SHORT_YEAR.subn(r"\g<1>20\2", ORDINAL.sub("", word.strip()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of days above 12, which tell the order
         style: str | None = guess_datetime_format(word, dayfirst=day_first)
@@ -147,14 +165,26 @@ def parse(cells: pd.Series, style: str | None) -> pd.Series:
         elif style == SPREADSHEET:
             numbers = pd.to_numeric(text, errors="coerce")
             cells = pd.to_datetime(numbers.where(numbers.between(*SPREADSHEET_DAYS)), unit="D", origin="1899-12-30")
+        elif style == MONTHS:
+            fitting = text.where(text.str.fullmatch(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])").eq(True))
+            cells = pd.to_datetime(fitting, format=MONTHS, errors="coerce")
+        elif style == QUARTERS:
+            months = text.str.replace(QUARTER, _month_of_quarter, regex=True)
+            cells = pd.to_datetime(months, format="%Y-%m", errors="coerce")
         elif style in ORDERS:
             cells = _parse_mixed(text, day_first=style == ORDERS[0])
         else:
             zoned = style in (None, ISO) or "%z" in str(style)
+            text = text.str.replace(ORDINAL, "", regex=True) if "%b" in str(style).lower() else text
             cells = pd.to_datetime(text, format=style or ISO, errors="coerce", utc=zoned)
     if getattr(cells.dt, "tz", None) is not None:
         cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
     return cells
+
+
+def _month_of_quarter(quarter: re.Match[str]) -> str:
+    part = int(quarter["part"] or quarter["first"])
+    return f"{quarter['year'] or quarter['last']}-{3 * part - 2:02}"
 
 
 def _parse_mixed(text: pd.Series, *, day_first: bool) -> pd.Series:

@@ -14,7 +14,7 @@ from smoothlab.data.parts.columns import notes_on
 from smoothlab.data.rows import Understood, with_plain_numbers
 from smoothlab.data.table.held_out import measured_splits, twins
 from smoothlab.data.table.histograms import histograms
-from smoothlab.data.table.kinds import Column, check_columns
+from smoothlab.data.table.kinds import MANY_NUMBERS, Column, check_columns, listed
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import Rows
 from smoothlab.data.table.suspects import leaks_together, misread
@@ -28,6 +28,7 @@ LEAK = 0.98  # mean recall of the classes from one column alone, above which it 
 LEAK_ROWS = 5_000
 MOSTLY_MISSING = 0.5
 FEW_ROWS = 10
+FURTHER = {"missing": ", and whether it is missing", "bound": ", and whether it is a bound (-1 below, 1 above)"}
 IMBALANCE = 100
 
 
@@ -87,7 +88,7 @@ def describe(data: RowData, *, sample: str = "") -> Description:
     finally:
         data.lenient = False
     columns = list(data.columns)
-    data.notes = notes = notes or list(data.notes)
+    data.notes = notes = [*(notes or data.notes), *_few_whole_numbers(table.frame, columns)]
     several = data.label_kind == "multilabel"
     values = (
         table.labels.values if table.labels.values.ndim == 2 else np.eye(len(table.labels.names))[table.labels.values]
@@ -103,6 +104,7 @@ def describe(data: RowData, *, sample: str = "") -> Description:
         *refused,
         *(f"training refuses column {column.name!r}: {column.note}" for column in unreadable),
         *data.warnings[:1] * _lost_header(data),
+        *[table.labels.warning] * bool(table.labels.warning),
         *leaks,
         *(f"column {part.column!r}: {part}" for part in apart),
         *data.warnings[_lost_header(data) :],
@@ -143,9 +145,10 @@ def _without_labels(data: RowData, mistake: UserMistake, sample: str) -> Descrip
     features = [column.name for column in columns if column.role == "feature"]
     if not features or set(frame.attrs.get("twice", ())) & set(target):
         raise mistake
-    frame, data.columns = with_plain_numbers(frame, columns), columns
+    data.columns = columns
     with suppress(UserMistake):  # of a cell that its column cannot hold
         data.encoder = data.make_encoder(frame)
+    frame = with_plain_numbers(frame, columns)
     words = (
         pd.Series(as_words(frame[target[0]].dropna()), dtype=object) if len(target) == 1 else pd.Series(dtype=object)
     )
@@ -172,6 +175,23 @@ def _shown(column: Column, becomes: dict[str, str]) -> dict[str, Any]:
     return {**asdict(column), "note": str(column.note or ""), "becomes": becomes.get(column.name, "")}
 
 
+def _few_whole_numbers(frame: pd.DataFrame, columns: list[Column]) -> list[str]:
+    """A note on columns of few whole numbers, which may stand for names."""
+    few = [
+        column.name
+        for column in columns
+        if (column.role, column.kind, column.note) == ("feature", "numeric", None)
+        and 2 < column.distinct <= MANY_NUMBERS
+        and bool((pd.to_numeric(frame[column.name], errors="coerce").dropna() % 1 == 0).all())
+    ]
+    if not few:
+        return []
+    return [
+        f"few different whole numbers count as numbers: {listed(map(repr, few))}; where they stand for names, "
+        f"data.kinds={{{few[0]}: categorical}} takes them so"
+    ]
+
+
 def _lost_header(data: RowData) -> int:
     """1 where the first warning says that the file has no line of names, which spoils all else."""
     return int(bool(data.warnings) and "data.header=null" in data.warnings[0])
@@ -183,7 +203,7 @@ def _becomes(data: RowData) -> dict[str, str]:
     for column in getattr(data.encoder, "columns", ()):
         names = [name.removeprefix(column.column).strip() for name in column.names]
         if column.__class__.__name__ == "NumericColumn":
-            made[column.column] = "a number" + (", and whether it is missing" if len(names) > 1 else "")
+            made[column.column] = "".join(["a number", *(FURTHER[name] for name in names if name)])
         elif column.__class__.__name__ == "DateColumn":
             made[column.column] = ", ".join(names[:6])
         else:
@@ -205,7 +225,7 @@ def _leaks(data: RowData, table: Understood, columns: list[Column], groups: set[
         if len("".join(named)) > 2 and _holds(words_of(column.name), named):
             notes.append(f"column {column.name!r} has the target's name in its own: is it known before the label is?")
             continue
-        recall = _recall(table.frame[column.name], column.kind, labels, table.rows)
+        recall = _recall(table.frame[column.name], column, labels, table.rows)
         if recall >= LEAK:
             notes.append(
                 f"column {column.name!r} alone gives the target away (mean recall {recall:.3f} on val): is it known "
@@ -223,12 +243,13 @@ def _holds(words: list[str], part: list[str]) -> bool:
     return any(words[place : place + len(part)] == part for place in range(len(words)))
 
 
-def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> float:
-    """Mean recall on validation rows of a small tree (numbers) or of each category's commonest class."""
-    if kind not in ("numeric", "boolean", "categorical"):
+def _recall(cells: pd.Series, column: Column, labels: np.ndarray, rows: Rows) -> float:
+    """Mean recall on validation rows of a small tree (numbers; of texts and dates which are empty) or of each
+    category's commonest class."""
+    if column.kind in ("text", "date") and not column.missing:
         return 0.0
     train, val = (index[:: 1 + len(index) // LEAK_ROWS] for index in (rows["train"], rows["val"]))
-    if kind == "categorical":
+    if column.kind == "categorical":
         words = as_words(cells.fillna("") if cells.dtype == object else cells)
         table = pd.crosstab(pd.Series(words[train], dtype=object).fillna(""), labels[train])
         best = table.idxmax(axis=1).to_dict()
@@ -237,12 +258,19 @@ def _recall(cells: pd.Series, kind: str, labels: np.ndarray, rows: Rows) -> floa
     else:
         from sklearn.tree import DecisionTreeClassifier
 
-        numbers = read_numbers(cells, str(cells.name), where="data", may_be_missing=True)[:, None]
+        numbers = _plain_numbers(cells, column)[:, None]
         numbers = np.clip(numbers, -1e37, 1e37)  # the tree holds them in float32
         tree = DecisionTreeClassifier(max_leaf_nodes=4 * (int(labels.max()) + 1), min_samples_leaf=2, random_state=0)
         guessed = tree.fit(numbers[train], labels[train]).predict(numbers[val])
     recalls = [float((guessed[labels[val] == label] == label).mean()) for label in np.unique(labels[val])]
     return float(np.mean(recalls))
+
+
+def _plain_numbers(cells: pd.Series, column: Column) -> np.ndarray:
+    """A column as numbers ``(N,)``, nan where it is empty; of texts and dates only whether they are."""
+    if column.kind in ("text", "date"):
+        return np.asarray(cells.isna(), dtype=np.float64)
+    return read_numbers(cells, column.name, where="data", may_be_missing=True)
 
 
 def _small_classes(data: RowData, table: Understood, counts: dict[str, np.ndarray]) -> list[str]:

@@ -133,6 +133,7 @@ class NumericFit(ColumnFit):
     ) -> None:
         super().__init__(column, where=where, may_be_missing=may_be_missing)
         self.writing = writing
+        self.bounded = False
         self.moments = Moments()
         self.sample = SampledValues()
         self._low, self._high = math.inf, -math.inf
@@ -140,7 +141,10 @@ class NumericFit(ColumnFit):
     def update(self, cells: pd.Series, train: np.ndarray | None = None) -> None:
         """See :class:`ColumnFit`."""
         may_be_missing = self.may_be_missing is not False
-        cells = cells if self.writing is None else self.writing.plain(cells)
+        if self.writing is not None:
+            bounds = self.writing.bounds(cells) if self.writing.limits else np.zeros(0)
+            self.bounded |= bool((bounds if train is None or not len(bounds) else bounds[train]).any())
+            cells = self.writing.plain(cells)
         self.take(read_numbers(cells, self.column, where=self.where, may_be_missing=may_be_missing), train, cells)
 
     def take(self, values: np.ndarray, train: np.ndarray | None = None, cells: pd.Series | None = None) -> None:
@@ -176,6 +180,7 @@ class NumericFit(ColumnFit):
             scaling=scaling,
             may_be_missing=self.missing > 0 if self.may_be_missing is None else self.may_be_missing,
             indicator=indicators and self.missing_in_training > 0 and self.moments.count > 0,
+            bounded=self.bounded,
             writing=self.writing,
         )
 

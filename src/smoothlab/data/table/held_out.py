@@ -3,6 +3,7 @@ that stand in several splits, or nearly so."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,8 @@ MEASURED_ROWS = 2_000
 MOST_MEASURED = 3  # columns
 LEAST_GAP = 0.03  # of the accuracies, from which the split is warned of
 BY_CHANCE = 0.01  # share of the rows
+SHUFFLES = 5  # of up to so many rows:
+FEW_ROWS = 20_000
 COARSE = 1.5  # times as many as columns that do not depend on one another have
 NEAR = 0.02  # deviations of every number, up to which two rows are near twins
 LEAST_NEAR, NEAR_BY_CHANCE = 5, 0.05  # rows, and share of the rows
@@ -162,14 +165,18 @@ def twins(frame: pd.DataFrame, columns: Sequence[Column], labels: np.ndarray | N
     if features.shape[1] > 1:
         first = np.arange(len(hashes))
     draw, different = np.random.default_rng(0), features.iloc[np.sort(first)]
-    shuffled = {name: different[name].to_numpy()[draw.permutation(len(different))] for name in different}
-    by_chance = np.zeros_like(hashes)  # rows of the same cells, each column in an order of its own
-    by_chance[np.sort(first)] = row_hashes(pd.DataFrame(shuffled))
+    orders = []  # rows of the same cells, each column in an order of its own
+    for _ in range(SHUFFLES if len(different) <= FEW_ROWS else 1):
+        shuffled = {name: different[name].to_numpy()[draw.permutation(len(different))] for name in different}
+        by_chance = np.zeros_like(hashes)
+        by_chance[np.sort(first)] = row_hashes(pd.DataFrame(shuffled))
+        orders.append(by_chance)
     of_each = {split: np.intersect1d(index, first) for split, index in rows.items()}
     notes = []
     for split in ("val", "test"):
-        count, expected = _twins_in(hashes, rows, split), _twins_in(by_chance, of_each, split)
-        if count > _allowed(len(rows[split])) + COARSE * expected:
+        count = _twins_in(hashes, rows, split)
+        expected = float(np.mean([_twins_in(by_chance, of_each, split) for by_chance in orders]))
+        if count > _allowed(len(rows[split]), expected):
             notes.append(
                 f"{count} of {len(rows[split])} {split} rows have the same features as a training row; "
                 "data.deduplicate=true keeps one of equal rows, data.split=group keeps groups together"
@@ -177,14 +184,15 @@ def twins(frame: pd.DataFrame, columns: Sequence[Column], labels: np.ndarray | N
     if labels is not None:
         kept_apart = np.sort(first)
         sets = _contradictions(hashes, labels)
-        expected = _contradictions(by_chance[kept_apart], labels[kept_apart])
-        if sets > _allowed(len(hashes)) + COARSE * expected:
+        among = [_contradictions(by_chance[kept_apart], labels[kept_apart]) for by_chance in orders]
+        if sets > _allowed(len(hashes), float(np.mean(among))):
             notes.append(f"{sets} sets of rows have the same features and different labels")
     return notes or _near_twins(features, columns, rows)
 
 
-def _allowed(rows: int) -> float:
-    return max(2.0, BY_CHANCE * rows)
+def _allowed(rows: int, expected: float) -> float:
+    """How many may be the same by chance: a few, and as many as are expected, with three deviations of such a count."""
+    return max(2.0, BY_CHANCE * rows) + max(COARSE * expected, expected + 3 * math.sqrt(expected))
 
 
 def _twins_in(hashes: np.ndarray, rows: Rows, split: str) -> int:

@@ -38,8 +38,9 @@ def read_json_lines(text: str, *, where: str) -> pd.DataFrame:
 
 
 def read_json(text: str, *, where: str) -> pd.DataFrame:
-    """A table of a whole JSON file: a list of objects, one such list under the only key, or an object of columns, each
-    a list or an object by row. As of :func:`read_json_lines`, lists and objects in cells are left out.
+    """A table of a whole JSON file: a list of objects, one such list under the only key, an object of columns, each a
+    list or an object by row, or the names under "columns" and the rows under "data". As of :func:`read_json_lines`,
+    lists and objects in cells are left out.
 
     Args:
         text: what the file holds.
@@ -58,6 +59,11 @@ def read_json(text: str, *, where: str) -> pd.DataFrame:
     if isinstance(made, dict) and len(made) == 1 and isinstance(next(iter(made.values())), list):
         (inner,) = made.values()
         made = inner if all(isinstance(row, dict) for row in inner) else made
+    if isinstance(made, dict) and {"columns", "data"} <= set(made) <= {"columns", "data", "index"}:
+        names = list(map(str, made["columns"]))
+        if not all(isinstance(row, list) and len(row) == len(names) for row in made["data"]):
+            raise UserMistake(f"{where}: its rows under 'data' have not as many cells as there are names in 'columns'")
+        made = [dict(zip(names, row, strict=True)) for row in made["data"]]
     if isinstance(made, dict) and made and all(isinstance(cells, dict) for cells in made.values()):
         rows: dict[str, dict[str, Any]] = {}
         for name, cells in made.items():
@@ -79,7 +85,11 @@ def _table(numbered: list[tuple[str, dict[str, Any]]], where: str) -> pd.DataFra
     for place, row in numbered:
         for key, value in row.items():
             if isinstance(value, list | dict):
-                nested.setdefault(key, f"{place}: {key!r} is no single value; expected text or a number")
+                nested.setdefault(
+                    key,
+                    f"{place}: {key!r} is no single value; expected text or a number (several labels as red;big, with "
+                    "data.labels=multilabel data.label_separator=semicolon)",
+                )
     rows = [row for _, row in numbered]
     frame = pd.DataFrame([{key: value for key, value in row.items() if key not in nested} for row in rows])
     if rows and not len(frame.columns) and nested:

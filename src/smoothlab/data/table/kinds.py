@@ -11,10 +11,22 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from smoothlab.data.table.dates import DIGITS, ORDERS, SPREADSHEET, UNIX, date_formats, like_dates, number_format
+from smoothlab.data.table.dates import (
+    DIGITS,
+    LIKE_A_DATE,
+    MONTHS,
+    NO_DATE,
+    ORDERS,
+    SPREADSHEET,
+    UNIX,
+    date_formats,
+    like_dates,
+    number_format,
+)
 from smoothlab.data.table.places import row_number
+from smoothlab.data.table.spellings import spellings
 from smoothlab.data.table.words import as_word, text_of
-from smoothlab.data.table.written import Writing, number_share, ways_to_write, with_signs, writing_of
+from smoothlab.data.table.written import MORE_CODES, Writing, number_share, ways_to_write, with_signs, writing_of
 from smoothlab.errors import InvalidArgument, UserMistake
 
 KINDS = ("numeric", "boolean", "categorical", "date", "text", "id")
@@ -28,14 +40,16 @@ ID_NAME = re.compile(
 GROUP_NAME = re.compile(
     r"(?i:(^|[\s_.\-])(patient|customer|merchant|session|subject|participant|respondent|client|user|account|household"
     r"|student|employee|speaker|player|driver|donor|animal|volunteer|person|individual|member|recording)"
-    r"([\s_.\-]?(?P<numbered>id|name|no|nr|number|key|code|hash))?$)"
+    r"([\s_.\-]?(?P<numbered>id|name|no|nr|nbr|num|number|key|code|hash))?$)"
+    r"|(?i:^mrn$|(^|[\s_.\-])(store|shop|site|clinic|hospital|school|device|machine|vehicle|family|case)"
+    r"[\s_.\-]?(id|no|nr|nbr|num|number|key|code)$)"
 )
 MANY_GROUPS = 20
 FEW_GROUPS = 8  # where the name leaves no doubt, such as patient_id
 # What a column of numbers that are moments may be called.
-TIME_NAME = re.compile(r"(?i:date|time|stamp|created|updated|epoch|[_ ]at$)")
+TIME_NAME = re.compile(r"(?i:date|time|stamp|created|updated|epoch|[_ ]at$|(^|[_ ])ts$)")
 # What whole numbers that are names may be called.
-CODE_NAME = re.compile(r"(?i:(zip|postal|post)[\s_.\-]?code|(^|[\s_.\-])(zip|plz|fips)$|code\d?$)")
+CODE_NAME = re.compile(r"(?i:(zip|postal|post)[\s_.\-]?code|(^|[\s_.\-])(zip|plz|fips)$|(code|type|_cd)\d?$)")
 ID_DIGITS = 8  # of whole numbers, equally many in each row, from which they look like an id
 NUMBER_AS_NAME = re.compile(r"-?\d*\.?\d+(\.\d+)?(e-?\d+)?")  # 5.1, or 5.1.1 of a second such column
 MOSTLY_NUMBERS = 0.8  # a column of words in which so many cells are numbers is a column of numbers with mistakes in it
@@ -43,10 +57,15 @@ MANY_NUMBERS = 20  # unless these are few: then they are categories such as 0, 1
 MOSTLY_UNIQUE = 0.95
 LONG_TEXT = 3.0  # words a cell
 MOSTLY_DATES = 0.5
+HEAD_LINES = 20  # lines among which the one with the names is looked for
 HEAD = 1_000  # rows that are looked at for the names of their columns
 FEW_TEXTS = 0.3  # different texts a row, below which they are categories
 SOME_NUMBERS = 0.2  # share of the cells, from which a column of words is said to hold numbers
 MANY_CATEGORIES = 50  # of which there are few rows each, where they are more than a tenth of the rows
+TWO_NUMBERS = re.compile(
+    r"\(?-?\d+(\.\d+)?(?:\s*[^\d\s.,+%]{1,3}\s*|,\s+)-?\d+(\.\d+)?\s*[^\d\s]{0,2}"
+)  # 120/80, 5'7", 10-19
+FEW_WORDS = 3  # beside many numbers, that may all be codes however often they stand there
 FEW_WAYS = 4  # units and signs in one column, up to which they are a mixture and not words behind a number
 
 
@@ -133,7 +152,7 @@ def understand(
             mistakes.append(str(mistake))
             cells = frame[name]
             column = Column(name, "unreadable", "ignored", int(cells.isna().sum()), 0, _short(cells.dropna().iloc[0]))
-            column.note = Note(name, "unreadable", str(mistake).removeprefix(f"data: column {name!r}").strip(": "))
+            column.note = Note(name, "unreadable", str(mistake).removeprefix(f"data: column {name!r}").strip(":, "))
             understood[name] = column
     if mistakes and not lenient:
         more = [mistake.removeprefix("data: ") for mistake in mistakes[1:]]
@@ -156,10 +175,24 @@ def check_columns(key: str, names: Any, frame: pd.DataFrame) -> None:
         if name not in frame.columns:
             near = difflib.get_close_matches(str(name), list(map(str, frame.columns)), n=1)
             hint = f"; nearest: {listed(near)}" if near else ""
-            header = "; where these are cells of a row, data.header=null reads it so" if like_cells(frame) else ""
             raise UserMistake(
-                f"data.{key} = {name!r}: no such column; the table has {listed(frame.columns)}{hint}{header}"
+                f"data.{key} = {name!r}: no such column; the table has {listed(frame.columns)}{hint}"
+                f"{_reading_hint(name, frame)}"
             )
+
+
+def _reading_hint(name: Any, frame: pd.DataFrame) -> str:
+    """How to read a table in which a column is missing, where its line of names is elsewhere or not cut into cells."""
+    names = list(map(str, frame.columns))
+    if len(names) == 1 and str(name) in names[0]:
+        between = re.sub(r"[\w\s\"'.]", "", names[0])[:1]
+        return (
+            f"; one column only: which sign is between the cells? data.separator='{between}' says so" if between else ""
+        )
+    for row in range(min(HEAD_LINES, len(frame))):
+        if str(name) in [str(cell).strip() for cell in frame.iloc[row]]:
+            return f"; data.header={row + 1} takes the names from the line that has it"
+    return "; where these are cells of a row, data.header=null reads it so" if like_cells(frame) else ""
 
 
 def like_cells(frame: pd.DataFrame) -> bool:
@@ -253,6 +286,8 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
         )
     if date_formats(words, wanted):
         return "date", ""
+    if like_dates(words) >= MOSTLY_DATES:
+        return "categorical", _said_of_dates(name, words, wanted)
     _refuse_decorated(name, words[numbers.isna()])
     _refuse_mixtures(name, words)
     if ID_NAME.search(name) and distinct > 0.5 * count:
@@ -263,24 +298,57 @@ def _guess(name: str, cells: pd.Series, present: pd.Series, distinct: int, wante
     if long and distinct > max(2, FEW_TEXTS * count):
         return "text", ""
     if distinct > 20 and distinct >= MOSTLY_UNIQUE * count:
-        return "id", "a different word in nearly every row"
+        return "id", _said_of_pairs(words) or "a different word in nearly every row"
     return "categorical", _said_of_words(name, words, distinct)
 
 
 def _said_of_words(name: str, words: pd.Series, distinct: int) -> str:
     """What may be wrong with a column of categories."""
-    if like_dates(words) >= MOSTLY_DATES:
-        return "its cells look like dates, but no format is that of all"
     if distinct > MANY_NUMBERS:
+        if pairs := _said_of_pairs(words):
+            return pairs
         share, numbers = number_share(words)
+        if numbers > MANY_NUMBERS and distinct - numbers <= FEW_WORDS:
+            others = words[pd.to_numeric(words, errors="coerce").isna()].unique()
+            return (
+                f"only {share:.0%} of its cells are numbers ({numbers} different ones); where the others mean missing, "
+                f'"data.missing_words={{{name}: {[str(word) for word in others[:FEW_WORDS]]}}}" reads it as numbers'
+            )
         if share >= SOME_NUMBERS and numbers > MANY_NUMBERS:
             return (
                 f"{share:.0%} of its cells are numbers ({numbers} different ones), the others are too many words for "
                 f"codes; data.missing_words={{{name}: [...]}} names codes for missing"
             )
+    elif groups := spellings(map(str, words.unique())):
+        written = "; ".join(" and ".join(map(repr, group)) for group in groups)
+        return f"{written}: spellings of one word? They are different categories here; write them alike"
+    signs = [word for word in words.unique() if not any(character.isalnum() for character in word)]
+    if len(signs) == 1 and distinct > 2:
+        return f"{signs[0]!r} may mean missing: \"data.missing_words={{{name}: ['{signs[0]}']}}\" reads it so"
     if distinct > max(MANY_CATEGORIES, 0.1 * len(words)):
         return f"{distinct:,} different words in {len(words):,} rows, few rows each; data.drop=[{name}] leaves it out"
     return ""
+
+
+def _said_of_dates(name: str, words: pd.Series, wanted: str | None) -> str:
+    """What may be wrong with a column most of whose cells look like dates."""
+    counts = words.value_counts()
+    strange = [word for word in counts.index if not LIKE_A_DATE.fullmatch(word) or NO_DATE.fullmatch(word)]
+    if 0 < len(strange) <= MORE_CODES and date_formats(words[~words.isin(strange)], wanted):
+        return (
+            f"dates, but for {listed(map(repr, strange))}; where these mean missing, "
+            f'"data.missing_words={{{name}: {strange}}}" reads it so'
+        )
+    return "its cells look like dates, but no format is that of all"
+
+
+def _said_of_pairs(words: pd.Series) -> str:
+    """That cells are two numbers each, such as 120/80."""
+    pairs = words.str.strip().str.fullmatch(TWO_NUMBERS)
+    if float(pairs.mean()) < MOSTLY_UNIQUE:
+        return ""
+    first = _short(words.iloc[0])
+    return f"its cells are two numbers each, such as {first!r}, and count as words; make two columns of them"
 
 
 def _refuse_mixtures(name: str, words: pd.Series) -> None:
@@ -329,16 +397,18 @@ def _guess_number(name: str, present: pd.Series, distinct: int) -> tuple[str, st
             return "id", "counts the rows"
     if named and whole:
         return ("id", "named like an id") if distinct > 0.5 * count else ("categorical", "named like an id")
-    if distinct > MANY_NUMBERS and not whole and TIME_NAME.search(name) and number_format(text_of(present)):
-        words = text_of(present.iloc[:1])
-        return "date", f"moments since 1970 such as {words.iloc[0]}; data.kinds={{{name}: numeric}} keeps the numbers"
+    if distinct > MANY_NUMBERS and not whole and TIME_NAME.search(name):
+        words = text_of(present)
+        for style, what in ((None, "moments since 1970"), (SPREADSHEET, "days as a spreadsheet counts them,")):
+            if number_format(words, style):
+                return "date", f"{what} such as {words.iloc[0]}; data.kinds={{{name}: numeric}} keeps the numbers"
     if whole and distinct > MANY_NUMBERS and CODE_NAME.search(name):
         return "numeric", f"named like a code: data.kinds={{{name}: categorical}} takes its numbers as names"
     if whole and distinct > MANY_NUMBERS:
         words = text_of(present)
         style = number_format(words)
-        if style == DIGITS or (style is not None and TIME_NAME.search(name)):
-            what = "dates" if style == DIGITS else "moments since 1970"
+        if style in (DIGITS, MONTHS) or (style is not None and TIME_NAME.search(name)):
+            what = "dates" if style in (DIGITS, MONTHS) else "moments since 1970"
             return "date", f"{what} such as {words.iloc[0]}; data.kinds={{{name}: numeric}} keeps the numbers"
         if style is not None:
             return "numeric", f"moments since 1970, such as {words.iloc[0]}? data.kinds={{{name}: date}} reads them so"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -13,6 +15,8 @@ import pandas as pd
 
 from smoothlab.data.table.kinds import check_columns, listed
 from smoothlab.data.table.reading import separator_named
+from smoothlab.data.table.spellings import spellings
+from smoothlab.data.table.tags import advice, labels_of
 from smoothlab.data.table.words import as_words
 from smoothlab.errors import BadRow, InvalidArgument, UserMistake
 
@@ -24,6 +28,10 @@ MONTH = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 MANGLED = re.compile(
     rf"\d{{1,2}}[- ]{MONTH}(?:[- ]\d{{2,4}})?|{MONTH}[- ]\d{{2,4}}|\d{{4}}-\d{{2}}-\d{{2}}(?: 00:00:00)?"
 )
+SCIENTIFIC = re.compile(r"\d(?:\.\d+)?E\+\d{2,}")  # of 2310009E13, say, among words
+# What people write where a label is missing.
+MISSING = {"unknown", "missing", "n/a", "na", "not available", "not known", "unlabeled", "unlabelled", "tbd", "-", "."}
+NINES = re.compile(r"9{2,}|-9{1,}")
 MOST_NUMBERS = 30  # different fractions in a target, above which it is a quantity and no class
 
 
@@ -39,6 +47,7 @@ class LabelledRows:
         rows: positions ``(N,)`` in the table of the rows that have a label.
         metadata: columns about the labels, ``(N,)`` each: of votes their number and the share of the largest.
         notes: what there is to say.
+        warning: that the cells seem to hold several labels each, and what to type; empty: they do not.
     """
 
     kind: LabelKind
@@ -47,6 +56,7 @@ class LabelledRows:
     rows: np.ndarray
     metadata: dict[str, np.ndarray] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    warning: str = ""
 
     @cached_property
     def strata(self) -> np.ndarray:
@@ -119,7 +129,10 @@ def read_labels(
             raise InvalidArgument("target", columns, "one column, with a label_separator")
         return _separated(frame[columns[0]], separator, renamed, lost)
     if len(columns) < 2:
-        expected = "a list of columns, one a class" + (" (or a label_separator)" if kind == "multilabel" else "")
+        expected = "a list of columns, one a class"
+        if kind == "multilabel":
+            advised = advice(columns[0], _counted(frame[columns[0]].dropna()))
+            expected += f", or a label_separator ({advised})" if advised else " (or a label_separator)"
         raise InvalidArgument("target", target, expected)
     if len(set(columns)) < len(columns):
         raise InvalidArgument("target", columns, "each column once")
@@ -169,6 +182,7 @@ def _one_class(
             "labels joined to one text, such as red;big, with data.labels=multilabel data.label_separator=semicolon"
         ) from None
     known = sorted(set(words), key=_sorting(set(words)))
+    warning = advice(cells.name, Counter(words.tolist())) if kind == "single" and not renamed else ""
     _check_classes(renamed, known, [renamed.get(word, word) for word in known], merging=True)
     words = np.array([renamed.get(word, word) for word in words], dtype=object)
     names = list(dict.fromkeys(renamed.get(word, word) for word in known))
@@ -188,11 +202,19 @@ def _one_class(
             f"data.target = {cells.name!r}: expected at least two classes, got {listed(names)}"
             + (f" ({_taken_as_missing(lost, cells.name)})" if lost else "")
         )
-    notes += _alike(names) + _mangled(names)
+    notes += _alike(names) + _mangled(names) + _codes(names, cells.name)
     if kind == "single" and len(names) == 2 and positive is not None:
         names = _positive_last(names, positive)
     index = {name: place for place, name in enumerate(names)}
-    return LabelledRows(kind, names, np.array([index[word] for word in words], dtype=np.int64), rows, notes=notes)
+    values = np.array([index[word] for word in words], dtype=np.int64)
+    return LabelledRows(kind, names, values, rows, notes=notes, warning=warning)
+
+
+def _counted(cells: pd.Series) -> Counter[str]:
+    """Rows of each different cell; of cells that are no single values none."""
+    with suppress(TypeError):
+        return Counter(as_words(cells).tolist())
+    return Counter()
 
 
 def _ordered(names: list[str], order: Sequence[str] | None) -> list[str]:
@@ -222,18 +244,41 @@ def _taken_as_missing(lost: Sequence[str], column: object) -> str:
 
 
 def _alike(names: Sequence[str]) -> list[str]:
-    """A note on classes that only differ in upper and lower case, or in white space."""
-    alike: dict[str, list[str]] = {}
-    for name in names:
-        alike.setdefault(" ".join(name.lower().split()), []).append(name)
-    groups = [group for group in alike.values() if len(group) > 1]
+    """A note on classes that seem to be one in several spellings."""
+    groups = spellings(names)
     if not groups:
         return []
-    renamed = ", ".join(f"{name}: {group[0]}" for group in groups for name in group[1:])
+    renamed = ", ".join(f"{_quoted(name)}: {_quoted(group[0])}" for group in groups for name in group[1:])
     written = "; ".join(" and ".join(map(repr, group)) for group in groups)
+    apart = [len({" ".join(name.lower().split()) for name in group}) for group in groups]
+    what = "differ in case or white space alone" if max(apart) == 1 else "look like spellings of one"
+    if any(count < len(group) for count, group in zip(apart, groups, strict=True)) and max(apart) > 1:
+        what = "differ in case or white space alone, or look like spellings of one"
     return [
-        f"the classes {written} differ in case or white space alone; 'data.classes={{{renamed}}}' makes "
+        f'the classes {written} {what}; "data.classes={{{renamed}}}" makes '
         f"{'them one' if len(groups) == 1 else 'one of each group'}"
+    ]
+
+
+def _quoted(name: str) -> str:
+    """A class as a key of a config's words."""
+    return name if re.fullmatch(r"[\w .\-]+", name, re.ASCII) else f"'{name}'"
+
+
+def _codes(names: Sequence[str], column: object) -> list[str]:
+    """A note on classes that may stand for a missing label."""
+    numbers = [float(name) for name in names if _is_number(name)]
+    codes = [
+        name
+        for name in names
+        if name.lower() in MISSING
+        or (len(numbers) == len(names) > 2 and NINES.fullmatch(name) and float(name) > 10 * sorted(numbers)[-2])
+    ]
+    if not codes or len(names) < 3:
+        return []
+    return [
+        f"the class {listed(map(repr, codes))} may stand for a missing label; "
+        f'"data.missing_words={{{column}: {codes}}}" leaves its rows out'
     ]
 
 
@@ -250,12 +295,13 @@ def _positive_last(names: list[str], positive: str) -> list[str]:
 
 def _mangled(names: Sequence[str]) -> list[str]:
     """A note on classes that look like dates, as a spreadsheet makes them of 1-2 or MARCH1."""
-    dates = [name for name in names if MANGLED.fullmatch(name)]
+    numbers = all(map(_is_number, names))
+    dates = [name for name in names if MANGLED.fullmatch(name) or (not numbers and SCIENTIFIC.fullmatch(name))]
     if not dates or len(dates) == len(names) > MOST_NUMBERS:
         return []
     return [
-        f"the classes {listed(map(repr, dates))} look like dates: has a spreadsheet made them of 2-1 or MARCH1? "
-        f"'data.classes={{{dates[0]}: ...}}' names them as they were"
+        f"the classes {listed(map(repr, dates))} look like dates or numbers: has a spreadsheet made them of 2-1 or "
+        f"MARCH1? 'data.classes={{{dates[0]}: ...}}' names them as they were"
     ]
 
 
@@ -265,7 +311,7 @@ def _separated(cells: pd.Series, separator: str, renamed: Mapping[str, str], los
         raise InvalidArgument("label_separator", separator, "at least one character")
     rows, notes = _labelled(cells, lost)
     words = as_words(cells.iloc[rows])
-    sets = [[part.strip() for part in word.split(separator) if part.strip()] for word in words]
+    sets = [labels_of(word, separator) for word in words]
     known = {name for names_of_row in sets for name in names_of_row}
     ordered = sorted(known, key=_sorting(known))
     _check_classes(renamed, ordered, [renamed.get(name, name) for name in ordered])

@@ -21,7 +21,8 @@ class NumericColumn:
     By ``scaling`` these are mean and deviation (``standard``), or median and quartile range, then smoothly clipped to
     (-3, 3) (``robust``), or the number takes the place of its rank in a normal distribution (``quantile``). A missing
     value becomes 0, which is the mean or the median, and where training rows had some a second feature says so, 1 for
-    missing. A column that never had any refuses them. A constant column becomes zeros.
+    missing. A column that never had any refuses them. A constant column becomes zeros. Where training rows had bounds,
+    such as ``<0.5``, which count as their number, a last feature is -1 for one below it, 1 for one above it, else 0.
 
     Args:
         column: name of the column.
@@ -31,6 +32,7 @@ class NumericColumn:
         scaling: ``standard``, ``robust`` or ``quantile``.
         may_be_missing: whether missing values are taken.
         indicator: whether a second feature says which are missing.
+        bounded: whether a last feature says which are bounds.
         writing: how the numbers are written where they are text; None: as plain numbers.
     """
 
@@ -44,6 +46,7 @@ class NumericColumn:
         scaling: Scaling = "standard",
         may_be_missing: bool = False,
         indicator: bool = False,
+        bounded: bool = False,
         writing: Writing | None = None,
     ) -> None:
         self.column = column
@@ -53,12 +56,13 @@ class NumericColumn:
         self.scaling = scaling
         self.may_be_missing = may_be_missing
         self.indicator = indicator
+        self.bounded = bounded
         self.writing = writing
 
     @property
     def suffixes(self) -> list[str]:
         """What follows the column's name in the names of the features."""
-        return ["", " missing"] if self.indicator else [""]
+        return ["", *[" missing"] * self.indicator, *[" bound"] * self.bounded]
 
     @property
     def names(self) -> list[str]:
@@ -84,14 +88,15 @@ class NumericColumn:
     def edges(self) -> list[list[float]]:
         """For each feature the quantiles of the training rows, as float32 has them; none of one that is no number."""
         features: list[float] = self.scaled(np.asarray(self.quantiles)).astype(np.float32).tolist()
-        return [features, []] if self.indicator else [features]
+        return [features, *[[]] * (len(self.suffixes) - 1)]
 
     def spans(self, start: int) -> list[Span]:
         """What the features stand for, the first of which is at ``start``."""
-        return [Span(start, 1 + self.indicator, "number", missing=self.indicator)]
+        number = Span(start, 1 + self.indicator, "number", missing=self.indicator)
+        return [number, *[Span(start + number.width, 1, "number")] * self.bounded]
 
     def encode(self, cells: pd.Series, *, where: str) -> np.ndarray:
-        """Features ``(N, 1)`` or ``(N, 2)`` in float32; a cell that is no finite number is a UserMistake."""
+        """Features ``(N, 1)`` to ``(N, 3)`` in float32; a cell that is no finite number is a UserMistake."""
         values = self.numbers(cells, where=where, may_be_missing=self.may_be_missing)
         missing = np.isnan(values)
         with np.errstate(over="ignore"):  # float32 ends at 3.4e38; what does not fit is refused below, with its place
@@ -101,7 +106,12 @@ class NumericColumn:
         if bad.size:
             value = repr(float(values[bad[0]]))
             refuse(where, self.column, row_number(cells, int(bad[0])), value, ", too large once standardised")
-        return np.stack([features, missing], axis=1).astype(np.float32) if self.indicator else features[:, None]
+        made = [features, *[missing] * self.indicator, *([self.bounds(cells)] if self.bounded else [])]
+        return np.stack(made, axis=1).astype(np.float32, copy=False)
+
+    def bounds(self, cells: pd.Series) -> np.ndarray:
+        """Which cells are bounds ``(N,)``; see :meth:`Writing.bounds`."""
+        return np.zeros(len(cells)) if self.writing is None else self.writing.bounds(cells)
 
     def numbers(self, cells: pd.Series, *, where: str, may_be_missing: bool = True) -> np.ndarray:
         """The cells as float64 ``(N,)``, nan where one is empty; errors as of :func:`read_numbers`."""
@@ -110,8 +120,8 @@ class NumericColumn:
 
     def state(self) -> dict[str, Any]:
         """Plain values."""
-        plain = {key: value for key, value in vars(self).items() if key != "writing"}
-        written = {} if self.writing is None else {"writing": self.writing.state()}
+        plain = {key: value for key, value in vars(self).items() if key not in ("bounded", "writing")}
+        written = {} if self.writing is None else {"writing": self.writing.state(), "bounded": self.bounded}
         return {"kind": "numeric", **plain, **written}
 
     @classmethod
@@ -147,7 +157,10 @@ def read_numbers(cells: pd.Series, column: str, *, where: str, may_be_missing: b
         row = row_number(cells, int(places[0]))
         cell = cells.iloc[int(places[0])]
         what = "an empty cell" if pd.isna(cell) else repr(cell.item() if hasattr(cell, "item") else cell)
-        refuse(where, column, row, what, f" ({places.size} such cells in this column)" if places.size > 1 else "")
+        more = f" ({places.size} such cells in this column)" if places.size > 1 else ""
+        if np.isinf(values[places]).all():
+            more += f"; 'data.missing_words={{{column}: [inf, -inf]}}' counts them as missing"
+        refuse(where, column, row, what, more)
     return values
 
 

@@ -30,6 +30,7 @@ SHEETS = ".xlsx"
 SUFFIXES = (*TEXT, *JSON_LINES, ".json", ".arff", *BINARY, SHEETS)
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MISSING_WORDS = ("?",)  # beside those of pandas; the one of UCI and of ARFF
+EMPTY_WORDS = (*MISSING_WORDS, "")  # of files whose cells have types
 SNIFFED = 65_536  # characters that a separator is judged by
 DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 DECIMAL_POINT = re.compile(r"\s*-?\d*\.\d+\s*")
@@ -105,7 +106,7 @@ def read_table(
 def usually_emptied(frame: pd.DataFrame, verbatim: Sequence[str] = ()) -> pd.DataFrame:
     """Cells of words that are empty, or hold the word that means "missing" in files of text, emptied."""
     words = [name for name in frame.columns if _of_words(frame[name]) and name not in verbatim]
-    return emptied(frame, dict.fromkeys(words, (*MISSING_WORDS, "")))
+    return emptied(frame, dict.fromkeys(words, EMPTY_WORDS))
 
 
 def _of_words(cells: pd.Series) -> bool:

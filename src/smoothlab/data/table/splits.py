@@ -16,9 +16,9 @@ SplitKind = Literal["random", "group", "time", "column", "fold"]
 FEW_GROUPS = 20_000  # draws are repeated where that is cheap
 Rows = dict[str, np.ndarray]  # sorted positions of each split
 WORDS = {
-    "train": ("train", "training", "tr"),
-    "val": ("val", "valid", "validation", "dev", "eval", "evaluation"),
-    "test": ("test", "testing", "te", "holdout", "hold-out"),
+    "train": ("train", "training", "tr", "trn", "train set", "train_set", "learn", "learning"),
+    "val": ("val", "valid", "validation", "dev", "eval", "evaluation", "publictest"),
+    "test": ("test", "testing", "te", "tst", "test set", "test_set", "holdout", "hold-out", "privatetest"),
 }
 
 

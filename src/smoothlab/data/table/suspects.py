@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from smoothlab.data.table.dates import days
 from smoothlab.data.table.kinds import Column, like_cells, listed
 from smoothlab.data.table.numeric import read_numbers
 from smoothlab.data.table.splits import WORDS, Rows
@@ -30,8 +33,26 @@ CODES |= {sign * (number + 0.9) for sign in (-1.0, 1.0) for number in (99, 999, 
 CODED = 0.005  # share of the rows, from which a code is named
 MOSTLY_CODED = 0.97  # of a number that is the only negative one: more is a constant
 FEW_OTHERS = 8  # different values beside 0, up to which it is one of them
+GAP = 0.05  # of the range of all other values, from which a code that is piled up stands apart
+# Dates that are written where there is none, and how far, in days, they are from all others at least.
+NO_DATES = (
+    "9999-12-31",
+    "2999-12-31",
+    "2099-12-31",
+    "1900-01-01",
+    "1899-12-30",
+    "1753-01-01",
+    "1970-01-01",
+    "0001-01-01",
+)
+YEARS_APART = 5 * 365.25
+SPLIT_NAME = re.compile(
+    r"(?i)(is[_ ]?(train|test|val|valid|validation)(ing)?|(cv[_ ]?|k[_ ]?)?fold([_ ]?(id|no|nr|number))?)"
+)
+MOST_FOLDS = 20
 FAR = 10  # times the range of all other values: a number that is so far, and there several times, is a code
 PILED_UP = 3  # times the rows of the next commonest value
+SPARED = 0.015  # of the recall, up to which a column is not needed
 TOGETHER = 0.98  # mean recall of the classes from two or three columns, from which they are the target in other words
 TREE_ROWS = 5_000
 MOST_CATEGORIES = 50
@@ -47,7 +68,8 @@ def misread(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
         frame: the rows.
         columns: what is understood of them.
     """
-    return [*_lost_header(frame), *_codes_for_missing(frame, columns), *_split_columns(frame, columns)]
+    codes = [*_codes_for_missing(frame, columns), *_dates_for_missing(frame, columns)]
+    return [*_lost_header(frame), *codes, *_split_columns(frame, columns)]
 
 
 def _codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
@@ -73,6 +95,27 @@ def _codes_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[s
     return warnings
 
 
+def _dates_for_missing(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+    """Warnings of dates such as 9999-12-31 in several rows, years from all others of their column."""
+    warnings = []
+    for column in columns:
+        if column.role != "feature" or column.kind != "date":
+            continue
+        cells = frame[column.name]
+        values = days(cells, column.style)
+        for code in NO_DATES:
+            number = (np.datetime64(code) - np.datetime64("1970-01-01")).astype(int)
+            hit = np.floor(values) == number
+            others = values[~hit & np.isfinite(values)]
+            if max(3, CODED * len(values)) <= hit.sum() and len(others) and np.abs(others - number).min() > YEARS_APART:
+                word = as_word(cells[hit].iloc[0])
+                warnings.append(
+                    f"column {column.name!r} holds {word} in {int(hit.sum()):,} of {len(frame):,} rows, years from all "
+                    f"other dates: a code for missing? \"data.missing_words={{{column.name}: ['{word}']}}\" reads it so"
+                )
+    return warnings
+
+
 def _codes_in(numbers: np.ndarray, rows: int) -> Iterator[tuple[float, int]]:
     """The codes at the edges of a column's finite numbers, and their rows: of several beside each other, all."""
     values, counts = np.unique(numbers, return_counts=True)
@@ -93,10 +136,15 @@ def _are_codes(edge: np.ndarray, rows_of: np.ndarray, length: int, rows: int) ->
     codes, others, weights = edge[:length], edge[length:], rows_of[length:]
     count = int(rows_of[:length].sum())
     negative = bool(codes.max() < 0 and others.min() >= 0)
-    most = MOSTLY_CODED if negative else 0.5
+    far = others.max() > others.min() and _is_far(np.concatenate([codes, others]), codes[-1], others[0])
+    most = MOSTLY_CODED if negative or far else 0.5
     if not max(3, CODED * rows) <= count <= most * rows or weights.sum() < 3:
         return False
     if negative and (codes.max() <= -9 or (len(others) > 8 and count >= PILED_UP * weights.max())):
+        return True
+    piled = len(others) > FEW_OTHERS and count >= PILED_UP * weights.max()
+    gap = float(np.abs(others - codes[-1]).min())
+    if piled and min(np.abs(codes)) >= 9 and gap > max(GAP * (others.max() - others.min()), 1.0):
         return True
     places = np.searchsorted(np.cumsum(weights), weights.sum() * np.array([0.25, 0.75]))
     low, high = sorted(others[np.minimum(places, len(others) - 1)])
@@ -106,7 +154,7 @@ def _are_codes(edge: np.ndarray, rows_of: np.ndarray, length: int, rows: int) ->
         if len(others) <= FEW_OTHERS or np.abs(others).min() <= (last - first) / 2:
             return False
     step = 1.0 if (others % 1 == 0).all() else 0.0  # between whole numbers that are neighbours
-    return bool(np.abs(others - codes[-1]).min() > max(high - low, step))
+    return bool(gap > max(high - low, step))
 
 
 def _is_far(values: np.ndarray, edge: float, next_value: float) -> bool:
@@ -119,6 +167,12 @@ def _split_columns(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
     known = {word for words in WORDS.values() for word in words}
     warnings = []
     for column in columns:
+        number = column.kind in ("numeric", "boolean") and 2 <= column.distinct <= MOST_FOLDS
+        if column.role == "feature" and number and SPLIT_NAME.fullmatch(column.name):
+            warnings.append(
+                f"column {column.name!r} is named like a split or folds and is a feature: data.drop=[{column.name}] "
+                f"leaves it out, data.split=group data.split_column={column.name!r} keeps folds together"
+            )
         if (
             column.role == "feature"
             and column.kind == "categorical"
@@ -169,22 +223,39 @@ def leaks_together(frame: pd.DataFrame, columns: Sequence[Column], labels: np.nd
     features = np.stack([codes_of(sample[column.name], column) for column in plain], axis=1)
     few = [place for place, column in enumerate(plain) if column.kind == "numeric"][:MOST_COMPARED]
     pairs = [(first, second) for at, first in enumerate(few) for second in few[at + 1 :]]
-    differences = [np.clip(features[:, first] - features[:, second], -1e37, 1e37) for first, second in pairs]
+    both = [(features[:, first], features[:, second]) for first, second in pairs]
+    differences = [np.clip(left - right, -1e37, 1e37) for left, right in both]
+    sums = [np.clip(left + right, -1e37, 1e37) for left, right in both]
     options = {"max_leaf_nodes": 8 * (int(labels.max()) + 1), "min_samples_leaf": 2, "random_state": 0}
     model = DecisionTreeClassifier(**options)
     alone: list[tuple[int, ...]] = [(place,) for place in range(len(plain))]
-    for values, parts, most in ((features.T, alone, 3), (np.array(differences), pairs, 1)):  # which of two is greater
+    tried = ((features.T, alone), (np.array(differences), pairs), (np.array(sums), pairs))
+    for values, parts in tried:  # of differences: which of two or three is greater
         if not len(parts):
             continue
         weights = model.fit(values.T, target).feature_importances_
-        chosen = np.argsort(-weights, kind="stable")[: min(most, int((weights > 0).sum()))]
-        names = sorted({part for place in chosen for part in parts[place]})
-        if len(names) < 2:
+        chosen = _of_three_columns(np.argsort(-weights, kind="stable")[: int((weights > 0).sum())], parts)
+        recall = _recall_on_folds(model, values.T[:, chosen], target) if len(chosen) else 0.0
+        if recall < TOGETHER:
             continue
-        recall = _recall_on_folds(model, values.T[:, chosen], target)
-        if recall >= TOGETHER:
-            return [_together([plain[place].name for place in names], recall)]
+        while len(chosen) > 1:  # without the least of them
+            fewer = _recall_on_folds(model, values.T[:, chosen[:-1]], target)
+            if fewer < TOGETHER - SPARED:
+                break
+            chosen, recall = chosen[:-1], fewer
+        names = sorted({part for place in chosen for part in parts[place]})
+        return [_together([plain[place].name for place in names], recall)]
     return _pairs_of_few(features, target, plain)
+
+
+def _of_three_columns(order: np.ndarray, parts: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """The first three of some combinations that are made of three columns together."""
+    chosen, columns = list[int](), set[int]()
+    for place in order:
+        if len(chosen) < 3 and len(columns | set(parts[place])) <= 3:
+            chosen.append(int(place))
+            columns |= set(parts[place])
+    return np.array(chosen, dtype=np.int64)
 
 
 def _recall_on_folds(model: Any, features: np.ndarray, target: np.ndarray) -> float:
@@ -196,10 +267,11 @@ def _recall_on_folds(model: Any, features: np.ndarray, target: np.ndarray) -> fl
 
 
 def _together(names: list[str], recall: float) -> str:
-    return (
-        f"columns {listed(names)} together give the target away (mean recall {recall:.3f} on rows not fitted on): are "
-        "they known before the label is?"
-    )
+    if len(names) == 1:
+        which, ask = f"column {names[0]!r} alone gives", "is it"
+    else:
+        which, ask = f"columns {listed(names)} together give", "are they"
+    return f"{which} the target away (mean recall {recall:.3f} on rows not fitted on): {ask} known before the label is?"
 
 
 def _pairs_of_few(features: np.ndarray, target: np.ndarray, plain: Sequence[Column]) -> list[str]:
@@ -218,6 +290,18 @@ def _pairs_of_few(features: np.ndarray, target: np.ndarray, plain: Sequence[Colu
                 recall = _recall_on_folds(DecisionTreeClassifier(), features[:, [first, second]], target)
                 if recall >= TOGETHER:
                     return [_together([plain[first].name, plain[second].name], recall)]
+    return _three_of_few(features, target, [place for place in few if plain[place].distinct <= 3], plain)
+
+
+def _three_of_few(features: np.ndarray, target: np.ndarray, few: list[int], plain: Sequence[Column]) -> list[str]:
+    """The same of three columns of two or three values."""
+    for three in map(list, itertools.combinations(few, 3)):
+        _, cells = np.unique(features[:, three], axis=0, return_inverse=True)
+        counts = np.zeros((int(cells.max()) + 1, int(target.max()) + 1))
+        np.add.at(counts, (cells.reshape(-1), target), 1)
+        recalls = counts[np.arange(len(counts)), counts.argmax(axis=1)].sum() / len(target)
+        if recalls >= TOGETHER and len(counts) * 8 <= len(target):
+            return [_together([plain[place].name for place in three], float(recalls))]
     return []
 
 
