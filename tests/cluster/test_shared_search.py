@@ -52,22 +52,30 @@ def begin(database, tmp_path):
         process.wait()
 
 
-def ended_trials(database, name):
+@pytest.fixture
+def storage(database):
+    made = open_database(database.url)
+    yield made
+    made.remove_session()
+    made.engine.dispose()
+
+
+def ended_trials(storage, name):
     try:
-        study = optuna.load_study(study_name=name, storage=open_database(database.url))
+        study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
         return 0
     return len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)))
 
 
-def test_commands_that_are_killed_lose_no_trial_and_find_what_one_finds(database, begin, tmp_path):
+def test_commands_that_are_killed_lose_no_trial_and_find_what_one_finds(database, storage, begin, tmp_path):
     machines = ["first", "first", "second", "second"]
     commands = [begin(machine) for machine in machines]
     chance = random.Random(0)
     for kill in range(KILLS):
         target = (kill + 1) * TRIALS // (KILLS + 2)
         until = time.monotonic() + 600
-        while ended_trials(database, "medical/mine") < target:
+        while ended_trials(storage, "medical/mine") < target:
             assert time.monotonic() < until, (tmp_path / "first.log").read_text()[-3000:]
             time.sleep(0.5)
         time.sleep(chance.random())
@@ -77,7 +85,7 @@ def test_commands_that_are_killed_lose_no_trial_and_find_what_one_finds(database
         commands[place] = begin(machines[place])
     assert [command.wait(1800) for command in commands] == [0] * 4, (tmp_path / "first.log").read_text()[-3000:]
 
-    stored = optuna.load_study(study_name="medical/mine", storage=open_database(database.url)).trials
+    stored = optuna.load_study(study_name="medical/mine", storage=storage).trials
     states = optuna.trial.TrialState
     done = [trial for trial in stored if trial.state == states.COMPLETE]
     assert len(done) == TRIALS
@@ -94,11 +102,11 @@ def test_commands_that_are_killed_lose_no_trial_and_find_what_one_finds(database
     assert answer.returncode == 0, answer.stderr
     seen = json.loads(answer.stdout)
     assert len(seen) == TRIALS
-    assert {trial["directory"].split("/")[-5] for trial in seen} == {"first", "second"}
+    assert {trial["directory"].split("/")[-6] for trial in seen} == {"first", "second"}
 
     alone = begin("alone", "hydra.sweeper.study=alone")
     assert alone.wait(3600) == 0
-    whole = optuna.load_study(study_name="alone", storage=open_database(database.url))
+    whole = optuna.load_study(study_name="alone", storage=storage)
     assert sorted(trial.value for trial in done) == sorted(trial.value for trial in whole.trials)
     print(f"{len(stored)} trials stored, {len(done)} done, {len(killed)} killed, best {whole.best_value:.6f} of both")
 
