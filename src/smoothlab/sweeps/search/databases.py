@@ -125,5 +125,5 @@ def _errors() -> tuple[type[Exception], ...]:
 
 def _without_secrets(reason: str, url: str) -> str:
     """What a driver says, without the URL's password, should it repeat it."""
-    found = re.match(r"[^/]+://[^:/@]*:(.*)@", url)
-    return reason.replace(found[1], "***") if found and found[1] else reason
+    password = re.match(r"[^/]+://[^:/@]*:(.+)@", url)
+    return reason.replace(password[1], "***") if password else reason
