@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
 MEANS_NOTHING = OF_NETS | {"callbacks", "compile"}  # to a model in a net's place
+PREEMPTION_SECONDS = 120.0  # for SLURM to end a job that it has told to end
 OF_SWEEPS = [["hydra", "sweep"], ["hydra", "launcher"], ["hydra", "sweeper"]]
 
 
@@ -296,21 +298,23 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     jobs = expand_sweep(with_params(base, overrides))
     configs = compose_jobs("train", jobs)
     values = [plain(config) for config in configs]
+    ours = str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER
     for run_values in values:
         check_engine(run_values["engine"])
-        ours = str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER
         run_values["engine"] = settled(run_values, by_itself=False) if ours else SINGLE
 
     from smoothlab.sweeps.launcher import run_sweep
     from smoothlab.sweeps.pool import Planned
     from smoothlab.sweeps.table import rows
+    from smoothlab.training.devices import without_devices
     from smoothlab.training.loggers import check_loggers
     from smoothlab.training.preparing import check_config
 
     for run_values in values:
         if run_values["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
-        check_loggers(run_values, check_config(run_values).parts.allowed)
+        checked = check_config(run_values if ours else without_devices(run_values))
+        check_loggers(run_values, checked.parts.allowed)
     folder = sweep_folder(configs[0], overrides)
     check_folder(folder, key="output_root")
     planned = [
@@ -361,13 +365,27 @@ def _hydra_sweep(overrides: Sequence[str], base: DictConfig) -> int:
 
 
 def _sweep_job(config: DictConfig) -> float | None:
-    """One job of another launcher of Hydra's, in whatever process it chose; returns the objective."""
+    """One job of another launcher of Hydra's, in whatever process it chose; returns the objective.
+
+    A job of SLURM that is preempted waits for its end: one that ended by itself would be over for submitit, and SLURM
+    puts it back into the queue, where it goes on from its last checkpoint.
+    """
     from hydra.core.hydra_config import HydraConfig
 
+    from smoothlab.errors import Terminated
     from smoothlab.models.run import Run
+    from smoothlab.starters import found_ranks
     from smoothlab.training import job
 
     place = RunDirectory(HydraConfig.get().runtime.output_dir)
-    job.run_job(plain(config) | {"engine": SINGLE}, str(place.path), resume=place.last_checkpoint.is_file())
+    try:
+        job.run_job(plain(config) | {"engine": SINGLE}, str(place.path), resume=place.last_checkpoint.is_file())
+    except Terminated:
+        if "SLURM_JOB_ID" in os.environ:
+            time.sleep(PREEMPTION_SECONDS)
+        raise
+    ranks = found_ranks(os.environ)
+    if ranks is not None and ranks.rank > 0:
+        return None  # rank 0 has it
     objective: float | None = Run(place.path).results["objective"]["value"]
     return objective
