@@ -15,7 +15,7 @@ test: $(READY) lint  ## ruff, the type checker and the tests
 
 # Two machines and a SLURM of two nodes on this one, as root on Debian; skipped with its reason elsewhere.
 cluster-test: $(READY)  ## ranks on several machines: SLURM, torchrun, a cut cable
-	tests/cluster/install.sh
+	tests/cluster/install.sh $(BIN)/python
 	$(BIN)/python -m pytest tests/cluster -rs -p no:xdist $(ARGS)
 
 # SMOOTHLAB_GPU=cpu tries the kit itself, with tiny sizes, where there is no GPU.

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
 MEANS_NOTHING = OF_NETS | {"callbacks", "compile"}  # to a model in a net's place
-PREEMPTION_SECONDS = 120.0  # for SLURM to end a job that it has told to end
 OF_SWEEPS = [["hydra", "sweep"], ["hydra", "launcher"], ["hydra", "sweeper"]]
 
 
@@ -365,25 +363,15 @@ def _hydra_sweep(overrides: Sequence[str], base: DictConfig) -> int:
 
 
 def _sweep_job(config: DictConfig) -> float | None:
-    """One job of another launcher of Hydra's, in whatever process it chose; returns the objective.
-
-    A job of SLURM that is preempted waits for its end: one that ended by itself would be over for submitit, and SLURM
-    puts it back into the queue, where it goes on from its last checkpoint.
-    """
+    """One job of another launcher of Hydra's, in whatever process it chose; returns the objective."""
     from hydra.core.hydra_config import HydraConfig
 
-    from smoothlab.errors import Terminated
     from smoothlab.models.run import Run
     from smoothlab.starters import found_ranks
-    from smoothlab.training import job
+    from smoothlab.sweeps.cluster_job import run_cluster_job
 
     place = RunDirectory(HydraConfig.get().runtime.output_dir)
-    try:
-        job.run_job(plain(config) | {"engine": SINGLE}, str(place.path), resume=place.last_checkpoint.is_file())
-    except Terminated:
-        if "SLURM_JOB_ID" in os.environ:
-            time.sleep(PREEMPTION_SECONDS)
-        raise
+    run_cluster_job(plain(config) | {"engine": SINGLE}, place.path, resume=place.last_checkpoint.is_file())
     ranks = found_ranks(os.environ)
     if ranks is not None and ranks.rank > 0:
         return None  # rank 0 has it
