@@ -31,10 +31,10 @@ def run_cluster_job(values: dict[str, Any], directory: Path, *, resume: bool) ->
         RunFailed, KeyboardInterrupt: as of :func:`smoothlab.training.job.run_job`.
     """
     put_back = signal.getsignal(signal.SIGUSR2)
-    told: list[int] = []
+    signals: list[int] = []
 
     def stop(number: int, frame: Any) -> None:
-        told.append(number)
+        signals.append(number)
         os.kill(os.getpid(), signal.SIGTERM)
 
     if callable(put_back):
@@ -42,7 +42,7 @@ def run_cluster_job(values: dict[str, Any], directory: Path, *, resume: bool) ->
     try:
         run_job(values, str(directory), resume=resume)
     except Terminated:
-        if told and callable(put_back):
+        if signals and callable(put_back):
             put_back(signal.SIGUSR2, None)
         if "SLURM_JOB_ID" in os.environ:
             time.sleep(END_SECONDS)
