@@ -214,6 +214,25 @@ def test_a_database_that_cannot_be_reached_is_one_line(url, message):
         open_database(url)
 
 
+def test_commands_that_open_an_empty_database_at_once_all_open_it(tmp_path, monkeypatch):
+    import sqlalchemy
+    from optuna.storages import RDBStorage
+
+    opened, make = [], RDBStorage.__init__
+
+    def slower(self, url, **options):
+        opened.append(url)
+        if len(opened) == 1:  # as SQLite says it to the second of two
+            message = "UNIQUE constraint failed: alembic_version.version_num"
+            raise sqlalchemy.exc.IntegrityError("INSERT", {}, Exception(message))
+        make(self, url, **options)
+
+    monkeypatch.setattr(RDBStorage, "__init__", slower)
+    monkeypatch.setattr("smoothlab.sweeps.search.databases.time.sleep", lambda seconds: None)
+    open_database(f"sqlite:///{tmp_path}/search.db")
+    assert len(opened) == 2
+
+
 def test_an_unknown_study_names_those_that_are_there(command, tmp_path):
     command()
     with pytest.raises(UserMistake, match=r"other: no such study in sqlite.*studies there: ours/bowl"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ EXTRA = "pip install 'smoothlab[databases]'"
 # The driver of a URL that names none: those of the extra.
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 REDIS = ("redis", "rediss", "unix")
+ATTEMPTS = 5  # to open a database in which several commands make the tables at once
 ATTEMPT_SECONDS = 15  # for a connection
 
 
@@ -97,8 +99,15 @@ def _relational(url: str) -> Any:
     connecting = {"timeout": 60} if dialect == "sqlite" else {"connect_timeout": ATTEMPT_SECONDS}
     if dialect not in ("sqlite", "postgresql", "mysql", "mariadb"):
         connecting = {}
-    # a connection that was cut off meanwhile is made anew before it is used
-    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": connecting})
+    for attempt in range(ATTEMPTS):
+        try:
+            # a connection that was cut off meanwhile is made anew before it is used
+            return RDBStorage(url, engine_kwargs={"pool_pre_ping": True, "connect_args": connecting})
+        except sqlalchemy.exc.DBAPIError as error:  # an empty database, in which another command makes the tables now
+            if attempt == ATTEMPTS - 1 or not re.search("already exists|UNIQUE|[Dd]uplicate", str(error)):
+                raise
+            time.sleep(0.5)
+    raise AssertionError("unreachable")
 
 
 def _redis(url: str) -> Any:
