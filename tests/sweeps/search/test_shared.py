@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
 from simulated_trials import BOWL, NLL, Here, Killed, bowl, floats
 
 from smoothlab.errors import UserMistake
+from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.claims import Claims
+from smoothlab.sweeps.ledger import Entry, Ledger
+from smoothlab.sweeps.pool import Planned
 from smoothlab.sweeps.search.databases import open_database, refuse_password, shown
 from smoothlab.sweeps.search.loop import run_trials
+from smoothlab.sweeps.search.pool_runner import PoolRunner
 from smoothlab.sweeps.search.pruners import make_pruner
 from smoothlab.sweeps.search.samplers import sampler_factory
 from smoothlab.sweeps.search.shared import MOST_TRIES, SharedStudy
 from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.stored import all_well, as_text, stored_trials
-from smoothlab.sweeps.search.study import DONE, FAILED, RUNNING
+from smoothlab.sweeps.search.study import DONE, FAILED, RUNNING, Ended, Trial
 
 
 class Clock:
@@ -237,3 +242,38 @@ def test_an_unknown_study_names_those_that_are_there(command, tmp_path):
     command()
     with pytest.raises(UserMistake, match=r"other: no such study in sqlite.*studies there: ours/bowl"):
         stored_trials("other", f"sqlite:///{tmp_path}/search.db")
+
+
+def test_a_run_that_another_command_trains_is_waited_for_and_not_trained_twice(tmp_path):
+    class Pool:
+        def submit(self, planned, directory):
+            raise AssertionError("trained twice")
+
+        def wait_any(self, seconds):
+            return []
+
+    ledger = Ledger(tmp_path, {})
+    planned = Planned({}, ("x=1",))
+    theirs, mine = Claims(tmp_path), Claims(tmp_path)
+    runner = PoolRunner(
+        Pool(),
+        ledger,
+        [NLL],
+        compose=lambda overrides: planned,
+        place=lambda planned: Entry("run", planned.overrides, "a" * 64),
+        pruning=False,
+        size=1,
+        claims=mine,
+    )
+    assert theirs.take("run")
+    assert runner.start(Trial(0, RUNNING, ("x=1",))) == "run"
+    assert runner.wait(0.001) == []
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.status.write_text('{"state": "done"}')
+    results = {"objective": {"name": "val/nll", "mode": "min", "value": 0.25}, "metrics": {"val": {"nll": 0.25}}}
+    run.results.write_text(json.dumps(results))
+    theirs.close()
+    assert runner.wait(0.001) == [Ended(0, DONE, (0.25,))]
+    assert theirs.take("run")
+    theirs.close()
