@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: train test cluster-test lint clean lock
+.PHONY: train test cluster-test gpu lint clean lock
 
 train: $(READY)  ## train the default experiment; options: make train ARGS="smoothing=none seed=1"
 	$(BIN)/smoothlab train $(ARGS)
@@ -15,8 +15,13 @@ test: $(READY) lint  ## ruff, the type checker and the tests
 
 # Two machines and a SLURM of two nodes on this one, as root on Debian; skipped with its reason elsewhere.
 cluster-test: $(READY)  ## ranks on several machines: SLURM, torchrun, a cut cable
-	tests/cluster/install.sh
+	tests/cluster/install.sh $(BIN)/python
 	$(BIN)/python -m pytest tests/cluster -rs -p no:xdist $(ARGS)
+
+# SMOOTHLAB_GPU=cpu tries the kit itself, with tiny sizes, where there is no GPU.
+gpu: $(READY)  ## on a machine with CUDA: the tests marked gpu, and benchmarks/results/gpu.md, in ten minutes
+	SMOOTHLAB_GPU=$(SMOOTHLAB_GPU) $(BIN)/python -m pytest tests/gpu -m gpu -rs -p no:xdist $(ARGS)
+	$(BIN)/python benchmarks/gpu.py $(if $(filter cpu,$(SMOOTHLAB_GPU)),--device cpu --tiny)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -17,7 +17,7 @@ set -uo pipefail
 
 export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"
 # The name is the job's, so that resume=auto finds this run and no other of the same config.
-srun --kill-on-bad-exit=1 smoothlab train trainer=ddp \
+srun --kill-on-bad-exit=1 smoothlab train trainer="${TRAINER:-ddp}" \
   trainer.devices="$SLURM_NTASKS_PER_NODE" trainer.num_nodes="$SLURM_NNODES" \
   name="job_$SLURM_JOB_ID" resume=auto progress=lines "$@"
 code=$?

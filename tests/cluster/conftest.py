@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import machines
+import postgres
 import pytest
 import slurm
 
@@ -29,3 +30,12 @@ def cluster(cables):
     with slurm.Slurm(cables, folder) as made:
         yield made
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def database():
+    """A PostgreSQL with an empty database."""
+    if (reason := postgres.missing()) is not None:
+        pytest.skip(reason)
+    with postgres.Postgres() as made:
+        yield made

@@ -253,6 +253,31 @@ def test_other_settings_in_the_same_directory_are_refused_with_the_difference(cl
     assert "params.optimizer.lr" in err
 
 
+def test_a_database_holds_the_study_and_its_url_stands_in_no_file(cli, monkeypatch, tmp_path):
+    url = f"sqlite:///{tmp_path}/a-secret-place.db"
+    monkeypatch.setenv("SEARCH_STORAGE", url)
+    storage = "hydra.sweeper.storage=${oc.env:SEARCH_STORAGE}"
+    words = ["train", *SEARCH, *SHORT, RANGES[1], "hydra.sweeper.n_trials=1", "hydra.sweeper.sampler=random"]
+    code, _, err = cli(*words, "hydra.sweeper.storage=postgresql://me:secret@host/x")
+    assert code == 2
+    assert "holds a password" in err
+    assert "secret" not in err
+    assert not Path("outputs").exists()
+    code, _, err = cli(*words, storage)
+    assert code == 0, err
+    assert "1 of 1 trials: 1 done" in err
+    code, out, err = cli("sweep", "status", "medical/mine", "storage=${oc.env:SEARCH_STORAGE}", "--json")
+    assert code == 0, err
+    (trial,) = json.loads(out)
+    assert Path(trial["directory"], "results.json").is_file()
+    assert cli("sweep", "status", str(folder()))[0] == 0
+    written = [path for path in Path("outputs").rglob("*") if path.is_file()]
+    assert not [path for path in written if b"a-secret-place" in path.read_bytes()]
+    code, _, err = cli(*words, storage, "optimizer.weight_decay=0.5")
+    assert code == 2
+    assert "optimizer.weight_decay: " in err
+
+
 def test_other_launchers_run_the_trials_in_batches_and_leave_the_same_directories(cli):
     words = ["train", *SEARCH[:2], *SHORT, RANGES[1], "hydra.sweeper.n_trials=2"]
     batches = [*words, "hydra/launcher=basic", "hydra.sweeper.batch_size=2", "hydra.sweeper.sampler=random"]

@@ -60,6 +60,28 @@ def test_status_file_is_whole_json_at_any_time_and_beats(tmp_path, monkeypatch):
     assert {"identity", "host", "pid", "started", "heartbeat"} <= set(content)
 
 
+def test_progress_is_the_last_heartbeat_before_which_the_run_got_ahead(tmp_path, monkeypatch):
+    times = iter(f"2026-01-01T00:00:{second:02}+00:00" for second in range(60))
+    monkeypatch.setattr("smoothlab.rundir.directory.now", lambda: next(times))
+    run, batches = RunDirectory(tmp_path), [0]
+    status = StatusFile(run, "abc")
+
+    def written():
+        status.update()
+        content = json.loads(run.status.read_text())
+        return content.get("progress"), content["heartbeat"]
+
+    assert written()[0] is None
+    status.watch(lambda: list(batches))
+    progress, heartbeat = written()
+    assert progress == heartbeat
+    assert written()[0] == heartbeat
+    batches[0] += 1
+    assert len(set(written())) == 1
+    status.watch(None)
+    assert written()[0] is None
+
+
 def test_reading_a_directory_that_is_none_is_a_mistake(tmp_path):
     with pytest.raises(UserMistake, match="no such directory"):
         existing_run(tmp_path / "nowhere")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from smoothlab.errors import UserMistake
 from smoothlab.sweeps.ledger import Ledger, common, prefixes, sweep_hash
+from smoothlab.sweeps.table import as_text, rows
 
 
 def test_a_ledger_comes_back_as_it_was_written(tmp_path):
@@ -21,6 +24,22 @@ def test_a_ledger_comes_back_as_it_was_written(tmp_path):
 def test_the_base_is_what_all_configs_have_in_common():
     configs = [{"seed": seed, "net": {"width": 8, "depth": 2}, "logger": {"csv": {}}} for seed in range(2)]
     assert common(configs) == {"net.width": 8, "net.depth": 2}
+
+
+def test_a_run_that_lives_without_getting_ahead_says_so(tmp_path):
+    ledger = Ledger(tmp_path, {})
+    for seed, progress in enumerate(("2026-01-01T10:00:00+00:00", "2026-01-01T10:11:00+00:00")):
+        run = ledger.run(ledger.place([f"seed={seed}"], str(seed) * 64, f"seed={seed}", {}))
+        run.path.mkdir()
+        status = {"state": "running", "heartbeat": "2026-01-01T10:12:00+00:00", "progress": progress}
+        run.status.write_text(json.dumps(status))
+        run.lock.touch()
+    with ledger.run(ledger.entries[0]).held(), ledger.run(ledger.entries[1]).held():
+        table = rows(ledger)
+    assert [row.silent_s for row in table] == [720.0, 60.0]
+    stuck, fine = as_text(table).splitlines()[1:3]
+    assert stuck.endswith("alive, but no batch for 12 min")
+    assert "alive" not in fine
 
 
 def test_another_base_is_refused_and_the_difference_shown(tmp_path):

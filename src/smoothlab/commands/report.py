@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smoothlab.errors import UserMistake
+from smoothlab.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
     from smoothlab.reports.records import Records
@@ -28,6 +30,7 @@ smoothlab report <directories> [--out folder] [--format html|md] [--title text] 
   smoothlab report outputs/medical --baseline smoothing=none --format md --out doc/medical"""
 OPTIONS = ("--out", "--format", "--title", "--baseline")
 FORMATS = ("html", "md")
+WORTH_THREADS = 2**22  # bytes of a file of predictions
 NAMES = 5  # runs that the command names; the page names all
 
 
@@ -69,13 +72,29 @@ def written(places: Sequence[Path], options: Mapping[str, str]) -> tuple[Path, l
     _check(records, places, options.get("--baseline"))
     folder = Path(options["--out"]) if "--out" in options else _beside(records)
     check_folder(folder)
-    comparison = Comparison.of(records.records, baseline=options.get("--baseline"))
-    write = write_markdown if options.get("--format") == "md" else write_page
-    path = write(comparison, records, folder, title=options.get("--title") or _title(records))
+    with _threads_for(records):
+        comparison = Comparison.of(records.records, baseline=options.get("--baseline"))
+        write = write_markdown if options.get("--format") == "md" else write_page
+        path = write(comparison, records, folder, title=options.get("--title") or _title(records))
     left_out = _left_out(records)
     if tried:
         left_out.append(f"left out: {tried} runs that a comparison tried and did not choose")
     return path, list(comparison.verdict.sentences), left_out
+
+
+@contextlib.contextmanager
+def _threads_for(records: Records) -> Iterator[None]:
+    """One thread where no run has many predictions: sharing out small tensors costs more than it saves."""
+    import torch
+
+    threads = torch.get_num_threads()
+    sizes = [path.stat().st_size for run in records.records for path in RunDirectory(run.path).predictions.glob("*")]
+    if max(sizes, default=0) < WORTH_THREADS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _read(words: Sequence[str]) -> tuple[list[Path], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from smoothlab.errors import UserMistake
@@ -9,6 +10,8 @@ from smoothlab.errors import UserMistake
 HELP = """\
 smoothlab sweep status <directory> [--json]
     every run of a sweep with its state, objective, seconds and error
+smoothlab sweep status <study> storage='${oc.env:SEARCH_STORAGE}' [--json]
+    every trial of a search over several machines, by the study's name and the URL of its database
 smoothlab sweep prune <directory> [keep=best] [free=checkpoints] [dry_run=true]
     remove large files of finished runs; without dry_run=false it only says which
       keep=best              the run with the best objective stays whole
@@ -34,7 +37,10 @@ def run(words: Sequence[str]) -> int:
 
 
 def status(words: Sequence[str]) -> int:
-    """Print the table of a sweep."""
+    """Print the table of a sweep, or of a study in a database."""
+    url = next((word.partition("=")[2] for word in words if word.startswith("storage=")), None)
+    if url is not None:
+        return _study_status([word for word in words if not word.startswith("storage=")], url)
     from smoothlab.rundir.directory import DONE
     from smoothlab.sweeps.ledger import Ledger
     from smoothlab.sweeps.table import as_json, as_text, rows
@@ -45,6 +51,30 @@ def status(words: Sequence[str]) -> int:
     runs = rows(Ledger.read(_directory([word for word in words if word != "--json"])))
     print(as_json(runs) if "--json" in words else as_text(runs))
     return 0 if all(row.state == DONE for row in runs) else 1
+
+
+def _study_status(words: Sequence[str], written: str) -> int:
+    """Print the trials of a study in a database, whose URL may stand in a variable."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from smoothlab.errors import reason_of
+    from smoothlab.sweeps.search.databases import refuse_password
+    from smoothlab.sweeps.search.stored import all_well, as_text, stored_trials
+
+    names = [word for word in words if word != "--json"]
+    if len(names) != 1 or names[0].startswith("-"):
+        raise UserMistake(
+            f"sweep status: expected one study, such as medical/1a2b3c4d; got {' '.join(names) or 'none'}"
+        )
+    refuse_password(written)
+    try:
+        url = str(OmegaConf.create({"storage": written}).storage)
+    except OmegaConfBaseException as error:
+        raise UserMistake(f"storage = {written}: {reason_of(error)}") from None
+    trials, total = stored_trials(names[0], url)
+    print(json.dumps(trials, indent=2) if "--json" in words else as_text(trials, total))
+    return 0 if all_well(trials, total) else 1
 
 
 def prune(words: Sequence[str]) -> int:

@@ -296,21 +296,23 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     jobs = expand_sweep(with_params(base, overrides))
     configs = compose_jobs("train", jobs)
     values = [plain(config) for config in configs]
+    ours = str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER
     for run_values in values:
         check_engine(run_values["engine"])
-        ours = str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER
         run_values["engine"] = settled(run_values, by_itself=False) if ours else SINGLE
 
     from smoothlab.sweeps.launcher import run_sweep
     from smoothlab.sweeps.pool import Planned
     from smoothlab.sweeps.table import rows
+    from smoothlab.training.devices import without_devices
     from smoothlab.training.loggers import check_loggers
     from smoothlab.training.preparing import check_config
 
     for run_values in values:
         if run_values["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
-        check_loggers(run_values, check_config(run_values).parts.allowed)
+        checked = check_config(run_values if ours else without_devices(run_values))
+        check_loggers(run_values, checked.parts.allowed)
     folder = sweep_folder(configs[0], overrides)
     check_folder(folder, key="output_root")
     planned = [
@@ -365,9 +367,13 @@ def _sweep_job(config: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from smoothlab.models.run import Run
-    from smoothlab.training import job
+    from smoothlab.starters import found_ranks
+    from smoothlab.sweeps.cluster_job import run_cluster_job
 
     place = RunDirectory(HydraConfig.get().runtime.output_dir)
-    job.run_job(plain(config) | {"engine": SINGLE}, str(place.path), resume=place.last_checkpoint.is_file())
+    run_cluster_job(plain(config) | {"engine": SINGLE}, place.path, resume=place.last_checkpoint.is_file())
+    ranks = found_ranks(os.environ)
+    if ranks is not None and ranks.rank > 0:
+        return None  # rank 0 has it
     objective: float | None = Run(place.path).results["objective"]["value"]
     return objective

@@ -203,6 +203,8 @@ def multirun(name: str, overrides: Sequence[str], task: Callable[[DictConfig], A
             hydra.multirun(
                 config_name=name, task_function=task, overrides=list(overrides), with_log_configuration=False
             )
+        except OmegaConfBaseException as error:  # such as of a variable that is not set
+            return UserMistake(f"{error.full_key or 'hydra'}: {str(error).splitlines()[0]}")
         except Exception as error:  # the runs have reported their own
             return error
     return None

@@ -8,7 +8,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +25,14 @@ LOOKS, LOOK_SECONDS = 20, 0.01  # how often, and after which pauses, a lock is a
 
 NUMBER = (int, float, type(None))  # a metric that is no number is null
 # Types of what others look up, where it is there; "*" stands for each key.
-STATUS = {"state": str, "identity": (str, type(None)), "error": (str, type(None)), "epoch": NUMBER}
+STATUS = {
+    "state": str,
+    "identity": (str, type(None)),
+    "error": (str, type(None)),
+    "epoch": NUMBER,
+    "heartbeat": (str, type(None)),
+    "progress": (str, type(None)),
+}
 RESULTS = {
     "objective": {"name": (str, type(None)), "mode": (str, type(None)), "value": NUMBER},
     "metrics": {"*": {"*": NUMBER}},
@@ -162,6 +169,8 @@ class StatusFile:
         }
         self._guard = threading.Lock()
         self._stop = threading.Event()
+        self._reached: Callable[[], object] | None = None
+        self._last: object = None
 
     def __enter__(self) -> StatusFile:
         self.update()
@@ -178,10 +187,23 @@ class StatusFile:
         with self._guard:
             self._fields.update(fields)
 
+    def watch(self, reached: Callable[[], object] | None) -> None:
+        """Tell progress from life: ``progress`` is the time of the last heartbeat before which the run got ahead.
+
+        Args:
+            reached: how far it is, such as its batches; None where nothing counts it, and ``progress`` is left out.
+        """
+        with self._guard:
+            self._reached, self._last = reached, None
+            self._fields.pop("progress", None)
+
     def update(self, **fields: Any) -> None:
         """Set fields (``state``, ``error``, ...) and write the file whole."""
         with self._guard:
             self._fields.update(fields, heartbeat=now())
+            if self._reached is not None and (reached := self._reached()) != self._last:
+                self._last = reached
+                self._fields["progress"] = self._fields["heartbeat"]
             write_json(self._run.status, self._fields)
 
     def _beat(self) -> None:

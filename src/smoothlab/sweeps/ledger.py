@@ -117,6 +117,12 @@ class Ledger:
         self.entries.append(entry)
         return entry
 
+    def take_in(self) -> None:
+        """Add the runs that other commands have written into sweep.json since it was read."""
+        if (self.folder / FILE).exists():
+            known = set(self.entries)
+            self.entries += [entry for entry in Ledger.read(self.folder).entries if entry not in known]
+
     def run(self, entry: Entry) -> RunDirectory:
         """The directory of a run."""
         return RunDirectory(self.folder / entry.directory)

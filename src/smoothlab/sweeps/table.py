@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
 
 from smoothlab.errors import UserMistake
-from smoothlab.rundir.directory import DONE
+from smoothlab.rundir.directory import DONE, RUNNING
 from smoothlab.sweeps.ledger import Entry, Ledger, identifying
 
 NOT_STARTED = "not started"
+SILENT_SECONDS = 300.0  # without a batch, after which a run is said to be stuck
 
 
 @dataclass(frozen=True)
 class Row:
-    """A run of a sweep as it stands now; ``seconds`` are those of its last start."""
+    """A run of a sweep as it stands now.
+
+    ``seconds`` are those of its last start; ``silent_s`` is for how long a run that is alive got no batch ahead.
+    """
 
     directory: str
     state: str
@@ -25,6 +31,7 @@ class Row:
     epoch: int | None
     overrides: tuple[str, ...]
     error: str | None
+    silent_s: float | None = None
 
 
 def rows(ledger: Ledger) -> list[Row]:
@@ -55,7 +62,17 @@ def row_of(ledger: Ledger, entry: Entry) -> Row:
         results.get("epochs", status.get("epoch")),
         entry.overrides,
         status.get("error"),
+        _silence(status) if state == RUNNING else None,
     )
+
+
+def _silence(status: Mapping[str, Any]) -> float | None:
+    """Seconds between the last heartbeat and the last progress, both by the run's own clock; None where unknown."""
+    try:
+        heartbeat, progress = (datetime.fromisoformat(status[key]) for key in ("heartbeat", "progress"))
+        return (heartbeat - progress).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def as_json(table: Sequence[Row]) -> str:
@@ -73,6 +90,8 @@ def as_text(table: Sequence[Row]) -> str:
         seconds = "-" if row.seconds is None else f"{row.seconds:.1f}"
         shown = " ".join(word for word in identifying(row.overrides) if word not in everywhere) or row.directory
         error = f"   {row.error}" if row.error else ""
+        if row.silent_s is not None and row.silent_s >= SILENT_SECONDS:
+            error += f"   alive, but no batch for {row.silent_s / 60:.0f} min"
         lines.append(f"{number:<5}{row.state:<13}{objective:<12}{seconds:<9}{shown}{error}")
     states = [row.state for row in table]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))

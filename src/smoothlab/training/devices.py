@@ -120,6 +120,14 @@ def check_devices(config: Mapping[str, Any], trainer: Trainer) -> None:
         )
 
 
+def without_devices(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config to check where it is not trained: whether its devices are there is what its own machines can say."""
+    places = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true"}
+    trainer = {**config["trainer"], **places}
+    trainer.pop("sync_batchnorm", None)
+    return {**config, "trainer": trainer}
+
+
 def _check_cpu(node: Mapping[str, Any], trainer: Trainer) -> None:
     """Refuse what a CPU does not do, and Lightning replaces without a word."""
     if not isinstance(trainer.accelerator, CPUAccelerator):

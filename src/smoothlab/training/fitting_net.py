@@ -63,10 +63,20 @@ def trainer_of(
 
 
 class StatusProgress(Callback):
-    """Tell status.json how far the run is, at each epoch's end."""
+    """Tell status.json how far the run is: epoch and step at each epoch's end, and whether batches go through."""
 
     def __init__(self, status: StatusFile) -> None:
         self._status = status
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let each heartbeat look at the batches of training and validation."""
+        loop = trainer.fit_loop.epoch_loop
+        counted = (loop.batch_progress, loop.val_loop.batch_progress)
+        self._status.watch(lambda: [progress.total.ready for progress in counted])
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """What comes after has no batches to count."""
+        self._status.watch(None)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note epoch and step; the heartbeat writes them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,20 @@ from smoothlab.errors import RunFailed, UserMistake, reason_of
 from smoothlab.rundir.atomic import make_folders
 from smoothlab.rundir.directory import FAILED, INTERRUPTED, RunDirectory, StatusFile
 from smoothlab.rundir.identity import run_identity
+from smoothlab.starters import found_ranks
 from smoothlab.tracking.console import run_log
 from smoothlab.training.preparing import prepare
 from smoothlab.training.ranks import server_for, train_on_devices
 from smoothlab.training.stopping import stopped_by_signals
+from smoothlab.training.train import follow
 
 log = logging.getLogger("smoothlab")
 
 
 def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> None:
     """Prepare and train; status.json says how it ended, whatever happened.
+
+    Where a cluster has started several ranks of the run, each calls this.
 
     Args:
         values: the resolved config.
@@ -32,6 +37,11 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
         KeyboardInterrupt: the run was stopped, by Ctrl-C or SIGTERM.
     """
     run = RunDirectory(Path(directory))
+    place = found_ranks(os.environ)
+    if place is not None and place.rank > 0:  # rank 0 writes what there is to say
+        with stopped_by_signals():
+            follow(prepare(values), run)
+        return
     make_folders(run.path)
     with stopped_by_signals(), server_for(values) as server:  # while this process is still fit to be forked
         try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 
 import optuna
 import pytest
+from simulated_trials import BOWL, NLL, Here, Killed, bowl, floats
 
 from smoothlab.errors import UserMistake
 from smoothlab.sweeps.search.loop import run_trials
@@ -15,67 +15,7 @@ from smoothlab.sweeps.search.pruners import make_pruner
 from smoothlab.sweeps.search.samplers import SAMPLERS, sampler_factory
 from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.storage import open_storage
-from smoothlab.sweeps.search.study import DONE, FAILED, INTERRUPTED, PRUNED, RUNNING, Ended, Objective, Study
-
-BOWL = {"x": "interval(-1, 1)", "y": "interval(-1, 1)"}
-NLL = Objective("val/nll", "min")
-
-
-def floats(trial):
-    """A trial's own values by key."""
-    return {key: float(value) for key, _, value in (one.partition("=") for one in trial.overrides)}
-
-
-def bowl(x, y):
-    return (x - 0.3) ** 2 + (y + 0.2) ** 2
-
-
-class Killed(BaseException):
-    """The search's process is gone."""
-
-
-class Here:
-    """Runs trials one after another when waited for; at most ``jobs`` are started before."""
-
-    def __init__(self, objective: Callable, *, jobs: int = 1, curve: Callable | None = None, epochs: int = 0):
-        self.objective, self.jobs, self.curve, self.epochs = objective, jobs, curve, epochs
-        self.running, self.trials, self.epoch, self.started, self.stopped = {}, {}, {}, [], {}
-        self.most = 0
-
-    def room(self):
-        return len(self.running) < self.jobs
-
-    def start(self, trial):
-        self.running[trial.number] = self.trials[trial.number] = trial
-        self.epoch[trial.number] = 0
-        self.started.append(trial)
-        self.most = max(self.most, len(self.running))
-        return f"trial-{trial.number}"
-
-    def wait(self, seconds):
-        number = min(self.running, key=lambda one: (self.epoch[one], one))
-        trial = self.running[number]
-        if number in self.stopped:
-            del self.running[number]
-            return [Ended(number, PRUNED, reason=self.stopped[number])]
-        if self.epoch[number] < self.epochs:
-            self.epoch[number] += 1
-            return []
-        del self.running[number]
-        try:
-            values = self.objective(**floats(trial))
-        except RuntimeError as error:
-            return [Ended(number, FAILED, reason=str(error))]
-        except KeyboardInterrupt:
-            return [Ended(number, INTERRUPTED)]
-        return [Ended(number, DONE, values if isinstance(values, tuple) else (values,))]
-
-    def reports(self, number):
-        epoch = self.epoch[number]
-        return [(epoch, self.curve(epoch, **floats(self.trials[number])))] if epoch else []
-
-    def stop(self, number, reason):
-        self.stopped[number] = reason
+from smoothlab.sweeps.search.study import DONE, FAILED, PRUNED, RUNNING, Objective, Study
 
 
 def study_in(folder, *, params=None, sampler="tpe", pruner="none", objectives=(NLL,), seed=0, total=12, **more):
@@ -354,7 +294,6 @@ def test_a_journal_whose_last_line_was_cut_off_and_whose_lock_was_left_goes_on(t
         ({"sampler": "cmaes", "params": {"x": "a,b", "y": "interval(0,1)"}}, r"'cmaes': x is a choice"),
         ({"sampler": "cmaes", "params": {"x": "interval(0,1)"}}, r"at least two numbers"),
         ({"sampler": "grid"}, r"x: a grid needs a step"),
-        ({"storage": "redis"}, r"storage = 'redis': expected one of journal, sqlite"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(tmp_path, change, message):

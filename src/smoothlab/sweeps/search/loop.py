@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from smoothlab.sweeps.search.pool_runner import PoolRunner
@@ -36,6 +37,7 @@ def run_trials(
     running: set[int] = set()
     whole = True
     while True:
+        study.keep_alive()
         while runner.room():
             trial = waiting.pop(0) if waiting else study.ask()
             if trial is None:
@@ -43,16 +45,18 @@ def run_trials(
             study.placed(trial.number, runner.start(trial))
             running.add(trial.number)
         if not running:
-            return whole
-        endings = runner.wait(POLL_SECONDS if pruning else None)
+            if not study.waits():
+                return whole
+            time.sleep(study.look_seconds or POLL_SECONDS)
+            continue
+        endings = runner.wait(POLL_SECONDS if pruning else study.look_seconds)
         over = {ending.number for ending in endings}
         for number in sorted(running) if pruning else ():
             _look_at(study, runner, number, over=number in over)
         for ending in endings:
             running.discard(ending.number)
             if ending.state == INTERRUPTED:
-                whole = False
-                study.let_go(ending.number)
+                whole &= study.let_go(ending.number)
             else:
                 ended(_tell(study, ending))
 

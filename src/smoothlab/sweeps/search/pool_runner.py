@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.sweeps.claims import Claims
 from smoothlab.sweeps.launcher_pool import Pool
 from smoothlab.sweeps.ledger import Entry, Ledger, state_of
 from smoothlab.sweeps.pool import Job, JobPool, Planned
 from smoothlab.sweeps.search.study import DONE, FAILED, INTERRUPTED, PRUNED, Ended, Objective, Trial
 from smoothlab.sweeps.search.values import objective_values
 from smoothlab.training.trial import TrialFiles
+
+ELSEWHERE_SECONDS = 0.1  # between two looks at a run that another command trains
 
 
 class PoolRunner:
@@ -21,12 +25,13 @@ class PoolRunner:
 
     Args:
         pool: runs them.
-        ledger: names the run directories, and is written.
+        ledger: names the run directories.
         objectives: what a run is judged by.
         compose: from a trial's overrides to its config.
-        place: from a trial's config to its entry in the ledger.
+        place: from a trial's config to its entry in the ledger, which it writes.
         pruning: let the runs report each epoch.
         size: trials a batch, of a pool that is not of this machine's processes.
+        claims: where other commands may work in the same directory: who has which run.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class PoolRunner:
         place: Callable[[Planned], Entry],
         pruning: bool,
         size: int,
+        claims: Claims | None = None,
     ) -> None:
         self._pool = pool
         self._ledger = ledger
@@ -47,6 +53,8 @@ class PoolRunner:
         self._place = place
         self._pruning = pruning
         self._size = size
+        self._claims = claims
+        self._elsewhere: list[tuple[Trial, Planned]] = []  # whose run another command trains
         self._runs: dict[int, RunDirectory] = {}
         self._offsets: dict[int, int] = {}
         self._jobs: dict[Job, list[int]] = {}  # with the trials that wait for it
@@ -68,23 +76,20 @@ class PoolRunner:
             return ""
         run = self._runs[trial.number] = self._ledger.run(entry)
         self._offsets[trial.number] = 0
-        same = next((job for job in self._jobs if job.directory.path == run.path), None)
-        if same is not None:
-            self._jobs[same].append(trial.number)
-        elif (state := state_of(run)) in (DONE, PRUNED):
-            self._ended.append(self._how(trial.number, state, run.read_status().get("reason", "")))
-        else:
-            self._ledger.write()
-            if self._pruning:
-                chosen = dict(override.split("=", 1) for override in trial.overrides)
-                TrialFiles(run.path).begin(number=trial.number, monitor=self._objectives[0].name, overrides=chosen)
-            self._jobs[self._pool.submit(planned, run.path)] = [trial.number]
+        self._begin(trial, planned, run)
         return run.path.name
 
     def wait(self, seconds: float | None) -> list[Ended]:
         """Wait until a trial has ended, or ``seconds`` are over; returns those that have ended since."""
+        elsewhere, self._elsewhere = self._elsewhere, []
+        for trial, planned in elsewhere:
+            self._begin(trial, planned, self._runs[trial.number])
+        if not self._jobs and self._elsewhere and not self._ended:
+            time.sleep(seconds or ELSEWHERE_SECONDS)
         if not self._ended or not isinstance(self._pool, JobPool):
             for job in self._pool.wait_any(seconds):
+                if self._claims is not None:
+                    self._claims.give_back(job.directory.path.name)
                 for number in self._jobs.pop(job):
                     self._ended.append(self._how(number, job.state, job.error or ""))
         ended, self._ended = self._ended, []
@@ -100,6 +105,23 @@ class PoolRunner:
     def stop(self, number: int, reason: str) -> None:
         """Ask a running trial to end itself as pruned."""
         TrialFiles(self._runs[number].path).ask_to_stop(reason)
+
+    def _begin(self, trial: Trial, planned: Planned, run: RunDirectory) -> None:
+        """Start a trial's run, wait for it where it runs already, or take what it ended with."""
+        same = next((job for job in self._jobs if job.directory.path == run.path), None)
+        if same is not None:
+            self._jobs[same].append(trial.number)
+        elif self._claims is not None and not self._claims.take(run.path.name):
+            self._elsewhere.append((trial, planned))
+        elif (state := state_of(run)) in (DONE, PRUNED):
+            self._ended.append(self._how(trial.number, state, run.read_status().get("reason", "")))
+            if self._claims is not None:
+                self._claims.give_back(run.path.name)
+        else:
+            if self._pruning:
+                chosen = dict(override.split("=", 1) for override in trial.overrides)
+                TrialFiles(run.path).begin(number=trial.number, monitor=self._objectives[0].name, overrides=chosen)
+            self._jobs[self._pool.submit(planned, run.path)] = [trial.number]
 
     def _how(self, number: int, state: str, error: str) -> Ended:
         if state == DONE:

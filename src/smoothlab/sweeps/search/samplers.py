@@ -99,3 +99,27 @@ def _check_cmaes(space: Space, objectives: int) -> None:
             )
     if len(space) < 2:
         raise UserMistake(f"{KEY} = 'cmaes': needs at least two numbers to search")
+
+
+class AtItsPlace:
+    """A sampler of Optuna's, in which each trial draws from one of its own, by its place.
+
+    So a trial's values do not depend on which command asked for it, or on how often others were tried again.
+
+    Args:
+        make: from a place to a sampler, of ``sampler_factory``.
+        place: from a trial to its place.
+    """
+
+    def __init__(self, make: Callable[[int], Any], place: Callable[[Any], int]) -> None:
+        self._make = make
+        self._place = place
+        self._inner = make(0)
+
+    def before_trial(self, study: Any, trial: Any) -> None:
+        """Take the sampler of the trial's place."""
+        self._inner = self._make(self._place(trial))
+        self._inner.before_trial(study, trial)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from smoothlab.errors import UserMistake
+from smoothlab.sweeps.search.databases import is_url
 from smoothlab.sweeps.search.space import Space
+from smoothlab.sweeps.search.storage import FILES
 from smoothlab.sweeps.search.study import Objective
 
 DEFAULT_TRIALS = 20
@@ -26,7 +28,9 @@ class Settings:
         pruner: see ``PRUNERS``.
         pruner_options: arguments of Optuna's class.
         seed: of the sampler.
-        storage: ``journal`` or ``sqlite``.
+        storage: ``journal``, ``sqlite``, or the URL of a database.
+        study: name of the study in a database; None is that of the sweep's directory.
+        grace_s: seconds without a sign of life after which another command's trial is given up.
         retry_failed: try the failed trials of former starts again.
         batch_size: trials at a time with a launcher of Hydra's.
     """
@@ -39,6 +43,8 @@ class Settings:
     pruner_options: dict[str, Any]
     seed: int
     storage: str
+    study: str | None
+    grace_s: int
     retry_failed: bool
     batch_size: int
 
@@ -72,7 +78,9 @@ class Settings:
             pruner=str(node["pruner"]),
             pruner_options=dict(node["pruner_options"]),
             seed=_whole(node, "seed", least=0),
-            storage=str(node["storage"]),
+            storage=_storage(node["storage"]),
+            study=None if node["study"] is None else str(node["study"]),
+            grace_s=_whole(node, "grace_s", least=1),
             retry_failed=node["retry_failed"],
             batch_size=_whole(node, "batch_size", least=1),
         )
@@ -123,6 +131,15 @@ def find_objectives(
             hint = f"nearest: {near[0]}; " if near else ""
             raise UserMistake(f"hydra.sweeper.objectives: {name}: {hint}one of {', '.join(monitored)}")
     return [Objective(name, monitored[name]) for name in named]
+
+
+def _storage(value: Any) -> str:
+    if is_url(str(value)) or value in FILES:
+        return str(value)
+    raise UserMistake(
+        f"hydra.sweeper.storage = {value!r}: expected {', '.join(FILES)}, or the URL of a database such as "
+        "postgresql://user@host/name"
+    )
 
 
 def _whole(node: Mapping[str, Any], name: str, *, least: int) -> int:

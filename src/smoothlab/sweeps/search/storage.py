@@ -20,13 +20,11 @@ def open_storage(folder: Path, kind: str) -> Any:
 
     Args:
         folder: the sweep directory, which must exist.
-        kind: ``journal``, a text file to which lines are added, or ``sqlite``.
+        kind: of ``FILES``: ``journal``, a text file to which lines are added, or ``sqlite``.
 
     Raises:
-        UserMistake: no such kind, or a file that cannot be read.
+        UserMistake: a file that cannot be read.
     """
-    if kind not in FILES:
-        raise UserMistake(f"hydra.sweeper.storage = {kind!r}: expected one of {', '.join(FILES)}")
     load_optuna()
     path = folder / FILES[kind]
     try:

@@ -11,14 +11,14 @@ from typing import Any
 from smoothlab.errors import UserMistake
 from smoothlab.sweeps.search.optional import load_optuna
 from smoothlab.sweeps.search.parameter import Choice
+from smoothlab.sweeps.search.places import POINT, REPLACED, SURPLUS, in_places, place_of
+from smoothlab.sweeps.search.samplers import AtItsPlace
 from smoothlab.sweeps.search.space import Space
 
 NAME = "search"
 SETTINGS = "smoothlab:settings"
 REASON = "smoothlab:reason"
 DIRECTORY = "smoothlab:directory"
-POINT = "smoothlab:point"
-REPLACED = "smoothlab:replaced"
 DONE, FAILED, PRUNED, RUNNING, WAITING = "done", "failed", "pruned", "running", "waiting"
 INTERRUPTED = "interrupted"
 
@@ -88,10 +88,13 @@ class Study:
         total: how many trials the search has in all, those of former starts included.
         grid: give each point of the space in order, in place of sampling.
         settings: plain values that must not change when the search is continued.
+        name: of the study in its storage.
 
     Raises:
         UserMistake: the storage holds a search with other settings.
     """
+
+    look_seconds: float | None = None  # how often to look what other commands have done
 
     def __init__(
         self,
@@ -104,19 +107,21 @@ class Study:
         total: int,
         grid: bool = False,
         settings: Mapping[str, Any] | None = None,
+        name: str = NAME,
     ) -> None:
         self.optuna = load_optuna()
         self.space = space
+        self.name = name
         self.objectives = tuple(objectives)
         self.total = total
-        self._sampler = sampler
+        self._sampler = AtItsPlace(sampler, lambda trial: place_of(trial, self._study.get_trials(deepcopy=False)))
         self._points = space.grid() if grid else None
         self._settings = json.loads(json.dumps(dict(settings or {})))  # as they come back from the storage
         self._running: dict[int, Any] = {}  # Optuna's trials of this start, by number
         self._study = self.optuna.create_study(
-            study_name=NAME,
+            study_name=name,
             storage=storage,
-            sampler=sampler(0),
+            sampler=self._sampler,
             pruner=pruner,
             directions=["minimize" if objective.mode == "min" else "maximize" for objective in objectives],
             load_if_exists=True,
@@ -168,21 +173,34 @@ class Study:
         """Try the failed trials again, with the same values and in their place; returns how many there are."""
         failed = [frozen for frozen in self._counted() if self._seen(frozen).state == FAILED]
         for frozen in failed:
-            attributes = {POINT: frozen.user_attrs[POINT]} if POINT in frozen.user_attrs else {}
-            self._study.enqueue_trial(dict(frozen.params), user_attrs={**attributes, REPLACED: frozen.number})
+            self._replace(frozen)
         return len(failed)
 
     def ask(self) -> Trial | None:
         """The next trial; None where all have been asked for."""
-        counted = self._counted()
         waiting = self.optuna.trial.TrialState.WAITING
-        if not any(frozen.state == waiting for frozen in counted):
-            if len(counted) >= self.total:
-                return None
-            if self._points is not None and not self._enqueue_point(counted):
-                return None
-        self._study.sampler = self._sampler(len(counted))
-        return self._start(self._study.ask())
+        while True:
+            counted = self._counted()
+            if not any(frozen.state == waiting for frozen in counted):
+                if len(counted) >= self.total:
+                    return None
+                if self._points is not None and not self._enqueue_point(counted):
+                    return None
+            self._study.sampler = self._sampler
+            trial = self._study.ask()
+            places = [frozen.number for frozen in self._counted()[: self.total]]
+            if trial.number in places:
+                return self._start(trial)
+            # another command was faster: the place is taken
+            trial.set_user_attr(SURPLUS, True)
+            self._study.tell(trial.number, state=self.optuna.trial.TrialState.FAIL)
+
+    def waits(self) -> bool:
+        """Whether trials of other commands still run, which may have to be tried again."""
+        return False
+
+    def keep_alive(self) -> None:
+        """Say that the trials that run are alive, where another command has to know."""
 
     # Telling ----------------------------------------------------------------------------------------------------------
 
@@ -210,9 +228,14 @@ class Study:
         self._study.tell(number, state=self.optuna.trial.TrialState.PRUNED)
         return self._end(number)
 
-    def let_go(self, number: int) -> None:
-        """A trial was interrupted: the next start of the search goes on with it."""
+    def let_go(self, number: int) -> bool:
+        """A trial was interrupted: the next start of the search goes on with it; returns whether this one will."""
         del self._running[number]
+        return False
+
+    def let_all_go(self) -> None:
+        """The search ends here, with trials that run."""
+        self._running.clear()
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Take a trial's objective after ``step`` epochs; returns whether the trial is hopeless.
@@ -249,10 +272,14 @@ class Study:
                     raise UserMistake(f"trial {trial.number} has {key}={value}, which is no value of this search")
 
     def _counted(self) -> list[Any]:
-        """Optuna's trials in the order of the trials that they stand for."""
-        trials = self._study.get_trials(deepcopy=False)
-        replaced = {frozen.user_attrs[REPLACED] for frozen in trials if REPLACED in frozen.user_attrs}
-        return [frozen for frozen in trials if frozen.number not in replaced]
+        """Optuna's trials that count, in the order of their places."""
+        return in_places(self._study.get_trials(deepcopy=False))
+
+    def _replace(self, frozen: Any, attributes: Mapping[str, Any] | None = None) -> None:
+        """Let a trial with the values of this one take its place."""
+        point = {POINT: frozen.user_attrs[POINT]} if POINT in frozen.user_attrs else {}
+        replaced = {**point, REPLACED: frozen.number, **(attributes or {})}
+        self._study.enqueue_trial(dict(frozen.params), user_attrs=replaced)
 
     def _enqueue_point(self, counted: list[Any]) -> bool:
         assert self._points is not None
@@ -270,7 +297,7 @@ class Study:
             # nothing is left to choose, and making the handle would move some samplers on
             self._study.sampler = self.optuna.samplers.RandomSampler(0)
         except ValueError:  # cut off between two values
-            self._study.sampler = self._sampler([frozen.number for frozen in self._counted()].index(frozen.number))
+            self._study.sampler = self._sampler
         return self.optuna.trial.Trial(self._study, frozen._trial_id)
 
     def _start(self, trial: Any) -> Trial:
@@ -286,19 +313,12 @@ class Study:
         return self._study.get_trials(deepcopy=False)[number]
 
     def _seen(self, frozen: Any) -> Trial:
-        states = self.optuna.trial.TrialState
-        names = {
-            states.COMPLETE: DONE,
-            states.FAIL: FAILED,
-            states.PRUNED: PRUNED,
-            states.RUNNING: RUNNING,
-            states.WAITING: WAITING,
-        }
+        state = states(self.optuna)[frozen.state]
         return Trial(
             number=frozen.number,
-            state=names[frozen.state],
+            state=state,
             overrides=tuple(self.space.overrides(frozen.params)),
-            values=tuple(frozen.values) if frozen.state == states.COMPLETE else None,
+            values=tuple(frozen.values) if state == DONE else None,
             reason=frozen.user_attrs.get(REASON),
             directory=frozen.user_attrs.get(DIRECTORY),
             seconds=None if frozen.duration is None else frozen.duration.total_seconds(),
@@ -309,6 +329,18 @@ class Study:
         assert trial.values is not None
         pairs = zip(self.objectives, trial.values, strict=True)
         return tuple(value if objective.mode == "min" else -value for objective, value in pairs)
+
+
+def states(optuna: Any) -> dict[Any, str]:
+    """Optuna's states of a trial, by the names that are shown."""
+    known = optuna.trial.TrialState
+    return {
+        known.COMPLETE: DONE,
+        known.FAIL: FAILED,
+        known.PRUNED: PRUNED,
+        known.RUNNING: RUNNING,
+        known.WAITING: WAITING,
+    }
 
 
 def _beats(left: Sequence[float], right: Sequence[float]) -> bool:

@@ -12,11 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 from smoothlab.config.compose import compose_config, compose_jobs, plain
 from smoothlab.errors import RunFailed, UserMistake, readable
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.sweeps.claims import Claims
 from smoothlab.sweeps.folder import make_folder, refuse_held, say
 from smoothlab.sweeps.launcher import Fingerprints
 from smoothlab.sweeps.launcher_pool import LauncherPool, Pool
-from smoothlab.sweeps.ledger import Entry, Ledger, common, prefixes
+from smoothlab.sweeps.ledger import HEX, Entry, Ledger, common, prefixes
 from smoothlab.sweeps.pool import JobPool, Planned
+from smoothlab.sweeps.search.databases import KEY, answering, is_url, open_database, refuse_password, shown
 from smoothlab.sweeps.search.loop import run_trials
 from smoothlab.sweeps.search.optional import load_optuna
 from smoothlab.sweeps.search.outcome import as_text, progress, write_outcome
@@ -24,6 +26,7 @@ from smoothlab.sweeps.search.pool_runner import PoolRunner
 from smoothlab.sweeps.search.pruners import make_pruner
 from smoothlab.sweeps.search.samplers import sampler_factory
 from smoothlab.sweeps.search.settings import Settings, find_objectives
+from smoothlab.sweeps.search.shared import SharedStudy
 from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.storage import open_storage
 from smoothlab.sweeps.search.study import DONE, FAILED, Objective, Study
@@ -50,6 +53,8 @@ def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
     node = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
     assert isinstance(node, dict)
     settings = Settings.read(node)  # type: ignore[arg-type]
+    if is_url(settings.storage):
+        _check_url(config)
     space = Space.read(node["params"], overrides)
     if not len(space):
         raise UserMistake(
@@ -59,11 +64,13 @@ def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
     ours = str(OmegaConf.select(config, "hydra.launcher._target_")) == OUR_LAUNCHER
     if not ours and settings.pruner != "none":
         raise UserMistake(f"hydra.sweeper.pruner = {settings.pruner!r}: needs hydra/launcher=smoothlab; expected none")
+    if not ours and is_url(settings.storage):
+        raise UserMistake(f"{KEY}: a database needs hydra/launcher=smoothlab; expected journal or sqlite")
     folder = Path(str(config.hydra.sweep.dir))
     pool = JobPool(OmegaConf.select(config, "hydra.launcher.n_jobs")) if ours else LauncherPool(launcher)
     # the pool's server imports while the space is checked; it is closed while the folder is still held
-    with pool, _begun(settings, space, composing, folder, pool) as (study, runner), pool:
-        _run(settings, study, runner, folder)
+    with pool, _begun(settings, space, composing, folder, pool) as (study, runner, claims), pool:
+        _run(settings, study, runner, folder, claims)
 
 
 class Composing:
@@ -123,77 +130,128 @@ def _objectives(settings: Settings, values: dict[str, Any]) -> list[Objective]:
     return find_objectives(settings.objectives, monitored, values["callbacks"])
 
 
-@contextlib.contextmanager
-def _opened(
-    settings: Settings, space: Space, folder: Path, objectives: Sequence[Objective], values: Any
-) -> Iterator[Study]:
-    """The study in ``folder``, which is made here, when nothing is wrong any more, and held meanwhile.
+def _check_url(config: DictConfig) -> None:
+    """Refuse a database that a config file names, and a password that would stand in files.
 
     Raises:
-        UserMistake: a sampler or pruner that does not fit, or a search of other settings in ``folder``.
+        UserMistake: in one line.
     """
-    epochs = values["trainer"].get("max_epochs")
-    count = len(objectives)
-    sampler = sampler_factory(settings.sampler, settings.sampler_options, space, objectives=count, seed=settings.seed)
-    pruner = make_pruner(
-        settings.pruner, settings.pruner_options, objectives=count, epochs=epochs if epochs and epochs > 0 else None
-    )
-    total = settings.total(space)
-    if settings.storage not in ("journal", "sqlite"):
-        raise UserMistake(f"hydra.sweeper.storage = {settings.storage!r}: expected journal or sqlite")
-    make_folder(folder)
-    with RunDirectory(folder).held():
+    typed = OmegaConf.to_container(config.hydra.overrides.hydra) or []
+    if not any(str(word).lstrip("+").startswith(f"{KEY}=") for word in typed):
+        raise UserMistake(f"{KEY}: only the command line may name a database")
+    raw = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    assert isinstance(raw, dict)
+    refuse_password(str(raw["storage"]))
+
+
+@contextlib.contextmanager
+def _opened(asked: Settings, folder: Path, **arguments: Any) -> Iterator[Study]:
+    """The study of a file in ``folder``, which is held meanwhile, or of a database.
+
+    Raises:
+        UserMistake: a search of other settings is there.
+    """
+    with contextlib.ExitStack() as stack:
         try:
-            with readable("its storage", "a search of the past"):
-                study = Study(
-                    open_storage(folder, settings.storage),
-                    space,
-                    sampler=sampler,
-                    pruner=pruner,
-                    objectives=objectives,
-                    total=total,
-                    grid=settings.sampler == "grid",
-                    settings=settings.lasting(space, objectives),
-                )
-                study.trials()  # all that is in it
+            if is_url(asked.storage):
+                name = asked.study or "/".join(folder.parts[-2:])
+                storage = open_database(asked.storage)
+                stack.enter_context(answering(asked.storage))
+                study: Study = SharedStudy(storage, name=name, folder=folder, grace_s=asked.grace_s, **arguments)
+                make_folder(folder)
+            else:
+                name = str(folder)
+                make_folder(folder)
+                stack.enter_context(RunDirectory(folder).held())
+                with readable("its storage", "a search of the past"):
+                    study = Study(open_storage(folder, asked.storage), **arguments)
+                    study.trials()  # all that is in it
         except UserMistake as mistake:
-            raise UserMistake(f"{folder}: {mistake}; give it a name of its own with hydra.launcher.name=...") from None
+            if str(mistake).startswith(KEY):
+                raise
+            own = "hydra.launcher.name=..." if name == str(folder) else "hydra.sweeper.study=..."
+            raise UserMistake(f"{name}: {mistake}; give it a name of its own with {own}") from None
         yield study
+
+
+def _arguments(settings: Settings, space: Space, objectives: Sequence[Objective], epochs: int | None) -> dict[str, Any]:
+    """What a study is made of, beside its storage.
+
+    Raises:
+        UserMistake: a sampler or pruner that does not fit.
+    """
+    count = len(objectives)
+    epochs = epochs if epochs and epochs > 0 else None
+    return {
+        "space": space,
+        "sampler": sampler_factory(
+            settings.sampler, settings.sampler_options, space, objectives=count, seed=settings.seed
+        ),
+        "pruner": make_pruner(settings.pruner, settings.pruner_options, objectives=count, epochs=epochs),
+        "objectives": objectives,
+        "total": settings.total(space),
+        "grid": settings.sampler == "grid",
+    }
 
 
 @contextlib.contextmanager
 def _begun(
     settings: Settings, space: Space, composing: Composing, folder: Path, pool: Pool
-) -> Iterator[tuple[Study, PoolRunner]]:
+) -> Iterator[tuple[Study, PoolRunner, Claims | None]]:
     """Check everything, and hold the folder from before its files are opened until the search is over."""
     corners = check_space(space, composing)
     objectives = _objectives(settings, corners[0])
-    ledger = Ledger.open(folder, common(corners))
+    base = common(corners)
+    ledger = Ledger.open(folder, base)
     prints = Fingerprints()
+    lasting = settings.lasting(space, objectives)
+    claims = None
+    if is_url(settings.storage):
+        claims = Claims(folder)
+        lasting |= {f"config.{key}": value for key, value in base.items()}
+        lasting["content of the data and own code"] = prints.identity(corners[0])[:HEX]
+    else:
+        refuse_held(folder)
+    arguments = _arguments(settings, space, objectives, corners[0]["trainer"].get("max_epochs"))
 
     def place(planned: Planned) -> Entry:
         own = planned.overrides[len(space.fixed) :]
         prefix = prefixes([[], own], otherwise="trial")[1]
-        return ledger.place(planned.overrides, prints.identity(planned.values), prefix, planned.values)
+        with contextlib.nullcontext() if claims is None else claims.turn():
+            if claims is not None:
+                ledger.take_in()
+            entry = ledger.place(planned.overrides, prints.identity(planned.values), prefix, planned.values)
+            ledger.write()
+        return entry
 
-    refuse_held(folder)
-    with _opened(settings, space, folder, objectives, corners[0]) as study:
+    with _opened(settings, folder, settings=lasting, **arguments) as study:
         pruning, size = settings.pruner != "none", settings.batch_size
-        yield (
-            study,
-            PoolRunner(pool, ledger, objectives, compose=composing.planned, place=place, pruning=pruning, size=size),
+        runner = PoolRunner(
+            *(pool, ledger, objectives),
+            compose=composing.planned,
+            place=place,
+            pruning=pruning,
+            size=size,
+            claims=claims,
         )
+        with contextlib.nullcontext() if claims is None else contextlib.closing(claims):
+            yield study, runner, claims
 
 
-def _run(settings: Settings, study: Study, runner: PoolRunner, folder: Path) -> None:
+def _run(settings: Settings, study: Study, runner: PoolRunner, folder: Path, claims: Claims | None) -> None:
     before = study.ended()
     looked_for = " and ".join(f"{objective.name} ({objective.mode})" for objective in study.objectives)
     earlier = f", {before} of them done before" if before else ""
-    say(f"search for {looked_for}: {study.total} trials{earlier} in {folder}")
+    where = f"study {study.name} of {shown(settings.storage)}, in " if claims is not None else "in "
+    say(f"search for {looked_for}: {study.total} trials{earlier} {where}{folder}")
+
+    def write() -> None:
+        with contextlib.nullcontext() if claims is None else claims.turn():
+            write_outcome(study, folder)
 
     def ended(trial: Any) -> None:
         say(progress(study, trial))
-        write_outcome(study, folder)
+        write()
 
     try:
         with stopped_by_signals():
@@ -201,9 +259,10 @@ def _run(settings: Settings, study: Study, runner: PoolRunner, folder: Path) -> 
                 study, runner, pruning=settings.pruner != "none", retry_failed=settings.retry_failed, ended=ended
             )
     except KeyboardInterrupt:
+        study.let_all_go()
         say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
         raise
-    write_outcome(study, folder)
+    write()
     say(f"\n{as_text(study)}\nbest: {folder / 'best.yaml'}" if study.best() else f"\n{as_text(study)}")
     trials = study.trials()
     failed = sum(trial.state == FAILED for trial in trials)

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ class StackedRuns:
             held.enter_context(run.held())
             remove_leftovers(run.path)
             status = StatusFile(run, member.prepared.identity)
+            status.watch(partial(_step_of, member))
             status.update()
             self._open[str(run.path)] = status
             members.append(member)
@@ -280,3 +282,7 @@ def _stacks(member: Member) -> bool:
     needs = all(parameter.requires_grad for parameter in task.net.parameters())
     free = not member.run.last_checkpoint.is_file() and not prepared.rival and prepared.ranks == 1
     return small and learned and needs and free and loads_from_memory(member)
+
+
+def _step_of(member: Member) -> int:
+    return int(member.trainer.global_step)

@@ -1,0 +1,146 @@
+"""A sweep of many runs: CPU seconds of what reads all of them, and the memory of the command that starts them.
+
+    python benchmarks/many_runs.py --runs 1000                     made run directories: one tiny run, copied
+    python benchmarks/many_runs.py --runs 1000 --started 40,160    sweeps of so many real runs: the parent's memory
+
+Each command is a process of its own; CPU seconds are the kernel's count for it and its children.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from smoothlab.rundir.directory import RunDirectory
+from smoothlab.rundir.identity import run_identity
+from smoothlab.sweeps.ledger import Ledger, common
+
+CLI = [sys.executable, "-c", "import sys; from smoothlab.commands import main; sys.exit(main(sys.argv[1:]))"]
+TINY = [
+    *("data=synthetic_medical", "data.rows=60", "data.val_rows=30", "data.test_rows=30", "trainer.max_epochs=2"),
+    *("logger=csv", "callbacks.early_stopping=null", "progress=none", "figures=false"),
+]
+
+
+def timed(words: Sequence[str], folder: Path) -> tuple[float, float, int, str]:
+    """CPU seconds of a command and the children that it waited for, wall seconds, its peak MiB, and its output."""
+    with tempfile.TemporaryFile("w+") as log:
+        started = time.perf_counter()
+        process = subprocess.Popen([*CLI, *words], cwd=folder, stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.perf_counter() - started
+        log.seek(0)
+        output = log.read()
+    if process.returncode not in (0, 1):
+        sys.exit(f"{words}: exit code {process.returncode}\n{output[-3000:]}")
+    return usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss // 1024, output
+
+
+def make_sweep(folder: Path, runs: int) -> Path:
+    """A sweep of copies of one run, under two arms, each with a seed, a config and an identity of its own."""
+    for smoothing in ("none", "standard"):
+        timed(["train", *TINY, f"smoothing={smoothing}", f"name={smoothing}"], folder)
+    sweep = folder / "outputs" / "sweeps" / "medical" / "made"
+    sweep.mkdir(parents=True)
+    configs, entries = [], []
+    ledger = Ledger(sweep, {})
+    for place in range(runs):
+        arm, seed = ("none", "standard")[place % 2], place // 2
+        (source,) = (folder / "outputs" / arm).iterdir()
+        config = yaml.safe_load((source / "config.yaml").read_text())
+        config["seed"], config["name"] = seed, "medical"
+        identity = run_identity(config, "")
+        entry = ledger.place([f"smoothing={arm}", f"seed={seed}"], identity, f"seed={seed},smoothing={arm}", config)
+        run = RunDirectory(sweep / entry.directory)
+        shutil.copytree(source, run.path)
+        run.config.write_text(yaml.safe_dump(config, sort_keys=False))
+        results = json.loads(run.results.read_text()) | {"seed": seed, "identity": identity}
+        value = results["objective"]["value"] * (1 + 0.01 * ((place * 7919) % 101) / 101)
+        results["objective"]["value"] = value
+        run.results.write_text(json.dumps(results))
+        run.status.write_text(json.dumps(json.loads(run.status.read_text()) | {"identity": identity}))
+        run.write_sums()
+        configs.append(config)
+        entries.append(entry)
+    ledger.base = common(configs)
+    ledger.write()
+    return sweep
+
+
+def readers(folder: Path, runs: int) -> None:
+    """What reads the runs of a sweep."""
+    sweep = make_sweep(folder, runs)
+    size = sum(path.stat().st_size for path in sweep.rglob("*") if path.is_file()) / 2**20
+    print(f"{runs} made run directories, {size:.0f} MiB")
+    where = str(sweep.relative_to(folder))
+    import_only = timed(["sweep", "--help"], folder)[0]
+    print(f"| command | CPU s | wall s | peak MiB |\n|---|---|---|---|\n| `sweep --help` | {import_only:.2f} | | |")
+    commands = {
+        "sweep status": ["sweep", "status", where],
+        "report": ["report", where],
+        "sweep prune, dry": ["sweep", "prune", where],
+        "sweep prune dry_run=false": ["sweep", "prune", where, "dry_run=false"],
+    }
+    for name, words in commands.items():
+        cpu, wall, peak, _ = timed(words, folder)
+        print(f"| `{name}` | {cpu:.2f} | {wall:.1f} | {peak} |", flush=True)
+    started = time.process_time()
+    ledger = Ledger.read(sweep)
+    ledger.write()
+    print(f"| ledger, read and written (in process) | {time.process_time() - started:.2f} | | |")
+
+
+def parents(folder: Path, counts: Sequence[int]) -> None:
+    """The memory of a sweep's parent by how many runs it starts."""
+    print("| real runs | parent's peak MiB | parent's CPU s a run |\n|---|---|---|")
+    for count in counts:
+        words = [
+            "train",
+            "-m",
+            *TINY,
+            f"seed=range({count})",
+            f"hydra.launcher.name=of_{count}",
+            "hydra.launcher.n_jobs=1",
+        ]
+        process = subprocess.Popen(
+            [*CLI, *words], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
+        )
+        peak, cpu = 0, 0.0
+        status, stat = Path(f"/proc/{process.pid}/status"), Path(f"/proc/{process.pid}/stat")
+        while process.poll() is None:
+            try:
+                lines = status.read_text().splitlines()
+                peak = max(peak, *(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")))
+                fields = stat.read_text().rsplit(")", 1)[1].split()
+                cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            except (FileNotFoundError, ProcessLookupError, ValueError, IndexError, TypeError):
+                pass
+            time.sleep(0.2)
+        print(f"| {count} | {peak} | {cpu / count:.3f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--started", default="", help="numbers of real runs, with commas")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if asked.started:
+            parents(Path(folder), [int(count) for count in asked.started.split(",")])
+        else:
+            readers(Path(folder), asked.runs)
+
+
+if __name__ == "__main__":
+    main()
