@@ -88,7 +88,8 @@ def _threads_for(records: Records) -> Iterator[None]:
     import torch
 
     threads = torch.get_num_threads()
-    sizes = [path.stat().st_size for run in records.records for path in RunDirectory(run.path).predictions.glob("*")]
+    files = [path for run in records.records for path in RunDirectory(run.path).predictions.glob("*") if path.is_file()]
+    sizes = [path.stat().st_size for path in files]
     if max(sizes, default=0) < WORTH_THREADS:
         torch.set_num_threads(1)
     try:
