@@ -4,14 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: train test cluster-test gpu lint clean lock
+.PHONY: train test tests cluster-test gpu lint clean lock
 
 train: $(READY)  ## train the default experiment; options: make train ARGS="smoothing=none seed=1"
 	$(BIN)/smoothlab train $(ARGS)
 
+# One more than there are cores, since some tests wait; each takes up to 3 GB of memory.
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() or 1, 7) + 1)")
+
+test: $(READY)  ## ruff, the type checker and the tests, side by side
+	$(MAKE) --jobs 2 lint tests
+
 # worksteal: tests of one file stay with one worker, which makes their costly fixtures once
-test: $(READY) lint  ## ruff, the type checker and the tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+tests: $(READY)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 # Two machines and a SLURM of two nodes on this one, as root on Debian; skipped with its reason elsewhere.
 cluster-test: $(READY)  ## ranks on several machines: SLURM, torchrun, a cut cable
