@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from smoothlab.config.compose import (
 from smoothlab.config.places import check_name
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import DONE, INTERRUPTED, PRUNED, RUNNING, RunDirectory, existing_run
-from smoothlab.rundir.identity import OF_NETS, differences
+from smoothlab.rundir.identity import OF_NETS, differences, in_order
 from smoothlab.rundir.writable import check_folder
 from smoothlab.training.stacked.stackable import SINGLE, check_engine, settled
 
@@ -306,11 +307,16 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     from smoothlab.sweeps.table import rows
     from smoothlab.training.devices import without_devices
     from smoothlab.training.loggers import check_loggers
-    from smoothlab.training.preparing import check_config
+    from smoothlab.training.preparing import check_config, check_seed
 
+    alike: set[str] = set()
     for run_values in values:
         if run_values["resume"] not in ("none", "auto", None):
             raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
+        check_seed(run_values["seed"])
+        if (kind := _but_for_seeds(run_values)) in alike:
+            continue
+        alike.add(kind)
         checked = check_config(run_values if ours else without_devices(run_values))
         check_loggers(run_values, checked.parts.allowed)
     folder = sweep_folder(configs[0], overrides)
@@ -320,6 +326,14 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     ]
     ledger = run_sweep(planned, folder, pool)
     return 0 if all(row.state == DONE for row in rows(ledger)) else 1
+
+
+def _but_for_seeds(values: Mapping[str, Any]) -> str:
+    """A config without what makes it another run of the same kind: runs that differ in it alone are checked once."""
+    data = {
+        key: value for key, value in values["data"].items() if key not in ("shuffle_seed", "split_seed", "row_seed")
+    }
+    return json.dumps(in_order({**values, "seed": None, "data": data}))
 
 
 def with_params(config: DictConfig, overrides: Sequence[str]) -> list[str]:

@@ -22,6 +22,11 @@ from smoothlab.sweeps.table import Row, as_text, rows
 from smoothlab.training.stacked.stackable import bundles, settled
 from smoothlab.training.stopping import stopped_by_signals
 
+# Keys of our data modules that say nothing of what the data hold; how pairs of sentences are split, their hash tells.
+ORDER = ("shuffle_seed", "batch_size", "eval_batch_size")
+SPLIT = ("fold", "split_seed")
+PAIRS = ("smoothlab.data.ParallelData", "smoothlab.data.SyntheticTranslation")
+
 LARGE = 10  # runs from which on the disk is thought of before the first one is there
 
 
@@ -136,7 +141,7 @@ def _place(ledger: Ledger, jobs: Sequence[Planned]) -> list[Entry]:
 
 
 class Fingerprints:
-    """Identities of many configs; data that several of them share are read once."""
+    """Identities of many configs; data that several of them share are read once, however they are split and ordered."""
 
     def __init__(self) -> None:
         self._of: dict[str, str] = {}
@@ -147,12 +152,15 @@ class Fingerprints:
         from smoothlab.config.opening import open_data
         from smoothlab.rundir.identity import in_order, run_identity
 
-        key = json.dumps(in_order([values["data"], values["code"]]))
+        target = str(values["data"].get("_target_"))
+        same = (*ORDER, *(() if target in PAIRS else SPLIT)) if target.startswith("smoothlab.data.") else ()
+        node = {name: value for name, value in values["data"].items() if name not in same}
+        key = json.dumps(in_order([node, values["code"]]))
         if key not in self._of:
             try:
                 self._of[key] = open_data(values).fingerprint + code_fingerprint(values["code"])
             except UserMistake:
-                self._of[key] = ""  # the run itself says what is wrong with its data
+                return run_identity(values, "")  # the run itself says what is wrong with its data
         return run_identity(values, self._of[key])
 
 
