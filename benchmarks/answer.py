@@ -100,7 +100,13 @@ def configs(members: int, *words: str) -> list[dict[str, Any]]:
     made = []
     for seed in range(members):
         epsilon = 0.01 * (seed % 20)
-        own = [f"seed={seed}", "data.split_seed=0", f"smoothing.strength.epsilon={epsilon}", *words]
+        own = [
+            f"seed={seed}",
+            "data.split_seed=0",
+            "smoothing=standard",
+            f"smoothing.strength.epsilon={epsilon}",
+            *words,
+        ]
         made.append({**plain(compose_config("train", [*RUN, *own])), "engine": "batched"})
     return made
 
