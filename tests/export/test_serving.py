@@ -39,7 +39,7 @@ def exported(tmp_path_factory):
 
 def test_a_card_says_data_strategy_metrics_and_limits(exported):
     run, folder, _ = exported
-    card = (folder / "MODEL_CARD.md").read_text()
+    card = (folder / "model_card.md").read_text()
     metrics, uncertainty = run.results["metrics"]["test"], run.results["uncertainty"]["test"]["intervals"]
     low, high = uncertainty["nll"]
     assert f"| nll | {metrics['nll']:.4f} | {low:.4f} to {high:.4f} |" in card
@@ -47,7 +47,9 @@ def test_a_card_says_data_strategy_metrics_and_limits(exported):
     assert "`size`, `colour`" in card
     assert "Fewer than 50 training rows" in card
     assert run.results["smoothing"]["says"] in card
-    assert (folder / "reliability.png").read_bytes() == (run.path / "figures" / "reliability_test.png").read_bytes()
+    assert (folder / "model_reliability.png").read_bytes() == (
+        run.path / "figures" / "reliability_test.png"
+    ).read_bytes()
 
 
 @pytest.mark.filterwarnings("ignore")

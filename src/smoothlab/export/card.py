@@ -9,20 +9,19 @@ from typing import Any
 
 from smoothlab.models.checkpoint import KEY
 from smoothlab.models.model import Model
-from smoothlab.rundir.atomic import write_text
+from smoothlab.rundir.atomic import write_atomically, write_text
 from smoothlab.rundir.directory import RunDirectory
 
-CARD, PICTURE = "MODEL_CARD.md", "reliability.png"
 SHOWN = ("nll", "accuracy", "macro_f1", "ece", "smece", "brier", "confidence_gap", "mean_average_precision")
 FEW_ROWS, RARE = 1000, 50
 MOST_CLASSES, MOST_COLUMNS = 30, 30
 
 
-def write_card(folder: Path, run: RunDirectory, content: Mapping[str, Any], model: Model) -> Path:
-    """Write the card, and the reliability diagram beside it where the run has drawn one.
+def write_card(output: Path, run: RunDirectory, content: Mapping[str, Any], model: Model) -> Path:
+    """Write the card beside a model, ``<stem>_card.md``, and ``<stem>_reliability.png`` where the run has drawn one.
 
     Args:
-        folder: of the exported model.
+        output: the file of the exported model.
         run: whose model it is.
         content: of the checkpoint.
         model: in it.
@@ -32,18 +31,23 @@ def write_card(folder: Path, run: RunDirectory, content: Mapping[str, Any], mode
     """
     results = run.read_results() if run.results.is_file() else {}
     diagram = run.figures / "reliability_test.png"
-    if diagram.is_file():
-        shutil.copyfile(diagram, folder / PICTURE)
+    picture = output.with_name(f"{output.stem}_reliability.png") if diagram.is_file() else None
+    if picture is not None:
+        write_atomically(picture, lambda temporary: _copy(diagram, temporary))
     lines = [
         *_head(content, results, model),
         *_data(content, model),
         *_strategy(content, results, model),
-        *_metrics(results, diagram.is_file()),
+        *_metrics(results, picture),
         *_limits(content, results, model),
     ]
-    card = folder / CARD
+    card = output.with_name(f"{output.stem}_card.md")
     write_text(card, "\n".join(lines) + "\n")
     return card
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
 
 
 def _head(content: Mapping[str, Any], results: Mapping[str, Any], model: Model) -> Iterator[str]:
@@ -94,7 +98,7 @@ def _strategy(content: Mapping[str, Any], results: Mapping[str, Any], model: Mod
     yield f"- Decision: {decision}"
 
 
-def _metrics(results: Mapping[str, Any], picture: bool) -> Iterator[str]:
+def _metrics(results: Mapping[str, Any], picture: Path | None) -> Iterator[str]:
     yield from ("", "## Metrics on test rows", "")
     metrics = results.get("metrics", {}).get("test")
     if not metrics:
@@ -107,8 +111,8 @@ def _metrics(results: Mapping[str, Any], picture: bool) -> Iterator[str]:
             interval = intervals.get(name)
             words = "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
             yield f"| {name} | {metrics[name]:.4f} | {words} |"
-    if picture:
-        yield from ("", f"![Reliability diagram of the test rows]({PICTURE})")
+    if picture is not None:
+        yield from ("", f"![Reliability diagram of the test rows]({picture.name})")
 
 
 def _limits(content: Mapping[str, Any], results: Mapping[str, Any], model: Model) -> Iterator[str]:

@@ -109,7 +109,7 @@ def export(
     beside = output.with_suffix(".json")
     metadata["check"] = {"rows": len(expected), "largest_difference": difference, "tolerance": TOLERANCE}
     write_json(beside, metadata)
-    write_card(output.parent, RunDirectory(run), content, model)
+    write_card(output, RunDirectory(run), content, model)
     return Written(output, beside, difference, len(expected), str(metadata["graph"]))
 
 
