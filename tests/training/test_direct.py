@@ -18,6 +18,7 @@ from smoothlab.training.preparing import prepare
 
 BASE = ("logger=none", "callbacks=none", "trainer.max_epochs=2", "trainer=cpu", "data.batch_size=64")
 
+NOTHING = {"logger": False, "enable_checkpointing": False}  # is written
 SEVERAL_CALLS = {"_target_": "torch.optim.LBFGS", "_partial_": True, "max_iter": 2}  # of the closure in a step
 
 
@@ -47,13 +48,13 @@ def trained(words=(), *, direct, optimizer=None, task=None, callbacks=(), **more
     if task is not None:
         prepared.task.__class__ = task
     with quiet_lightning():
-        trainer = make_trainer(prepared.config, prepared.allowed, callbacks=list(callbacks), logger=False, **more)
+        trainer = make_trainer(prepared.config, prepared.allowed, callbacks=list(callbacks), **NOTHING, **more)
         if not direct:
             settings = {"max_epochs": 2, "accelerator": "cpu", "devices": 1, "logger": False, "callbacks": [*callbacks]}
             settings |= {key: prepared.config["trainer"][key] for key in ("precision", "accumulate_grad_batches")}
             settings["gradient_clip_val"] = prepared.config["trainer"]["gradient_clip_val"]
             settings |= {"num_sanity_val_steps": 0, "enable_progress_bar": False, "enable_model_summary": False}
-            trainer = Trainer(**settings, enable_checkpointing=False)
+            trainer = Trainer(**settings | NOTHING)
         trainer.fit(prepared.task, datamodule=prepared.data)
     assert type(trainer.strategy) is (DirectSteps if direct else SingleDeviceStrategy)
     return dict(prepared.task.net.named_parameters())
