@@ -17,7 +17,7 @@ def run(words: Sequence[str]) -> int:
     from smoothlab.commands.predict import check_text
     from smoothlab.models.ensemble import ENSEMBLE, make_ensemble
     from smoothlab.rundir.reading import read_json
-    from smoothlab.rundir.writable import check_folder
+    from smoothlab.rundir.writable import check_no_run
     from smoothlab.tracking.console import results_table
 
     runs = values["runs"]
@@ -25,9 +25,7 @@ def run(words: Sequence[str]) -> int:
         raise UserMistake(f"runs = {runs!r}: expected a list of run directories, such as [outputs/a,outputs/b]")
     check_text("output", values["output"])
     output = Path(values["output"])
-    if output.is_file() or (output / "config.yaml").exists():
-        raise UserMistake(f"output = {str(output)!r}: is a {'file' if output.is_file() else 'run'}; expected a folder")
-    check_folder(output, key="output")
+    check_no_run(output, key="output")
     metrics = make_ensemble(runs, output)
     if metrics:
         print(results_table(metrics))

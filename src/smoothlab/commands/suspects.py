@@ -20,7 +20,7 @@ def run(words: Sequence[str]) -> int:
     from smoothlab.models.suspecting import suspected
     from smoothlab.reports.suspects_page import write_suspects_page
     from smoothlab.rundir.atomic import make_folders, write_atomically
-    from smoothlab.rundir.writable import check_folder
+    from smoothlab.rundir.writable import check_no_run
 
     places = values["runs"] if isinstance(values["runs"], list) else [values["runs"]]
     for place in places:
@@ -29,9 +29,7 @@ def run(words: Sequence[str]) -> int:
             raise UserMistake(f"runs = {place!r}: no such directory; expected run directories or folders of them")
     check_text("output", values["output"])
     output = Path(values["output"])
-    if output.is_file() or (output / "config.yaml").exists():
-        raise UserMistake(f"output = {str(output)!r}: is a {'file' if output.is_file() else 'run'}; expected a folder")
-    check_folder(output, key="output")
+    check_no_run(output, key="output")
     result = suspected([Path(place) for place in places])
     worst = result.table[result.table["suspect"]]
     lines = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from smoothlab.errors import InvalidArgument, UserMistake, reason_of
+from smoothlab.data.text.pretrained import transformers_library
+from smoothlab.errors import InvalidArgument, reason_of
 
 if TYPE_CHECKING:
     from smoothlab.data.parallel.pairs import SentencePairs
@@ -200,21 +200,6 @@ class CachedModel:
             self.cache.reorder_cache(index)
 
 
-def transformers_library() -> Any:
-    """The library ``transformers``.
-
-    Raises:
-        UserMistake: it is not installed.
-    """
-    try:
-        return importlib.import_module("transformers")
-    except ImportError:
-        raise UserMistake(
-            "net: pretrained encoder-decoders need the package transformers, which is not installed: "
-            "pip install 'smoothlab[transformers]'"
-        ) from None
-
-
 def load_pretrained(pretrained: str, settings: Mapping[str, Any]) -> Any:
     """A model with its weights, in float32.
 
@@ -222,7 +207,7 @@ def load_pretrained(pretrained: str, settings: Mapping[str, Any]) -> Any:
         InvalidArgument: there is none, it is no encoder-decoder, it has no safetensors, or a setting is unknown.
         UserMistake: transformers is not installed.
     """
-    library = transformers_library()
+    library = transformers_library("net: pretrained encoder-decoders")
     try:
         config = library.AutoConfig.from_pretrained(pretrained, trust_remote_code=False)
         _check_settings(config, settings)
@@ -251,7 +236,7 @@ def make_untrained(architecture: str, settings: Mapping[str, Any], of_data: Mapp
         InvalidArgument: an unknown architecture or setting, or one that the data determine.
         UserMistake: transformers is not installed.
     """
-    library = transformers_library()
+    library = transformers_library("net: pretrained encoder-decoders")
     try:
         default = library.AutoConfig.for_model(architecture)
         _check_settings(default, settings)

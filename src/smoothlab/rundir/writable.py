@@ -30,6 +30,17 @@ def check_output(path: Path, endings: tuple[str, ...]) -> None:
     check_folder(path.parent, key="output")
 
 
+def check_no_run(folder: Path, *, key: str) -> None:
+    """Refuse a place for several files that is a file, or the directory of a run.
+
+    Raises:
+        UserMistake: it is one of them, or nothing can be made there.
+    """
+    if folder.is_file() or (folder / "config.yaml").exists():
+        raise UserMistake(f"{key} = {str(folder)!r}: is a {'file' if folder.is_file() else 'run'}; expected a folder")
+    check_folder(folder, key=key)
+
+
 def check_folder(folder: Path, *, key: str) -> None:
     """Refuse a folder in which nothing can be made, or whose nearest existing parent is such a one.
 

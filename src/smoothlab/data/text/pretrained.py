@@ -84,8 +84,11 @@ class FrozenFeatures(nn.Module):
         return vectors.half() if self.each_token else pooled(vectors)
 
 
-def transformers_library() -> Any:
+def transformers_library(what: str = "pretrained: encoders of texts") -> Any:
     """The library ``transformers``.
+
+    Args:
+        what: needs it, for the error.
 
     Raises:
         UserMistake: it is not installed.
@@ -94,8 +97,7 @@ def transformers_library() -> Any:
         return importlib.import_module("transformers")
     except ImportError:
         raise UserMistake(
-            "pretrained: encoders of texts need the package transformers, which is not installed: "
-            "pip install 'smoothlab[transformers]'"
+            f"{what} need the package transformers, which is not installed: pip install 'smoothlab[transformers]'"
         ) from None
 
 
