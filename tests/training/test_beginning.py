@@ -8,6 +8,7 @@ import torch
 
 import smoothlab
 from smoothlab.errors import UserMistake
+from smoothlab.training.beginning import beginning_of
 
 SHORT = ["logger=none", "figures=false", "progress=none", "net.hidden=[8]", "trainer.max_epochs=2"]
 
@@ -64,3 +65,8 @@ def test_what_does_not_fit_is_refused_in_a_line(old, tmp_path):
         with pytest.raises(UserMistake, match=says.replace("*", r"\*")) as error:
             smoothlab.train([*given, *more])
         assert "\n" not in str(error.value)
+
+
+def test_what_is_not_there_is_named_by_its_key():
+    with pytest.raises(UserMistake, match=r"^init = 'nowhere': no such file or directory"):
+        beginning_of({"init": "nowhere"})

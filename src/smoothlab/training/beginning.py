@@ -78,6 +78,8 @@ def beginning_of(config: dict[str, Any]) -> Beginning | None:
         raise UserMistake(f"init = {named!r}: expected a run directory or a checkpoint file")
     if config.get("model"):
         raise UserMistake("init: a model in a net's place is fitted at once, and begins with nothing; take model=net")
+    if not Path(named).exists():
+        raise UserMistake(f"init = {named!r}: no such file or directory; expected a run directory or a checkpoint file")
     path = Path(named) if Path(named).is_file() else checkpoint_path(named, "best")
     content = read_checkpoint(path)
     ours: Mapping[str, Any] = content[KEY]
