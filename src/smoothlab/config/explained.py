@@ -165,8 +165,8 @@ class _Lines:
     def behind(self, end: yaml.Mark) -> str:
         """The comment behind a value."""
         line = self.lines[end.line] if end.line < len(self.lines) else ""
-        found = re.match(r"\s+#\s*(.*)$", line[end.column :])
-        return found.group(1) if found else ""
+        comment = re.match(r"\s+#\s*(.*)$", line[end.column :])
+        return comment.group(1) if comment else ""
 
 
 def _header(lines: Sequence[str]) -> tuple[str, list[str], int]:
