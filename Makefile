@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: train test tests cluster-test gpu lint clean lock
+.PHONY: train test tests cluster-test gpu site lint clean lock
 
 train: $(READY)  ## train the default experiment; options: make train ARGS="smoothing=none seed=1"
 	$(BIN)/smoothlab train $(ARGS)
@@ -28,6 +28,11 @@ cluster-test: $(READY)  ## ranks on several machines: SLURM, torchrun, a cut cab
 gpu: $(READY)  ## on a machine with CUDA: the tests marked gpu, and benchmarks/results/gpu.md, in ten minutes
 	SMOOTHLAB_GPU=$(SMOOTHLAB_GPU) $(BIN)/python -m pytest tests/gpu -m gpu -rs -p no:xdist $(ARGS)
 	$(BIN)/python benchmarks/gpu.py $(if $(filter cpu,$(SMOOTHLAB_GPU)),--device cpu --tiny)
+
+site: $(READY)  ## the pages of docs/, the notebooks and the reference as a site, build/site/index.html; links are checked
+	$(BIN)/python -c "import material, mkdocstrings_handlers.python" 2> /dev/null || \
+		$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
