@@ -1,7 +1,7 @@
 """Pages of the site that are no files of docs/: notebooks, the reference, and what docs/ links to elsewhere.
 
-MkDocs calls the functions here (`hooks` of mkdocs.yml, `make site`). Links of docs/ stay as they work on a code host: one
-that leads out of docs/ becomes a link to a page with the file's text.
+MkDocs calls the functions here (`hooks` of mkdocs.yml, `make site`). Links of docs/ stay as they work on a code host:
+one that leads out of docs/ becomes a link to a page with the file's text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def on_files(files: Files, config: Any) -> Files:
     """Add the generated pages."""
     from mkdocs.structure.files import File
 
-    for uri, text in {**dict(_linked()), **dict(_notebooks()), **dict(_reference())}.items():
+    for uri, text in (*_linked(), *_reference()):
         files.append(File.generated(config, uri, content=text))
     return files
 
@@ -56,20 +56,19 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def _linked() -> Iterator[tuple[str, str]]:
-    """Pages for what docs/ links to outside of itself, and for what those pages link to."""
+    """Pages for the notebooks, for what they and docs/ link to outside of docs/, and for what those pages link to."""
     ahead = [f"{DOCS}/{path.name}" for path in sorted((ROOT / DOCS).glob("*.md"))]
-    seen: set[str] = set(ahead)
+    ahead += [f"notebooks/{path.name}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    seen = set(ahead)
     while ahead:
         path = ahead.pop()
+        text = _text_of(path)
         if not path.startswith(f"{DOCS}/"):
-            yield _uri(path), _text_of(path)
-        if not path.endswith(".md"):
-            continue
-        for _, target, _ in LINK.findall((ROOT / path).read_text(encoding="utf-8")):
-            found = _target(path, target)
-            if found is not None and found not in seen:
-                seen.add(found)
-                ahead.append(found)
+            yield _uri(path), text
+        if path.endswith((".md", ".ipynb")):
+            targets = {_target(path, link) for _, link, _ in LINK.findall(text)} - seen - {None}
+            seen |= targets
+            ahead += sorted(filter(None, targets))
 
 
 def _target(path: str, link: str) -> str | None:
@@ -81,11 +80,16 @@ def _target(path: str, link: str) -> str | None:
 
 
 def _text_of(path: str) -> str:
-    """A file as the text of a page; of a folder, the files in it."""
+    """A file as the text of a page: a notebook as its words and its code, a folder as the files in it."""
     place = ROOT / path
     if place.is_dir():
         parts = [_code(f"{path}/{inner.name}") for inner in sorted(place.iterdir()) if inner.suffix in LANGUAGES]
         return "\n\n".join([f"# {path}", *(f"## {part}" for part in parts)])
+    if path.endswith(".ipynb"):
+        cells = json.loads(place.read_text(encoding="utf-8"))["cells"]
+        texts = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+        parts = [text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in texts]
+        return "\n\n".join([*parts, f"The notebook: `{path}`."])
     return place.read_text(encoding="utf-8") if path.endswith(".md") else f"# {_code(path)}"
 
 
@@ -98,11 +102,15 @@ def _uri(path: str) -> str:
     """Where on the site a file of the repository is a page."""
     if path.startswith(f"{DOCS}/"):
         return path.removeprefix(f"{DOCS}/")
+    if path.endswith(".ipynb"):
+        return f"{path.removesuffix('.ipynb')}.md"
     return f"repository/{path}" if path.endswith(".md") else f"repository/{path}.md"
 
 
 def _repository_path(uri: str) -> str:
     """The inverse: the file that a page is made of."""
+    if uri.startswith("notebooks/"):
+        return f"{uri.removesuffix('.md')}.ipynb"
     if not uri.startswith("repository/"):
         return f"{DOCS}/{uri}"
     path = uri.removeprefix("repository/")
@@ -117,24 +125,9 @@ def _relinked(markdown: str, path: str, uri: str) -> str:
         target = _target(path, link)
         if target is None or (target.startswith(f"{DOCS}/") and not target.endswith(".md")):
             return match.group(0)
-        if target.startswith("notebooks/"):
-            to = f"{target.removesuffix('.ipynb')}.md" if target.endswith(".ipynb") else "notebooks/your_table.md"
-        else:
-            to = _uri(target)
-        return f"[{words}]({os.path.relpath(to, os.path.dirname(uri) or '.')}{anchor or ''})"
+        return f"[{words}]({os.path.relpath(_uri(target), os.path.dirname(uri) or '.')}{anchor or ''})"
 
     return LINK.sub(exchanged, markdown)
-
-
-def _notebooks() -> Iterator[tuple[str, str]]:
-    """A page for each notebook: its words and its code."""
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        parts = [
-            "".join(cell["source"]) if cell["cell_type"] == "markdown" else f"```python\n{''.join(cell['source'])}\n```"
-            for cell in cells
-        ]
-        yield f"notebooks/{path.stem}.md", "\n\n".join([*parts, f"The notebook: `notebooks/{path.name}`."])
 
 
 def _reference() -> Iterator[tuple[str, str]]:

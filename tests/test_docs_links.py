@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import runpy
@@ -20,6 +21,7 @@ PAGES = sorted(
         *ROOT.glob("*.md"),
         *(ROOT / "docs").glob("*.md"),
         *(ROOT / "benchmarks").rglob("*.md"),
+        *(ROOT / "notebooks").glob("*.ipynb"),
     ]
 )
 FENCE = re.compile(r"^(`{3,}).*?^\1`*\s*$", re.DOTALL | re.MULTILINE)
@@ -27,7 +29,10 @@ LINK = re.compile(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)|<img src=\"([^\"]+)\"")
 
 
 def prose(path: Path) -> str:
-    """A page without its blocks of code."""
+    """A page, or a notebook, without its blocks of code."""
+    if path.suffix == ".ipynb":
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     return FENCE.sub("", path.read_text(encoding="utf-8"))
 
 
