@@ -80,6 +80,18 @@ def test_what_to_try(sign, config, remedy):
     assert confidence.advice.endswith(f"; try {remedy}." if remedy else "to 6.0).")
 
 
+def test_nothing_is_tried_where_validation_rows_lean_the_other_way():
+    found = results(0.04, [0.02, 0.06])
+    found["metrics"]["val"] = {"confidence_gap": -0.01}
+    confidence = Confidence.of(found, {"smoothing": NONE})
+    assert confidence.remedy is None
+    assert confidence.advice.endswith(
+        "; validation rows, to which strengths and temperatures are fitted, lean the other way."
+    )
+    found["metrics"]["val"] = {"confidence_gap": 0.01}
+    assert Confidence.of(found, {"smoothing": NONE}).remedy == "smoothing=auto"
+
+
 def test_nothing_is_tried_where_logits_are_those_of_tokens_and_nothing_said_of_several_labels():
     found = results(0.04, [0.02, 0.06], task_kind="translation")
     assert Confidence.of(found, {"smoothing": STANDARD}).remedy is None

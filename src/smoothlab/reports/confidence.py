@@ -21,15 +21,20 @@ class Confidence:
             ``UNKNOWN``: these rows cannot tell.
         sentence: the same in words, with the interval.
         remedy: an override to try, such as ``smoothing=auto``, or None.
+        validated: whether validation rows, to which a remedy is fitted, lean to the same side.
     """
 
     kind: str
     sentence: str
     remedy: str | None = None
+    validated: bool = True
 
     @property
     def advice(self) -> str:
         """The sentence, with what to try."""
+        if not self.validated:
+            other = "validation rows, to which strengths and temperatures are fitted, lean the other way"
+            return f"{self.sentence[:-1]}; {other}."
         return f"{self.sentence[:-1]}; try {self.remedy}." if self.remedy else self.sentence
 
     @classmethod
@@ -48,8 +53,11 @@ class Confidence:
         low, high = _widened(ends, metrics, uncertainty.get("rows"))
         chance = uncertainty.get("ece_of_a_calibrated_model", {}).get("high", math.inf)
         kind = _kind(low, high, metrics.get("ece", 0.0), chance)
-        remedy = _remedy(kind, results, config) if kind in (OVER, UNDER) else None
-        return cls(kind, _sentence(kind, (gap, low, high), (metrics.get("ece", 0.0), chance)), remedy)
+        sentence = _sentence(kind, (gap, low, high), (metrics.get("ece", 0.0), chance))
+        if kind not in (OVER, UNDER):
+            return cls(kind, sentence)
+        validated = gap * results["metrics"].get("val", {}).get("confidence_gap", gap) > 0
+        return cls(kind, sentence, _remedy(kind, results, config) if validated else None, validated)
 
 
 def _kind(low: float, high: float, ece: float, chance: float) -> str:
