@@ -83,6 +83,10 @@ def test_help_is_asked_in_several_ways(cli, words):
     assert cli(*words)[:2] == cli("predict", "--help")[:2]
 
 
+def test_a_file_in_front_changes_nothing(cli):
+    assert cli("train", "my.csv", "target=label", "--help")[:2] == cli("train", "--help")[:2]
+
+
 def test_a_part_of_a_command_is_no_command_but_is_found(cli):
     code, _, err = cli("describe", "my.csv")
     assert code == 2

@@ -22,6 +22,7 @@ HELP = ("--help", "-h")
 WIDEST, NARROWEST = 100, 60  # characters of a line
 HEAD = 26  # of what is explained, where the explanation begins
 WITHOUT_CONFIG = {"data", "report", "sweep"}  # commands of their own words; every other one has a config of its name
+FILE_FIRST = {"train", "compare"}  # commands whose first word may be a file
 LIKE_TRAIN = {"train", "compare", "inspect"}  # commands that take every group and key of train
 
 
@@ -61,23 +62,28 @@ def command_help(name: str, words: Sequence[str]) -> str:
     asked = [word for word in words if word not in HELP]
     if name in WITHOUT_CONFIG or not asked:
         return _command(name, page)
+    from smoothlab.commands.file_first import with_file
     from smoothlab.config.compose import all_groups, check_overrides, translate_config_dir
 
     folders = [Path(value) for value in _config_dirs(asked)]
-    overrides = [word for word in translate_config_dir(asked) if word not in ("-m", "--multirun")]
+    words = with_file(asked, name) if name in FILE_FIRST else asked
+    overrides = [word for word in translate_config_dir(words) if word not in ("-m", "--multirun")]
     searched = [word for word in overrides if word.startswith("hydra.searchpath=")]
     groups = {group: options for group, options in all_groups(searched).items() if group.split("/")[0] in _taken(name)}
     named = [word for word in overrides if "=" not in word]
     for word in named:
+        if word.startswith("-"):
+            raise UserMistake(f"{word}: no such option; beside --help stand groups, options of them and --config-dir")
         if word not in groups:
             near = difflib.get_close_matches(word, groups, n=1)
             hint = f"nearest: {near[0]}; " if near else ""
             raise UserMistake(f"{word}: no such config group; {hint}groups: {', '.join(groups) or 'none'}")
     check_overrides(name, [word for word in overrides if word not in named])
-    chosen = [word.partition("=") for word in overrides if word.partition("=")[0] in groups]
+    chosen = [word.partition("=") for word in asked if word.partition("=")[0] in groups]
     parts = [
         _option(group, option, folders) if option else _group(name, group, groups[group], folders)
-        for group, _, option in chosen
+        for group, _, options in chosen
+        for option in options.strip("[]").split(",")  # several penalties, or a sweep
     ]
     return "\n\n".join(parts) or _command(name, page)
 
