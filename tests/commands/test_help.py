@@ -8,7 +8,7 @@ import pytest
 from smoothlab.commands.compare import quoted_arm
 from smoothlab.commands.help import LIKE_TRAIN, WITHOUT_CONFIG
 from smoothlab.commands.manual import FIRST_STEPS, PAGES
-from smoothlab.config.compose import all_groups, check_overrides, split_options
+from smoothlab.config.compose import all_groups, compose_config, expand_sweep, split_options
 from smoothlab.config.explained import all_keys, config_file, read
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def test_examples_and_first_steps_are_commands_that_compose():
             continue
         overrides, many = split_options(words)
         assert not many or name == "train"
-        check_overrides(name, [quoted_arm(override) for override in overrides])
+        compose_config(name, expand_sweep([quoted_arm(override) for override in overrides])[0])
 
 
 def test_a_page_to_read_on_is_there():
@@ -81,6 +81,16 @@ def test_options_of_a_folder_of_ones_own_are_explained_too(cli):
 @pytest.mark.parametrize("words", [("help", "predict"), ("predict", "-h"), ("--help", "predict")], ids=" ".join)
 def test_help_is_asked_in_several_ways(cli, words):
     assert cli(*words)[:2] == cli("predict", "--help")[:2]
+
+
+@pytest.mark.parametrize("text", ["a: [", "[" * 5000, "a: \xff"], ids=["no YAML", "deep", "no UTF-8"])
+def test_a_file_that_cannot_be_read_is_one_line(cli, text):
+    Path("my/net").mkdir(parents=True)
+    Path("my/net/mine.yaml").write_text(text, encoding="latin-1")
+    code, _, err = cli("train", "--config-dir", "my", "--help", "net")
+    assert code == 2
+    assert "my/net/mine.yaml: cannot be read as YAML (" in err
+    assert len(err.splitlines()) == 1
 
 
 def test_a_file_in_front_changes_nothing(cli):

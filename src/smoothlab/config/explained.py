@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from smoothlab.errors import UserMistake
+from smoothlab.errors import UserMistake, reason_of
+from smoothlab.yaml_limits import LOADER, load_yaml
 
 HERE = "_here_"
 GLOBAL = "_global_"
@@ -100,11 +101,12 @@ def read(path: Path) -> ConfigFile:
     Raises:
         UserMistake: it is no YAML.
     """
-    text = path.read_text(encoding="utf-8")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise UserMistake(f"{path}: {str(error).splitlines()[0]}") from None
+        text = path.read_text(encoding="utf-8")
+        load_yaml(text)  # refuses what is too deep to walk through
+        node = yaml.compose(text, Loader=LOADER)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise UserMistake(f"{path}: cannot be read as YAML ({reason_of(error)})") from None
     lines = text.splitlines()
     package = re.search(r"^#\s*@package\s+(\S+)", text, re.MULTILINE)
     about, examples, start = _header(lines)
