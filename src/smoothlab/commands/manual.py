@@ -170,7 +170,7 @@ SWEEP = Page(
     ),
     examples=(
         ("smoothlab sweep status outputs/sweeps/medical/1a2b3c4d", "how far it is"),
-        ("smoothlab sweep prune outputs/sweeps/medical/1a2b3c4d keep=3 dry_run=false", "free its disk"),
+        ("smoothlab sweep prune outputs/sweeps/medical/1a2b3c4d keep=best_checkpoints dry_run=false", "free disk"),
     ),
     read="docs/sweeps.md",
 )  # fmt: skip
