@@ -224,11 +224,11 @@ class StackedRuns:
             content = member.checkpoint(best, best=True)
             save(content, run.best_checkpoint)
             member.tell_best()
-            seconds = time.monotonic() - self._started
+            seconds = (time.monotonic() - self._started) / len(self.jobs)  # a run's share of those of the stack
             fitted = Fitted(
                 Predictor(), seconds, member.trainer.current_epoch, member.trainer.global_step, content, BATCHED
             )
-            finish_run(prepared, run, loggers, fitted, self._started)
+            finish_run(prepared, run, loggers, fitted, time.monotonic() - seconds)
             failed = False
         finally:
             finish(loggers, failed=failed)
