@@ -150,7 +150,7 @@ def together(experiment: str, seeds: list[int], names: list[str], folds: list[in
 
 
 def work(experiments: list[str], seeds: list[int], names: list[str], folds: list[int]) -> None:
-    """Do every run that has no result yet: nets of the first seed alone, for their CPU seconds, of the others together."""
+    """Do every run without a result: nets of the first seed alone, for their CPU seconds, those of others together."""
     for experiment in experiments:
         nets = [name for name in names if not any(word.startswith("model=") for word in RUNS[name])]
         together(experiment, [seed for seed in seeds if seed], nets, folds)
