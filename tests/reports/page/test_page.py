@@ -360,11 +360,12 @@ def test_label_noise_that_is_off_stands_at_zero_in_a_noise_curve(tmp_path):
 
 
 def test_the_picture_of_the_answer_has_each_arm_sorted_with_its_role_and_its_numbers(made, read):
-    (label,) = [
+    label, narrow = [
         attributes["aria-label"]
         for tag, attributes in read.elements
         if tag == "svg" and attributes["aria-label"].startswith("Difference in test NLL to no smoothing")
     ]
+    assert label == narrow
     assert "3 arms from the lowest test NLL to the highest" in label
     root = ElementTree.parse(made.folder / "figures" / "answer.svg").getroot()
     texts = [element.text for element in root.iter() if element.tag.endswith("text") and element.text]
