@@ -137,9 +137,9 @@ def _place(ledger: Ledger, jobs: Sequence[Planned]) -> list[Entry]:
     ]
     for place, entry in enumerate(placed):
         if (first := placed.index(entry)) < place:
-            one, other = (" ".join(jobs[each].overrides) for each in (first, place))
+            before, now = (" ".join(jobs[each].overrides) for each in (first, place))
             raise UserMistake(
-                f"the sweep has one run twice: two jobs differ in nothing that changes their result: {one} and {other}"
+                f"the sweep has one run twice: two jobs differ in nothing that changes their result: {before} and {now}"
             )
     return placed
 
