@@ -73,21 +73,21 @@ PARTS = Path(os.environ.get("SMOOTHLAB_PARTS", ROOT / "build")) / "domains"
 RESULTS = ROOT / "benchmarks" / "results"
 
 
-def words_of(experiment: str, name: str, fold: int, seed: int) -> list[str]:
+def words_of(experiment: str, words: tuple[str, ...], fold: int, seed: int) -> list[str]:
     """What a run is asked for, but for its directory."""
     return [
         f"experiment={experiment}",
         *("logger=none", "figures=false", "progress=none"),
         *(f"data.folds={FOLDS}", f"data.fold={fold}", f"data.split_seed={seed}", f"seed={seed}"),
-        *RUNS[name],
+        *words,
     ]
 
 
-def alone(experiment: str, name: str, fold: int, seed: int) -> dict[str, Any]:
+def alone(experiment: str, words: tuple[str, ...], fold: int, seed: int) -> dict[str, Any]:
     """Train on a fold by itself; what it came to, with its CPU seconds."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
-        trained = smoothlab.train([*words_of(experiment, name, fold, seed), f"output_root={folder}"])
+        trained = smoothlab.train([*words_of(experiment, words, fold, seed), f"output_root={folder}"])
         return result_of(trained.path, time.process_time() - started)
 
 
@@ -140,7 +140,7 @@ def together(experiment: str, seeds: list[int], names: list[str], folds: list[in
         with tempfile.TemporaryDirectory() as folder:
             jobs = {}
             for name, fold, seed in wanted[one : one + STACK]:
-                values = plain(compose_config("train", words_of(experiment, name, fold, seed)))
+                values = plain(compose_config("train", words_of(experiment, RUNS[name], fold, seed)))
                 jobs[name, fold, seed] = (values | {"engine": "batched"}, f"{folder}/{name}-{fold}-{seed}")
             stacked = StackedRuns(list(jobs.values()))
             stacked.train()
@@ -158,7 +158,7 @@ def work(experiments: list[str], seeds: list[int], names: list[str], folds: list
             for name in names:
                 path = place(experiment, name, fold, seed)
                 if not path.is_file():
-                    keep(alone(experiment, name, fold, seed), path)
+                    keep(alone(experiment, RUNS[name], fold, seed), path)
         print(experiment, *names, *seeds, flush=True)
 
 
