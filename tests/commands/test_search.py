@@ -161,23 +161,23 @@ class Own(torch.nn.Linear):
     def forward(self, features):
         self.steps += self.training
         if self.training and self.steps > 5 and self.number == 1 and Path("stop").exists():
-            what, pid = Path("stop").read_text().split()
+            what, pid, seconds = Path("stop").read_text().split()
             Path("stop").unlink()
             os.kill(int(pid), getattr(signal, what))
-            time.sleep(60)
+            time.sleep(float(seconds))
         return super().forward(features)
 '''
 
 
-@pytest.mark.parametrize(("what", "exit_code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_search_that_is_stopped_leaves_no_process_and_goes_on_where_it_was(cli, what, exit_code):
+@pytest.mark.parametrize(("what", "exit_code", "step_s"), [("SIGINT", 130, 1), ("SIGTERM", 143, 60)])
+def test_a_search_that_is_stopped_leaves_no_process_and_goes_on_where_it_was(cli, what, exit_code, step_s):
     Path("own.py").write_text(STOPPING)
     words = ["train", *SEARCH, *SMALL, "trainer.max_epochs=4", "data.batch_size=30", "progress=none"]
     words += ["code=own.py", "net=linear", "net._target_=own.Own", "+net.number=0,1", "hydra.sweeper.sampler=grid"]
     assert cli(*words, "output_root=undisturbed")[0] == 0
     (whole,) = Path("undisturbed").glob("sweeps/*/mine/search.json")
 
-    Path("stop").write_text(f"{what} {os.getpid()}")
+    Path("stop").write_text(f"{what} {os.getpid()} {step_s}")
     before = signal.getsignal(signal.SIGTERM)
     code, _, err = cli(*words)
     assert code == exit_code, err
