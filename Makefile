@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: train test tests cluster-test gpu lint clean lock
+.PHONY: train test tests cluster-test packages-test gpu lint clean lock
 
 train: $(READY)  ## train the default experiment; options: make train ARGS="smoothing=none seed=1"
 	$(BIN)/smoothlab train $(ARGS)
@@ -23,6 +23,13 @@ tests: $(READY)
 cluster-test: $(READY)  ## ranks on several machines: SLURM, torchrun, a cut cable
 	tests/cluster/install.sh $(BIN)/python
 	$(BIN)/python -m pytest tests/cluster -rs -p no:xdist $(ARGS)
+
+# MLflow's server, timm, skorch, fastapi, cleanlab, MAPIE, packaged encoders: what `make test` skips for want of a package.
+WITH_PACKAGES := tests/packages tests/test_examples.py tests/api/test_estimator_elsewhere.py tests/loops tests/export/test_serving.py \
+	tests/tracking/test_any_logger.py tests/data/text/test_pretrained.py
+packages-test: $(READY)  ## what needs packages that the suite does not install: MLflow's server, timm, skorch, ...
+	tests/packages/install.sh $(BIN)/python build/packages
+	build/packages/bin/python -m pytest $(WITH_PACKAGES) -rs -p no:xdist $(ARGS)
 
 # SMOOTHLAB_GPU=cpu tries the kit itself, with tiny sizes, where there is no GPU.
 gpu: $(READY)  ## on a machine with CUDA: the tests marked gpu, and benchmarks/results/gpu.md, in ten minutes

@@ -38,6 +38,12 @@ for name in ("train", "SmoothClassifier", "load"):
         assert "pip install 'smoothlab[train]'" in str(error), error
     else:
         raise AssertionError(name)
+try:
+    import smoothlab.calibration
+except ImportError as error:
+    assert "smoothlab.calibration needs the framework: pip install 'smoothlab[train]'" in str(error), error
+else:
+    raise AssertionError("smoothlab.calibration")
 from smoothlab.commands.main import main
 sys.exit(main(["train"]))
 """

@@ -94,3 +94,19 @@ def test_priors_are_those_of_the_rows_where_the_model_knows_the_posterior():
     posterior = torch.softmax(torch.stack([-(x**2) / 2, -((x - 2) ** 2) / 2], 1), 1)  # at even shares
     new = shifted_priors(posterior, torch.tensor([0.5, 0.5]))
     assert float(new[1]) == pytest.approx(float(label.mean()), abs=0.01)
+
+
+def test_what_a_kill_leaves_does_not_keep_the_next_call_from_its_folder(run, tmp_path, cli, monkeypatch):
+    rows_of(50, 0.3).to_csv(tmp_path / "new.csv", index=False)
+    words = ["calibrate", f"run={run.path}", f"input={tmp_path / 'new.csv'}", f"output={tmp_path / 'made'}"]
+    with monkeypatch.context() as killed:
+        killed.setattr(
+            "smoothlab.models.recalibrating.add_to_checkpoint", lambda *_, **__: (_ for _ in ()).throw(MemoryError)
+        )
+        killed.setattr("shutil.rmtree", lambda *_, **__: None)
+        with pytest.raises(MemoryError):
+            cli(*words)
+    assert not (tmp_path / "made").exists()
+    code, _, err = cli(*words)
+    assert code == 0, err
+    assert smoothlab.load(tmp_path / "made").calibrator is not None

@@ -183,3 +183,12 @@ def test_help(cli):
     code, out, _ = cli("sweep", "--help")
     assert code == 0
     assert "keep=best_checkpoints" in out
+
+
+def test_a_password_in_the_storage_of_a_study_is_refused_by_the_key_that_was_typed(cli):
+    code, _, err = cli("sweep", "status", "medical/1a2b", "storage=postgresql://me:secret@host/trials")
+    assert code == 2
+    assert "storage: holds a password" in err
+    assert "'storage=${oc.env:SEARCH_STORAGE}'" in err
+    assert "hydra" not in err
+    assert "secret" not in err

@@ -66,3 +66,57 @@ def test_the_moving_average_is_what_is_validated_kept_and_tested(tmp_path):
     epoch = averaged.metrics.dropna(subset=["val/nll"])["val/nll"].min()
     assert averaged.results["metrics"]["val"]["nll"] == pytest.approx(epoch, abs=1e-5)
     assert smoothlab.evaluate(averaged)["test"] == pytest.approx(averaged.results["metrics"]["test"], abs=1e-6)
+
+
+def snapshots(folder):
+    """A callback that keeps the weights at the end of each epoch's last step."""
+    (folder / "my_snapshots.py").write_text(
+        "import torch\n"
+        "from pytorch_lightning import Callback\n\n\n"
+        "class Snapshots(Callback):\n"
+        "    def __init__(self, folder: str) -> None:\n"
+        "        self.folder = folder\n\n"
+        "    def on_train_batch_end(self, trainer, pl_module, *rest):\n"
+        "        if trainer.is_last_batch:\n"
+        "            torch.save(pl_module.net.state_dict(), f'{self.folder}/{trainer.current_epoch}.pt')\n"
+    )
+    node = f"+callbacks.mine={{_target_: my_snapshots.Snapshots, folder: '{folder}'}}"
+    return [node, f"code={folder / 'my_snapshots.py'}"]
+
+
+def test_the_mean_of_the_later_epochs_weights_is_what_is_validated_kept_and_tested(tmp_path):
+    words = [*RUN[:-1], "callbacks=swa", "trainer.max_epochs=4", f"output_root={tmp_path}", *snapshots(tmp_path)]
+    run = smoothlab.train(words)
+    kept = [torch.load(tmp_path / f"{epoch}.pt", weights_only=True) for epoch in range(1, 4)]
+    last = read_checkpoint(run.directory.last_checkpoint)
+    for name, value in kept[0].items():
+        mean = torch.stack([weights[name] for weights in kept]).mean(0)
+        torch.testing.assert_close(last["state_dict"][f"net.{name}"], mean)
+        assert torch.equal(last["current_model_state"][f"net.{name}"], kept[-1][name])
+        assert value.shape == mean.shape
+    epoch = run.metrics.dropna(subset=["val/nll"])["val/nll"].min()
+    assert run.results["metrics"]["val"]["nll"] == pytest.approx(epoch, abs=1e-5)
+    assert smoothlab.evaluate(run)["test"] == pytest.approx(run.results["metrics"]["test"], abs=1e-6)
+
+
+@pytest.mark.parametrize("average", ["swa", "ema"])
+def test_a_checkpoint_of_averaged_weights_has_what_the_strategy_has_learned(average, tmp_path):
+    words = [*RUN[:-1], f"callbacks={average}", "smoothing=auto", "trainer.max_epochs=3", f"output_root={tmp_path}"]
+    content = read_checkpoint(smoothlab.train(words).directory.last_checkpoint)
+    learned = {name: value for name, value in content["state_dict"].items() if isinstance(value, dict)}
+    assert learned
+    assert learned == {name: content["current_model_state"][name] for name in learned}
+
+
+@pytest.mark.parametrize("start", [0.0, 0.9])
+def test_a_training_that_goes_on_keeps_its_mean(start, tmp_path):
+    words = [*RUN[:-1], "callbacks=swa", f"callbacks.swa.start={start}", f"output_root={tmp_path}"]
+    short = smoothlab.train([*words, "trainer.max_epochs=2"])
+    longer = smoothlab.train([*words, "trainer.max_epochs=3", f"resume={short.path}"])
+    if start == 0:
+        whole = smoothlab.train([*words, "trainer.max_epochs=3"])
+        expected = tensors(whole)
+        assert all(torch.equal(value, expected[name]) for name, value in tensors(longer).items())
+    assert int(read_checkpoint(longer.directory.last_checkpoint)["averaging_state"]["n_averaged"]) == (
+        3 if start == 0 else 2
+    )

@@ -22,6 +22,7 @@ from smoothlab.models.loading import load as load_run
 
 pytest.importorskip("onnxscript", reason="the extra export is not installed")
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+onnx = pytest.importorskip("onnx", reason="the extra export is not installed")
 
 LINEAR = {"_target_": "smoothlab.nets.Linear"}
 RESNET = {"_target_": "smoothlab.nets.TabularResNet", "width": 8, "blocks": 1, "hidden_factor": 2.0, "embedding": 3}
@@ -122,6 +123,14 @@ def test_bounds_are_an_input_of_the_graph(categories):
         assert set(arrays["bounds"].flat) == {-1.0, 0.0, 1.0}
 
 
+def axes_of(path):
+    graph = onnx.load(path).graph
+    return {
+        value.name: [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+
+
 @pytest.mark.parametrize(("net", "kind"), [(BAG, "onnx"), (TRANSFORMER, "onnx"), (TRANSFORMER, "torch")])
 def test_raw_texts_of_any_length_give_what_the_run_gives(tmp_path, net, kind):
     texts = ["the price rises", "the price falls again and again", "nothing", "rises", "a [PAD] in a text is text"]
@@ -131,6 +140,12 @@ def test_raw_texts_of_any_length_give_what_the_run_gives(tmp_path, net, kind):
     export(run, tmp_path / "out", kind)
     rows = pd.DataFrame({"headline": [*texts, "words that training never saw " * 20]})
     made = load(tmp_path / "out")
+    if kind == "onnx":
+        assert axes_of(tmp_path / "out" / "model.onnx") == {
+            "ids": ["rows", "tokens"],
+            "logits": ["rows", len(NAMES)],
+            "probabilities": ["rows", len(NAMES)],
+        }
     for part in (rows, rows.iloc[[2]]):  # of one short text too
         pd.testing.assert_frame_equal(made.predict(part), load_run(run).predict(part), atol=1e-5, rtol=0)
 
@@ -209,6 +224,8 @@ def test_metadata_stand_beside_and_inside_and_name_no_place_of_the_machine(tmp_p
         assert beside["check"]["largest_difference"] <= 1e-5
         assert beside["columns"][:2] == ["account", "pressure"]
         content = written.path.read_bytes()
+        if kind == "onnx":
+            assert {sides[0] for sides in axes_of(written.path).values()} == {"rows"}
         if kind == "torch":
             with zipfile.ZipFile(written.path) as archive:
                 content = b"".join(archive.read(name) for name in archive.namelist())

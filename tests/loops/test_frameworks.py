@@ -24,7 +24,7 @@ class Mine(pl.LightningModule):
         self.net, self.criterion, self.progress = torch.nn.Linear(3, 3), criterion, []
 
     def training_step(self, batch, batch_idx):
-        self.progress.append(self.criterion.progress)
+        self.progress.append(getattr(self.criterion, "progress", None))
         return self.criterion(self.net(batch[0]), batch[1])
 
     def validation_step(self, batch, batch_idx):
@@ -59,6 +59,21 @@ def test_the_callback_tells_progress_and_logs_the_calibration_of_validation():
         pl.Trainer(max_epochs=1, accelerator="cpu", callbacks=[SmoothingCallback()], **quiet).fit(
             Mine(torch.nn.CrossEntropyLoss()), loader()
         )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_of_lightning_ends_with_the_weights_of_torch_s_own_smoothing():
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    ends = []
+    for criterion, callbacks in (
+        (SmoothCrossEntropy(0.1), [SmoothingCallback()]),
+        (torch.nn.CrossEntropyLoss(label_smoothing=0.1), []),
+    ):
+        module = Mine(criterion)
+        trainer = pl.Trainer(max_epochs=2, accelerator="cpu", callbacks=callbacks, enable_model_summary=False, **quiet)
+        trainer.fit(module, loader())
+        ends.append(module.net.weight)
+    torch.testing.assert_close(*ends)
 
 
 class Half:

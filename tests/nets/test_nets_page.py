@@ -2,12 +2,10 @@
 
 import re
 import sys
-import types
 from pathlib import Path
 
 import pytest
 from drawn_images import LEAVES, write_folders
-from torch import nn
 
 from smoothlab.commands import main
 
@@ -34,26 +32,13 @@ def example(tmp_path, monkeypatch):
     return make
 
 
-def test_timm(example, monkeypatch, capsys):
-    """timm itself needs torchvision; a stand-in with the signature of its create_model takes its place."""
-    asked = []
-
-    def create_model(model_name, pretrained=False, *, in_chans=3, num_classes=1000):
-        asked.append((model_name, pretrained, in_chans, num_classes))
-        return nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * in_chans, num_classes))
-
-    words = example("timm")
-    monkeypatch.setitem(sys.modules, "timm", types.SimpleNamespace(create_model=create_model))
-    assert main([*words, "data.size=32", "debug=quick"]) == 0, capsys.readouterr().err
-    assert asked[0] == ("resnet18", True, 3, 3)
-
-
-def test_without_timm_the_command_says_what_is_missing(example, monkeypatch, capsys):
-    words = example("timm")
+def test_without_timm_the_command_says_what_is_missing(tmp_path, monkeypatch, cli):
+    monkeypatch.chdir(tmp_path)
+    write_folders(tmp_path / "leaves", LEAVES, 10, side=32)
     monkeypatch.setitem(sys.modules, "timm", None)
-    assert main(words) == 2
-    error = capsys.readouterr().err
-    assert "timm" in error
+    code, _, error = cli("train", "data=images", "data.path=leaves", "net=timm", "net.name=resnet18")
+    assert code == 2
+    assert "smoothlab[timm]" in error
     assert error.count("\n") == 1
     assert not Path("outputs").exists()
 

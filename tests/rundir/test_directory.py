@@ -10,7 +10,7 @@ import time
 import pytest
 
 from smoothlab.errors import UserMistake
-from smoothlab.rundir.atomic import remove_leftovers
+from smoothlab.rundir.atomic import folder_in_one_step, remove_leftovers, write_atomically
 from smoothlab.rundir.directory import DONE, RunDirectory, StatusFile, existing_run
 
 HOLDER = """
@@ -124,3 +124,40 @@ def test_leftovers_of_killed_processes_go_and_nothing_else(tmp_path):
         (tmp_path / name).write_text("")
     remove_leftovers(tmp_path)
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {*stays, "checkpoints"}
+
+
+def test_two_threads_that_write_one_file_leave_one_of_the_two_whole(tmp_path):
+    both, written = threading.Barrier(2), []
+
+    def write(text):
+        def fill(temporary):
+            temporary.write_text(text)
+            both.wait(10)  # both temporary files are there at once
+            written.append(temporary.read_text())
+
+        write_atomically(tmp_path / "status.json", fill)
+
+    texts = ["one" * 100, "two" * 200]
+    threads = [threading.Thread(target=write, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(written) == sorted(texts)
+    assert (tmp_path / "status.json").read_text() in texts
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_a_folder_is_made_whole_or_not_at_all(tmp_path):
+    def cut_off() -> None:
+        with folder_in_one_step(tmp_path / "made") as folder:
+            (folder / "part").write_text("some")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_off()
+    assert not list(tmp_path.iterdir())
+    with folder_in_one_step(tmp_path / "made") as folder:
+        (folder / "part").write_text("all")
+        assert not (tmp_path / "made").exists()
+    assert (tmp_path / "made" / "part").read_text() == "all"

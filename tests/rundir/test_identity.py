@@ -60,3 +60,14 @@ def test_what_is_monitored_counts_once_where_it_stands_in_the_callbacks():
     assert identity("monitor=val/brier") != identity()
     stands = ("callbacks.best_checkpoint.monitor=val/brier", "callbacks.early_stopping.monitor=val/brier")
     assert identity("monitor=val/brier") == identity(*stands)
+
+
+def test_what_a_training_begins_with_counts_by_its_content_whichever_way_it_is_named(tmp_path):
+    file = tmp_path / "old" / "checkpoints" / "best.ckpt"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    named = [CONFIG | {"init": str(path)} for path in (tmp_path / "old", file)]
+    before, same = (run_identity(config, "data") for config in named)
+    assert before == same
+    file.write_bytes(b"others, of a later training")
+    assert run_identity(named[0], "data") != before

@@ -52,11 +52,13 @@ def _put(content: bytes, path: Path) -> None:
 
 
 def model_of(files: Mapping[str, bytes], code: str | None) -> Model:
-    """The model in these files."""
+    """The model in these files; smoothlab's own nets in float64, so that no row's answer depends on the other rows."""
     with run_folder() as folder:
         needed = {name: content for name, content in files.items() if "/" not in name or name.endswith(".ckpt")}
         write_files(needed, folder)
         model = load_run(folder, code=code)
     if not isinstance(model, Model):
         raise WrongInput("path: the run's model translates; expected one that classifies")
+    if not code:
+        model.net.double()
     return model

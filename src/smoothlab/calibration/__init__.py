@@ -1,17 +1,24 @@
 """Post-hoc calibration: maps of logits, sets of classes and decisions, fitted to validation data."""
 
-from smoothlab.calibration.answers import EachAnswer
-from smoothlab.calibration.beta import Beta
-from smoothlab.calibration.calibrator import Calibrator
-from smoothlab.calibration.conformal import APS, RAPS, ConformalSets, Split, sets_from_state
-from smoothlab.calibration.histogram import Histogram
-from smoothlab.calibration.isotonic import Isotonic
-from smoothlab.calibration.logit_norm import LogitNormalisation
-from smoothlab.calibration.priors import shifted_priors
-from smoothlab.calibration.restoring import calibrator_from_state
-from smoothlab.calibration.scaling import Dirichlet, MatrixScaling, VectorScaling
-from smoothlab.calibration.temperature import Temperature
-from smoothlab.calibration.unsmooth import Unsmooth
+from smoothlab.errors import missing_framework
+
+try:
+    from smoothlab.calibration.answers import EachAnswer
+    from smoothlab.calibration.beta import Beta
+    from smoothlab.calibration.calibrator import Calibrator
+    from smoothlab.calibration.conformal import APS, RAPS, ConformalSets, Split, sets_from_state
+    from smoothlab.calibration.histogram import Histogram
+    from smoothlab.calibration.isotonic import Isotonic
+    from smoothlab.calibration.logit_norm import LogitNormalisation
+    from smoothlab.calibration.priors import shifted_priors
+    from smoothlab.calibration.restoring import calibrator_from_state
+    from smoothlab.calibration.scaling import Dirichlet, MatrixScaling, VectorScaling
+    from smoothlab.calibration.temperature import Temperature
+    from smoothlab.calibration.unsmooth import Unsmooth
+except ModuleNotFoundError as error:
+    if (line := missing_framework(error, __name__)) is None:
+        raise
+    raise ImportError(line) from None
 
 __all__ = [
     "APS",

@@ -51,7 +51,7 @@ def _study_status(words: Sequence[str], written: str) -> int:
         raise UserMistake(
             f"sweep status: expected one study, such as medical/1a2b3c4d; got {' '.join(names) or 'none'}"
         )
-    refuse_password(written)
+    refuse_password(written, "storage")
     try:
         url = str(OmegaConf.create({"storage": written}).storage)
     except OmegaConfBaseException as error:

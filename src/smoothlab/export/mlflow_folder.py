@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
-import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pandas as pd
 from smoothlab.errors import UserMistake
 from smoothlab.export.exporting import Written, export
 from smoothlab.export.loading import Exported, load
+from smoothlab.rundir.atomic import folder_in_one_step
 from smoothlab.version import __version__
 
 DATA = "model"
@@ -38,18 +38,11 @@ def export_mlflow(run: str | Path, output: Path, *, checkpoint: str = "best", co
     if output.exists():
         raise UserMistake(f"output = {str(output)!r}: is there already; expected a folder to make")
     pyfunc = _mlflow()
-    scratch = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        written = export(run, scratch / DATA, checkpoint=checkpoint, code=code)
+    with folder_in_one_step(output) as whole, tempfile.TemporaryDirectory() as scratch:
+        written = export(run, Path(scratch) / DATA, checkpoint=checkpoint, code=code)
         pyfunc.save_model(
-            path=str(scratch / "whole"),
-            loader_module=LOADER,
-            data_path=str(scratch / DATA),
-            pip_requirements=REQUIREMENTS,
+            path=str(whole), loader_module=LOADER, data_path=str(Path(scratch) / DATA), pip_requirements=REQUIREMENTS
         )
-        os.replace(scratch / "whole", output)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     place = output / "data" / DATA
     return Written(
         place / written.path.name, place / written.metadata.name, written.difference, written.rows, written.graph

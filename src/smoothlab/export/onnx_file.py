@@ -22,6 +22,7 @@ SUFFIX = ".onnx"
 KEY = "smoothlab"  # of the metadata in the file
 MOST_BYTES = 2**36  # of an exported model
 OUTPUTS = ("logits", "probabilities")
+AXES = ("rows", "tokens")  # of inputs and outputs, where they may have any size
 INSTALL = 'pip install "smoothlab[export]"'
 
 
@@ -65,9 +66,20 @@ def put_metadata(path: Path, metadata: dict[str, Any]) -> None:
     for part in (model, graph, *functions, *inside):
         del part.metadata_props[:]  # lines and folders of the machine
         part.doc_string = ""
+    _name_axes(graph)
     model.metadata_props.add(key=KEY, value=json.dumps(metadata))
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def _name_axes(graph: Any) -> None:
+    """Call what may have any size by what it counts, in place of the exporter's own symbols."""
+    sides = [(place, side) for value in graph.input for place, side in enumerate(value.type.tensor_type.shape.dim)]
+    names = {side.dim_param: AXES[place] for place, side in sides if side.dim_param}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        for side in value.type.tensor_type.shape.dim:
+            if side.dim_param in names:
+                side.dim_param = names[side.dim_param]
 
 
 def structure(path: Path) -> list[str]:

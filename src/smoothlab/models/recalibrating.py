@@ -21,7 +21,7 @@ from smoothlab.kinds import KINDS
 from smoothlab.models.checkpoint import KEY, add_to_checkpoint
 from smoothlab.models.model import Model, model_from, run_checkpoint
 from smoothlab.models.new_rows import new_labels
-from smoothlab.rundir.atomic import make_folders, write_json
+from smoothlab.rundir.atomic import folder_in_one_step, make_folders, write_json
 from smoothlab.rundir.directory import DONE, RunDirectory, existing_run
 from smoothlab.rundir.provenance import provenance
 from smoothlab.scoring.splits import scored_rows
@@ -97,7 +97,9 @@ def recalibrate(
         result.shares = _shares(fitted, model.class_names, labels)
         if not isinstance(fitted.inner, Calibrator):
             result.notes.append("the run has no calibrator; shares are estimated better from calibrated probabilities")
-    _write(existing_run(run), content, fitted, result, {"method": method, "input": str(source)})
+    with folder_in_one_step(output) as folder:
+        about = {"method": method, "input": str(source)}
+        _write(RunDirectory(folder), existing_run(run), content, fitted, result, about)
     return result
 
 
@@ -156,10 +158,14 @@ def _shares(fitted: ShiftedPriors, names: list[str], labels: Tensor | None) -> l
 
 
 def _write(
-    old: RunDirectory, content: dict[str, Any], fitted: Calibrator, result: Recalibrated, about: dict[str, str]
+    new: RunDirectory,
+    old: RunDirectory,
+    content: dict[str, Any],
+    fitted: Calibrator,
+    result: Recalibrated,
+    about: dict[str, str],
 ) -> None:
-    """The new run directory."""
-    new = RunDirectory(result.path)
+    """Fill the new run directory."""
     was = str(content[KEY].get("identity"))
     state = "".join(f"{name}{value.tolist()}" for name, value in sorted(fitted.state_dict().items()))
     identity = hashlib.sha256(f"{was} {about['method']} {state}".encode()).hexdigest()

@@ -12,6 +12,7 @@ from smoothlab.nets.seq2seq_transformer import Seq2SeqTransformer
 from smoothlab.nets.tabm import TabM
 from smoothlab.nets.tabular_resnet import TabularResNet
 from smoothlab.nets.text_transformer import TextTransformer
+from smoothlab.nets.timm import Timm
 
 __all__ = [
     "MLP",
@@ -27,4 +28,5 @@ __all__ = [
     "TabM",
     "TabularResNet",
     "TextTransformer",
+    "Timm",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -153,11 +155,16 @@ class PretrainedSeq2Seq(nn.Module):
             encoder_outputs=(state.memory,),
             attention_mask=state.mask,
             decoder_input_ids=tokens[:, None],
-            past_key_values=state.cache,
             use_cache=True,
+            **{self._cache_name: state.cache},
         )
-        state.cache = output.past_key_values
+        state.cache = output[self._cache_name]
         return self.project(hidden[:, 0])
+
+    @cached_property
+    def _cache_name(self) -> str:
+        """What this release of transformers calls the vectors of the tokens so far: ``cache`` since 5.24."""
+        return "cache" if "cache" in inspect.signature(self.net.forward).parameters else "past_key_values"
 
     def _last_vectors(self, **inputs: Any) -> tuple[Tensor, Any]:
         """What goes into the last layer ``(N, T, D)``, and the model's output, without logits being made.

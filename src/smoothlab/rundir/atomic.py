@@ -6,7 +6,9 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Raises:
         OSError: the disk refuses it, with ``path`` as its file name; what stood there stands.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")  # as _TEMPORARY reads it
+    temporary = path.with_name(f".{path.stem}.{_number()}{path.suffix}")  # as _TEMPORARY reads it
     try:
         with of_file(path):
             write(temporary)
@@ -38,6 +40,31 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         with contextlib.suppress(OSError):  # what went wrong before says more
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def folder_in_one_step(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside ``folder``, which takes its place once the block has filled it; else there is none.
+
+    Args:
+        folder: to make; nothing stands there.
+
+    Raises:
+        OSError: the disk refuses it, or something stands there by now.
+    """
+    temporary = folder.with_name(f".{folder.name}.{_number()}")
+    make_folders(temporary)
+    try:
+        yield temporary
+        os.rename(temporary, folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _number() -> str:
+    """Digits that no other thread, process or machine has for its temporary files."""
+    return f"{os.getpid()}{secrets.randbelow(10**12):012d}"
 
 
 def sync_file(path: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from smoothlab.rundir.named_files import contents_of
+from smoothlab.rundir.named_files import checkpoint_in, contents_of
 
 FORMAT = 1
 
@@ -41,6 +41,8 @@ def run_identity(config: dict[str, Any], data_fingerprint: str) -> str:
     }
     if counting.get(ENGINE) in SINGLE_ENGINES:
         counting.pop(ENGINE, None)
+    if isinstance(counting.get("init"), str):  # what `prepare` writes in its place, whoever asks before
+        counting["init"] = checkpoint_in(counting["init"])
     for group, names in NOT_IDENTITY_WITHIN.items():
         if isinstance(counting.get(group), dict):
             counting[group] = {key: value for key, value in counting[group].items() if key not in names}

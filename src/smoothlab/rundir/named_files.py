@@ -45,10 +45,22 @@ def _files(node: Any, key: str) -> Iterator[tuple[str, Path]]:
         yield key, Path(node)
 
 
+def checkpoint_in(named: str, checkpoint: str = "best") -> str:
+    """The checkpoint file of a run directory; ``named`` as it is where it is none.
+
+    Args:
+        named: a run directory or a file.
+        checkpoint: ``best``, ``last``, or a file.
+    """
+    run = RunDirectory(named)
+    if not run.path.is_dir():
+        return named
+    return str({"best": run.best_checkpoint, "last": run.last_checkpoint}.get(checkpoint, checkpoint))
+
+
 def _teacher(node: Mapping[str, Any]) -> str:
     """The checkpoint file that a teacher's node names."""
-    run, checkpoint = RunDirectory(str(node.get("path"))), str(node.get("checkpoint", "best"))
-    return str({"best": run.best_checkpoint, "last": run.last_checkpoint}.get(checkpoint, checkpoint))
+    return checkpoint_in(str(node.get("path")), str(node.get("checkpoint", "best")))
 
 
 @lru_cache(maxsize=256)

@@ -29,7 +29,7 @@ REFUSED = {
     "train -m hydra/sweeper=smoothlab)",
     BatchSizeFinder: "it changes the batch size behind the config; give data.batch_size",
     StochasticWeightAveraging: "its average is made after the last checkpoint, so no score and no prediction has it; "
-    "pytorch_lightning.callbacks.EMAWeightAveraging averages before each validation",
+    "callbacks=swa averages before each validation",
 }
 
 

@@ -54,7 +54,9 @@ def test_class_folders_are_split_with_each_image_once_and_each_class_everywhere(
     rows = torch.cat([known(data, split)[2] for split in ("train", "val", "test")])
     assert sorted(rows.tolist()) == list(range(30))
     assert data.class_counts == [6, 6, 6]
-    assert data.net_arguments == {"in_channels": 3, "image_size": [16, 16], "in_features": 768}
+    statistics = {"mean": data.images.mean, "deviation": data.images.deviation}
+    shape = {"in_channels": 3, "image_size": [16, 16], "in_features": 768}
+    assert data.net_arguments == shape | {"channel_statistics": statistics}
     assert data.class_tree is None
 
 

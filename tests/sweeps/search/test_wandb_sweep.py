@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from smoothlab.commands.main import COMMANDS
+from smoothlab.commands.main import COMMANDS, main
 from smoothlab.config.compose import compose_config, plain, split_options
 from smoothlab.training.preparing import check_config
 
@@ -45,3 +46,18 @@ def test_the_metric_and_its_direction_are_those_of_the_best_checkpoint():
     best = plain(compose_config("train", []))["callbacks"]["best_checkpoint"]
     assert metric["name"] == best["monitor"]
     assert metric["goal"] == {"min": "minimize", "max": "maximize"}[best["mode"]]
+
+
+@pytest.mark.parametrize("macro", ["args", "args_no_hyphens"])
+def test_what_the_agent_of_w_and_b_makes_of_its_choice_is_what_train_takes(macro, tmp_path):
+    utils = pytest.importorskip("wandb.sdk.launch.sweeps.utils", reason="this wandb has no agent of this form")
+    chosen = {"optimizer.lr": 1e-05, "net.hidden": [8, 4], "trainer.deterministic": True, "smoothing": "online"}
+    chosen |= {"trainer.max_epochs": 1}
+    words = utils.create_sweep_command_args({"args": {key: {"value": value} for key, value in chosen.items()}})[macro]
+    quiet = ["logger=none", "figures=false", "progress=none", f"output_root={tmp_path}"]
+    assert main(["train", *quiet, *words]) == 0
+    (run,) = tmp_path.glob("*/*/config.yaml")
+    made = yaml.safe_load(run.read_text())
+    assert (made["optimizer"]["lr"], made["net"]["hidden"]) == (1e-05, [8, 4])
+    assert made["trainer"]["deterministic"] is True
+    assert "online" in json.dumps(made["smoothing"]).lower()

@@ -60,11 +60,12 @@ class ImageEncoder(Encoder):
 
     @property
     def net_arguments(self) -> dict[str, Any]:
-        """``in_channels``, ``image_size`` (height and width) and ``in_features`` (their product)."""
+        """Of features ``(N, C, H, W)``: C, ``[H, W]``, their product, and by what each channel is standardised."""
         return {
             "in_channels": self.shape.channels,
             "image_size": self.shape.size,
             "in_features": self.shape.values,
+            "channel_statistics": {"mean": self.mean, "deviation": self.deviation},
         }
 
     def scaled(self, pixels: Tensor) -> Tensor:

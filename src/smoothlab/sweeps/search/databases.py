@@ -26,11 +26,12 @@ def is_url(storage: str) -> bool:
     return "://" in storage
 
 
-def refuse_password(written: str) -> None:
+def refuse_password(written: str, key: str = KEY) -> None:
     """Refuse a password that would stand in the files of every run.
 
     Args:
         written: the URL as it was typed, before ``${oc.env:...}`` is looked up.
+        key: under which it was typed.
 
     Raises:
         UserMistake: it holds one.
@@ -39,8 +40,8 @@ def refuse_password(written: str) -> None:
     user = re.match(r"[^/]+://([^/]*)@", plain)
     if (user is not None and user[1].partition(":")[2]) or re.search(r"[?&]password=[^&]", plain):
         raise UserMistake(
-            f"{KEY}: holds a password, which files and logs would show; put the URL into an environment variable and "
-            f"give '{KEY}=${{oc.env:SEARCH_STORAGE}}'"
+            f"{key}: holds a password, which files and logs would show; put the URL into an environment variable and "
+            f"give '{key}=${{oc.env:SEARCH_STORAGE}}'"
         )
 
 
@@ -50,8 +51,12 @@ def shown(url: str) -> str:
     return re.sub(r"([?&]password=)[^&]*", r"\1***", hidden)
 
 
-def open_database(url: str) -> Any:
+def open_database(url: str, key: str = KEY) -> Any:
     """Optuna's storage at a URL; its tables are made where they are missing.
+
+    Args:
+        url: of the database.
+        key: under which it was given.
 
     Raises:
         UserMistake: no such kind of database, no driver for it, or no answer.
@@ -60,15 +65,15 @@ def open_database(url: str) -> Any:
     try:
         if kind in REDIS:
             return _redis(url)
-        return _relational(f"{DRIVERS.get(kind, kind)}://{rest}")
+        return _relational(f"{DRIVERS.get(kind, kind)}://{rest}", key)
     except ImportError as error:
         missing = reason_of(error.__cause__ or error)
-        raise UserMistake(f"{KEY} = {shown(url)}: its driver is not installed ({missing}); {EXTRA}") from None
+        raise UserMistake(f"{key} = {shown(url)}: its driver is not installed ({missing}); {EXTRA}") from None
     except UserMistake:
         raise
     except Exception as error:  # each driver has errors of its own
         reason = reason_of(error.__cause__ or error)
-        raise UserMistake(f"{KEY} = {shown(url)}: no answer ({_without_secrets(reason, url)})") from None
+        raise UserMistake(f"{key} = {shown(url)}: no answer ({_without_secrets(reason, url)})") from None
 
 
 @contextlib.contextmanager
@@ -85,7 +90,7 @@ def answering(url: str) -> Iterator[None]:
         raise RunFailed(f"{KEY} = {shown(url)}: no answer any more ({reason}); the same command goes on") from None
 
 
-def _relational(url: str) -> Any:
+def _relational(url: str, key: str) -> Any:
     import sqlalchemy
     from optuna.storages import RDBStorage
 
@@ -94,7 +99,7 @@ def _relational(url: str) -> Any:
         dialect = sqlalchemy.make_url(url).get_dialect().name
     except sqlalchemy.exc.NoSuchModuleError:
         raise UserMistake(
-            f"{KEY} = {shown(url)}: expected postgresql://, mysql://, redis:// or sqlite:/// and what follows"
+            f"{key} = {shown(url)}: expected postgresql://, mysql://, redis:// or sqlite:/// and what follows"
         ) from None
     connecting = {"timeout": 60} if dialect == "sqlite" else {"connect_timeout": ATTEMPT_SECONDS}
     if dialect not in ("sqlite", "postgresql", "mysql", "mariadb"):

@@ -27,7 +27,7 @@ def stored_trials(name: str, url: str) -> tuple[list[dict[str, Any]], int]:
         UserMistake: no such study, or no answer.
     """
     optuna = load_optuna()
-    storage = open_database(url)
+    storage = open_database(url, "storage")
     with answering(url):
         try:
             study = optuna.load_study(study_name=name, storage=storage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,9 +155,10 @@ class Study:
         if len(done) < 4 or len({tuple(frozen.values) for frozen in done}) < 2:
             return None
         try:
-            importance = self.optuna.importance.get_param_importances(
-                self._study, evaluator=self.optuna.importance.PedAnovaImportanceEvaluator()
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", self.optuna.exceptions.ExperimentalWarning)  # before Optuna 5
+                evaluator = self.optuna.importance.PedAnovaImportanceEvaluator()
+                importance = self.optuna.importance.get_param_importances(self._study, evaluator=evaluator)
         except (ValueError, RuntimeError, ImportError):  # parameters that did not vary, or only in some trials
             return None
         return {key: float(value) for key, value in importance.items()}

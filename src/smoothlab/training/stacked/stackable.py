@@ -16,7 +16,7 @@ NOT_SMALL = tuple(  # nets of images and texts; nets of one's own are tried
     f"smoothlab.nets.{name}"
     for name in (
         *("ConvNet", "ResNet", "TextTransformer", "EmbeddingBag"),
-        *("Seq2SeqTransformer", "Pretrained", "PretrainedSeq2Seq"),
+        *("Seq2SeqTransformer", "Pretrained", "PretrainedSeq2Seq", "Timm"),
     )
 )
 # torch's optimizers that treat each weight by itself, so that those of several nets may stand in one tensor.
