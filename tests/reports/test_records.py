@@ -26,7 +26,7 @@ def test_a_run_is_read_with_its_predictions(tmp_path):
     assert told.probabilities.dtype == np.float64
     metrics = classification_metrics(told.probabilities, told.labels, from_logits=False)
     assert metrics["nll"] == pytest.approx(run.metrics("test")["nll"])
-    assert run.epochs.empty
+    assert run.epochs(("epoch",)) == {}
     assert run.flat["smoothing.strength.epsilon"] == 0.0
 
 

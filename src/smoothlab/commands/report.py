@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smoothlab.errors import UserMistake
-from smoothlab.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
     from smoothlab.reports.records import Records
@@ -88,9 +87,7 @@ def _threads_for(records: Records) -> Iterator[None]:
     import torch
 
     threads = torch.get_num_threads()
-    files = [path for run in records.records for path in RunDirectory(run.path).predictions.glob("*") if path.is_file()]
-    sizes = [path.stat().st_size for path in files]
-    if max(sizes, default=0) < WORTH_THREADS:
+    if max((run.bytes_of_predictions for run in records.records), default=0) < WORTH_THREADS:
         torch.set_num_threads(1)
     try:
         yield
