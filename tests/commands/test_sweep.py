@@ -101,7 +101,7 @@ def test_a_sweep_ends_as_its_runs_would_alone(cli):
     assert not (run.path / "output.log").exists()
 
 
-def test_another_base_config_is_refused_and_the_difference_shown(cli, empty_folder):
+def test_another_base_config_is_refused_and_the_difference_shown(cli, empty_folder, monkeypatch):
     folder = empty_folder / "own" / "experiment"
     folder.mkdir(parents=True)
     preset = folder / "mine.yaml"
@@ -118,9 +118,15 @@ def test_another_base_config_is_refused_and_the_difference_shown(cli, empty_fold
     assert "hydra.launcher.name" in err
     assert written(the_sweep()) == before
     preset.write_text(text.format(0.01))
+    monkeypatch.setattr("smoothlab.sweeps.pool.JobPool.warm", refuse)
+    monkeypatch.setattr("smoothlab.sweeps.pool.JobPool.call", refuse)  # nothing is imported for a sweep that is done
     code, _, err = cli(*words)
     assert code == 0
     assert "2 of them done before" in err
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("a process was started")
 
 
 def test_a_named_sweep_takes_more_runs(cli):

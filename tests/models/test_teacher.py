@@ -16,7 +16,7 @@ from smoothlab.models.checkpoint import read_checkpoint
 from smoothlab.models.loading import load
 from smoothlab.models.teacher import TeacherNet, teacher_net, without_teachers
 from smoothlab.smoothing import ClassInfo
-from smoothlab.sweeps.launcher import Fingerprints
+from smoothlab.sweeps.fingerprints import Fingerprints
 from smoothlab.training.evaluating import evaluate
 from smoothlab.training.preparing import prepare
 

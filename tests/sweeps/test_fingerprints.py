@@ -10,7 +10,7 @@ import pytest
 from smoothlab.config.compose import compose_config, plain
 from smoothlab.config.opening import open_data
 from smoothlab.rundir.identity import run_identity
-from smoothlab.sweeps.launcher import Fingerprints
+from smoothlab.sweeps.fingerprints import Fingerprints
 
 DATA = {
     "table": ["data=table", "data.path=rows.csv", "data.target=label"],

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,10 @@ from smoothlab.comparing.repetition import AUTO, Repetition
 from smoothlab.comparing.typed import OWN, key_of, merged
 from smoothlab.config.compose import compose_config, no_sweep, plain, quoted
 from smoothlab.config.foreign_files import check_override
+from smoothlab.config.repeated import Repeated
 from smoothlab.errors import UserMistake
+from smoothlab.rundir.directory import RunDirectory
+from smoothlab.rundir.files_read import State, files_read, is_file, states
 from smoothlab.training.stacked.stackable import check_engine, settled
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from smoothlab.comparing.repetition import Resolve
 
 FROZEN = ("split_seed", "row_seed")  # of the data: they stay those of the first seed, so that all seeds share the split
-OF_SEED = "${seed}"
 NO_FOLDS = "none"
 DEBUG = ("fast", "quick", "anomaly")  # a look at whether it runs: two seeds, one setting, and few arms
 DEBUG_ARMS = 3
@@ -182,7 +183,7 @@ class Composer:
         self._words = [*words, *extra]
         self._settings = settings
         self._composed: dict[tuple[str, ...], DictConfig] = {}
-        self._repeated: dict[tuple[Any, ...], _Repeated] = {}
+        self._repeated: dict[tuple[Any, ...], tuple[DictConfig, Repeated]] = {}
 
     def resolve(
         self,
@@ -201,8 +202,15 @@ class Composer:
         """
         key = (*level, *overrides, *(f"{name}={value!r}" for name, value in settings.items()))
         if key not in self._repeated:
-            self._repeated[key] = _Repeated(self._with_settings(overrides, settings, level))
-        values = self._repeated[key].values(seed, fold, folds)
+            config = self._with_settings(overrides, settings, level)
+            self._repeated[key] = config, Repeated(config, held=[f"data.{name}" for name in FROZEN])
+        config, repeated = self._repeated[key]
+        if fold is not None and "fold" not in config.data:
+            raise UserMistake(f"folds = {folds}: these data have no folds; give seeds")
+        changes = {"seed": seed, **({} if fold is None else {"data.fold": fold, "data.folds": folds})}
+        values = repeated.values(changes)
+        if values is None:
+            values = plain(_changed(config, changes))
         return {**values, "engine": settled(values, by_itself=True)}
 
     def _with_settings(self, overrides: Sequence[str], settings: Settings, level: Sequence[str]) -> DictConfig:
@@ -223,15 +231,22 @@ class Composer:
                 config.trainer.max_epochs = most
         return config
 
-    def files(self) -> list[Path]:
-        """What the configs are made from, and the data where they are files."""
+    def files(self) -> list[State] | None:
+        """What the configs are made from, the data, and files that words name; None where more may be read."""
         import importlib.util
 
+        data = files_read(self._settings)
+        if data is None:
+            return None
         spec = importlib.util.find_spec("smoothlab.conf")
         places = [Path(place) for place in (spec.submodule_search_locations or []) if spec is not None] if spec else []
         places += [Path(place.split("file://", 1)[1].rstrip("'] ")) for place in self._words if "file://" in place]
-        leaves = _texts([self._settings["data"], self._settings["code"]])
-        return [place for place in (*places, *map(Path, leaves)) if place.exists()]
+        arms = [word for arm in read_arms(self._settings["arms"]).values() for word in arm.overrides]
+        for word in (*self._words, *arms):  # a file, or a run's folder
+            named = Path(word.partition("=")[2].strip("'\" "))
+            run = RunDirectory(named)
+            places += [file for file in (named, run.best_checkpoint, run.last_checkpoint) if is_file(file)]
+        return [*data, *(state for place in places for state in states(place))]
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
         key = tuple(overrides)
@@ -240,61 +255,15 @@ class Composer:
         return self._composed[key].copy()
 
 
-class _Repeated:
-    """A config that is resolved once for all seeds and folds.
-
-    Args:
-        config: composed, with the settings of an arm.
-    """
-
-    def __init__(self, config: DictConfig) -> None:
-        self._config = config
-        raw = OmegaConf.to_container(config, resolve=False)
-        assert isinstance(raw, dict)
-        raw.pop("hydra", None)
-        leaves = list(_leaves(raw))
-        frozen = [("data", key) for key in FROZEN]
-        self._seeded = [path for path, leaf in leaves if leaf == OF_SEED and path not in frozen]
-        changing = [leaf for _, leaf in leaves if leaf != OF_SEED and re.search(r"\$\{.*(seed|fold|data\b)", leaf)]
-        self._resolved = None if changing else pickle.dumps(plain(config))
-
-    def values(self, seed: int, fold: int | None, folds: int | None) -> dict[str, Any]:
-        """The resolved config with a seed and a fold; the split stays that of the config's own seed.
-
-        Raises:
-            UserMistake: these data have no folds.
-        """
-        if fold is not None and "fold" not in self._config.data:
-            raise UserMistake(f"folds = {folds}: these data have no folds; give seeds")
-        cut = {} if fold is None else {"fold": fold, "folds": folds}
-        if self._resolved is None:
-            return self._resolved_anew(seed, cut)
-        values: dict[str, Any] = pickle.loads(self._resolved)  # noqa: S301 - made above
-        values["seed"] = seed
-        for *parents, leaf in self._seeded:
-            node = values
-            for name in parents:
-                node = node[name]
-            node[leaf] = seed
-        values["data"].update(cut)
-        return values
-
-    def _resolved_anew(self, seed: int, cut: Mapping[str, int | None]) -> dict[str, Any]:
-        config = self._config.copy()
-        with open_dict(config):
-            frozen = {key: OmegaConf.select(config, f"data.{key}") for key in FROZEN}
-            config.seed = seed
-            config.data.update({key: value for key, value in frozen.items() if value is not None} | dict(cut))
-        return plain(config)
-
-
-def _leaves(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """The texts in a config, each with the way to it."""
-    if isinstance(node, str):
-        yield path, node
-    elif isinstance(node, dict | list):
-        for key, inner in node.items() if isinstance(node, dict) else enumerate(node):
-            yield from _leaves(inner, (*path, key))
+def _changed(config: DictConfig, changes: Mapping[str, Any]) -> DictConfig:
+    """The config of another seed and fold; the split stays that of the config's own seed."""
+    changed = config.copy()
+    with open_dict(changed):
+        frozen = {key: value for key in FROZEN if (value := OmegaConf.select(config, f"data.{key}")) is not None}
+        changed.data.update(frozen)
+        for key, value in changes.items():
+            OmegaConf.update(changed, key, value)
+    return changed
 
 
 def key_given(overrides: Sequence[str], key: str) -> bool:
@@ -323,11 +292,3 @@ def quoted_arm(word: str) -> str:
     items = [item.strip() for item in (*items, last) if item.strip()]
     unquoted = [item[1:-1] if len(item) > 1 and item[0] == item[-1] and item[0] in "'\"" else item for item in items]
     return f"++{match[1]}=[{','.join(quoted(item) for item in unquoted)}]"
-
-
-def _texts(node: Any) -> list[str]:
-    if isinstance(node, dict):
-        node = list(node.values())
-    if isinstance(node, list):
-        return [text for value in node for text in _texts(value)]
-    return [node] if isinstance(node, str) and 0 < len(node) < 1000 and "\0" not in node else []

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from smoothlab.commands.file_first import with_file
 from smoothlab.config.compose import (
     compose_config,
-    compose_jobs,
     directory_of,
     expand_sweep,
     hydra_launcher,
@@ -28,9 +26,10 @@ from smoothlab.config.compose import (
     split_options,
 )
 from smoothlab.config.places import check_name
+from smoothlab.config.repeated import compose_jobs
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import DONE, INTERRUPTED, PRUNED, RUNNING, RunDirectory, existing_run
-from smoothlab.rundir.identity import OF_NETS, differences, in_order
+from smoothlab.rundir.identity import OF_NETS, differences
 from smoothlab.rundir.writable import check_folder
 from smoothlab.training.stacked.stackable import SINGLE, check_engine, settled
 
@@ -280,10 +279,13 @@ def sweep(overrides: Sequence[str]) -> int:
         return _hydra_sweep(overrides, base)
     with contextlib.ExitStack() as stack:
         if str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER:
+            from smoothlab.sweeps.ledger import FILE
             from smoothlab.sweeps.pool import JobPool
 
-            # its server imports while the jobs are composed and checked
-            return _run_jobs(overrides, base, stack.enter_context(JobPool(base.hydra.launcher.n_jobs)))
+            pool = stack.enter_context(JobPool(base.hydra.launcher.n_jobs))
+            if not (sweep_folder(base, overrides) / FILE).exists():
+                pool.warm()  # its server imports while the jobs are composed; of a sweep that is there, all may be done
+            return _run_jobs(overrides, base, pool)
         from smoothlab.sweeps.launcher_pool import LauncherPool
 
         words = [override for override in overrides if not is_list(override)]
@@ -295,45 +297,28 @@ def sweep(overrides: Sequence[str]) -> int:
 def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     """The runs of a sweep, in directories of their own."""
     jobs = expand_sweep(with_params(base, overrides))
-    configs = compose_jobs("train", jobs)
-    values = [plain(config) for config in configs]
+    composed = compose_jobs("train", jobs)
     ours = str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER
-    for run_values in values:
-        check_engine(run_values["engine"])
-        run_values["engine"] = settled(run_values, by_itself=False) if ours else SINGLE
+    for job in composed:
+        check_engine(job.values["engine"])
+        if job.values["resume"] not in ("none", "auto", None):
+            raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
+        job.values["engine"] = settled(job.values, by_itself=False) if ours else SINGLE
 
+    from smoothlab.sweeps.checking import check_configs
     from smoothlab.sweeps.launcher import run_sweep
     from smoothlab.sweeps.pool import Planned
     from smoothlab.sweeps.table import rows
-    from smoothlab.training.devices import without_devices
-    from smoothlab.training.loggers import check_loggers
-    from smoothlab.training.preparing import check_config, check_seed
 
-    alike: set[str] = set()
-    for run_values in values:
-        if run_values["resume"] not in ("none", "auto", None):
-            raise UserMistake("resume: is for one run; a sweep that is started again goes on by itself")
-        check_seed(run_values["seed"])
-        if (kind := _but_for_seeds(run_values)) in alike:
-            continue
-        alike.add(kind)
-        checked = check_config(run_values if ours else without_devices(run_values))
-        check_loggers(run_values, checked.parts.allowed)
-    folder = sweep_folder(configs[0], overrides)
+    folder = sweep_folder(composed[0].compose(), overrides)
     check_folder(folder, key="output_root")
-    planned = [
-        Planned(run_values, tuple(job), config) for job, config, run_values in zip(jobs, configs, values, strict=True)
-    ]
-    ledger = run_sweep(planned, folder, pool)
+    planned = [Planned(job.values, tuple(words), job.compose) for words, job in zip(jobs, composed, strict=True)]
+
+    def check(left: Sequence[Planned]) -> None:
+        pool.call(check_configs, [job.values for job in left], ours)
+
+    ledger = run_sweep(planned, folder, pool, check)
     return 0 if all(row.state == DONE for row in rows(ledger)) else 1
-
-
-def _but_for_seeds(values: Mapping[str, Any]) -> str:
-    """A config without what makes it another run of the same kind: runs that differ in it alone are checked once."""
-    data = {
-        key: value for key, value in values["data"].items() if key not in ("shuffle_seed", "split_seed", "row_seed")
-    }
-    return json.dumps(in_order({**values, "seed": None, "data": data}))
 
 
 def with_params(config: DictConfig, overrides: Sequence[str]) -> list[str]:

@@ -29,8 +29,8 @@ def answer(question: Question, resolve: Resolve) -> int:
         UserMistake: before anything is written: the config, an arm or the data will not do.
         KeyboardInterrupt: the user stopped it; the same command goes on with it.
     """
-    file = question.folder / "plans" / f"{question.signature}.json"
-    plan = Plan.read(file)
+    file = question.folder / "plans" / f"{question.signature}.json" if question.signature else None
+    plan = Plan.read(file) if file else None
     places = Places(question.folder / "runs")
     failed: dict[PlannedRun, str] = {}
     if plan is not None and all(is_done(places.of(run)) for run in plan.runs):
@@ -44,7 +44,7 @@ def answer(question: Question, resolve: Resolve) -> int:
                 from smoothlab.comparing.looking import by_looks
 
                 plan, failed = by_looks(question, resolve, places, server)
-                if not failed:
+                if file and not failed:
                     plan.write(file)
             else:
                 plan, failed = train(question, resolve, places, server, file=file)

@@ -121,12 +121,6 @@ class Places:
         return RunDirectory(self._by_identity.setdefault(run.identity[:HEX], self.folder / run.directory))
 
 
-def signature(words: Sequence[str], paths: Sequence[Path]) -> str:
-    """A hash of a command and of the files that it reads, by their sizes and times, for finding its plan again."""
-    seen: list[Any] = [FORMAT, *words]
-    for path in paths:
-        for entry in [path, *sorted(path.rglob("*"))] if path.is_dir() else [path]:
-            if "__pycache__" not in entry.parts:
-                about = entry.stat()
-                seen.append([str(entry), about.st_size, about.st_mtime_ns] if entry.is_file() else str(entry))
-    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:16]
+def signature(words: Sequence[str], states: Sequence[Any] | None) -> str:
+    """A hash of a command and of the states of the files that it reads, for finding its plan again; empty for None."""
+    return "" if states is None else hashlib.sha256(json.dumps([FORMAT, *words, *states]).encode()).hexdigest()[:16]

@@ -206,7 +206,7 @@ class _World:
         The content of the data is that of the first seed: what follows the seed is in the config.
         """
         from smoothlab.rundir.identity import run_identity
-        from smoothlab.sweeps.launcher import Fingerprints
+        from smoothlab.sweeps.fingerprints import Fingerprints
 
         data = {key: value for key, value in values["data"].items() if key not in FOLLOWS}
         if data == {key: value for key, value in self._config.items() if key not in FOLLOWS}:

@@ -42,7 +42,7 @@ class Question:
         n_jobs: runs at a time, or ``auto``.
         judging: how the runs are judged.
         title: of the page.
-        signature: of the command and of the files that it reads.
+        signature: of the command and of the files that it reads; empty where these are not all known.
         typed: the words of the command.
         condition: what is varied beside the arms, or measured of them; None: nothing.
     """

@@ -16,7 +16,6 @@ from hydra import compose, initialize_config_module
 from hydra.conf import HydraConf
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -24,6 +23,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from smoothlab.config.allowed import ALLOWED, resolve_target
 from smoothlab.config.foreign_files import GuardedLoader
+from smoothlab.config.loader import parse_override
 from smoothlab.config.places import check_below, check_name, checked_values, path_as_typed
 from smoothlab.errors import UserMistake
 
@@ -59,7 +59,7 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
         UserMistake: unknown key, unknown option, wrong grammar, or a mandatory key that is missing.
     """
     with _hydra(name):
-        parsed = _parse(overrides)
+        parsed = parse_overrides(overrides)
         config = _composed(name, overrides, parsed)
         _refuse_new_top_level_keys(name, parsed)
     late = "code" in config and OmegaConf.is_interpolation(config, "code")
@@ -68,20 +68,6 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
     if not isinstance(code, str | None):
         raise UserMistake(f"code = {code!r}: expected a Python file or a folder with some")
     return config
-
-
-def compose_jobs(name: str, jobs: Sequence[Sequence[str]]) -> list[DictConfig]:
-    """The configs of a sweep's jobs, whose overrides differ in their values only.
-
-    Raises:
-        UserMistake: as of ``compose_config``.
-    """
-    if not jobs:
-        return []
-    configs = [compose_config(name, jobs[0])]  # with every check of the keys, which the other jobs have too
-    with _hydra(name):
-        configs += [_composed(name, job, _parse(job)) for job in jobs[1:]]
-    return configs
 
 
 def _composed(name: str, overrides: Sequence[str], parsed: list[Override]) -> DictConfig:
@@ -240,13 +226,13 @@ def register_plugins() -> None:
 
 def is_list(override: str) -> bool:
     """Whether an override gives several values, or a range of them."""
-    return _parse([override])[0].is_sweep_override()
+    return parse_overrides([override])[0].is_sweep_override()
 
 
 def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
     """Each job's overrides, for lists of values as Hydra's basic sweeper reads them."""
     choices = []
-    for override in _parse(overrides):
+    for override in parse_overrides(overrides):
         if override.is_sweep_override():
             key = override.get_key_element()
             try:
@@ -325,14 +311,18 @@ def _resolvable(config: DictConfig) -> Iterator[None]:
         HydraConfig.instance().cfg = outer
 
 
-def _parse(overrides: Sequence[str]) -> list[Override]:
-    parser = OverridesParser.create()
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """Overrides as Hydra reads them; they are shared, so they stay as they are.
+
+    Raises:
+        UserMistake: one is none.
+    """
     parsed = []
     for text in overrides:
         if not isinstance(text, str):
             raise UserMistake(f"{text!r}: expected a text such as 'optimizer.lr=0.01'")
         try:
-            parsed.append(parser.parse_override(text))
+            parsed.append(parse_override(text))
         except HydraException as error:
             raise UserMistake(_grammar(text, str(error).splitlines()[0].strip())) from None
     return parsed
@@ -343,7 +333,7 @@ def _grammar(text: str, reason: str) -> str:
     message = f"{text!r}: expected key=value or group=option ({reason})"
     key, equals, value = text.partition("=")
     try:
-        OverridesParser.create().parse_override(f"{key}={quoted(value)}")
+        parse_override(f"{key}={quoted(value)}")
     except HydraException:  # it is not the value
         return message
     return f"{message}; to give this text, type {_for_shell(key, value)}" if equals else message

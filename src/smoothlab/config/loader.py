@@ -7,6 +7,7 @@ import pickle
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ INSTALLED = ("pkg://smoothlab.conf", "pkg://hydra", "structured://")  # pkg://hy
 # For the life of the process, as pickles: each reader gets nodes of its own, which may be changed.
 _files: dict[tuple[str, ...], bytes] = {}
 _chosen: dict[tuple[Any, ...], bytes] = {}
+
+
+@lru_cache(maxsize=4096)
+def parse_override(text: str) -> Override:
+    """An override as Hydra's grammar has it, for the life of the process: all share it, so it stays as it is.
+
+    Raises:
+        HydraException: it is none.
+    """
+    return OverridesParser.create().parse_override(text)
 
 
 class Repository(CachingConfigRepository):
@@ -77,7 +88,7 @@ class CachingLoader(ConfigLoaderImpl):
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
-        parsed = OverridesParser.create().parse_overrides(overrides=overrides)
+        parsed = [parse_override(text) for text in overrides]
         if validate_sweep_overrides:
             self.validate_sweep_overrides_legal(overrides=parsed, run_mode=run_mode, from_shell=from_shell)
         searchpath = [override for override in parsed if override.get_key_element() == "hydra.searchpath"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.rundir.files_read import is_file
 
 TEACHER = "smoothlab.models.teacher.teacher_net"
 OF_DATA = {"tree"}  # what a data module's fingerprint, which is of its rows, does not tell
@@ -40,13 +41,8 @@ def _files(node: Any, key: str) -> Iterator[tuple[str, Path]]:
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from _files(value, f"{key}[{index}]")
-    elif isinstance(node, str) and "\n" not in node and Path(node).suffix:
-        try:
-            is_file = Path(node).is_file()
-        except (OSError, ValueError):  # too long for a name, or with a zero in it
-            return
-        if is_file:
-            yield key, Path(node)
+    elif isinstance(node, str) and "\n" not in node and Path(node).suffix and is_file(Path(node)):
+        yield key, Path(node)
 
 
 def _teacher(node: Mapping[str, Any]) -> str:

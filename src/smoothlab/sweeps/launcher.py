@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import DONE, RUNNING, RunDirectory
+from smoothlab.sweeps.fingerprints import Fingerprints
 from smoothlab.sweeps.folder import make_folder, refuse_held, say
 from smoothlab.sweeps.launcher_pool import Pool
 from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, is_done, prefixes
@@ -22,21 +23,19 @@ from smoothlab.sweeps.table import Row, as_text, rows
 from smoothlab.training.stacked.stackable import bundles, settled
 from smoothlab.training.stopping import stopped_by_signals
 
-# Keys of our data modules that say nothing of what the data hold; how pairs of sentences are split, their hash tells.
-ORDER = ("shuffle_seed", "batch_size", "eval_batch_size")
-SPLIT = ("fold", "split_seed")
-PAIRS = ("smoothlab.data.ParallelData", "smoothlab.data.SyntheticTranslation")
-
 LARGE = 10  # runs from which on the disk is thought of before the first one is there
 
 
-def run_sweep(jobs: Sequence[Planned], folder: Path, pool: Pool) -> Ledger:
+def run_sweep(
+    jobs: Sequence[Planned], folder: Path, pool: Pool, check: Callable[[Sequence[Planned]], None] | None = None
+) -> Ledger:
     """Run what is not done yet of a sweep's jobs; a job that fails does not stop the others.
 
     Args:
         jobs: what is asked for.
         folder: the sweep's directory.
         pool: runs them; it is closed before the table is printed.
+        check: refuses jobs that cannot run; it gets those that are not done.
 
     Returns:
         The sweep's ledger; its table has been printed.
@@ -49,11 +48,14 @@ def run_sweep(jobs: Sequence[Planned], folder: Path, pool: Pool) -> Ledger:
     for job in jobs:
         pool.check(job.values)
     ledger = Ledger.open(folder, common([job.values for job in jobs]))
-    entries = _place(ledger, jobs)
+    entries = _place(ledger, jobs, pool)
     left = [(job, entry) for job, entry in zip(jobs, entries, strict=True) if not is_done(ledger.run(entry))]
     _refuse_running(ledger, [entry for _, entry in left])
     finished = [ledger.run(entry).path for entry in ledger.entries if is_done(ledger.run(entry))]
-    size = estimate(finished, _weight_bytes(left[0][0].values) if len(left) >= LARGE and not finished else None)
+    if check is not None and left:
+        check([job for job, _ in left])
+    large = len(left) >= LARGE and not finished
+    size = estimate(finished, pool.call(weight_bytes, left[0][0].values) if large else None)
     if size is not None and left:
         say(check_space(folder, len(left), size))
     make_folder(folder)
@@ -108,28 +110,32 @@ def launch(
     """
     from smoothlab.config.compose import plain
 
+    configs = [loader.load_sweep_config(config, list(overrides)) for overrides in job_overrides]
     planned = []
-    for overrides in job_overrides:
-        composed = loader.load_sweep_config(config, list(overrides))
+    for overrides, composed in zip(job_overrides, configs, strict=True):
         values = plain(composed)
         values["engine"] = settled(values, by_itself=False)
-        planned.append(Planned(values, tuple(overrides), composed))
+        planned.append(Planned(values, tuple(overrides), partial(DictConfig.copy, composed)))
     folder = Path(str(config.hydra.sweep.dir))
     with JobPool(n_jobs) as pool:
         ledger = run_sweep(planned, folder, pool)
     by_overrides = {identifying(entry.overrides): row for entry, row in zip(ledger.entries, rows(ledger), strict=True)}
-    return [_returned(job, by_overrides[identifying(job.overrides)]) for job in planned]
+    return [
+        _returned(job.overrides, composed, by_overrides[identifying(job.overrides)])
+        for job, composed in zip(planned, configs, strict=True)
+    ]
 
 
-def _returned(job: Planned, row: Row) -> JobReturn:
-    done = JobReturn(overrides=list(job.overrides), cfg=job.config, hydra_cfg=job.config, working_dir=row.directory)
+def _returned(overrides: Sequence[str], config: DictConfig, row: Row) -> JobReturn:
+    done = JobReturn(overrides=list(overrides), cfg=config, hydra_cfg=config, working_dir=row.directory)
     done.status = JobStatus.COMPLETED if row.state == DONE else JobStatus.FAILED
     done.return_value = row.objective if row.state == DONE else RunFailed(f"{row.directory}: {row.error or row.state}")
     return done
 
 
-def _place(ledger: Ledger, jobs: Sequence[Planned]) -> list[Entry]:
-    prints = Fingerprints()
+def _place(ledger: Ledger, jobs: Sequence[Planned], pool: Pool) -> list[Entry]:
+    prints = Fingerprints(ledger.data)
+    prints.learn([job.values for job in jobs], pool.call)
     named = prefixes([job.overrides for job in jobs], otherwise=str(jobs[0].values["name"]))
     placed = [
         ledger.place(job.overrides, prints.identity(job.values), prefix, job.values)
@@ -138,30 +144,6 @@ def _place(ledger: Ledger, jobs: Sequence[Planned]) -> list[Entry]:
     if len({entry.directory for entry in placed}) < len(placed):
         raise UserMistake("the sweep has one run twice: two jobs differ in nothing that changes their result")
     return placed
-
-
-class Fingerprints:
-    """Identities of many configs; data that several of them share are read once, however they are split and ordered."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, str] = {}
-
-    def identity(self, values: dict[str, Any]) -> str:
-        """The identity of a run, by its config and the content of its data and own code."""
-        from smoothlab.config.allowed import code_fingerprint
-        from smoothlab.config.opening import open_data
-        from smoothlab.rundir.identity import in_order, run_identity
-
-        target = str(values["data"].get("_target_"))
-        same = (*ORDER, *(() if target in PAIRS else SPLIT)) if target.startswith("smoothlab.data.") else ()
-        node = {name: value for name, value in values["data"].items() if name not in same}
-        key = json.dumps(in_order([node, values["code"]]))
-        if key not in self._of:
-            try:
-                self._of[key] = open_data(values).fingerprint + code_fingerprint(values["code"])
-            except UserMistake:
-                return run_identity(values, "")  # the run itself says what is wrong with its data
-        return run_identity(values, self._of[key])
 
 
 def _refuse_running(ledger: Ledger, entries: Sequence[Entry]) -> None:
@@ -182,7 +164,7 @@ def _write(ledger: Ledger) -> None:
         ) from None
 
 
-def _weight_bytes(values: dict[str, Any]) -> int | None:
+def weight_bytes(values: dict[str, Any]) -> int | None:
     """Bytes of a run's net; None where it cannot be made, of which the run itself tells."""
     from smoothlab.training.preparing import prepare
 

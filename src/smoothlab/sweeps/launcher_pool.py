@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from smoothlab.rundir.atomic import write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, RUNNING, now
 from smoothlab.sweeps.folder import say
 from smoothlab.sweeps.ledger import key_of
-from smoothlab.sweeps.pool import Job, JobPool, Planned
+from smoothlab.sweeps.pool import Job, JobPool, Planned, Result
 
 
 class LauncherPool:
@@ -27,6 +27,13 @@ class LauncherPool:
 
     def check(self, values: dict[str, Any]) -> None:
         """Nothing: which devices there are, the launcher knows."""
+
+    def warm(self) -> None:
+        """Nothing: the launcher starts what it needs."""
+
+    def call(self, target: Callable[..., Result], *args: Any) -> Result:
+        """What a function returns, in this process: a pool of processes may call it in another one."""
+        return target(*args)
 
     def submit(self, planned: Planned, directory: Path | str) -> Job:
         """Have a run launched in its directory, with the next batch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,26 @@ class Ledger:
         folder: the sweep's directory; nothing is read or made.
         base: what the configs of all its runs have in common, by dotted keys.
         entries: its runs.
+        data: fingerprints of the files that the data come from; see ``smoothlab.sweeps.fingerprints``.
     """
 
-    def __init__(self, folder: Path, base: dict[str, Any], entries: Sequence[Entry] = ()) -> None:
+    def __init__(
+        self, folder: Path, base: dict[str, Any], entries: Sequence[Entry] = (), data: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.base = base
-        self.entries = list(entries)
+        self.entries: list[Entry] = []
+        self.data = dict(data or {})
         self.created = now()
+        self._by_identity: dict[str, Entry] = {}
+        self._by_overrides: dict[tuple[str, ...], Entry] = {}
+        for entry in entries:
+            self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self._by_identity.setdefault(entry.identity, entry)
+        self._by_overrides.setdefault(identifying(entry.overrides), entry)
 
     @classmethod
     def read(cls, folder: Path | str) -> Ledger:
@@ -70,7 +83,7 @@ class Ledger:
             ]
             if content["format"] != FORMAT:
                 raise UserMistake(f"{file}: format {content['format']!r}; this version of smoothlab reads {FORMAT}")
-            ledger = cls(Path(folder), content["base"], entries)
+            ledger = cls(Path(folder), content["base"], entries, _texts_by_text(content.get("data", {})))
             ledger.created = content["created"]
         except FileNotFoundError:
             raise UserMistake(f"{str(folder)!r}: not a sweep's directory, it has no {FILE}") from None
@@ -102,26 +115,26 @@ class Ledger:
         Raises:
             UserMistake: a run of the same overrides is there with another config or other data.
         """
-        asked = identifying(overrides)
-        for entry in self.entries:
-            if entry.identity == identity:
-                return entry
-            if identifying(entry.overrides) == asked:
-                config = self.run(entry).config
-                before = read_yaml(config) if config.is_file() else values
-                changed = differences(before, values) or [
-                    "its config files, its data, its own code or a file that it names"
-                ]
-                raise UserMistake(f"{self.folder / entry.directory}: changed since it ran ({_some(changed)}); {HINT}")
+        if identity in self._by_identity:
+            return self._by_identity[identity]
+        if same := self._by_overrides.get(identifying(overrides)):
+            config = self.run(same).config
+            before = read_yaml(config) if config.is_file() else values
+            changed = differences(before, values) or [
+                "its config files, its data, its own code or a file that it names"
+            ]
+            raise UserMistake(f"{self.folder / same.directory}: changed since it ran ({_some(changed)}); {HINT}")
         entry = Entry(f"{prefix}-{identity[:HEX]}", tuple(overrides), identity)
-        self.entries.append(entry)
+        self._add(entry)
         return entry
 
     def take_in(self) -> None:
         """Add the runs that other commands have written into sweep.json since it was read."""
         if (self.folder / FILE).exists():
             known = set(self.entries)
-            self.entries += [entry for entry in Ledger.read(self.folder).entries if entry not in known]
+            for entry in Ledger.read(self.folder).entries:
+                if entry not in known:
+                    self._add(entry)
 
     def run(self, entry: Entry) -> RunDirectory:
         """The directory of a run."""
@@ -134,7 +147,14 @@ class Ledger:
             for entry in self.entries
         ]
         content = {"format": FORMAT, "created": self.created, "jobs": jobs, "base": self.base}
+        content |= {"data": self.data} if self.data else {}
         write_json(self.folder / FILE, content)
+
+
+def _texts_by_text(node: Any) -> dict[str, str]:
+    if not isinstance(node, dict) or not all(isinstance(value, str) for value in node.values()):
+        raise ValueError("data: expected texts by texts")
+    return node
 
 
 def _folder_name(name: Any) -> str:

@@ -48,12 +48,12 @@ class Planned:
     Args:
         values: the resolved config.
         overrides: as on the command line.
-        config: what ``values`` were resolved from, with Hydra's node; None where Hydra's files are not wanted.
+        compose: makes what ``values`` were resolved from, with Hydra's node; None where Hydra's files are not wanted.
     """
 
     values: dict[str, Any]
     overrides: tuple[str, ...] = ()
-    config: DictConfig | None = None
+    compose: Callable[[], DictConfig] | None = None
 
 
 Result = TypeVar("Result")
@@ -191,7 +191,8 @@ class JobPool:
     Args:
         n_jobs: runs at a time, at least 1; ``auto`` is one a GPU where the runs use GPUs, else one a core.
         devices: what is shared out; None looks at this machine. Without a GPU in it nothing is said about GPUs.
-        server: makes the processes; None starts one, which imports meanwhile, and which the pool closes at its end.
+        server: makes the processes; None starts one as soon as one is needed, or ``warm`` is called, which the pool
+            closes at its end.
 
     Raises:
         UserMistake: ``n_jobs`` is none of these.
@@ -200,15 +201,25 @@ class JobPool:
     def __init__(
         self, n_jobs: int | str = 1, *, devices: Devices | None = None, server: WarmServer | None = None
     ) -> None:
-        from smoothlab.processes import WarmServer
-
         check_n_jobs(n_jobs)
         self._own = contextlib.ExitStack()
-        self._server = server or self._own.enter_context(WarmServer())
+        self._made = server
         self.devices = devices or Devices.of_this_machine(n_jobs)
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._ended: list[Job] = []
+
+    @property
+    def _server(self) -> WarmServer:
+        from smoothlab.processes import WarmServer
+
+        if self._made is None:
+            self._made = self._own.enter_context(WarmServer())
+        return self._made
+
+    def warm(self) -> None:
+        """Start the server, which imports what runs need while the caller goes on."""
+        _ = self._server
 
     @property
     def running(self) -> Sequence[Job]:
@@ -249,8 +260,8 @@ class JobPool:
         """
         jobs = [Job(planned, directory) for planned, directory in runs]
         for job in jobs:
-            if job.planned.config is not None:
-                _keep_hydra(job.planned, job.planned.config, job.directory)
+            if job.planned.compose is not None:
+                _keep_hydra(job.planned, job.planned.compose(), job.directory)
         jobs[0].others = jobs[1:]
         self._waiting.append(jobs[0])
         self._start_waiting()
@@ -326,13 +337,11 @@ class JobPool:
                 self._running.append(job)
 
     def _start(self, job: Job) -> None:
-        from smoothlab.processes import WarmServer
-
         try:
             job.start(self._server, self.devices)
         except ServerDied:
             say("the warm server was killed (out of memory, or by hand); it is started again, and its runs go on")
-            self._server = self._own.enter_context(WarmServer())
+            self._made = None
             job.start(self._server, self.devices)
 
     def _collect(self) -> None:

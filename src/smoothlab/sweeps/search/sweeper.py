@@ -9,12 +9,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from smoothlab.config.compose import compose_config, compose_jobs, plain
+from smoothlab.config.compose import compose_config, plain
+from smoothlab.config.repeated import compose_jobs
 from smoothlab.errors import RunFailed, UserMistake, readable
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.sweeps.claims import Claims
+from smoothlab.sweeps.fingerprints import Fingerprints
 from smoothlab.sweeps.folder import make_folder, refuse_held, say
-from smoothlab.sweeps.launcher import Fingerprints
 from smoothlab.sweeps.launcher_pool import LauncherPool, Pool
 from smoothlab.sweeps.ledger import HEX, Entry, Ledger, common, prefixes
 from smoothlab.sweeps.pool import JobPool, Planned
@@ -68,7 +69,7 @@ def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
         raise UserMistake(f"{KEY}: a database needs hydra/launcher=smoothlab; expected journal or sqlite")
     folder = Path(str(config.hydra.sweep.dir))
     pool = JobPool(OmegaConf.select(config, "hydra.launcher.n_jobs")) if ours else LauncherPool(launcher)
-    # the pool's server imports while the space is checked; it is closed while the folder is still held
+    pool.warm()  # its server imports while the space is checked; it is closed while the folder is still held
     with pool, _begun(settings, space, composing, folder, pool) as (study, runner, claims), pool:
         _run(settings, study, runner, folder, claims)
 
@@ -91,11 +92,11 @@ class Composing:
         """
         config = compose_config("train", [*self._always, *overrides])
         values = plain(config) | {"engine": SINGLE}  # trials start one after the other
-        return Planned(values, tuple(overrides), config)
+        return Planned(values, tuple(overrides), lambda: config)
 
     def several(self, jobs: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """The resolved configs of some trials."""
-        return [plain(config) for config in compose_jobs("train", [[*self._always, *job] for job in jobs])]
+        return [job.values for job in compose_jobs("train", [[*self._always, *job] for job in jobs])]
 
 
 def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
