@@ -31,6 +31,34 @@ def test_what_was_saved_is_read(tmp_path):
     assert read[KEY]["class_names"] == ["a"]
 
 
+def test_plain_values_are_read_as_they_were_given(tmp_path):
+    own = {"pair": (1, 2), "by_number": {1: "a"}, "weights": torch.ones(2)}
+    whole = {"kind": "x", "numbers": [0.1, 1e-320, 2**70, -0.0, None, True], "words": "é \u2028", "empty": {}}
+    for encoder in (whole, {"kind": "x", **own}, {"kind": "x", "not a number": [float("nan"), float("inf")]}):
+        AtomicCheckpointIO().save_checkpoint(content(encoder=encoder), tmp_path / "x.ckpt")
+        read = read_checkpoint(tmp_path / "x.ckpt")[KEY]["encoder"]
+        assert str(read) == str(encoder)
+        assert list(read) == list(encoder)
+
+
+def test_checkpoints_of_the_first_format_are_read(tmp_path):
+    state = random_state()
+    expected = random.random()
+    version, words, gauss = state["python"]
+    old = content(random={**state, "python": [version, words.tolist(), gauss]})
+    torch.save(old, tmp_path / "x.ckpt")
+    read = read_checkpoint(tmp_path / "x.ckpt")[KEY]
+    assert read["encoder"] == old[KEY]["encoder"]
+    set_random_state(read["random"])
+    assert random.random() == expected
+
+
+def test_a_damaged_text_is_said(tmp_path):
+    torch.save(content(encoder='{"kind": '), tmp_path / "x.ckpt")
+    with pytest.raises(UserMistake, match="is not what smoothlab writes"):
+        read_checkpoint(tmp_path / "x.ckpt")
+
+
 def test_a_save_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "x.ckpt"
     AtomicCheckpointIO().save_checkpoint(content(), path)

@@ -12,6 +12,7 @@ from run_directories import only_run
 from smoothlab.commands import main
 from smoothlab.data import breast_cancer
 from smoothlab.errors import UserMistake
+from smoothlab.models.checkpoint import read_checkpoint
 from smoothlab.models.loading import load
 from smoothlab.models.new_rows import new_labels
 
@@ -67,7 +68,7 @@ def test_an_old_checkpoint_says_what_it_lacks(run, tmp_path, capsys):
 
     old = tmp_path / "old"
     shutil.copytree(run, old)
-    content = torch.load(old / "checkpoints" / "best.ckpt", weights_only=True)
+    content = read_checkpoint(old / "checkpoints" / "best.ckpt")
     del content["smoothlab"]["class_counts"], content["smoothlab"]["encoder"]["summary"]
     torch.save(content, old / "checkpoints" / "best.ckpt")
     (old / "results.json").unlink()

@@ -8,6 +8,7 @@ import torch
 
 import smoothlab
 from smoothlab.errors import UserMistake
+from smoothlab.models.checkpoint import read_checkpoint
 from smoothlab.training.beginning import beginning_of
 
 SHORT = ["logger=none", "figures=false", "progress=none", "net.hidden=[8]", "trainer.max_epochs=2"]
@@ -30,7 +31,7 @@ def old(tmp_path_factory):
 def test_it_begins_with_weights_and_encoder_and_reports_both_models(old, tmp_path):
     words = [*year(tmp_path / "second.csv", 2), *SHORT]
     new = smoothlab.train([*words, f"init={old.path}", "optimizer.lr=1e-12"])
-    before, after = (torch.load(run.path / "checkpoints" / "best.ckpt", weights_only=True) for run in (old, new))
+    before, after = (read_checkpoint(run.path / "checkpoints" / "best.ckpt") for run in (old, new))
     assert before["smoothlab"]["encoder"]["kind"] == after["smoothlab"]["encoder"]["kind"]
     assert all(torch.allclose(after["state_dict"][name], value) for name, value in before["state_dict"].items()
                if name.startswith("net."))  # fmt: skip

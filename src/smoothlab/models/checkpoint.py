@@ -20,13 +20,15 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
+from smoothlab.models.as_text import with_texts, without_texts
 from smoothlab.rundir.atomic import write_atomically
 from smoothlab.tasks.ranks import of_all_ranks
 from smoothlab.tasks.task import Task
 from smoothlab.tracking.csv import CSVLogger
 from smoothlab.unpacking import damaged_part
 
-FORMAT = 1
+FORMAT = 2  # of those that are written
+READABLE = (1, 2)
 KEY = "smoothlab"
 SAME = 1e-6  # of one metric in its exact and its streaming form; from 128 classes on the latter is in float32
 
@@ -65,6 +67,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def _save(checkpoint: dict[str, Any], path: Path) -> None:
+    if KEY in checkpoint:
+        checkpoint = {**checkpoint, KEY: with_texts(checkpoint[KEY])}
     with open(path, "wb") as file:  # given a path, torch writes its name, and with it a process id, into the archive
         torch.save(checkpoint, file)
 
@@ -94,10 +98,13 @@ def read_checkpoint(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     ours = checkpoint.get(KEY) if isinstance(checkpoint, dict) else None
     if not isinstance(ours, dict) or "state_dict" not in checkpoint:
         raise UserMistake(f"{path}: a checkpoint, but not one of smoothlab")
-    if ours.get("format") != FORMAT:
+    if ours.get("format") not in READABLE:
         raise UserMistake(
-            f"{path}: checkpoint format {ours.get('format')!r}; this version of smoothlab reads format {FORMAT}"
+            f"{path}: checkpoint format {ours.get('format')!r}; this version of smoothlab reads formats "
+            f"{' and '.join(map(str, READABLE))}"
         )
+    with odd_content(str(path)):
+        checkpoint[KEY] = ours = without_texts(ours)
     config = ours.get("config")
     complete = (
         isinstance(config, dict)
@@ -292,7 +299,7 @@ def random_state() -> dict[str, Any]:
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - what libraries draw from
     state: dict[str, Any] = {
-        "python": [version, list(words), gauss],
+        "python": [version, torch.tensor(words), gauss],
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
     }
@@ -304,7 +311,8 @@ def random_state() -> dict[str, Any]:
 def set_random_state(state: dict[str, Any]) -> None:
     """Undo ``random_state``."""
     version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
+    # a list in checkpoints of format 1
+    random.setstate((version, tuple(words.tolist() if isinstance(words, Tensor) else words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
     torch.set_rng_state(state["torch"].cpu())
