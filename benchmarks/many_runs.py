@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -17,10 +18,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import yaml
 
 from smoothlab.rundir.directory import RunDirectory
@@ -95,6 +95,9 @@ def _own_words(run: RunDirectory, place: int) -> None:
 
 def _own_predictions(file: Path, seed: int) -> float:
     """Probabilities a little off those of the run that it is a copy of, by its seed; their NLL."""
+    import numpy as np
+    import pandas as pd
+
     table = pd.read_parquet(file)
     columns = [name for name in table if name.startswith("prob_")]
     shares = table[columns].to_numpy()
@@ -107,7 +110,8 @@ def _own_predictions(file: Path, seed: int) -> float:
 
 def readers(folder: Path, runs: int, rounds: int) -> None:
     """What reads the runs of a sweep; of several rounds each one's CPU seconds, the other numbers of the last."""
-    sweep = make_sweep(folder, runs)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # what it imports counts for no command
+        sweep = pool.submit(make_sweep, folder, runs).result()
     size = sum(path.stat().st_size for path in sweep.rglob("*") if path.is_file()) / 2**20
     print(f"{runs} made run directories, {size:.0f} MiB")
     where = str(sweep.relative_to(folder))

@@ -142,3 +142,10 @@ def test_a_label_that_is_no_class_is_refused(tmp_path):
     table.to_parquet(file, index=False)
     with pytest.raises(UserMistake, match="labels out of place"):
         run.predictions("test")
+
+
+def test_a_config_whose_keys_are_no_texts_is_read(tmp_path):
+    simulated_run(tmp_path / "run")
+    with (tmp_path / "run" / "config.yaml").open("a") as file:
+        file.write("3: x\n")
+    assert len(read_records([tmp_path]).records) == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothlab.errors import UserMistake
-from smoothlab.reports.arm_names import arm_names
+from smoothlab.reports.arm_names import arm_names, tells
 from smoothlab.rundir.content import sums_read_once
 from smoothlab.rundir.directory import DONE, RunDirectory
 from smoothlab.rundir.identity import flat
@@ -185,6 +185,7 @@ def read_records(paths: Iterable[Path | str]) -> Records:
     """
     problems: list[Problem] = []
     yaml = AlikeTexts()
+    choices: dict[str, dict[str, str]] = {}
     by_path: dict[Path, RunRecord] = {}
     for path in map(Path, paths):
         if not path.is_dir():
@@ -193,7 +194,7 @@ def read_records(paths: Iterable[Path | str]) -> Records:
         for run in _run_directories(path):
             try:
                 with sums_read_once():
-                    by_path.setdefault(run.resolve(), _read(run, yaml))
+                    by_path.setdefault(run.resolve(), _read(run, yaml, choices))
             except (UserMistake, OSError) as error:
                 problems.append(Problem(run, _line(error).removeprefix(f"{run}/").removeprefix(f"{run}: ")))
     return Records(tuple(_with_arms(list(by_path.values()))), tuple(dict.fromkeys(problems)))
@@ -208,8 +209,8 @@ def _run_directories(path: Path) -> Iterator[Path]:
         inside[:] = sorted(name for name in inside if not name.startswith("."))
 
 
-def _read(path: Path, yaml: AlikeTexts) -> RunRecord:
-    """The run at ``path``.
+def _read(path: Path, yaml: AlikeTexts, choices: dict[str, dict[str, str]]) -> RunRecord:
+    """The run at ``path``; ``choices`` holds those of the settings that were met before.
 
     Raises:
         UserMistake: it is broken.
@@ -228,6 +229,9 @@ def _read(path: Path, yaml: AlikeTexts) -> RunRecord:
         if "metrics" not in results:
             raise UserMistake(f"{run.results}: no metrics in it")
     data = config.get("data")
+    settings = repr({key: value for key, value in config.items() if tells(str(key))})
+    if not choices.get(settings):
+        choices[settings] = _choices(path, yaml)
     return RunRecord(
         path=path,
         state=state,
@@ -239,7 +243,7 @@ def _read(path: Path, yaml: AlikeTexts) -> RunRecord:
         config=config,
         flat=flat(config),
         results=results,
-        choices=_choices(path, yaml),
+        choices=choices[settings],
     )
 
 
