@@ -1,4 +1,4 @@
-"""YAML that anybody may have written: plain values, and no more of them than a reader survives."""
+"""YAML of plain values: how it is written, and no more of what anybody may have written than a reader survives."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 MOST_NODES = 10**6  # each alias counted as what it stands for
 MOST_LEVELS = 100  # of nesting
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def load_yaml(text: str, loader: Any = LOADER) -> Any:
@@ -30,6 +31,11 @@ def load_yaml(text: str, loader: Any = LOADER) -> Any:
     if "*" in text and _size(node, {}) > MOST_NODES:
         raise ValueError(f"more than {MOST_NODES:,} values, most of them by aliases")
     return None if node is None else reader.construct_document(node)
+
+
+def dump_yaml(value: Any) -> str:
+    """A plain value as YAML, its keys in their order."""
+    return str(yaml.dump(value, Dumper=DUMPER, sort_keys=False))
 
 
 class AlikeTexts:

@@ -200,8 +200,8 @@ def test_a_search_that_is_stopped_leaves_no_process_and_goes_on_where_it_was(cli
 
 def test_a_pruned_run_of_several_ranks_ends_on_all_of_them(tmp_path):
     from smoothlab.config.compose import compose_config, plain
+    from smoothlab.rundir.trial_files import TrialFiles
     from smoothlab.training.job import run_job
-    from smoothlab.training.trial import TrialFiles
 
     run = RunDirectory(tmp_path / "run")
     files = TrialFiles(run.path)
@@ -310,6 +310,7 @@ def test_each_preset_gives_its_lists_to_the_sweep(preset, keys):
     from omegaconf import OmegaConf
 
     from smoothlab.config.compose import compose_config
+    from smoothlab.sweeps.launcher_pool import LauncherPool
     from smoothlab.sweeps.search.space import Space
     from smoothlab.sweeps.search.sweeper import Composing, check_space
 
@@ -319,7 +320,8 @@ def test_each_preset_gives_its_lists_to_the_sweep(preset, keys):
     assert ours == (preset == "search")
     space = Space.read(node["params"])
     assert {one.key for one in space} == keys
-    check_space(space, Composing([f"sweep={preset}"]))  # every option composes and can be trained
+    pool = LauncherPool(None)  # which calls here
+    check_space(space, Composing([f"sweep={preset}"]), pool)  # every option composes and can be trained
 
 
 def test_a_preset_without_m_is_refused(cli):

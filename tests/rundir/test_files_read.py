@@ -70,11 +70,11 @@ def test_a_later_command_reads_only_what_has_changed(table):
         reads.append(len(configs))
         return read(configs)
 
-    Fingerprints(known).learn(seeds, call)
-    Fingerprints(known).learn(seeds, call)
+    Fingerprints(known, call).learn(seeds)
+    Fingerprints(known, call).learn(seeds)
     assert reads == [1]
     table.write_text(table.read_text() + "3,1\n")
-    Fingerprints(known).learn([*seeds, config(*TABLE, "data.deduplicate=true")], call)
+    Fingerprints(known, call).learn([*seeds, config(*TABLE, "data.deduplicate=true")])
     assert reads == [1, 2]
     assert len(known) == 3
 

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from smoothlab.training.trial import TrialFiles, TrialPruned, TrialReports
+from smoothlab.rundir.trial_files import TrialFiles
+from smoothlab.training.trial import TrialPruned, TrialReports
 
 
 def trainer(epoch, value, **changed):

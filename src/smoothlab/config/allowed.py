@@ -11,6 +11,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -216,6 +217,7 @@ def _check_arguments(function: Callable[..., Any], node: Mapping[str, Any], key:
             raise UserMistake(f"{key}.{name} = {value!r}: expected {describe(hints[name])}")
 
 
+@lru_cache(maxsize=1024)
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The types of a target's arguments; none where they are names that only a type checker sees."""
     try:

@@ -199,9 +199,11 @@ def _resampled(
         # What varies within a cell has no count of its own; its sum over many samples is normal.
         noise = random.standard_normal(len(counts)) * np.sqrt(counts @ variance)
         result[name] = (counts @ mean + noise) / total
-    member = np.zeros((len(cells.index), num_bins))
-    member[np.arange(len(cells.index)), cells.index] = 1.0
-    count, apart = weight @ member, np.abs(gap @ member)
+    # groups stand in order of confidence, so each bin is a run of them
+    bins = np.flatnonzero(np.diff(cells.index, prepend=-1))
+    count, apart = np.zeros((2, len(counts), num_bins))
+    count[:, cells.index[bins]] = np.add.reduceat(weight, bins, axis=1)
+    apart[:, cells.index[bins]] = np.abs(np.add.reduceat(gap, bins, axis=1))
     mean_gap = apart / np.where(count > 0, count, 1.0)
     result["ece"] = apart.sum(1) / total
     result["mce"] = mean_gap.max(1)

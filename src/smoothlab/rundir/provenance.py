@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -39,8 +40,15 @@ def peak_memory() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def provenance() -> dict[str, Any]:
-    """Versions of the packages that matter, the machine, and the commit of the working directory's repository."""
+COMMIT = "# branch.oid "  # before the commit in git's output
+
+
+def provenance(code: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Versions of the packages that matter, the machine, and the commit of the working directory's repository.
+
+    Args:
+        code: the commit, by ``code_state``; None: it is asked for.
+    """
     return {
         "versions": dict(_versions()),
         "machine": {
@@ -48,7 +56,7 @@ def provenance() -> dict[str, Any]:
             "device": torch.cuda.get_device_name() if torch.cuda.is_initialized() else "cpu",
             "threads": torch.get_num_threads(),
         },
-        "git": code_state(),
+        "git": dict(code or code_state()),
     }
 
 
@@ -65,7 +73,10 @@ def _versions() -> dict[str, str]:
 
 def code_state() -> dict[str, Any]:
     """The ``commit`` of the working directory's repository, and whether anything has ``changed`` since."""
-    return {"commit": _git("rev-parse", "HEAD"), "changed": bool(_git("status", "--porcelain"))}
+    lines = (_git("status", "--porcelain=v2", "--branch") or "").splitlines()
+    commits = [line.removeprefix(COMMIT) for line in lines if line.startswith(COMMIT)]
+    commit = commits[0] if commits and commits[0] != "(initial)" else None
+    return {"commit": commit, "changed": any(not line.startswith("#") for line in lines)}
 
 
 def code_diff() -> str | None:

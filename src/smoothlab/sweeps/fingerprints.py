@@ -16,6 +16,7 @@ ORDER = ("shuffle_seed", "batch_size", "eval_batch_size")
 SPLIT = ("fold", "split_seed")
 PAIRS = ("smoothlab.data.ParallelData", "smoothlab.data.SyntheticTranslation")
 Config = Mapping[str, Any]
+Call = Callable[..., list[str | None]]
 
 
 class Fingerprints:
@@ -24,25 +25,22 @@ class Fingerprints:
     Args:
         known: fingerprints of earlier commands; those of files are taken again as long as their sizes and times of
             change are the same. What is learned of files is added.
+        call: calls a function with its argument, in this process or another one.
     """
 
-    def __init__(self, known: MutableMapping[str, str] | None = None) -> None:
+    def __init__(self, known: MutableMapping[str, str] | None = None, call: Call | None = None) -> None:
         self._known = {} if known is None else known
+        self._call = call or _here
         self._of: dict[str, str | None] = {}
 
     def identity(self, config: dict[str, Any]) -> str:
         """The identity of a run, by its config and the content of its data and own code."""
-        self.learn([config], lambda read, configs: read(configs))
+        self.learn([config])
         # without a fingerprint, the run itself says what is wrong with its data
         return run_identity(config, self._of[_key(config)] or "")
 
-    def learn(self, configs: Sequence[dict[str, Any]], call: Callable[..., list[str | None]]) -> None:
-        """Read the data of some configs, each once.
-
-        Args:
-            configs: resolved.
-            call: calls a function with its argument, in this process or another one; not called where all is known.
-        """
+    def learn(self, configs: Sequence[dict[str, Any]]) -> None:
+        """Read the data of some configs, each once, in one call; in none where all is known."""
         unknown: dict[str, tuple[str, dict[str, Any]]] = {}
         for config in configs:
             if (key := _key(config)) in self._of or key in unknown:
@@ -54,11 +52,15 @@ class Fingerprints:
                 unknown[key] = lasting, config
         if not unknown:
             return
-        hashes = call(fingerprints, [config for _, config in unknown.values()])
+        hashes = self._call(fingerprints, [config for _, config in unknown.values()])
         for (key, (lasting, _)), fingerprint in zip(unknown.items(), hashes, strict=True):
             self._of[key] = fingerprint
             if lasting and fingerprint is not None:
                 self._known[lasting] = fingerprint
+
+
+def _here(function: Call, configs: Sequence[dict[str, Any]]) -> list[str | None]:
+    return function(configs)
 
 
 def fingerprints(configs: Sequence[dict[str, Any]]) -> list[str | None]:

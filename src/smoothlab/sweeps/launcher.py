@@ -134,8 +134,8 @@ def _returned(overrides: Sequence[str], config: DictConfig, row: Row) -> JobRetu
 
 
 def _place(ledger: Ledger, jobs: Sequence[Planned], pool: Pool) -> list[Entry]:
-    prints = Fingerprints(ledger.data)
-    prints.learn([job.values for job in jobs], pool.call)
+    prints = Fingerprints(ledger.data, pool.call)
+    prints.learn([job.values for job in jobs])
     named = prefixes([job.overrides for job in jobs], otherwise=str(jobs[0].values["name"]))
     placed = [
         ledger.place(job.overrides, prints.identity(job.values), prefix, job.values)

@@ -27,7 +27,7 @@ def quiet_lightning() -> Iterator[None]:
     names = ("pytorch_lightning", "lightning_fabric")
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        _set_level(logging.getLogger(name), logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
@@ -44,7 +44,7 @@ def quiet_lightning() -> Iterator[None]:
             yield
     finally:
         for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+            _set_level(logging.getLogger(name), level)
 
 
 class _LogFile(logging.FileHandler):
@@ -74,6 +74,12 @@ def silent() -> Iterator[None]:
         _SILENT.reset(token)
 
 
+def _set_level(logger: logging.Logger, level: int) -> None:
+    """Set a level where it is another one: setting it makes every logger there is forget what it is enabled for."""
+    if logger.level != level:
+        logger.setLevel(level)
+
+
 @contextlib.contextmanager
 def run_log(path: Path | None) -> Iterator[None]:
     """Send smoothlab's messages and Lightning's warnings to the console, and to ``path`` with times."""
@@ -89,14 +95,16 @@ def run_log(path: Path | None) -> Iterator[None]:
     for name, logger in loggers.items():
         logger.handlers = list(handlers)
         logger.propagate = False
-        logger.setLevel(logging.INFO if name == "smoothlab" else logging.WARNING)
-    logging.getLogger(SUMMARY).setLevel(logging.INFO)  # which a Trainer writes where trainer.enable_model_summary asks
+        _set_level(logger, logging.INFO if name == "smoothlab" else logging.WARNING)
+    _set_level(
+        logging.getLogger(SUMMARY), logging.INFO
+    )  # which a Trainer writes where trainer.enable_model_summary asks
     try:
         with quiet_lightning():
             yield
     finally:
         for name, (level, propagate, old) in before.items():
-            loggers[name].setLevel(level)
+            _set_level(loggers[name], level)
             loggers[name].propagate = propagate
             loggers[name].handlers = old
         console.flush()

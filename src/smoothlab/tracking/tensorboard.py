@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.yaml_limits import dump_yaml
 
 
 class TensorBoardLogger(Logger):
@@ -47,7 +47,7 @@ class TensorBoardLogger(Logger):
         purge = {"purge_step": resume_step + 1} if resume_step else {}
         self._writer = SummaryWriter(str(Path(run_dir) / "tensorboard"), **purge)
         if config and not resume_step:
-            self._writer.add_text("config", _preformatted(yaml.safe_dump(dict(config), sort_keys=False)))
+            self._writer.add_text("config", _preformatted(dump_yaml(dict(config))))
 
     @property
     def name(self) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import ModelCheckpoint
 
@@ -51,6 +50,7 @@ from smoothlab.training.stacked.stackable import SINGLE
 from smoothlab.training.stopping import Stop, StuckWatch, stopped_by_signals
 from smoothlab.training.threads import cpu_threads
 from smoothlab.training.trial import TrialPruned
+from smoothlab.yaml_limits import dump_yaml
 
 TOO_GOOD_ROWS = 100  # of the test data, from which an accuracy of 1 is worth a word
 log = logging.getLogger("smoothlab")
@@ -226,7 +226,7 @@ def finish_run(
         **({} if fitted.engine is None else {"engine": fitted.engine}),
         "seconds": {"fit": round(fitted.seconds, 3), "total": round(time.monotonic() - started, 3)},
         "peak_memory_mib": round(peak_memory() / 2**20, 1),
-        **provenance(),
+        **provenance(fitted.code),
     }
     write_json(run.results, results)
     run.write_sums()
@@ -257,6 +257,7 @@ class Fitted:
         steps: of the optimizer, or rounds.
         best: the content of the best checkpoint, where it is at hand.
         engine: what trained the net; None for a model that is none.
+        code: the state of the repository, where it is known.
     """
 
     scorer: Any
@@ -265,6 +266,7 @@ class Fitted:
     steps: int
     best: dict[str, Any] | None = None
     engine: str | None = None
+    code: dict[str, Any] | None = None
 
 
 def begin_run(
@@ -281,7 +283,7 @@ def begin_run(
     """
     step = int(content["global_step"])
     run.sums.unlink(missing_ok=True)  # of a start that was cut off at its end
-    write_text(run.config, yaml.safe_dump(prepared.config, sort_keys=False))
+    write_text(run.config, dump_yaml(prepared.config))
     log.info("run %s%s", run.path, f", resumed at step {step}" if checkpoint else "")
     if not checkpoint:
         for note in prepared.data.notes:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from smoothlab.rundir.atomic import write_json, write_text
 from smoothlab.sweeps.search.study import DONE, Study, Trial
+from smoothlab.yaml_limits import dump_yaml
 
 FORMAT = 1
 
@@ -30,7 +29,7 @@ def write_outcome(study: Study, folder: Path) -> None:
         heading = "# The best trial" if len(study.objectives) == 1 else "# The trials that no other one beats in all"
         text = f"{heading} of {folder.name}; train it again: smoothlab train <overrides>\n"
         content = front[0] if len(study.objectives) == 1 else {"pareto_front": front}
-        write_text(folder / "best.yaml", text + yaml.safe_dump(content, sort_keys=False))
+        write_text(folder / "best.yaml", text + dump_yaml(content))
 
 
 def as_text(study: Study) -> str:

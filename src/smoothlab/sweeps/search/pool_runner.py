@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.rundir.trial_files import TrialFiles
 from smoothlab.sweeps.claims import Claims
 from smoothlab.sweeps.launcher_pool import Pool
 from smoothlab.sweeps.ledger import Entry, Ledger, state_of
 from smoothlab.sweeps.pool import Job, JobPool, Planned
 from smoothlab.sweeps.search.study import DONE, FAILED, INTERRUPTED, PRUNED, Ended, Objective, Trial
 from smoothlab.sweeps.search.values import objective_values
-from smoothlab.training.trial import TrialFiles
 
 ELSEWHERE_SECONDS = 0.1  # between two looks at a run that another command trains
 

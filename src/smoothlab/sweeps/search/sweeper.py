@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,36 +99,46 @@ class Composing:
         return [job.values for job in compose_jobs("train", [[*self._always, *job] for job in jobs])]
 
 
-def check_space(space: Space, composing: Composing) -> list[dict[str, Any]]:
+def check_space(space: Space, composing: Composing, pool: Pool) -> list[dict[str, Any]]:
     """Compose and check a config for each option and both ends of each range; returns the configs.
 
     Raises:
         UserMistake: a key that the config does not have, an option that does not compose, an end out of range.
     """
-    from smoothlab.training.loggers import check_loggers
-    from smoothlab.training.preparing import check_config
-
     corners = [space.overrides(values) for values in space.corners()]
     configs = composing.several(corners)
-    for overrides, values in zip(corners, configs, strict=True):
-        if values["resume"] not in ("none", "auto", None):
-            raise UserMistake("resume: is for one run; a search that is started again goes on by itself")
-        try:
-            check_loggers(values, check_config(values).parts.allowed)
-        except UserMistake as mistake:
-            chosen = " ".join(overrides[len(space.fixed) :])
-            raise UserMistake(f"{mistake} (in the trial {chosen})") from None
+    if any(values["resume"] not in ("none", "auto", None) for values in configs):
+        raise UserMistake("resume: is for one run; a search that is started again goes on by itself")
+    pool.call(_check_trials, configs, [" ".join(overrides[len(space.fixed) :]) for overrides in corners])
     return configs
 
 
-def _objectives(settings: Settings, values: dict[str, Any]) -> list[Objective]:
-    """What is searched for; the data are read only where the task must say what metrics it has."""
-    monitored: Mapping[str, str] = {}
-    if settings.objectives:
-        from smoothlab.training.preparing import prepare
+def _check_trials(configs: Sequence[dict[str, Any]], chosen: Sequence[str]) -> None:
+    """Check what trials train, in whatever process has the packages.
 
-        monitored = prepare(values).task.monitored
+    Raises:
+        UserMistake: with the trial's own words.
+    """
+    from smoothlab.training.loggers import check_loggers
+    from smoothlab.training.preparing import check_config
+
+    for values, words in zip(configs, chosen, strict=True):
+        try:
+            check_loggers(values, check_config(values).parts.allowed)
+        except UserMistake as mistake:
+            raise UserMistake(f"{mistake} (in the trial {words})") from None
+
+
+def _objectives(settings: Settings, values: dict[str, Any], pool: Pool) -> list[Objective]:
+    """What is searched for; the data are read only where the task must say what metrics it has."""
+    monitored = pool.call(_monitored, values) if settings.objectives else {}
     return find_objectives(settings.objectives, monitored, values["callbacks"])
+
+
+def _monitored(values: dict[str, Any]) -> dict[str, str]:
+    from smoothlab.training.preparing import prepare
+
+    return dict(prepare(values).task.monitored)
 
 
 def _check_url(config: DictConfig) -> None:
@@ -200,11 +210,11 @@ def _begun(
     settings: Settings, space: Space, composing: Composing, folder: Path, pool: Pool
 ) -> Iterator[tuple[Study, PoolRunner, Claims | None]]:
     """Check everything, and hold the folder from before its files are opened until the search is over."""
-    corners = check_space(space, composing)
-    objectives = _objectives(settings, corners[0])
+    corners = check_space(space, composing, pool)
+    objectives = _objectives(settings, corners[0], pool)
     base = common(corners)
     ledger = Ledger.open(folder, base)
-    prints = Fingerprints()
+    prints = Fingerprints(ledger.data, pool.call)
     lasting = settings.lasting(space, objectives)
     claims = None
     if is_url(settings.storage):

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from smoothlab.models.checkpoint import AtomicCheckpointIO
 from smoothlab.rundir.atomic import make_folders, remove_leftovers
 from smoothlab.rundir.directory import DONE, FAILED, HEARTBEAT_SECONDS, INTERRUPTED, RunDirectory, StatusFile
 from smoothlab.rundir.identity import in_order
+from smoothlab.rundir.provenance import code_state
 from smoothlab.tasks.task import Task
 from smoothlab.tracking.console import run_log
 from smoothlab.tracking.sink import finish
@@ -167,6 +168,11 @@ class StackedRuns:
         self._open.pop(str(member.run.path))
         self.alone.append((member.prepared.config, str(member.run.path)))
 
+    @cached_property
+    def _code(self) -> dict[str, Any]:
+        """The state of the repository, which all runs of the stack share."""
+        return code_state()
+
     # Training ---------------------------------------------------------------------------------------------------------
 
     def _train(self, members: list[Member]) -> None:
@@ -225,9 +231,8 @@ class StackedRuns:
             save(content, run.best_checkpoint)
             member.tell_best()
             seconds = time.monotonic() - self._started
-            fitted = Fitted(
-                Predictor(), seconds, member.trainer.current_epoch, member.trainer.global_step, content, BATCHED
-            )
+            epochs, steps = member.trainer.current_epoch, member.trainer.global_step
+            fitted = Fitted(Predictor(), seconds, epochs, steps, content, BATCHED, self._code)
             finish_run(prepared, run, loggers, fitted, self._started)
             failed = False
         finally:
