@@ -29,6 +29,12 @@ gpu: $(READY)  ## on a machine with CUDA: the tests marked gpu, and benchmarks/r
 	SMOOTHLAB_GPU=$(SMOOTHLAB_GPU) $(BIN)/python -m pytest tests/gpu -m gpu -rs -p no:xdist $(ARGS)
 	$(BIN)/python benchmarks/gpu.py $(if $(filter cpu,$(SMOOTHLAB_GPU)),--device cpu --tiny)
 
+.PHONY: site
+site: $(READY)  ## the pages of docs/, the notebooks and the reference as a site, build/site/index.html; links are checked
+	$(BIN)/python -c "import material, mkdocstrings_handlers.python" 2> /dev/null || \
+		$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

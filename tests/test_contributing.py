@@ -26,7 +26,7 @@ TRAINED = {heading: example for heading, example in EXAMPLES.items() if example[
 def copy(tmp_path: Path) -> Path:
     """A copy of the source, whose ``conf/`` is the package ``smoothlab.conf``, as in a wheel."""
     without = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "src" / "smoothlab", tmp_path / "smoothlab", ignore=without)
+    shutil.copytree(ROOT / "src" / "smoothlab", tmp_path / "smoothlab")  # as compiled as it is: that takes seconds
     shutil.copytree(ROOT / "conf", tmp_path / "smoothlab" / "conf", ignore=without)
     shutil.copytree(ROOT / "src" / "hydra_plugins", tmp_path / "hydra_plugins", ignore=without)
     return tmp_path

@@ -39,9 +39,9 @@ HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "wandb", "pandas", "scipy
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
-        (["--help"], "smoothing/prior"),
-        (["train", "--help"], "smoothing/strength: accuracy, "),
-        (["evaluate", "--help"], "checkpoint: best"),
+        (["--help"], "smoothlab train --help smoothing"),
+        (["train", "--help"], "smoothing/strength      accuracy, "),
+        (["evaluate", "--help"], "checkpoint=best"),
         (["train", "--cfg", "job"], "_target_: smoothlab.tasks.ClassificationTask"),
         (["train", "--cfg", "job", "smoothing=none"], "epsilon: 0.0"),
         (["--version"], "smoothlab 0"),

@@ -1,6 +1,7 @@
 """`smoothlab train` leaves a run directory as the contract says, and repeats itself exactly."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import yaml
 from run_directories import SHORT, only_run
 
 import smoothlab
+from smoothlab.commands.train import next_command
 from smoothlab.errors import RunFailed
 
 CONTRACT = [
@@ -177,3 +179,49 @@ def test_twenty_classes_of_which_none_is_probable_train_to_results_and_are_evalu
     code, out, _ = cli("evaluate", f"run={run}", "input=twenty.csv")
     assert code == 0
     assert "ece_classwise" in out
+
+
+class Finished:
+    """What ``next_command`` asks of a run."""
+
+    def __init__(self, gap, ends, config):
+        self.path = Path("outputs/medical/run")
+        self.config = config
+        metrics = {"test": {"confidence_gap": gap, "accuracy": 0.8, "ece": 0.05}}
+        self.results = {"metrics": metrics, "uncertainty": {"test": {"intervals": {"confidence_gap": ends}}}}
+
+
+@pytest.mark.parametrize(
+    ("gap", "words", "command"),
+    [
+        (
+            (-0.04, [-0.06, -0.02]),
+            ["my.csv", "target=label", "smoothing=standard", "smoothing.strength.epsilon=0.3", "data.drop=[a, b]"],
+            "smoothlab train my.csv target=label 'data.drop=[a, b]' smoothing=auto",
+        ),
+        (
+            (0.01, [-0.06, 0.08]),
+            ["--config-dir", "my", "experiment=gentle", "smoothing=none", "seed=3", "figures=false"],
+            "smoothlab compare --config-dir my experiment=gentle budget=quick",
+        ),
+        ((0.01, [-0.06, 0.08]), [], "smoothlab compare experiment=medical budget=quick"),
+        (
+            (0.001, [-0.002, 0.003]),
+            [],
+            "smoothlab predict run=outputs/medical/run input=<new rows> output=probabilities.csv",
+        ),
+    ],
+)
+def test_the_next_command_is_that_of_what_was_found(gap, words, command):
+    config = {"smoothing": {"strength": {"_target_": "smoothlab.smoothing.Constant", "epsilon": 0.3}}}
+    assert next_command(words, Finished(*gap, config)) == command
+
+
+def test_a_run_ends_with_a_sentence_and_a_command(cli):
+    code, _, err = cli("train", "debug=quick", "progress=none", "smoothing=none")
+    assert code == 0
+    *_, sentence, command = err.strip().splitlines()
+    assert "test rows" in sentence
+    assert command.startswith("next: smoothlab ")
+    (log,) = Path("outputs").rglob("run.log")
+    assert sentence in log.read_text()

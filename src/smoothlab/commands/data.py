@@ -23,20 +23,6 @@ if TYPE_CHECKING:
     from smoothlab.data.parallel.describing import PairsDescription
     from smoothlab.data.table.describing import Description
 
-HELP = """\
-smoothlab data: public data sets, and what is understood of any data
-
-  smoothlab data list                             the public sets, their licences, and which are here
-  smoothlab data fetch <name> ... | all           fetch sets into the cache, and check them
-  smoothlab data describe <name>                  what was understood of a set, and what looks wrong with it
-  smoothlab data describe my.csv target=label     the same of your own file; keys as of data=table
-  smoothlab data describe data=table data.path=my.csv data.target=label
-  smoothlab data describe my.csv target=label html=my.html   a page with a small chart of each column, by class
-  smoothlab data describe my.csv target=label --json         the same for programs
-
-  SMOOTHLAB_DATA_MIRROR   a folder that has the files already; it is looked at first
-  SMOOTHLAB_DATA_CACHE    where files are kept that were fetched; else the platform's folder for caches"""
-
 # Keys of the whole config, beside those of the data, that say something about data.
 OF_THE_CONFIG = ("data", "experiment", "seed", "code")
 SHOWN = 40  # columns, and classes, that are listed
@@ -44,9 +30,6 @@ SHOWN = 40  # columns, and classes, that are listed
 
 def run(words: Sequence[str]) -> int:
     """The command: 0 when done, a mistake in one line otherwise."""
-    if not words or words[0] in ("--help", "-h", "help"):
-        print(HELP)
-        return 0
     verb, *rest = words
     verbs: dict[str, Callable[[list[str]], None]] = {"list": list_sets, "fetch": fetch_sets, "describe": describe_data}
     if verb not in verbs:

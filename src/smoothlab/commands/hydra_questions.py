@@ -11,13 +11,13 @@ from smoothlab.errors import UserMistake, reason_of
 
 # Options that Hydra answers itself, without a run, and those that may stand beside them. Its other ones stay shut:
 # --experimental-rerun loads a pickle, --config-path reads any folder.
-QUESTIONS = {"--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
+QUESTIONS = {"--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
 BESIDE = {"--resolve", "--package", "-p", "--multirun", "-m"}
 WITH_WORD = {"--cfg", "-c", "--info", "-i", "--package", "-p"}  # the next word is theirs
 
 
 def ask_hydra(name: str, words: list[str]) -> int:
-    """Let Hydra answer ``--help``, ``--cfg``, ``--info`` and shell completion for the config of a command."""
+    """Let Hydra answer ``--cfg``, ``--info`` and shell completion for the config of a command."""
     import hydra
 
     from smoothlab.config.compose import check_overrides, translate_config_dir
@@ -46,6 +46,8 @@ def ask_hydra(name: str, words: list[str]) -> int:
         sys.argv = before
     if code == 2:  # of argparse, below its usage
         raise UserMistake(complaint.getvalue().strip().splitlines()[-1].partition("error: ")[2])
+    if code == 1 and complaint.getvalue().strip():  # Hydra's first line says what, the others how to debug it
+        raise UserMistake(complaint.getvalue().strip().splitlines()[0])
     print(complaint.getvalue(), end="", file=sys.stderr)
     return code if isinstance(code, int) else 0
 

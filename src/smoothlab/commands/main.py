@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import difflib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from smoothlab.commands.help import HELP, WITHOUT_CONFIG, command_help, overview
 from smoothlab.commands.hydra_questions import QUESTIONS, ask_hydra
+from smoothlab.commands.manual import ELSEWHERE, PAGES
 from smoothlab.errors import Terminated, UserMistake, disk_refusal, missing_framework
 from smoothlab.starters import TORCHRUN, found_ranks
 
-# name: what it does
-COMMANDS = {
-    "train": "train a classifier with label smoothing and judge its calibration",
-    "evaluate": "score a run's data again with its checkpoint",
-    "predict": "probabilities for the raw rows of a file",
-    "export": "write a run's model as one file, ONNX or torch.export",
-    "compare": "does smoothing help here, which, and by how much?",
-    "calibrate": "fit a run's temperature or class priors to new rows, as a new run",
-    "ensemble": "join runs of the same classes to one model",
-    "suspects": "labels that are likely to be wrong, the worst first",
-    "inspect": "show what a smoothing strategy does, without training",
-    "report": "compare finished runs, and write a page that says what helped",
-    "sweep": "look at a sweep's runs, free its disk",
-    "data": "list and fetch public data sets, describe any data",
-}
 DONE, FAILED, MISTAKE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-WITHOUT_CONFIG = {"data", "report", "sweep"}  # commands of their own words; every other one has a config of its name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,10 +85,8 @@ def refuse_ranks(name: str, words: Sequence[str]) -> None:
 
 
 def _dispatch(words: list[str]) -> int:
-    if not words or words[0] in ("--help", "-h", "help"):
-        from smoothlab.commands.help import overview
-
-        print(overview(COMMANDS))
+    if not words or words in ([word] for word in (*HELP, "help")):
+        print(overview())
         return DONE
     if words[0] in ("--version", "-V"):
         import smoothlab
@@ -111,14 +96,15 @@ def _dispatch(words: list[str]) -> int:
     if words[0] in ("-sc", "--shell-completion"):
         from smoothlab.commands.completion import complete
 
-        return complete(words, list(COMMANDS))
-    name, *rest = words
-    if name not in COMMANDS:
-        import difflib
-
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"; nearest: {near[0]}" if near else ""
-        raise UserMistake(f"{name}: no such command{hint}; commands: {', '.join(COMMANDS)}")
+        return complete(words, list(PAGES))
+    name, *rest = words if words[0] not in (*HELP, "help") else (*words[1:], HELP[0])
+    if name not in PAGES:
+        near = ELSEWHERE.get(name) or next(iter(difflib.get_close_matches(name, PAGES, n=1)), None)
+        hint = f"; nearest: {near}" if near else ""
+        raise UserMistake(f"{name}: no such command{hint}; commands: {', '.join(PAGES)}")
+    if set(HELP) & set(rest) or (name in WITHOUT_CONFIG and rest in ([], ["help"])):
+        print(command_help(name, rest))
+        return DONE
     refuse_ranks(name, rest)
     if name not in WITHOUT_CONFIG and QUESTIONS & {word.split("=")[0] for word in rest}:
         return ask_hydra(name, rest)

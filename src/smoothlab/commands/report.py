@@ -16,18 +16,6 @@ from smoothlab.errors import UserMistake
 if TYPE_CHECKING:
     from smoothlab.reports.records import Records
 
-HELP = """\
-smoothlab report <directories> [--out folder] [--format html|md] [--title text] [--baseline arm]
-    compare the finished runs in and below these directories, and write a report of them
-      --out folder     where to; a folder of its own, a report that is there is replaced
-                       (default: report/ in the folder that holds all runs)
-      --format html    one page that needs nothing but itself; md: Markdown
-      --title text     its heading
-      --baseline arm   what the others are compared to (default: the arm without smoothing)
-    beside the page: table.csv, classes.csv, report.json, figures/
-
-  smoothlab report outputs/sweeps/medical
-  smoothlab report outputs/medical --baseline smoothing=none --format md --out doc/medical"""
 OPTIONS = ("--out", "--format", "--title", "--baseline")
 FORMATS = ("html", "md")
 WORTH_THREADS = 2**22  # bytes of a file of predictions
@@ -36,9 +24,6 @@ NAMES = 5  # runs that the command names; the page names all
 
 def run(words: Sequence[str]) -> int:
     """The command: exit code 0 when the report is written."""
-    if not words or {"--help", "-h"} & set(words):
-        print(HELP)
-        return 0
     gc.disable()  # what is read stays until the end, and to look through all of it again and again takes a fifth
     try:
         path, sentences, left_out = written(*_read(words))

@@ -7,28 +7,12 @@ from collections.abc import Sequence
 
 from smoothlab.errors import UserMistake
 
-HELP = """\
-smoothlab sweep status <directory> [--json]
-    every run of a sweep with its state, objective, seconds and error
-smoothlab sweep status <study> storage='${oc.env:SEARCH_STORAGE}' [--json]
-    every trial of a search over several machines, by the study's name and the URL of its database
-smoothlab sweep prune <directory> [keep=best] [free=checkpoints] [dry_run=true]
-    remove large files of finished runs; without dry_run=false it only says which
-      keep=best              the run with the best objective stays whole
-      keep=3                 the three best stay whole
-      keep=best_checkpoints  every run keeps its best checkpoint, the last one goes
-      keep=none              no run keeps them
-      free=checkpoints,predictions   what goes: either, or both
-    runs that are not done keep everything, so that they can be continued"""
 OPTIONS = {"keep": "best", "free": "checkpoints", "dry_run": "true"}
 NAMES = 5  # runs that a message names
 
 
 def run(words: Sequence[str]) -> int:
     """The command: exit code 0, or 1 from ``status`` where a run of the sweep is not done."""
-    if not words or {"--help", "-h"} & set(words):
-        print(HELP)
-        return 0
     name, *rest = words
     actions = {"status": status, "prune": prune}
     if name not in actions:

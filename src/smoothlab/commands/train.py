@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import DONE, INTERRUPTED, PRUNED, RUNNING, RunDirectory, existing_run
 from smoothlab.rundir.identity import OF_NETS, differences
 from smoothlab.rundir.writable import check_folder
+from smoothlab.starters import found_ranks
 from smoothlab.training.stacked.stackable import SINGLE, check_engine, settled
 
 if TYPE_CHECKING:
@@ -40,6 +42,14 @@ if TYPE_CHECKING:
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OUR_LAUNCHER = "hydra_plugins.smoothlab_plugins.launcher.SmoothlabLauncher"
 MEANS_NOTHING = OF_NETS | {"callbacks", "compile"}  # to a model in a net's place
+OF_ONE_RUN = {
+    "init",
+    "smoothing",
+    "seed",
+    "figures",
+    "model",
+    "calibrator",
+}  # what a comparison chooses itself, or refuses
 OF_SWEEPS = [["hydra", "sweep"], ["hydra", "launcher"], ["hydra", "sweeper"]]
 
 
@@ -49,10 +59,39 @@ def run(words: Sequence[str]) -> int:
     try:
         if many:
             return sweep(overrides)
-        train(overrides)
+        run = train(overrides)
     except RunFailed:
         return 1  # the run said why
+    if ((place := found_ranks(os.environ)) is None or place.rank == 0) and run.status.get("state") == DONE:
+        print(f"next: {next_command(words, run)}", file=sys.stderr)
     return 0
+
+
+def next_command(words: Sequence[str], run: Run) -> str:
+    """What to type after a run, by what its test rows say of its confidence.
+
+    Args:
+        words: of the command that made it.
+        run: the finished run.
+    """
+    from smoothlab.reports.confidence import FITS, Confidence
+
+    confidence = Confidence.of(run.results, run.config)
+    left_out = {"resume"}
+    if confidence is not None and confidence.remedy:
+        left_out.add(confidence.remedy.partition("=")[0])
+        return shlex.join(["smoothlab", "train", *_without(words, left_out), confidence.remedy])
+    if confidence is not None and confidence.kind == FITS:
+        return (
+            f"smoothlab predict run={shlex.quote(os.path.relpath(run.path))} input=<new rows> output=probabilities.csv"
+        )
+    rest = _without(words, {*left_out, *OF_ONE_RUN})
+    return shlex.join(["smoothlab", "compare", *(rest or ["experiment=medical"]), "budget=quick"])
+
+
+def _without(words: Sequence[str], groups: set[str]) -> list[str]:
+    """The words of a command without those of some groups and keys."""
+    return [word for word in words if re.split(r"[=./@]", word.lstrip("-+~"))[0] not in groups or "=" not in word]
 
 
 def train(overrides: Sequence[str] = ()) -> Run:
@@ -77,7 +116,6 @@ def train(overrides: Sequence[str] = ()) -> Run:
     values["engine"] = SINGLE  # there is no other run
 
     from smoothlab.models.run import Run
-    from smoothlab.starters import found_ranks
     from smoothlab.training.preparing import prepare
     from smoothlab.training.ranks import leave_status, server_for, train_on_devices
     from smoothlab.training.stopping import stopped_by_signals
@@ -366,7 +404,6 @@ def _sweep_job(config: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from smoothlab.models.run import Run
-    from smoothlab.starters import found_ranks
     from smoothlab.sweeps.cluster_job import run_cluster_job
 
     place = RunDirectory(HydraConfig.get().runtime.output_dir)

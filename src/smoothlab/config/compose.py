@@ -86,12 +86,12 @@ def check_overrides(name: str, overrides: Sequence[str]) -> None:
         compose_config(name, job)
 
 
-def all_groups() -> dict[str, list[str]]:
-    """Every config group of ours with its options."""
+def all_groups(path: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Every config group of ours with its options; ``path`` sets hydra.searchpath."""
     with _hydra("train"):
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        return groups(hydra.config_loader)
+        return groups(hydra.config_loader, path=path)
 
 
 def split_options(words: Sequence[str]) -> tuple[list[str], bool]:

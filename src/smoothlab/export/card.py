@@ -9,6 +9,7 @@ from typing import Any
 
 from smoothlab.models.checkpoint import KEY
 from smoothlab.models.model import Model
+from smoothlab.reports.confidence import Confidence
 from smoothlab.rundir.atomic import write_atomically, write_text
 from smoothlab.rundir.directory import RunDirectory
 
@@ -116,16 +117,13 @@ def _metrics(results: Mapping[str, Any], picture: Path | None) -> Iterator[str]:
 
 
 def _limits(content: Mapping[str, Any], results: Mapping[str, Any], model: Model) -> Iterator[str]:
-    metrics = results.get("metrics", {}).get("test", {})
     yield from ("", "## Limits", "")
     yield (
         "- The probabilities hold for rows like those of training. `smoothlab evaluate run=<run> input=<file>` scores "
         "labelled rows of your own and tells drift; where they do not hold, `smoothlab calibrate` fits them anew."
     )
-    gap = metrics.get("confidence_gap")
-    if isinstance(gap, float):
-        word = "over" if gap > 0 else "under"
-        yield f"- On test rows the model is {abs(gap):.1%} {word}-confident on average (confidence less accuracy)."
+    if (confidence := Confidence.of(results, content[KEY]["config"])) is not None:
+        yield f"- {confidence.sentence}"
     counts = content[KEY].get("class_counts") or []
     rare = [name for name, count in zip(model.class_names, counts, strict=False) if count < RARE]
     if rare:

@@ -100,6 +100,7 @@ class Scores:
         chance = ece_bias(self.logits, self.labels, from_logits=True, num_bins=self.num_bins)
         return {
             "level": LEVEL,
+            "rows": len(self.labels),
             "intervals": {name: [bounds.low, bounds.high] for name, bounds in finite.items()},
             "ece_of_a_calibrated_model": {"mean": chance.calibrated, "high": chance.calibrated_high},
         }

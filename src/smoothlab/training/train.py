@@ -29,6 +29,7 @@ from smoothlab.models.checkpoint import (
     read_checkpoint,
     validated,
 )
+from smoothlab.reports.confidence import Confidence
 from smoothlab.rivals import Rival
 from smoothlab.rundir.atomic import make_folders, remove_leftovers, write_json, write_text
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
@@ -243,6 +244,8 @@ def finish_run(
         )
     round_name = "round" if prepared.rival else "epoch"
     log.info("best %s %d of %d, fit %.1f s\nrun %s", round_name, best["epoch"], fitted.epochs, fitted.seconds, run.path)
+    if (confidence := Confidence.of(results, prepared.config)) is not None:
+        log.info("%s", confidence.advice)
     return results
 
 

@@ -119,13 +119,12 @@ def test_what_hydras_own_options_do_not_take_is_one_line(cli):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("inspect --help hydra.runtime.choices.scheduler=${nowhere}", "Could not override"),
-        ("train --help mi\u00e9ing", "expected key=value or group=option"),
-        ("train --help hydra.job.config_name", "expected key=value or group=option"),
+        ("inspect --cfg job hydra.runtime.choices.scheduler=${nowhere}", "Could not override"),
+        ("train --help mi\u00e9ing", "no such config group; nearest: mixing; groups: "),
+        ("train --help hydra.job.config_name", "no such config group"),
         ("train --cfg job net", "expected key=value or group=option"),
-        ("train --help hydra.runtime.choices.net=mlp", "Could not override"),
-        ("export --help hydra.hydra_logging.root=words", "Unable to configure root logger"),
-        ("evaluate --help ~smoothing/prior", "Could not delete"),
+        ("train --cfg job hydra.runtime.choices.net=mlp", "Could not override"),
+        ("evaluate --cfg job ~smoothing/prior", "Could not delete"),
     ],
 )
 def test_a_mistake_beside_a_question_to_hydra_is_one_line(cli, words, message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from smoothlab.reports.confidence import Confidence
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import MARKDOWN, PAGE, Listing, Paragraph, Section
 from smoothlab.reports.page.tables import Cell, Column, Table, number_cell, rows_of, text_cell
@@ -32,13 +33,16 @@ COLUMNS = (
 
 
 def runs(material: Material) -> Section:
-    """Every run, finished or not."""
+    """Every run, finished or not; of a single finished one also what its test rows say of its confidence."""
     table = _table(material.records.records)
     count = len(table.rows)
     few = count <= MOST_IN_MARKDOWN
     listing = Listing(table, folded=f"{count} runs", is_open=count <= MOST_OPEN, only="" if few else PAGE)
     rest = [] if few else [Paragraph(((f"{count} runs; each is in report.json.", ""),), only=MARKDOWN)]
-    return Section("runs", "Runs", "Runs", (listing, *rest))
+    alone = material.finished[0] if len(material.finished) == 1 else None
+    confidence = Confidence.of(alone.results, alone.config) if alone is not None else None
+    first = [] if confidence is None else [Paragraph(((confidence.advice, ""),))]
+    return Section("runs", "Runs", "Runs", (*first, listing, *rest))
 
 
 def _table(records: Sequence[RunRecord]) -> Table:
