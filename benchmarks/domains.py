@@ -8,8 +8,9 @@ a fifth are validation rows: they stop the net and the boosting, choose the pena
 rate of the boosting, and fit each one's temperature. So all of them have the same training, validation and test rows.
 Every number comes from a run directory of ``smoothlab train``. A row's loss is its mean over the seeds; differences are
 paired by row, with the standard error over rows. CPU seconds are those of a whole ``smoothlab.train`` in this process
-on one thread (data, fit, scores), a mean a fold; of boosting those of both learning rates. Each run's result is a file
-of its own below build/domains, so that an interruption loses nothing.
+on one thread (data, fit, scores), a mean a fold; of boosting those of both learning rates. Nets of the first seed train
+alone, for their seconds, those of the others as one stack (the same weights within rounding). Each run's result is a
+file of its own below build/domains, so that an interruption loses nothing.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ from torch.nn import functional
 
 import smoothlab
 from smoothlab.calibration import Temperature
+from smoothlab.config.compose import compose_config, plain
 from smoothlab.kinds import KINDS
 from smoothlab.metrics import classification_metrics
+from smoothlab.training.stacked.job import StackedRuns
 
 FOLDS, SEEDS = 5, 5
+STACK = 50  # nets at most that train as one
 # Experiments by the work that they make; sets with a split of their own (time, product, the authors') are left out.
 EXPERIMENTS = (
     "agriculture/wine_cultivars",
@@ -69,37 +73,45 @@ PARTS = Path(os.environ.get("SMOOTHLAB_PARTS", ROOT / "build")) / "domains"
 RESULTS = ROOT / "benchmarks" / "results"
 
 
-def run(experiment: str, words: tuple[str, ...], fold: int, seed: int) -> dict[str, Any]:
-    """Train on a fold; its test rows, their log-probabilities, raw and at the temperature of the validation rows."""
+def words_of(experiment: str, words: tuple[str, ...], fold: int, seed: int) -> list[str]:
+    """What a run is asked for, but for its directory."""
+    return [
+        f"experiment={experiment}",
+        *("logger=none", "figures=false", "progress=none"),
+        *(f"data.folds={FOLDS}", f"data.fold={fold}", f"data.split_seed={seed}", f"seed={seed}"),
+        *words,
+    ]
+
+
+def alone(experiment: str, words: tuple[str, ...], fold: int, seed: int) -> dict[str, Any]:
+    """Train on a fold by itself; what it came to, with its CPU seconds."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
-        trained = smoothlab.train(
-            [
-                f"experiment={experiment}",
-                *("logger=none", "figures=false", "progress=none", f"output_root={folder}"),
-                *(f"data.folds={FOLDS}", f"data.fold={fold}", f"data.split_seed={seed}", f"seed={seed}"),
-                *words,
-            ]
-        )
-        seconds = time.process_time() - started
-        logits, labels, rows = {}, {}, {}
-        for split in ("val", "test"):
-            table = pd.read_parquet(trained.path / "predictions" / f"{split}.parquet")
-            names = [name.removeprefix("prob_") for name in table.columns if name.startswith("prob_")]
-            kind = KINDS["classification"]
-            logits[split] = kind.logits(torch.tensor(table[[f"prob_{name}" for name in names]].to_numpy(np.float64)))
-            labels[split] = kind.labels_of(table, names)
-            rows[split] = table["row"].tolist()
-        scaled = Temperature().fit(logits["val"], labels["val"])(logits["test"])
-        return {
-            "cpu_seconds": round(seconds, 2),
-            "val_nll": trained.results["metrics"]["val"]["nll"],
-            "epochs": trained.results["epochs"],
-            "rows": rows["test"],
-            "labels": labels["test"].tolist(),
-            "raw": torch.log_softmax(logits["test"], -1).tolist(),
-            "scaled": torch.log_softmax(scaled, -1).tolist(),
-        }
+        trained = smoothlab.train([*words_of(experiment, words, fold, seed), f"output_root={folder}"])
+        return result_of(trained.path, time.process_time() - started)
+
+
+def result_of(path: Path, seconds: float | None) -> dict[str, Any]:
+    """The test rows of a run, their log-probabilities, raw and at the temperature of the validation rows."""
+    results = json.loads((path / "results.json").read_text(encoding="utf-8"))
+    logits, labels, rows = {}, {}, {}
+    for split in ("val", "test"):
+        table = pd.read_parquet(path / "predictions" / f"{split}.parquet")
+        names = [name.removeprefix("prob_") for name in table.columns if name.startswith("prob_")]
+        kind = KINDS["classification"]
+        logits[split] = kind.logits(torch.tensor(table[[f"prob_{name}" for name in names]].to_numpy(np.float64)))
+        labels[split] = kind.labels_of(table, names)
+        rows[split] = table["row"].tolist()
+    scaled = Temperature().fit(logits["val"], labels["val"])(logits["test"])
+    return {
+        "cpu_seconds": None if seconds is None else round(seconds, 2),
+        "val_nll": results["metrics"]["val"]["nll"],
+        "epochs": results["epochs"],
+        "rows": rows["test"],
+        "labels": labels["test"].tolist(),
+        "raw": torch.log_softmax(logits["test"], -1).tolist(),
+        "scaled": torch.log_softmax(scaled, -1).tolist(),
+    }
 
 
 def place(experiment: str, what: str, fold: int, seed: int) -> Path:
@@ -107,19 +119,46 @@ def place(experiment: str, what: str, fold: int, seed: int) -> Path:
     return PARTS / experiment.replace("/", "-") / f"{what}-{seed}-{fold}.json"
 
 
+def keep(result: dict[str, Any], path: Path) -> None:
+    """Write a run's result, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(result), encoding="utf-8")
+    part.replace(path)
+
+
+def together(experiment: str, seeds: list[int], names: list[str], folds: list[int]) -> None:
+    """Train the nets of several seeds as one stack, each as it would alone; what does not stack is left."""
+    wanted = [
+        (name, fold, seed)
+        for seed in seeds
+        for fold in folds
+        for name in names
+        if not place(experiment, name, fold, seed).is_file()
+    ]
+    for one in range(0, len(wanted), STACK):
+        with tempfile.TemporaryDirectory() as folder:
+            jobs = {}
+            for name, fold, seed in wanted[one : one + STACK]:
+                values = plain(compose_config("train", words_of(experiment, RUNS[name], fold, seed)))
+                jobs[name, fold, seed] = (values | {"engine": "batched"}, f"{folder}/{name}-{fold}-{seed}")
+            stacked = StackedRuns(list(jobs.values()))
+            stacked.train()
+            for (name, fold, seed), (_, directory) in jobs.items():
+                if Path(directory, "results.json").is_file():
+                    keep(result_of(Path(directory), None), place(experiment, name, fold, seed))
+
+
 def work(experiments: list[str], seeds: list[int], names: list[str], folds: list[int]) -> None:
-    """Do every run that has no result yet."""
+    """Do every run without a result: nets of the first seed alone, for their CPU seconds, those of others together."""
     for experiment in experiments:
+        nets = [name for name in names if not any(word.startswith("model=") for word in RUNS[name])]
+        together(experiment, [seed for seed in seeds if seed], nets, folds)
         for seed, fold in [(seed, fold) for seed in seeds for fold in folds]:
             for name in names:
                 path = place(experiment, name, fold, seed)
-                if path.is_file():
-                    continue
-                result = run(experiment, RUNS[name], fold, seed)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                part = path.with_suffix(f".{os.getpid()}")
-                part.write_text(json.dumps(result), encoding="utf-8")
-                part.replace(path)
+                if not path.is_file():
+                    keep(alone(experiment, RUNS[name], fold, seed), path)
         print(experiment, *names, *seeds, flush=True)
 
 
@@ -130,7 +169,8 @@ def of_fold(experiment: str, model: str, fold: int, seed: int) -> dict[str, Any]
         return None
     parts = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     best: dict[str, Any] = min(parts, key=lambda part: float(part["val_nll"]))
-    return best | {"cpu_seconds": sum(part["cpu_seconds"] for part in parts)}
+    seconds = [part["cpu_seconds"] for part in parts]
+    return best | {"cpu_seconds": None if None in seconds else sum(seconds)}
 
 
 def of_model(experiment: str, model: str) -> dict[str, Any] | None:
@@ -151,7 +191,8 @@ def of_model(experiment: str, model: str) -> dict[str, Any] | None:
         metrics.append(classification_metrics(logits, labels, from_logits=True))
         losses[seed] = functional.cross_entropy(logits, labels, reduction="none").numpy()[order]
         scaled[seed] = functional.cross_entropy(cool, labels, reduction="none").numpy()[order]
-        seconds.append(np.mean([part["cpu_seconds"] for part in done]))
+        if all(part["cpu_seconds"] is not None for part in done):
+            seconds.append(np.mean([part["cpu_seconds"] for part in done]))
         val.append(np.mean([part["val_nll"] for part in done]))
     if not losses:
         return None
@@ -161,7 +202,7 @@ def of_model(experiment: str, model: str) -> dict[str, Any] | None:
         "gap": float(np.mean([one["confidence_gap"] for one in metrics])),
         "scaled": float(np.mean(list(scaled.values()))),
         "val_nll": float(np.mean(val)),
-        "cpu_seconds": float(np.mean(seconds)),
+        "cpu_seconds": float(np.mean(seconds)) if seconds else float("nan"),
         "losses": losses,
         "scaled_losses": scaled,
     }

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from domains import EXPERIMENTS, ROOT
-from domains import run as run_fold
+from domains import alone as run_fold
 from scipy.stats import rankdata
 
 PIECES, WAVES = "++net.numbers=piecewise_linear", "++net.numbers=periodic"

@@ -1,19 +1,22 @@
 """Is the verdict of a comparison right, and how much does it see?
 
-    python benchmarks/verdicts.py                  # minutes; writes benchmarks/results/verdicts.md
+    python benchmarks/verdicts.py                  # half an hour; writes benchmarks/results/verdicts.md
     python benchmarks/verdicts.py --repetitions 100 --out FOLDER
 
 Losses of rows are drawn for arms whose true differences are known, and go through the statistics and the rule of the
 verdict (smoothlab.statistics, smoothlab.reports.deciding). The loss of a row under an arm, less that of the baseline,
 is the true difference of the arm, what the arm does to this row in every training, the luck of the training as a whole,
 and what the training does to this row alone. Validation rows are drawn too; over folds they are the rows of other
-folds, as they are in a comparison, so that choosing by them is choosing by rows that are tested elsewhere.
+folds, as they are in a comparison, so that choosing by them is choosing by rows that are tested elsewhere. Each design
+has draws of its own, and what it came to stands below build/verdicts, so that an interruption loses little.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
+import os
 import platform
 import time
 from dataclasses import dataclass, replace
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from smoothlab.comparing.looking import share_of
 from smoothlab.reports.deciding import kind_of
@@ -42,6 +46,7 @@ from smoothlab.statistics import (
     cross_validated,
     holm,
     levels_of_looks,
+    luck_of_trainings,
     nadeau_bengio,
     paired_t,
     simultaneous_factor,
@@ -57,9 +62,9 @@ SMOOTH, RIVALS = 7, 5  # arms beside the baseline
 RUNS = 5
 LEVEL = 0.95
 LOOKS = (5, 10, 20)  # runs an arm, of budget=auto
-FEWER = 4  # a share of the repetitions is enough for the looks, which cost the most
 TEST, VALIDATION = 0.2, 0.16  # shares of a single split
 HERE = Path(__file__).resolve().parent
+PARTS = Path(os.environ.get("SMOOTHLAB_PARTS", HERE.parent / "build")) / "verdicts"
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,8 @@ def estimates(
             ]
             for level in (own, 2 * own - 1)
         ]
-        return both[0], 1.0, both[1]
+        errors = [luck_of_trainings(rows.mean(1), bootstrap_covariance(rows)) for rows in whole[:SMOOTH]]
+        return both[0], simultaneous_factor(errors, level=own), both[1]
     means = np.array([part.mean((1, 2)) for part in drawn.test])
     centred = [part.mean(1) - part.mean((1, 2))[:, None] for part in drawn.test]
     within = np.array([(rows**2).sum(1) / (rows.shape[1] * (rows.shape[1] - 1)) for rows in centred])
@@ -179,8 +185,8 @@ def estimates(
         [cross_validated(means[:, arm], within[:, arm], samples=design.rows, level=level) for arm in arms]
         for level in (own, 2 * own - 1)
     ]
-    errors = np.concatenate([rows[:SMOOTH] / rows.shape[1] for rows in centred], axis=1)
-    return both[0], simultaneous_factor(errors, level=own), both[1]
+    of_rows = np.concatenate([rows[:SMOOTH] / rows.shape[1] for rows in centred], axis=1)
+    return both[0], simultaneous_factor(of_rows, level=own), both[1]
 
 
 def verdict(
@@ -324,18 +330,35 @@ def table(heads: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
+def of_design(design: Design, repetitions: int) -> dict[str, list[str]]:
+    """The rows of a design: of no difference, of a true one, of equivalence and of looks."""
+    path = PARTS / f"{DESIGNS.index(design)}-{repetitions}.json"
+    if path.is_file():
+        done: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+        return done
+    started = time.process_time()
+    random = np.random.default_rng([DESIGNS.index(design), repetitions])
+    size = 0.025 if design.rows < 1000 else 0.012
+    equal = of_equivalence(design, repetitions, random)
+    rows = {
+        "null": of_null(design, repetitions, random),
+        "truth": [f"{size:g}", *of_truth(design, size, repetitions, random)],
+        "equal": equal,
+        "looks": of_looks(design, size, float(equal[0]), repetitions, random),
+    }
+    rows = {name: [design.name, *row] for name, row in rows.items()}
+    rows["seconds"] = [f"{time.process_time() - started:.0f}"]
+    PARTS.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    print(*rows.values(), sep="\n", flush=True)
+    return rows
+
+
 def report(repetitions: int) -> str:
     """The text of results/verdicts.md."""
-    started = time.process_time()
-    random = np.random.default_rng(0)
-    null, truth, equal, looks = [], [], [], []
-    for design in DESIGNS:
-        null.append([design.name, *of_null(design, repetitions, random)])
-        size = 0.025 if design.rows < 1000 else 0.012
-        truth.append([design.name, f"{size:g}", *of_truth(design, size, repetitions, random)])
-        equal.append([design.name, *of_equivalence(design, repetitions, random)])
-        looks.append([design.name, *of_looks(design, size, float(equal[-1][1]), max(1, repetitions // FEWER), random)])
-        print(null[-1], truth[-1], equal[-1], looks[-1], sep="\n", flush=True)
+    rows = [of_design(design, repetitions) for design in DESIGNS]
+    null, truth, equal, looks = ([row[name] for row in rows] for name in ("null", "truth", "equal", "looks"))
+    seconds = sum(float(row["seconds"][0]) for row in rows)
     lines = [
         "# The verdict of a comparison: coverage, false verdicts, power, equivalence",
         "",
@@ -387,13 +410,13 @@ def report(repetitions: int) -> str:
         "5% are dropped; it ends with a clear verdict, and where 90% of the information is there. Where no arm "
         "differs: wrong verdicts and runs an arm. Where the best arm gains as above: how often that is told by 5 runs, "
         "by 20, and by looks, and how many runs an arm these took. How often no difference larger than the margin "
-        f"above is told where all arms are worse by it. {max(1, repetitions // FEWER)} repetitions.",
+        f"above is told where all arms are worse by it.",
         "",
         *table(
             ["design", "helps", "hurts", "runs", "gain: 5 runs", "20 runs", "looks", "runs", "worse by the margin"],
             looks,
         ),
-        f"CPU time: {time.process_time() - started:.0f} s.",
+        f"CPU time: {seconds:.0f} s.",
         "",
     ]
     return "\n".join(lines)
@@ -406,7 +429,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "verdicts.md").write_text(report(arguments.repetitions), encoding="utf-8")
+    with threadpool_limits(1):  # matrices are so small that a second thread only waits
+        text = report(arguments.repetitions)
+    (arguments.out / "verdicts.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from run_directories import only_run
 
-from smoothlab.commands.file_first import with_file
+from smoothlab.commands.file_first import named_by_file, with_file
 
 SHORT = ("trainer.max_epochs=1", "logger=none", "figures=false", "progress=none")
 
@@ -78,3 +78,18 @@ def test_a_key_of_the_command_is_none_of_the_data(tmp_path):
     (tmp_path / "my.csv").write_text("x,y\n1,2\n")
     words = with_file([str(tmp_path / "my.csv"), "target=y", "folds=none", "fold=1"], "compare")
     assert words[3:] == ["data.target=y", "folds=none", "data.fold=1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["data=table", "data.path=a/my rows.csv.gz"], "my_rows"),
+        (["data=table", "data.path='a/it\\'s.csv'", "seed=0,1"], "it_s"),
+        (["data.path=a.csv", "name=b"], None),
+        (["data.path=a.csv", "experiment=retail"], None),
+        (["data.path=a.csv,b.csv"], None),
+        (["data=wheat_seeds"], None),
+    ],
+)
+def test_a_sweep_of_a_file_has_its_name(words, name):
+    assert named_by_file(words) == [*words, *([] if name is None else [f"name='{name}'"])]

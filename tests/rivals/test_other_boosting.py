@@ -8,7 +8,7 @@ import torch
 
 from smoothlab.data.layout import Span, number_spans
 from smoothlab.errors import UserMistake
-from smoothlab.rivals import LightGBM, OtherBoosting, Rows, XGBoost, other_boosting
+from smoothlab.rivals import CatBoost, LightGBM, OtherBoosting, Rows, XGBoost, other_boosting
 from smoothlab.rivals.trees import Node, Trees
 
 SPANS = [Span(0, 2, "number", missing=True), *number_spans(2, 2), Span(4, 5, "one_hot", False, 5)]
@@ -26,7 +26,7 @@ def drawn(rows: int, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("make", [LightGBM, XGBoost])
+@pytest.mark.parametrize("make", [CatBoost, LightGBM, XGBoost])
 def test_the_tensors_have_the_probabilities_and_the_rounds_of_the_library(make, classes):
     pytest.importorskip(make.package, reason="the extra boosters is not installed")
     features, labels = drawn(450, classes)
@@ -41,7 +41,7 @@ def test_the_tensors_have_the_probabilities_and_the_rounds_of_the_library(make, 
 
 def test_a_library_that_is_not_there_is_named_with_its_extra(monkeypatch):
     monkeypatch.setattr(other_boosting, "find_spec", lambda name: None)
-    for make in (LightGBM, XGBoost):
+    for make in (CatBoost, LightGBM, XGBoost):
         with pytest.raises(UserMistake, match=rf"{make.package}: pip install 'smoothlab\[boosters\]'"):
             make.check_installed()
     assert issubclass(LightGBM, OtherBoosting)

@@ -115,3 +115,11 @@ def test_a_part_that_does_not_fit_the_data_is_named_by_its_place(smoother, name)
     with pytest.raises(InvalidArgument) as told:
         smoother.bind(ClassInfo(["cat", "dog"], [1, 1]))
     assert told.value.name == name
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"), [((0.1, Uniform()), "strength = 0.1"), ((Constant(0.1), "uniform"), "prior = 'uniform'")]
+)
+def test_a_strength_or_prior_that_is_none_is_refused(parts, message):
+    with pytest.raises(InvalidArgument, match=rf"{message}: expected an object"):
+        Smoother(*parts)

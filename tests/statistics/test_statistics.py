@@ -16,6 +16,7 @@ from smoothlab.statistics import (
     cross_validated,
     friedman_nemenyi,
     holm,
+    luck_of_trainings,
     nadeau_bengio,
     paired_bootstrap,
     paired_t,
@@ -287,3 +288,19 @@ def test_intervals_of_independent_differences_are_as_wide_as_sidaks_and_of_equal
     assert 1.0 < simultaneous_factor(three) < sidak
     with pytest.raises(InvalidArgument, match="a row for each"):
         simultaneous_factor(alike)
+
+
+def test_the_luck_of_trainings_is_what_their_rows_do_not_explain():
+    random = np.random.default_rng(11)
+    rows = random.normal(size=(5, 400)) + 0.5 * random.normal(size=400)
+    lucky = rows + 0.3 * random.normal(size=(5, 1))
+    for losses in (rows, lucky):
+        covariance = bootstrap_covariance(losses)
+        errors = luck_of_trainings(losses.mean(1), covariance)
+        assert (errors**2).sum() == pytest.approx(variances_added(losses.mean(1), covariance).error ** 2)
+    assert (errors[:-1] ** 2).sum() > 0.9 * (errors**2).sum()  # of those with luck
+    assert luck_of_trainings([0.1, 0.2, 0.4], np.zeros((3, 3)))[-1] == 0.0
+    assert not luck_of_trainings([0.1, 0.2, 0.4], 0.1 * np.eye(3))[:-1].any()  # rows explain all of it
+    assert not luck_of_trainings([0.1, 0.1], np.zeros((2, 2))).any()
+    with pytest.raises(InvalidArgument, match="at least two"):
+        luck_of_trainings([0.1], np.zeros((1, 1)))

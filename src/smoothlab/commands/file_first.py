@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from smoothlab.config.compose import compose_config, quoted
+from smoothlab.config.compose import compose_config, quoted, typed_value
 from smoothlab.unpacking import ARRAY_SUFFIXES, name_of
 
 
@@ -42,3 +42,10 @@ def with_file(words: Sequence[str], command: str = "train") -> list[str]:
     if not any(word.startswith("name=") for word in rest):
         chosen.append(f"name={quoted(name_of(place))}")
     return [*chosen, *rest]
+
+
+def named_by_file(overrides: Sequence[str]) -> list[str]:
+    """The overrides of a sweep, with the ``name`` of the file that ``data.path`` gives, where nothing else names it."""
+    named = any(word.lstrip("+").partition("=")[0] in ("name", "experiment") for word in overrides)
+    place = None if named else typed_value(overrides, "data.path")
+    return [*overrides, f"name={quoted(name_of(place))}"] if isinstance(place, str) and place else list(overrides)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from smoothlab.commands.file_first import with_file
+from smoothlab.commands.file_first import named_by_file, with_file
 from smoothlab.config.compose import (
     compose_config,
     directory_of,
@@ -58,7 +58,7 @@ def run(words: Sequence[str]) -> int:
     overrides, many = split_options(with_file(words))
     try:
         if many:
-            return sweep(overrides)
+            return sweep(named_by_file(overrides))
         run = train(overrides)
     except RunFailed:
         return 1  # the run said why

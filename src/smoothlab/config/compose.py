@@ -229,6 +229,13 @@ def is_list(override: str) -> bool:
     return parse_overrides([override])[0].is_sweep_override()
 
 
+def typed_value(overrides: Sequence[str], key: str) -> Any:
+    """The value that overrides give a key, the last one of several; None where none gives a single one."""
+    typed = [word for word in overrides if word.lstrip("+").partition("=")[0] == key]
+    override = parse_overrides(typed[-1:])[0] if typed else None
+    return None if override is None or override.is_sweep_override() else override.value()
+
+
 def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
     """Each job's overrides, for lists of values as Hydra's basic sweeper reads them."""
     choices = []

@@ -27,8 +27,9 @@ def verdict_of(case: Case) -> Verdict:
     """Apply the rule.
 
     The smoothing arm with the lowest validation NLL is the hero: it stands for smoothing, and its test NLL is compared
-    with the baseline's once. Where the validation rows are no test rows, choosing by them leaves its interval as it is;
-    over folds they are test rows of other folds, and the interval is one that holds for all smoothing arms at once.
+    with the baseline's once. What the choice has seen of the test NLL's error makes its interval wider, to one that
+    holds for all smoothing arms at once: over folds the validation rows, which are test rows of other folds; over seeds
+    the luck of the trainings, which validation and test rows share.
 
     1. ``no_difference``: the interval of two one-sided tests lies within the margin on both sides of 0.
     2. ``helps``: the interval lies below 0. ``hurts``: above 0.

@@ -14,6 +14,7 @@ from smoothlab.statistics import (
     Estimate,
     cross_validated,
     errors_added,
+    luck_of_trainings,
     nadeau_bengio,
     paired_t,
     probability_of_best,
@@ -175,6 +176,16 @@ def estimate(
     return errors_added(values, stacked, samples=min(run.samples for run in runs), level=level)
 
 
+def _covariance(noise: Sequence[Array], tests: Sequence[str]) -> Array:
+    """``(n, n)`` of the errors of n runs over resampled test samples: 0 of runs with other test sets."""
+    covariance = np.zeros((len(noise), len(noise)))
+    for test in set(tests):
+        index = [place for place, its in enumerate(tests) if its == test]
+        stacked = np.stack([noise[place] for place in index])
+        covariance[np.ix_(index, index)] = stacked @ stacked.T
+    return covariance
+
+
 def _mean_of(values: Sequence[float], tests: Sequence[str], test: str) -> float:
     """The mean over the seeds of one test set."""
     return float(np.mean([value for value, its in zip(values, tests, strict=True) if its == test]))
@@ -191,8 +202,9 @@ def _by_test(noise: Sequence[Array], tests: Sequence[str]) -> dict[str, Array]:
 def family_factor(arms: Mapping[str, Runs], base: str, names: Sequence[str], metric: str, level: float) -> float:
     """How much wider the intervals of some arms' differences must be for all of them to hold at once.
 
-    It is asked of arms among which one is chosen by validation NLL, and is 1 but over folds and splits: there the
-    validation rows of a run are test rows of others, and the choice has seen them.
+    It is asked of arms among which one is chosen by validation NLL, for what the choice has seen of the errors of the
+    test metrics. Over folds and splits that is all of them, since the validation rows of a run are test rows of others;
+    over seeds and over rows drawn anew it is the luck of the trainings.
 
     Args:
         arms: runs by arm.
@@ -201,22 +213,50 @@ def family_factor(arms: Mapping[str, Runs], base: str, names: Sequence[str], met
         metric: of the differences, of the probabilities as they are.
         level: of the intervals together.
     """
-    if Design.of(list(arms[base].values())).kind not in ("folds", "splits"):
+    kind = Design.of(list(arms[base].values())).kind
+    if kind == "one":
         return 1.0
+    errors_of = _errors_of_rows if kind in ("folds", "splits") else _errors_of_trainings
+    errors = errors_of([arms[name] for name in names], arms[base], metric)
+    return simultaneous_factor(errors, level=level) if errors else 1.0
+
+
+def _errors_of_rows(arms: Sequence[Runs], base: Runs, metric: str) -> list[Array]:
+    """What each row of the folds that all arms have adds to the error of each difference."""
     vectors: list[dict[str, Array]] = []
-    for name in names:
-        keys = pairs(arms[name], arms[base])
-        both = [tuple(runs[key].noise.get(RAW, {}).get(metric) for runs in (arms[name], arms[base])) for key in keys]
-        known = [ours - theirs for ours, theirs in both if ours is not None and theirs is not None]
-        parts = [_part(arms[base][key]) for key in keys]
-        if keys and len(known) == len(keys):
-            vectors.append(_by_test(known, parts))
-    shared = set.intersection(*(set(vector) for vector in vectors)) if vectors else set()
-    if not shared:
-        return 1.0
-    order = sorted(shared)
-    errors = [np.concatenate([vector[test] for test in order]) for vector in vectors]
-    return simultaneous_factor(errors, level=level)
+    for arm in arms:
+        keys = pairs(arm, base)
+        noise = [vector for key in keys if (vector := _noise(arm[key], base[key], metric)) is not None]
+        if keys and len(noise) == len(keys):
+            vectors.append(_by_test(noise, [_part(base[key]) for key in keys]))
+    shared = sorted(set.intersection(*(set(vector) for vector in vectors))) if vectors else []
+    return [np.concatenate([vector[test] for test in shared]) for vector in vectors] if shared else []
+
+
+def _errors_of_trainings(arms: Sequence[Runs], base: Runs, metric: str) -> list[Array]:
+    """What the trainings that all arms have add to the error of each difference, and what is left of it."""
+
+    def keys_of(arm: Runs) -> list[Key]:
+        return [key for key in pairs(arm, base) if all(metric in run[key].values.get(RAW, {}) for run in (arm, base))]
+
+    repeated = [arm for arm in arms if len(keys_of(arm)) > 1]
+    shared = [key for key in base if all(key in keys_of(arm) for arm in repeated)]
+    if len(shared) < 2:
+        return []
+    errors = []
+    for arm in repeated:
+        values = [arm[key].values[RAW][metric] - base[key].values[RAW][metric] for key in shared]
+        noise = [vector for key in shared if (vector := _noise(arm[key], base[key], metric)) is not None]
+        known = len(noise) == len(shared)
+        covariance = _covariance(noise, [base[key].test for key in shared]) if known else np.zeros((len(shared),) * 2)
+        errors.append(luck_of_trainings(values, covariance))
+    return errors
+
+
+def _noise(arm: Evidence, base: Evidence, metric: str) -> Array | None:
+    """The vector of noise (see :class:`Evidence`) of a difference of two runs."""
+    ours, theirs = (run.noise.get(RAW, {}).get(metric) for run in (arm, base))
+    return None if ours is None or theirs is None else ours - theirs
 
 
 def best_of(arms: Mapping[str, Runs], variant: str, metric: str, better: str) -> dict[str, float]:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 DESIGNS = {
     "seeds": (
         "What is estimated: how models trained on these training rows do on new rows, on average over seeds. The "
-        "variance between seeds and that of the test rows which they share are added."
+        "variance between seeds and that of the test rows which they share are added. The intervals of smoothing arms "
+        "hold for all of them at once in what seeds differ by, since the choice among them by validation NLL has seen "
+        "the luck of the trainings."
     ),
     "folds": (
         "What is estimated: how models trained on as many of these rows as all folds but one have do on new rows, on "

@@ -3,12 +3,13 @@
 from smoothlab.rivals.boosting import Boosting
 from smoothlab.rivals.logistic_regression import LogisticRegression
 from smoothlab.rivals.one_against_rest import OneAgainstRest
-from smoothlab.rivals.other_boosting import LightGBM, OtherBoosting, XGBoost
+from smoothlab.rivals.other_boosting import CatBoost, LightGBM, OtherBoosting, XGBoost
 from smoothlab.rivals.rival import Rival
 from smoothlab.rivals.rows import Rows
 
 __all__ = [
     "Boosting",
+    "CatBoost",
     "LightGBM",
     "LogisticRegression",
     "OneAgainstRest",

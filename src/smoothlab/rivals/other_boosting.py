@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from smoothlab.data.layout import Span
 from smoothlab.errors import UserMistake
+from smoothlab.numbers import check_whole
 from smoothlab.rivals.boosting import CHECKED, Boosting
 from smoothlab.rivals.cells import cells, ranks_of
 from smoothlab.rivals.rows import Rows
@@ -176,6 +180,91 @@ class XGBoost(OtherBoosting):
         return list(map(float, nll)), best, trees, expected
 
 
+class CatBoost(OtherBoosting):
+    """CatBoost's symmetric trees, whose nodes of a level split alike, stopped by validation rows; categories are
+    split by their order, not by CatBoost's statistics of the labels.
+
+    Args:
+        num_classes: K.
+        spans: what the features stand for.
+        learning_rate: what a tree's values are multiplied by, above 0.
+        max_iter: most rounds.
+        depth: levels of a tree, 1 to 16: it has ``2 ** depth`` leaves.
+        l2_regularization: added to the curvature of a leaf, at least 0.
+        patience: rounds without a better validation NLL before it stops.
+
+    Raises:
+        InvalidArgument: a number out of its range.
+
+    Source: Prokhorenkova et al., "CatBoost: unbiased boosting with categorical features", NeurIPS 2018.
+    """
+
+    package, same = "catboost", 1e-9
+
+    def __init__(
+        self,
+        num_classes: int,
+        spans: Sequence[Span],
+        *,
+        learning_rate: float = 0.1,
+        max_iter: int = 1000,
+        depth: int = 6,
+        l2_regularization: float = 3.0,
+        patience: int = 20,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            spans,
+            learning_rate=learning_rate,
+            max_iter=max_iter,
+            l2_regularization=l2_regularization,
+            patience=patience,
+        )
+        check_whole("depth", depth, 1, at_most=16)
+        self.options |= {"depth": depth}
+
+    def _boosted(
+        self, train: tuple[np.ndarray, Rows], val: tuple[np.ndarray, Rows], as_sets: np.ndarray, seed: int
+    ) -> tuple[list[float], int, list[list[Node]], np.ndarray]:
+        import catboost
+
+        (x, rows), (x_val, rows_val), classes = train, val, len(self.seen)
+        loss = "Logloss" if classes == 2 else "MultiClass"
+        model = catboost.CatBoost(
+            {
+                "loss_function": loss,
+                "learning_rate": self.options["learning_rate"],
+                "iterations": self.options["max_iter"],
+                "depth": self.options["depth"],
+                "l2_leaf_reg": self.options["l2_regularization"],
+                "boost_from_average": False,
+                "random_seed": seed,
+                "thread_count": torch.get_num_threads(),
+                "allow_writing_files": False,
+                "logging_level": "Silent",
+            }
+        )
+        data, data_val = (
+            catboost.Pool(cells.astype(np.float32), _places(rows), weight=rows.weights)
+            for cells, rows in ((x, rows), (x_val, rows_val))
+        )
+        model.fit(data, eval_set=data_val, early_stopping_rounds=self.options["n_iter_no_change"])
+        nll = model.get_evals_result()["validation"][loss]  # the model keeps the rounds up to the lowest
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "trees.json")
+            model.save_model(str(file), format="json", pool=data)
+            content = json.loads(file.read_text(encoding="utf-8"))
+        missing = [each["nan_value_treatment"] == "AsTrue" for each in content["features_info"]["float_features"]]
+        width = 1 if classes == 2 else classes
+        trees = [
+            _nodes_of_catboost(tree, missing, tree["leaf_values"][which::width])
+            for tree in content["oblivious_trees"]
+            for which in range(width)
+        ]
+        p = model.predict(x_val[:CHECKED].astype(np.float32), prediction_type="Probability")
+        return list(map(float, nll)), model.tree_count_ - 1, trees, p[:, 1] if classes == 2 else p
+
+
 def _places(rows: Rows) -> np.ndarray:
     """Class indices, of those that are there: 0 to S - 1."""
     return np.unique(rows.labels, return_inverse=True)[1]
@@ -209,4 +298,19 @@ def _nodes_of_xgboost(tree: Mapping[str, Sequence[Any]]) -> list[Node]:
         below = float(np.nextafter(np.float32(value), np.float32(-np.inf)))  # a cell below the condition goes left
         column, right = int(tree["split_indices"][place]), int(tree["right_children"][place])
         nodes.append(Node(column, below, int(left), right, bool(tree["default_left"][place])))
+    return nodes
+
+
+def _nodes_of_catboost(tree: Mapping[str, Any], missing_right: Sequence[bool], values: Sequence[float]) -> list[Node]:
+    """The nodes of a symmetric tree, level by level: bit i of a leaf's place says whether split i is true."""
+    splits, nodes = tree["splits"], []
+    for level, split in enumerate(splits):
+        column = int(split["float_feature_index"])
+        for place in range(2**level):
+            left = 2 ** (level + 1) - 1 + 2 * place
+            nodes.append(Node(column, float(split["border"]), left, left + 1, not missing_right[column]))
+    depth = len(splits)
+    for place in range(2**depth):  # the first split is the highest bit on the way down
+        bits = range(depth)
+        nodes.append(Node(value=float(values[sum((place >> (depth - 1 - bit) & 1) << bit for bit in bits)])))
     return nodes

@@ -34,11 +34,17 @@ class Smoother(nn.Module):
             the data it is bound to never have; see :class:`~smoothlab.smoothing.excluding.ExcludedClasses`.
 
     Raises:
-        InvalidArgument: for a prior of several labels a sample, such as ``Prevalence``.
+        InvalidArgument: for a strength or prior that is none, and a prior of several labels a sample, such as
+            ``Prevalence``.
     """
 
     def __init__(self, strength: Strength, prior: Prior, exclude: Sequence[int | str] = ()) -> None:
         super().__init__()
+        for name, given in (("strength", strength), ("prior", prior)):
+            if not callable(given):
+                raise InvalidArgument(
+                    name, given, f"an object that gives it; its options are those of smoothing/{name}=..."
+                )
         for part in (prior, *getattr(prior, "priors", {}).values()):
             if getattr(part, "of_label_sets", False):
                 expected = "a prior over the classes: this one is of several labels a sample, smoothing=multilabel"

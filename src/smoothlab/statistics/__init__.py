@@ -8,7 +8,7 @@ from smoothlab.statistics.looks import cannot_win, levels_of_looks
 from smoothlab.statistics.ranks import RankComparison, friedman_nemenyi
 from smoothlab.statistics.samples import bootstrap_covariance, bootstrap_variance, paired_bootstrap, resample_counts
 from smoothlab.statistics.seeds import errors_added, paired_t, variances_added
-from smoothlab.statistics.simultaneous import simultaneous_factor
+from smoothlab.statistics.simultaneous import luck_of_trainings, simultaneous_factor
 
 __all__ = [
     "Estimate",
@@ -21,6 +21,7 @@ __all__ = [
     "friedman_nemenyi",
     "holm",
     "levels_of_looks",
+    "luck_of_trainings",
     "nadeau_bengio",
     "paired_bootstrap",
     "paired_t",

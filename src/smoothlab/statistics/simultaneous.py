@@ -48,6 +48,34 @@ def simultaneous_factor(errors: ArrayLike, *, level: float = 0.95, seed: int = 0
     return max(1.0, largest / float(ndtri(0.5 + level / 2)))
 
 
+def luck_of_trainings(values: ArrayLike, covariance: ArrayLike) -> NDArray[np.float64]:
+    """What each training adds to the error of a mean over trainings by its luck, and what all else adds together.
+
+    A lucky training does well on validation and test rows alike, so a choice by validation has seen this part of the
+    error of a test metric, and no other. With s^2 the variance of the n values and o what the test rows do to a value
+    in one training alone (the mean variance over resampled test rows, less c, the mean covariance), the variance of the
+    luck is ``max(0, s^2 - o)``; the rest of the squared error, ``min(s^2, o) / n + c``, is the last number. As rows of
+    ``simultaneous_factor``, arms are taken to be alike in the last number: what the choice has not seen needs no wider
+    interval.
+
+    Args:
+        values: ``(n,)`` of a metric, or paired differences, a number a training; n at least 2.
+        covariance: ``(n, n)`` of their errors over resampled test rows (``bootstrap_covariance``); zeros: all is luck.
+
+    Returns:
+        ``(n + 1,)`` whose squares sum to the squared error of the mean.
+    """
+    given, shared = np.asarray(values, dtype=np.float64), np.asarray(covariance, dtype=np.float64)
+    n = len(given)
+    if given.ndim != 1 or n < 2 or shared.shape != (n, n):
+        raise InvalidArgument("values", given.shape, f"at least two numbers, and a covariance of ({n}, {n})")
+    between = float(given.var(ddof=1))
+    together = max(0.0, float(shared.sum() - np.trace(shared)) / (n * (n - 1)))
+    alone = min(between, max(0.0, float(np.trace(shared)) / n - together))
+    luck = 1.0 - alone / between if between > 0 else 0.0
+    return np.append((given - given.mean()) * np.sqrt(luck / (n * (n - 1))), np.sqrt(alone / n + together))
+
+
 @lru_cache(maxsize=4)
 def _normal(count: int, seed: int) -> NDArray[np.float64]:
     """The same draws for all differences of as many arms."""

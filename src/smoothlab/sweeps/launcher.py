@@ -141,8 +141,12 @@ def _place(ledger: Ledger, jobs: Sequence[Planned], pool: Pool) -> list[Entry]:
         ledger.place(job.overrides, prints.identity(job.values), prefix, job.values)
         for job, prefix in zip(jobs, named, strict=True)
     ]
-    if len({entry.directory for entry in placed}) < len(placed):
-        raise UserMistake("the sweep has one run twice: two jobs differ in nothing that changes their result")
+    for place, entry in enumerate(placed):
+        if (first := placed.index(entry)) < place:
+            before, now = (" ".join(jobs[each].overrides) for each in (first, place))
+            raise UserMistake(
+                f"the sweep has one run twice: two jobs differ in nothing that changes their result: {before} and {now}"
+            )
     return placed
 
 

@@ -102,6 +102,14 @@ def test_dark_is_dark_and_paper_is_light(page, made):
     page("Emulation.setEmulatedMedia", media="")
 
 
+def test_the_picture_of_the_answer_fits_a_narrow_window(page, made):
+    shown = "Array.from(document.querySelectorAll('.answer svg')).map((one) => one.getBoundingClientRect().right)"
+    for width in (500, 1280):
+        page.open(made.page, width=width)
+        (right,) = [each for each in page.run(shown) if each > 0]
+        assert right <= width
+
+
 def test_print_leaves_out_the_long_tables_that_are_folded_and_fits_on_six_pages(page, made):
     """They are in the files beside the page; printing changes nothing of what the reader had folded."""
     folded = "document.querySelectorAll('details:not([open])').length"

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +18,10 @@ import pandas as pd
 import pytest
 import yaml
 from drawn_runs import draw_comparison, draw_run
+from made_verdicts import EVERY, numbers
 
 from smoothlab.errors import UserMistake
-from smoothlab.reports.comparison import Comparison
+from smoothlab.reports.comparison import Comparison, plain_values
 from smoothlab.reports.page import write_markdown, write_page
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import MARKDOWN, Figures, Heading, Listing, Paragraph, Section
@@ -360,11 +362,12 @@ def test_label_noise_that_is_off_stands_at_zero_in_a_noise_curve(tmp_path):
 
 
 def test_the_picture_of_the_answer_has_each_arm_sorted_with_its_role_and_its_numbers(made, read):
-    (label,) = [
+    label, narrow = [
         attributes["aria-label"]
         for tag, attributes in read.elements
         if tag == "svg" and attributes["aria-label"].startswith("Difference in test NLL to no smoothing")
     ]
+    assert label == narrow
     assert "3 arms from the lowest test NLL to the highest" in label
     root = ElementTree.parse(made.folder / "figures" / "answer.svg").getroot()
     texts = [element.text for element in root.iter() if element.tag.endswith("text") and element.text]
@@ -403,3 +406,23 @@ def test_the_table_of_two_classes_names_the_positive_one(tmp_path, classes, expe
     assert caption.endswith(expected or "over the runs.")
     page = write_page(comparison, records, tmp_path / "page", title="x").read_text()
     assert "<b>ill" not in page
+
+
+@pytest.mark.parametrize("kind", ["helps", "hurts", "no_difference", "cannot_tell"])
+def test_the_first_screen_says_what_the_data_say(made, tmp_path, kind):
+    verdict = EVERY[kind]()
+    page = write_page(replace(made.comparison, verdict=verdict), made.records, tmp_path, title="a")
+    said = json.loads(json.dumps(plain_values(asdict(verdict))))  # as comparison.json has it
+    text = "".join(Read(page.read_text()).texts)
+    screen = text[: text.index("The arms side by side")]
+    assert said["kind"] == kind
+    smoothing = said["findings"][0]
+    for sentence in (*said["findings"], *(step["says"] for step in said["steps"])):
+        assert sentence in screen
+    told = said["equivalence" if kind == "no_difference" else "difference"]
+    sign = -1 if kind == "helps" else 1
+    expected = [sign * told["mean"], *sorted((sign * told["low"], sign * told["high"]))]
+    expected = {"no_difference": [said["margin"], *expected], "cannot_tell": [*expected, said["detectable"]]}.get(
+        kind, expected
+    )
+    assert numbers(smoothing)[: len(expected)] == pytest.approx(expected, abs=6e-4)

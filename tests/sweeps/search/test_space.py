@@ -109,6 +109,20 @@ def test_the_grid_has_each_point_once_and_no_conditional_value_where_it_does_not
     ]
 
 
+def test_without_smoothing_nothing_of_smoothing_is_searched_or_fixed():
+    words = ["smoothing.strength.epsilon=0.1,0.2", "smoothing=none,standard", "smoothing/prior=uniform", "seed=0"]
+    space = Space.read(None, words)
+    assert [space.overrides(point) for point in space.grid()] == [
+        ["seed=0", "smoothing=none"],
+        *(
+            ["seed=0", "smoothing=standard", f"smoothing.strength.epsilon={epsilon}", "smoothing/prior=uniform"]
+            for epsilon in (0.1, 0.2)
+        ),
+    ]
+    only_standard = Space.read(None, ["smoothing=standard,online", "smoothing.strength.epsilon=0.1,0.2"])
+    assert len(only_standard.grid()) == 4
+
+
 def test_a_grid_of_endless_values_is_refused():
     with pytest.raises(UserMistake, match=r"optimizer\.lr: a grid needs a step"):
         Space.read({"optimizer.lr": "interval(0, 1)"}).grid()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,10 @@ def test_a_stacked_run_predicts(both):
 def test_runs_in_float32_are_within_1e_5_after_50_steps(tmp_path):
     overrides = [["smoothing=standard", "trainer.max_epochs=5"], ["smoothing=none", "trainer.max_epochs=5", "seed=1"]]
     values = [values_of(*words) for words in overrides]
+    began = time.monotonic()
     run_stacked([(of_run, str(tmp_path / f"stacked{place}")) for place, of_run in enumerate(values)])
+    shares = [results(tmp_path / f"stacked{place}")["seconds"]["fit"] for place in (0, 1)]
+    assert 0 < sum(shares) <= time.monotonic() - began
     for place, of_run in enumerate(values):
         run_job({**of_run, "engine": "single"}, str(tmp_path / f"alone{place}"))
         ours, theirs = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from smoothlab.reports.arm_names import REPETITION
-from smoothlab.reports.page.charts.answer import Row, answer_chart
+from smoothlab.reports.page.charts.answer import Row, answer_chart, narrow_answer_chart
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.sections import SECTIONS
 from smoothlab.reports.page.strengths import strengths_of
@@ -35,6 +35,7 @@ class Contents:
         made: when.
         verdict: the answer.
         picture: the answer as one chart; None where no arm has a difference.
+        narrow: the same for a narrow screen, on the page alone.
         notes: what to bear in mind.
         left_out: how many runs are left out, or in part.
         sections: those that have something to show.
@@ -46,6 +47,7 @@ class Contents:
     made: str
     verdict: Verdict
     picture: Chart | None
+    narrow: Chart | None
     notes: tuple[str, ...]
     left_out: int
     sections: tuple[Section, ...]
@@ -53,7 +55,7 @@ class Contents:
 
     @property
     def charts(self) -> tuple[Chart, ...]:
-        """Every chart; each is a file too."""
+        """Every chart that is a file too."""
         first = () if self.picture is None else (self.picture,)
         return (*first, *(chart for section in self.sections for chart in section.charts))
 
@@ -67,6 +69,7 @@ def contents(comparison: Comparison, records: Records, *, title: str) -> Content
         title: the page's heading.
     """
     material = Material.of(comparison, records)
+    picture, narrow = _pictures(comparison, material.baseline, strengths_of(material))
     sections = [make(material) for make in SECTIONS]
     classes = [seen.classes.assign(arm=arm) for arm, seen in material.seen.items() if len(seen.classes)]
     all_classes = pd.concat(classes, ignore_index=True) if classes else pd.DataFrame()
@@ -75,7 +78,8 @@ def contents(comparison: Comparison, records: Records, *, title: str) -> Content
         facts=_facts(material),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         verdict=comparison.verdict,
-        picture=_picture(comparison, material.baseline, strengths_of(material)),
+        picture=picture,
+        narrow=narrow,
         notes=(*_unlike(material.finished), *comparison.notes),
         left_out=len(material.left_out),
         sections=tuple(section for section in sections if section is not None),
@@ -83,8 +87,8 @@ def contents(comparison: Comparison, records: Records, *, title: str) -> Content
     )
 
 
-def _picture(comparison: Comparison, baseline: str, strengths: Mapping[str, str]) -> Chart | None:
-    """The differences of the test NLL, with the arms that the answer is about."""
+def _pictures(comparison: Comparison, baseline: str, strengths: Mapping[str, str]) -> tuple[Chart | None, Chart | None]:
+    """The differences of the test NLL, with the arms that the answer is about; the same for a narrow screen."""
     roles = {arm.name: arm.role for arm in comparison.arms}
     table = comparison.table
     nll = table[(table["metric"] == "nll") & (table["variant"] == "raw") & table["difference"].notna()]
@@ -101,7 +105,10 @@ def _picture(comparison: Comparison, baseline: str, strengths: Mapping[str, str]
         for row in nll.to_dict("records")
         if row["arm"] != baseline
     ]
-    return answer_chart(rows, called(baseline), comparison.level) if rows else None
+    if not rows:
+        return None, None
+    about = (rows, called(baseline), comparison.level)
+    return answer_chart(*about), narrow_answer_chart(*about)
 
 
 def _facts(material: Material) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,6 +17,7 @@ from smoothlab.errors import UserMistake
 from smoothlab.sweeps.search.parameter import Choice, Number, Parameter
 
 PARAMS = "hydra.sweeper.params"
+SMOOTHING, NONE = "smoothing", "none"  # a group of the config, and its option that does nothing
 NODE_KEYS = ("low", "high", "step", "log", "type", "choices", "value", "when")
 EXPECTED = "a list, {low: ..., high: ...}, {choices: [...]}, a fixed value, or Hydra's text such as interval(0, 1)"
 
@@ -70,7 +72,7 @@ class Space:
                 _add(parameters, fixed, _from_node(str(key), node))
         for override in parsed:
             _add(parameters, fixed, _from_override(override))
-        return cls(parameters, fixed)
+        return cls(*_without_none(parameters, fixed))
 
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self.parameters)
@@ -138,6 +140,35 @@ class Space:
             for parameter in self.parameters
             if parameter.key in values
         }
+
+
+def _without_none(parameters: Sequence[Parameter], fixed: Sequence[str]) -> tuple[list[Parameter], list[str]]:
+    """Where ``smoothing`` is searched with ``none`` among its options, its own keys hold for the other options alone.
+
+    So trials without smoothing differ in nothing that smoothing has, and are one run. What is fixed becomes a parameter
+    of one value.
+    """
+    group = next((each for each in parameters if each.key == SMOOTHING), None)
+    others = tuple(option for option in group.options if option != NONE) if isinstance(group, Choice) else ()
+    if not isinstance(group, Choice) or not others or NONE not in group.options:
+        return list(parameters), list(fixed)
+
+    def is_its(key: str) -> bool:
+        return key.startswith((f"{SMOOTHING}.", f"{SMOOTHING}/"))
+
+    place = parameters.index(group)
+    when = {SMOOTHING: others}
+    own = [each if each.when else replace(each, when=when) for each in parameters if is_its(each.key)]
+    own += [Choice(*_one_value(text), when=when) for text in fixed if is_its(text)]
+    before, after = (
+        [each for each in part if not is_its(each.key)] for part in (parameters[:place], parameters[place:])
+    )
+    return [*before, *after[:1], *own, *after[1:]], [text for text in fixed if not is_its(text)]
+
+
+def _one_value(override: str) -> tuple[str, tuple[str]]:
+    key, _, value = override.partition("=")
+    return key, (value,)
 
 
 def _conditions(space: Space, parameter: Parameter) -> Iterator[tuple[str, str]]:

@@ -230,10 +230,10 @@ class StackedRuns:
             content = member.checkpoint(best, best=True)
             save(content, run.best_checkpoint)
             member.tell_best()
-            seconds = time.monotonic() - self._started
+            seconds = (time.monotonic() - self._started) / len(self.jobs)  # a run's share of those of the stack
             epochs, steps = member.trainer.current_epoch, member.trainer.global_step
             fitted = Fitted(Predictor(), seconds, epochs, steps, content, BATCHED, self._code)
-            finish_run(prepared, run, loggers, fitted, self._started)
+            finish_run(prepared, run, loggers, fitted, time.monotonic() - seconds)
             failed = False
         finally:
             finish(loggers, failed=failed)

@@ -17,6 +17,7 @@ NUMBERS = 176  # pixels of the column of numbers
 LEAST, MOST = 90, 210  # pixels for the names of the arms
 BOLD = 1.25  # times as wide as other letters
 ROLE = 210  # pixels for the word of the role
+NARROW_ROW, NARROW_PLOT, NARROW_NAMES = 40, 210, 176  # where the screen is narrow: the numbers below the name, no role
 MARKS = {SMOOTHING: "arm3", RIVAL: "arm4", POST_HOC: "arm5"}
 
 
@@ -70,6 +71,35 @@ def answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
         drawing.text(names, top + 16, _about(row), room=ROLE - 8)
         drawing.text(width - 6, top + 16, _numbers(row, error), anchor="end")
     panel.horizontal(ticks_of(*panel.low, most=6), f"test NLL less that of {baseline}")
+    panel.line([0, 0], [0, len(rows)], "guide")
+    for place, row in enumerate(rows):
+        _mark(panel, row, len(rows) - place - 0.5, f"{row.arm} ({_about(row)}): {_numbers(row, error)}")
+    return drawing.chart(f"Difference in test NLL to {baseline}", _describes(rows, baseline), _caption(rows, level))
+
+
+def narrow_answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
+    """The same for a narrow screen: the numbers stand below the name, and the mark alone tells the role.
+
+    Args:
+        rows: the arms, at least one.
+        baseline: how it is called.
+        level: of the intervals.
+    """
+    rows = sorted(rows, key=lambda row: row.value)
+    width, height = NARROW_NAMES + NARROW_PLOT + 10, 30 + NARROW_ROW * len(rows) + 42
+    drawing = Drawing("answer_narrow", width, height)
+    drawing.text(NARROW_NAMES, 18, "← lower test NLL: better", "soft")
+    error = _error(rows)
+    ends = [end for row in rows for end in (row.low, row.high, row.value)]
+    bounds = limits(ends, zero=True, room=0.05)
+    panel = Panel(drawing, NARROW_NAMES, 30, NARROW_PLOT, NARROW_ROW * len(rows), bounds, (0, len(rows)))
+    for place, row in enumerate(rows):
+        top = 30 + NARROW_ROW * place
+        if place % 2 == 0:
+            drawing.add("rect", "row", x=0, y=top, width=width, height=NARROW_ROW)
+        drawing.text(6, top + 16, row.arm, "head" if row.chosen else "", room=NARROW_NAMES - 12)
+        drawing.text(6, top + 32, _numbers(row, error), "soft")
+    panel.horizontal(ticks_of(*panel.low, most=4), f"test NLL less that of {baseline}")
     panel.line([0, 0], [0, len(rows)], "guide")
     for place, row in enumerate(rows):
         _mark(panel, row, len(rows) - place - 0.5, f"{row.arm} ({_about(row)}): {_numbers(row, error)}")
