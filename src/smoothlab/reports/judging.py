@@ -240,7 +240,8 @@ def _errors_of_trainings(arms: Sequence[Runs], base: Runs, metric: str) -> list[
         return [key for key in pairs(arm, base) if all(metric in run[key].values.get(RAW, {}) for run in (arm, base))]
 
     repeated = [arm for arm in arms if len(keys_of(arm)) > 1]
-    shared = [key for key in base if all(key in keys_of(arm) for arm in repeated)]
+    having = [set(keys_of(arm)) for arm in repeated]
+    shared = [key for key in base if all(key in keys for keys in having)]
     if len(shared) < 2:
         return []
     errors = []
