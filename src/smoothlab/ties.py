@@ -24,10 +24,16 @@ def first_of_ties(rising: NDArray[np.float64], tolerance: float) -> NDArray[np.i
     alone, or in a small group, are never cut.
 
     Args:
-        rising: ``(N,)`` numbers in rising order, without NaN, N >= 1.
+        rising: ``(N,)`` finite numbers in rising order, N >= 1; of ``(R, N)`` each row is sorted, and has groups of its
+            own.
         tolerance: >= 0, the largest distance of ties.
+
+    Returns:
+        ``(G,)`` places, among the rows one after the other.
     """
-    apart = np.concatenate(([True], np.diff(rising) > tolerance))
+    begins = np.ones(rising.shape, dtype=bool)
+    begins[..., 1:] = np.diff(rising) > tolerance
+    apart, rising = begins.reshape(-1), rising.reshape(-1)
     first = np.flatnonzero(apart)
     last = np.append(first[1:], len(rising)) - 1
     if tolerance == 0 or not (rising[last] - rising[first] > tolerance).any():

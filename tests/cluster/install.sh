@@ -15,6 +15,9 @@ has ip iproute2
 has mpirun openmpi-bin
 has psql postgresql
 has buildah buildah
+has debootstrap debootstrap
+has glusterfsd glusterfs-server
+has glusterfs glusterfs-client
 if [ -n "$missing" ]; then
   # each by itself, so that one that is not there does not keep the others out
   apt-get update -qq

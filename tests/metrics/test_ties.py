@@ -12,7 +12,8 @@ from sklearn.metrics import label_ranking_average_precision_score, label_ranking
 from smoothlab import metrics
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage
-from smoothlab.reports.evidence import influence_on_aurc, judged
+from smoothlab.reports.evidence import judged
+from smoothlab.reports.stack import Stack
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -96,8 +97,8 @@ def test_the_noise_of_a_comparison_does_not_depend_on_the_order_of_ties():
     told = Prediction.of(logits, labels, from_logits=True)
     shuffled = Prediction.of(logits[by_label], labels[by_label], from_logits=True)
     np.testing.assert_allclose(
-        influence_on_aurc(told.confidence, told.correct)[by_label],
-        influence_on_aurc(shuffled.confidence, shuffled.correct),
+        Stack(told, 1).influence_on_aurc[0, by_label],
+        Stack(shuffled, 1).influence_on_aurc[0],
     )
 
 
@@ -108,7 +109,8 @@ def test_the_influence_on_the_area_is_that_of_leaving_a_sample_out_with_ties():
     left_out = [
         RiskCoverage.from_scores(np.delete(confidence, i), np.delete(correct, i)).area() - area for i in range(300)
     ]
-    influence = influence_on_aurc(confidence, correct)
+    two_classes = Prediction.of(np.stack([confidence, 1 - confidence], 1), (correct < 1).astype(int), from_logits=False)
+    influence = Stack(two_classes, 1).influence_on_aurc[0]
     assert np.corrcoef(-np.array(left_out), influence)[0, 1] > 0.999
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,16 @@ from simulated_runs import simulated_arms, simulated_run
 from smoothlab.errors import UserMistake
 from smoothlab.metrics import aurc, bootstrap, classification_metrics, macro_f1
 from smoothlab.metrics.prediction import Prediction
+from smoothlab.metrics.selective import RiskCoverage
+from smoothlab.reports import evidence
+from smoothlab.reports import records as records_module
+from smoothlab.reports.classes import class_table
 from smoothlab.reports.comparison import COLUMNS, Comparison
 from smoothlab.reports.critical_difference import CriticalDifference
-from smoothlab.reports.evidence import influence_on_aurc, judged, optimal_temperature
+from smoothlab.reports.evidence import judged, optimal_temperature
+from smoothlab.reports.page import write_page
 from smoothlab.reports.records import read_records
+from smoothlab.reports.stack import Stack
 from smoothlab.statistics import bootstrap_variance, cross_validated, nadeau_bengio, paired_t
 
 
@@ -381,8 +388,56 @@ def test_the_noise_of_means_and_binned_errors_is_that_of_the_bootstrap():
 
 def test_equal_confidences_do_not_change_the_area_by_much():
     correct = np.array([1.0, 0.0, 1.0, 0.0] * 10)
-    told = influence_on_aurc(np.full(40, 0.5), correct)
-    assert np.isfinite(told).all()
+    logits, labels = np.zeros((40, 2)), (1 - correct).astype(int)
+    influence = Stack(Prediction.of(logits, labels, from_logits=True), 1).influence_on_aurc
+    assert np.isfinite(influence).all()
+
+
+@pytest.mark.parametrize("ties", ["none", "some", "all"])
+@pytest.mark.parametrize(("samples", "classes"), [(1, 3), (7, 2), (300, 4)])
+def test_runs_judged_together_are_judged_as_each_alone(samples, classes, ties):
+    random = np.random.default_rng(3)
+    logits, labels = 2 * random.normal(size=(3 * samples, classes)), random.integers(0, classes, 3 * samples)
+    logits = {"none": logits, "some": np.round(logits), "all": 0 * logits}[ties]
+    together = Stack(Prediction.of(logits, labels, from_logits=True), 3)
+    values, noise, curve, table = together.values(15), together.noise(15), together.curve(100), together.of_classes(15)
+    for run in range(3):
+        part = slice(run * samples, (run + 1) * samples)
+        alone = Prediction.of(logits[part], labels[part], from_logits=True)
+        own_values, own_noise = judged(alone, 15)
+        expected = classification_metrics(logits[part], labels[part], from_logits=True)
+        for name, value in own_values.items():
+            assert values[name][run] == pytest.approx(value, abs=1e-12)
+            assert expected[name] == pytest.approx(value, abs=1e-12)
+            np.testing.assert_allclose(noise[name][run], own_noise[name], atol=1e-12)
+        risks = RiskCoverage.of(logits[part], labels[part], from_logits=True).curve(100)[1]
+        np.testing.assert_allclose(curve[run], risks, atol=1e-12)
+        of_classes = class_table(
+            logits[part], labels[part], from_logits=True, class_names=[str(k) for k in range(classes)]
+        )
+        for name in table:
+            np.testing.assert_allclose(table[name][run], of_classes[name], atol=1e-12)
+
+
+def test_each_file_of_predictions_is_read_once_for_a_report(tmp_path, monkeypatch):
+    simulated_arms(tmp_path / "runs", {"none": {}, "smooth": {"noise": 0.4}}, seeds=2, rows=60)
+    for path in (tmp_path / "runs").rglob("results.json"):  # as runs write it; without it a look at the columns tells
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"task_kind": "classification"}))
+    asked = Counter()
+    read = records_module.read_parquet
+    monkeypatch.setattr(records_module, "read_parquet", lambda path, *more: asked.update([path]) or read(path, *more))
+    records = read_records([tmp_path / "runs"])
+    write_page(Comparison.of(records.records), records, tmp_path / "page", title="once")
+    assert len(asked) == 8
+    assert set(asked.values()) == {1}
+
+
+def test_many_runs_are_judged_in_parts_that_fit(tmp_path, monkeypatch):
+    simulated_arms(tmp_path, {"none": {}, "smooth": {"noise": 0.4}}, seeds=3, rows=60)
+    records = read_records([tmp_path]).records
+    whole = Comparison.of(records).table
+    monkeypatch.setattr(evidence, "MOST_NUMBERS", 100)
+    pd.testing.assert_frame_equal(Comparison.of(records).table, whole)
 
 
 def test_intervals_of_equal_arms_cover_and_their_family_is_seldom_wrong(tmp_path):

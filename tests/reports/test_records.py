@@ -26,7 +26,7 @@ def test_a_run_is_read_with_its_predictions(tmp_path):
     assert told.probabilities.dtype == np.float64
     metrics = classification_metrics(told.probabilities, told.labels, from_logits=False)
     assert metrics["nll"] == pytest.approx(run.metrics("test")["nll"])
-    assert run.epochs.empty
+    assert run.epochs(("epoch",)) == {}
     assert run.flat["smoothing.strength.epsilon"] == 0.0
 
 
@@ -142,3 +142,10 @@ def test_a_label_that_is_no_class_is_refused(tmp_path):
     table.to_parquet(file, index=False)
     with pytest.raises(UserMistake, match="labels out of place"):
         run.predictions("test")
+
+
+def test_a_config_whose_keys_are_no_texts_is_read(tmp_path):
+    simulated_run(tmp_path / "run")
+    with (tmp_path / "run" / "config.yaml").open("a") as file:
+        file.write("3: x\n")
+    assert len(read_records([tmp_path]).records) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
 from torch import Tensor
 
 from smoothlab.calibration.class_curves import Array, ClassCurves, passed
@@ -22,6 +21,8 @@ class Isotonic(ClassCurves):
 
     def curve(self, probabilities: Array, shares: Array, weights: Array) -> tuple[Array, Array]:
         """See :class:`ClassCurves`."""
+        from sklearn.isotonic import IsotonicRegression  # slow to import, and to read a curve needs none of it
+
         fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(probabilities, shares, weights)
         return np.asarray(fitted.X_thresholds_, float), np.asarray(fitted.y_thresholds_, float)
 

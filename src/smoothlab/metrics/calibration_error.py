@@ -158,24 +158,25 @@ def classwise_bins(prediction: Prediction, num_bins: int, scheme: Scheme = "widt
     ]
 
 
-def classwise_errors(prediction: Prediction, num_bins: int) -> Array:
-    """(K,) the equal-width ECE of each class against the rest.
+def classwise_errors(prediction: Prediction, num_bins: int, runs: int = 1) -> Array:
+    """(runs, K) the equal-width ECE of each class against the rest, in each of so many parts of as many samples.
 
     Rows sum to 1, so few entries reach the second bin: those are binned one by one, and the first bin is what is left
     of each class's total.
     """
-    size = prediction.num_classes * num_bins
-    probability, weights = prediction.probabilities.numpy(), prediction.weights
-    entries = np.flatnonzero(probability >= 1.0 / num_bins)
-    row, column = np.divmod(entries, prediction.num_classes)
-    listed = probability.ravel()[entries]
-    place = column * num_bins + bin_index(listed, num_bins)
-    gaps = sums_at(place, weights[row] * listed, size).reshape(-1, num_bins)
-    gaps[:, 0] += weights @ probability - gaps.sum(1)
-    labels = prediction.labels.numpy()
+    classes = prediction.num_classes
+    size = runs * classes * num_bins
+    probability, weights, labels = prediction.probabilities.numpy(), prediction.weights, prediction.labels.numpy()
+    base = np.repeat(np.arange(runs) * classes, len(labels) // runs)  # (N,) where the part's classes begin
+    row, column = np.divmod(np.flatnonzero(probability >= 1.0 / num_bins), classes)
+    listed = probability[row, column]
+    place = (base[row] + column) * num_bins + bin_index(listed, num_bins)
+    gaps = sums_at(place, weights[row] * listed, size).reshape(runs, classes, num_bins)
+    by_run = weights.reshape(runs, 1, -1)
+    gaps[..., 0] += (by_run @ probability.reshape(runs, -1, classes))[:, 0] - gaps.sum(2)
     own = bin_index(probability[np.arange(len(labels)), labels], num_bins)
-    gaps -= sums_at(labels * num_bins + own, weights, size).reshape(-1, num_bins)
-    return np.asarray(np.abs(gaps).sum(1) / weights.sum())
+    gaps -= sums_at((base + labels) * num_bins + own, weights, size).reshape(gaps.shape)
+    return np.asarray(np.abs(gaps).sum(2) / by_run.sum(2))
 
 
 @reads(Prediction.of)

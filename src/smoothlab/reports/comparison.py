@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smoothlab.errors import UserMistake
 from smoothlab.reports.arm_names import tells
 from smoothlab.reports.cases import case_of, chosen
 from smoothlab.reports.deciding import verdict_of
-from smoothlab.reports.evidence import ALSO_BETTER, BETTER, RAW, TEMPERATURE, Evidence, evidence_of
+from smoothlab.reports.evidence import ALSO_BETTER, BETTER, RAW, TEMPERATURE, Evidence, judge
 from smoothlab.reports.judging import Runs, best_of, difference_of, family_factor, mean_of
 from smoothlab.reports.notes import notes_of, notes_of_looks
 from smoothlab.reports.roles import SMOOTHING, roles_of, smooths
@@ -22,6 +23,7 @@ from smoothlab.statistics import Estimate, holm
 if TYPE_CHECKING:
     import pandas as pd
 
+    from smoothlab.reports.evidence import Judged, Shown
     from smoothlab.reports.records import RunRecord
 
 __all__ = ["COLUMNS", "Arm", "Check", "Comparison", "Verdict"]
@@ -76,6 +78,7 @@ class Comparison:
         notes: what a reader has to know about the numbers.
         classes: names of the classes; empty where a sample has no single one.
         level: of the intervals.
+        shown: what the test predictions of each finished run show, or why they cannot be taken, by its directory.
     """
 
     arms: tuple[Arm, ...]
@@ -85,6 +88,7 @@ class Comparison:
     notes: tuple[str, ...]
     classes: tuple[str, ...]
     level: float = 0.95
+    shown: Mapping[Path, Shown | str | None] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -126,8 +130,10 @@ class Comparison:
             raise UserMistake(f"baseline = {baseline!r}: no such arm; expected one of {', '.join(sorted(by_arm))}")
         base = baseline if baseline is not None else baseline_of(by_arm)
         names = [base, *(name for name in by_arm if name != base)]
+        finished = [record for record in records if record.done]
+        judged = {record.path: of_run for record, of_run in zip(finished, judge(finished), strict=True)}
         unreadable: list[str] = []
-        arms = {name: _runs(by_arm[name], unreadable) for name in names}
+        arms = {name: _runs(by_arm[name], judged, unreadable) for name in names}
         others = _same_task(arms, base)
         arms = {name: {key: run for key, run in runs.items() if run not in others} for name, runs in arms.items()}
         roles = roles_of(by_arm, base)
@@ -147,6 +153,7 @@ class Comparison:
             notes=(*notes_of(arms, by_arm, base, unreadable, others), *notes_of_looks(looks, level, dropped)),
             classes=next((run.classes for runs in arms.values() for run in runs.values() if run.classes), ()),
             level=level,
+            shown={path: of_run.shown for path, of_run in judged.items()},
         )
 
     def row(self, arm: str, metric: str, variant: str = RAW) -> dict[str, Any]:
@@ -164,7 +171,9 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what is not a finite number is None."""
-        content: dict[str, Any] = plain_values(asdict(self) | {"table": self.table.to_dict("records")})
+        parts = asdict(replace(self, shown={})) | {"table": self.table.to_dict("records")}
+        del parts["shown"]
+        content: dict[str, Any] = plain_values(parts)
         return content
 
 
@@ -189,18 +198,19 @@ def baseline_of(by_arm: Mapping[str, Sequence[RunRecord]]) -> str:
     return min(arms, key=does)
 
 
-def _runs(records: Sequence[RunRecord], unreadable: list[str]) -> dict[tuple[int | None, int | None], Evidence]:
+def _runs(
+    records: Sequence[RunRecord], judged: Mapping[Path, Judged], unreadable: list[str]
+) -> dict[tuple[int | None, int | None], Evidence]:
     """What the finished runs of an arm show, by seed and fold; of two of the same the first."""
     runs: dict[tuple[int | None, int | None], Evidence] = {}
     for record in records:
         if not record.done or (record.seed, record.fold) in runs:
             continue
-        try:
-            runs[record.seed, record.fold] = evidence_of(record)
-        except UserMistake as mistake:
-            unreadable.append(str(mistake))
-        except (ValueError, ArithmeticError) as error:
-            unreadable.append(f"{record.path}: {' '.join(str(error).split())}")
+        evidence = judged[record.path].evidence
+        if isinstance(evidence, str):
+            unreadable.append(evidence)
+        else:
+            runs[record.seed, record.fold] = evidence
     return runs
 
 

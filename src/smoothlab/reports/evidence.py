@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from smoothlab.errors import UserMistake
-from smoothlab.metrics.bins import bin_index, mass_bins, sums_at, width_bins
-from smoothlab.metrics.calibration_error import expected_error
-from smoothlab.metrics.correctness import class_counts, f1_from_counts
-from smoothlab.metrics.groups import group
 from smoothlab.metrics.prediction import Prediction
-from smoothlab.metrics.selective import RiskCoverage
-from smoothlab.statistics import resample_counts
-from smoothlab.ties import ROUNDING, first_of_falling_ties, first_of_ties
+from smoothlab.reports.stack import Stack
+from smoothlab.rundir.content import sums_read_once
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,8 +44,10 @@ ALSO_BETTER = {
     "chrf": "max",
     "exact_match": "max",
 }
-BLOCKS = 256  # samples are resampled in so many groups at most
-RESAMPLES = 300
+MOST_NUMBERS = 2**22  # probabilities that are held at a time, of as many runs; those of one run may be more
+NUM_BINS = 15  # of a reliability diagram
+POINTS = 100  # of a risk-coverage curve
+MOST_CLASSES = 1000  # with more, the classes are not told apart
 MOST_FITTED = 20_000  # validation rows that a temperature is fitted to
 LOWEST = float(np.log(np.finfo(np.float64).tiny))
 
@@ -90,41 +86,198 @@ class Evidence:
         return self.record.seed, self.record.fold
 
 
-def evidence_of(record: RunRecord) -> Evidence:
-    """What a finished run shows.
+@dataclass(frozen=True)
+class Shown:
+    """What the page draws of one run's test predictions.
+
+    Args:
+        class_names: K names.
+        test: tells test sets apart.
+        rows: (N,) row numbers in the data's source.
+        bins: (3, B) of :data:`NUM_BINS` bins: how many samples, summed confidence, how many right.
+        ece: over these bins.
+        gap: mean confidence less accuracy.
+        risk: (P,) error rate at :data:`POINTS` even coverages.
+        aurc: area under that curve.
+        classes: (K,) each column of a table of the classes; empty where there are more than :data:`MOST_CLASSES`.
+    """
+
+    class_names: tuple[str, ...]
+    test: str
+    rows: NDArray[np.int64]
+    bins: Array
+    ece: float
+    gap: float
+    risk: Array
+    aurc: float
+    classes: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a run shows.
+
+    Args:
+        evidence: its metrics, or why there are none.
+        shown: what its test predictions show, or why they cannot be taken; None where there are none.
+    """
+
+    evidence: Evidence | str
+    shown: Shown | str | None
+
+
+def judge(records: Sequence[RunRecord]) -> list[Judged]:
+    """What finished runs show, in their order; each file of predictions is read once.
 
     A run whose predictions are not those of one label a sample, or do not give the metrics that it was scored with (as
     with votes, of which the predictions have the mode alone), counts with the metrics in results.json.
 
-    Raises:
-        UserMistake: its files cannot be read as predictions.
+    Args:
+        records: of runs that are done. Runs of as many samples and classes are judged together, as many at a time as
+            :data:`MOST_NUMBERS` probabilities.
     """
-    metrics = record.metrics("test")
-    if not metrics:
-        raise UserMistake(f"{record.path}: results.json has no metrics of the test split")
-    validated = record.metrics("val").get("nll")
-    test = record.predictions("test")
-    if test is None:
-        what = {"multilabel": "several labels a sample", "translation": "translation"}.get(
-            record.kind, "no predictions"
+    judged: list[Judged] = []
+    waiting: list[_Read] = []
+    rows: dict[str, NDArray[np.int64]] = {}
+    numbers = 0
+    for record in records:
+        waiting.append(_read(record, rows))
+        numbers += waiting[-1].size
+        if numbers >= MOST_NUMBERS:
+            judged += _together(waiting)
+            waiting, numbers = [], 0
+    return judged + _together(waiting)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A run with its predictions, or why they cannot be taken; ``mistakes`` by split."""
+
+    record: RunRecord
+    test: Predictions | None
+    val: Predictions | None
+    fingerprint: str
+    mistakes: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        return sum(part.probabilities.size for part in (self.test, self.val) if part is not None)
+
+
+def _read(record: RunRecord, rows: dict[str, NDArray[np.int64]]) -> _Read:
+    """Read the predictions of a run; the rows of a test set that was met before are those in ``rows``."""
+    mistakes: dict[str, str] = {}
+    parts: dict[str, Predictions | None] = {"test": None, "val": None}
+    with sums_read_once():
+        for split in parts:
+            try:
+                parts[split] = record.predictions(split) if split == "test" or parts["test"] is not None else None
+            except UserMistake as mistake:
+                mistakes[split] = str(mistake)
+    test, fingerprint = parts["test"], ""
+    if test is not None:
+        fingerprint = _fingerprint(test)
+        test = replace(test, rows=rows.setdefault(fingerprint, test.rows))
+    return _Read(record, test, parts["val"], fingerprint, mistakes)
+
+
+def _together(runs: Sequence[_Read]) -> list[Judged]:
+    """Judge runs, those of as many samples and classes in one pass."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place, run in enumerate(runs):
+        if run.test is not None:
+            alike.setdefault((*run.test.probabilities.shape, _num_bins(run.record)), []).append(place)
+    shown: dict[int, tuple[Shown, _Scores]] = {}
+    for (*_, num_bins), places in alike.items():
+        shown |= dict(zip(places, _stacked([runs[place] for place in places], num_bins), strict=True))
+    return [_judged(run, *shown.get(place, (None, None))) for place, run in enumerate(runs)]
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Values and noise by variant and metric, and the temperature (see :class:`Evidence`)."""
+
+    values: Mapping[str, Mapping[str, float]]
+    noise: Mapping[str, Mapping[str, Array]]
+    temperature: float | None
+
+
+def _stacked(runs: Sequence[_Read], num_bins: int) -> list[tuple[Shown, _Scores]]:
+    """What runs of as many samples and classes show."""
+    tests = [run.test for run in runs if run.test is not None]
+    logits = _log(np.concatenate([test.probabilities for test in tests]))
+    labels = np.concatenate([test.labels for test in tests])
+    raw = Stack(Prediction.of(logits, labels, from_logits=True), len(runs))
+    scored = raw.values(num_bins), raw.noise(num_bins)
+    shown = _shown(runs, raw, scored[0])
+    temperatures = [None if run.val is None else optimal_temperature(run.val) for run in runs]
+    having = [place for place, temperature in enumerate(temperatures) if temperature is not None]
+    scaled: tuple[dict[str, Array], dict[str, Array]] = {}, {}
+    if having:
+        samples = raw.samples
+        own = np.repeat([temperature for temperature in temperatures if temperature is not None], samples)
+        rows = (samples * np.array(having)[:, None] + np.arange(samples)).ravel()
+        stack = Stack(Prediction.of(logits[rows] / own[:, None], labels[rows], from_logits=True), len(having))
+        scaled = stack.values(num_bins), stack.noise(num_bins)
+    scores = []
+    for place, temperature in enumerate(temperatures):
+        variants = {RAW: (place, *scored)}
+        if temperature is not None:
+            variants[TEMPERATURE] = (having.index(place), *scaled)
+        values = {name: {metric: float(of[at]) for metric, of in v.items()} for name, (at, v, _) in variants.items()}
+        noise = {name: {metric: of[at] for metric, of in n.items()} for name, (at, _, n) in variants.items()}
+        scores.append(_Scores(values, noise, temperature))
+    return list(zip(shown, scores, strict=True))
+
+
+def _shown(runs: Sequence[_Read], stack: Stack, values: Mapping[str, Array]) -> list[Shown]:
+    """What the page draws of each run."""
+    sums, curves = stack.width_sums(NUM_BINS), stack.curve(POINTS)
+    errors = np.abs(sums[:, 1] - sums[:, 2]).sum(1) / stack.samples
+    numbers = stack.of_classes(NUM_BINS) if stack.classes <= MOST_CLASSES else {}
+    return [
+        Shown(
+            class_names=run.test.class_names,
+            test=run.fingerprint,
+            rows=run.test.rows,
+            bins=sums[place],
+            ece=float(errors[place]),
+            gap=float(values["confidence_gap"][place]),
+            risk=curves[place],
+            aurc=float(values["aurc"][place]),
+            classes={name: of[place] for name, of in numbers.items()},
         )
-        return _of_results(record, metrics, validated, what)
-    num_bins = _num_bins(record)
-    scores = {RAW: _log(test.probabilities)}
-    raw = Prediction.of(scores[RAW], test.labels, from_logits=True)
-    if "nll" in metrics and not np.isclose(raw.mean(raw.nll), metrics["nll"], rtol=1e-3, atol=1e-6):
-        return _of_results(record, metrics, validated, "votes, or metrics that its predictions do not give", test)
-    temperature = None
-    if (val := record.predictions("val")) is not None:
-        temperature = optimal_temperature(val)
-        scores[TEMPERATURE] = scores[RAW] / temperature
-    values, noise = {}, {}
-    for variant, logits in scores.items():
-        prediction = raw if variant == RAW else Prediction.of(logits, test.labels, from_logits=True)
-        values[variant], noise[variant] = judged(prediction, num_bins)
-    return Evidence(
-        record, values, noise, len(test.labels), _fingerprint(test), test.class_names, temperature, "", validated
+        for place, run in enumerate(runs)
+        if run.test is not None
+    ]
+
+
+def _judged(run: _Read, shown: Shown | None, scores: _Scores | None) -> Judged:
+    record = run.record
+    seen: Shown | str | None = run.mistakes.get("test", shown)
+    metrics, validated = record.metrics("test"), record.metrics("val").get("nll")
+    if not metrics:
+        return Judged(f"{record.path}: results.json has no metrics of the test split", seen)
+    if mistake := run.mistakes.get("test", run.mistakes.get("val")):
+        return Judged(mistake, seen)
+    if run.test is None or scores is None:
+        what = {"multilabel": "several labels a sample", "translation": "translation"}
+        return Judged(_of_results(record, metrics, validated, what.get(record.kind, "no predictions")), seen)
+    if "nll" in metrics and not np.isclose(scores.values[RAW]["nll"], metrics["nll"], rtol=1e-3, atol=1e-6):
+        what_for = "votes, or metrics that its predictions do not give"
+        return Judged(_of_results(record, metrics, validated, what_for, run), seen)
+    evidence = Evidence(
+        record=record,
+        values=scores.values,
+        noise=scores.noise,
+        samples=len(run.test.labels),
+        test=run.fingerprint,
+        classes=run.test.class_names,
+        temperature=scores.temperature,
+        note="",
+        validated=validated,
     )
+    return Judged(evidence, seen)
 
 
 def optimal_temperature(predictions: Predictions) -> float:
@@ -137,117 +290,18 @@ def optimal_temperature(predictions: Predictions) -> float:
 
 
 def judged(prediction: Prediction, num_bins: int) -> tuple[dict[str, float], dict[str, Array]]:
-    """The metrics of :data:`BETTER` and their vectors of noise (see :class:`Evidence`).
-
-    Means have the noise of the bootstrap with endless resamples, AURC and macro F1 that of their influence functions
-    (the infinitesimal jackknife), in blocks where samples are many. A binned error is no smooth function of its
-    samples where a bin is calibrated, and is resampled.
-    """
-    groups = group(prediction.confidence, prediction.correct)
-    f1 = f1_from_counts(*class_counts(prediction))
-    gap = prediction.confidence - prediction.correct
-    values = {
-        "nll": prediction.mean(prediction.nll),
-        "brier": prediction.mean(prediction.brier),
-        "accuracy": prediction.mean(prediction.correct),
-        "macro_f1": float(np.nanmean(f1)),
-        "ece": expected_error(width_bins(prediction.confidence, prediction.correct, prediction.weights, num_bins)),
-        "ece_equal_mass": expected_error(mass_bins(groups, num_bins)),
-        "confidence_gap": prediction.mean(gap),
-        "aurc": RiskCoverage(groups).area(),
-    }
-    smooth = {
-        "nll": prediction.nll,
-        "brier": prediction.brier,
-        "accuracy": prediction.correct,
-        "macro_f1": _influence_on_macro_f1(prediction, f1),
-        "confidence_gap": gap,
-        "aurc": influence_on_aurc(prediction.confidence, prediction.correct),
-    }
-    samples = len(gap)
-    blocks = min(samples, BLOCKS)
-    block = np.arange(samples) % blocks
-    noise = {}
-    for name, influence in smooth.items():
-        summed = np.bincount(block, influence - influence.mean(), blocks)
-        noise[name] = summed / samples * np.sqrt(blocks / max(blocks - 1, 1))
-    counts = _counts(blocks)
-    binned = {
-        "ece": (np.arange(samples), bin_index(prediction.confidence, num_bins), np.ones(samples)),
-        "ece_equal_mass": shares_of_mass_bins(prediction.confidence, num_bins),
-    }
-    gaps = [
-        sums_at(block[sample] * num_bins + index, share * gap[sample], blocks * num_bins).reshape(blocks, num_bins)
-        for sample, index, share in binned.values()
-    ]
-    resampled = np.abs(counts @ np.concatenate(gaps, axis=1)).reshape(RESAMPLES, len(binned), num_bins).sum(2)
-    for name, drawn in zip(binned, resampled.T / samples, strict=True):
-        noise[name] = (drawn - drawn.mean()) / np.sqrt(RESAMPLES - 1)
-    return values, {name: noise[name] for name in values}
-
-
-def influence_on_aurc(confidence: Array, correct: Array) -> Array:
-    """(N,) the derivative of the area under the risk-coverage curve by each sample's weight; equals share theirs.
-
-    With R_i the risk of the i most confident ones, a sample k adds R_k at its own coverage and (error_k - R_i) / i at
-    each one after.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    first = first_of_falling_ties(confidence[order], ROUNDING)
-    sizes = np.diff(np.append(first, len(order)))
-    error = 1.0 - correct[order]
-    accepted = np.arange(1, len(error) + 1)
-    # What ties add is known of their mean alone, and each place among them is as likely for each.
-    risk = np.cumsum(np.repeat(np.add.reduceat(error, first) / sizes, sizes)) / accepted
-    later_weight = np.cumsum((1.0 / accepted)[::-1])[::-1]
-    later_risk = np.cumsum((risk / accepted)[::-1])[::-1]
-    risk, later_weight, later_risk = (
-        np.repeat(np.add.reduceat(part, first) / sizes, sizes) for part in (risk, later_weight, later_risk)
-    )
-    influence = np.empty(len(error))
-    influence[order] = risk + error * later_weight - later_risk
-    return influence
-
-
-def shares_of_mass_bins(confidence: Array, num_bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-    """Which samples are in which bins of equal mass, and by what share: ``(M,)`` each; ties are shared out alike."""
-    order = np.argsort(confidence, kind="stable")
-    first = first_of_ties(confidence[order], ROUNDING)
-    begin = np.repeat(first, np.diff(np.append(first, len(order)))) * (num_bins / len(order))
-    end = np.repeat(np.append(first[1:], len(order)), np.diff(np.append(first, len(order)))) * (num_bins / len(order))
-    lowest = np.minimum(np.floor(begin + 1e-9), num_bins - 1).astype(np.int64)
-    many = np.maximum(np.ceil(end - 1e-9).astype(np.int64) - lowest, 1)
-    sample = np.repeat(np.arange(len(order)), many)
-    index = lowest[sample] + np.arange(len(sample)) - np.repeat(np.cumsum(many) - many, many)
-    within = np.minimum(end[sample], index + 1.0) - np.maximum(begin[sample], index)
-    return order[sample], index, within / (end - begin)[sample]
-
-
-def _influence_on_macro_f1(prediction: Prediction, f1: Array) -> Array:
-    """(N,) the derivative of the mean of F1_k = 2 h_k / d_k by each sample's weight; d_k predictions and labels."""
-    labels, predicted = prediction.labels.numpy(), prediction.predicted.numpy()
-    _, named, labelled = class_counts(prediction)
-    seen = named + labelled
-    known = np.where(seen > 0, f1, 0.0)
-    scale = len(labels) / max(int((seen > 0).sum()), 1)
-    share = 1.0 / np.where(seen > 0, seen, 1.0)
-    hits = 2.0 * prediction.correct * share[labels]
-    return np.asarray(scale * (hits - known[labels] * share[labels] - known[predicted] * share[predicted]))
-
-
-@lru_cache(maxsize=8)
-def _counts(blocks: int) -> NDArray[np.float64]:
-    """The same resamples for all runs of as many samples, so that errors which they share are seen as shared."""
-    return resample_counts(blocks, RESAMPLES, 0)
+    """The metrics of :data:`BETTER` of one run and their vectors of noise (see :class:`Evidence`)."""
+    stack = Stack(prediction, 1)
+    values = {name: float(of[0]) for name, of in stack.values(num_bins).items()}
+    return values, {name: of[0] for name, of in stack.noise(num_bins).items()}
 
 
 def _of_results(
-    record: RunRecord, metrics: dict[str, float], validated: float | None, what: str, test: Predictions | None = None
+    record: RunRecord, metrics: dict[str, float], validated: float | None, what: str, run: _Read | None = None
 ) -> Evidence:
     known = {name: metrics[name] for name in (*BETTER, *ALSO_BETTER) if name in metrics}
-    of_test = "" if test is None else _fingerprint(test)
-    names = () if test is None else test.class_names
-    return Evidence(record, {RAW: known}, {}, 0, of_test, names, None, what, validated)
+    names = () if run is None or run.test is None else run.test.class_names
+    return Evidence(record, {RAW: known}, {}, 0, "" if run is None else run.fingerprint, names, None, what, validated)
 
 
 def _num_bins(record: RunRecord) -> int:

@@ -13,12 +13,12 @@ from smoothlab.reports.evidence import RAW, Evidence
 from smoothlab.statistics import (
     Estimate,
     cross_validated,
+    errors_added,
     luck_of_trainings,
     nadeau_bengio,
     paired_t,
     probability_of_best,
     simultaneous_factor,
-    variances_added,
 )
 
 if TYPE_CHECKING:
@@ -169,7 +169,11 @@ def estimate(
         return nadeau_bengio(values, _ratio(runs[0]), level=level)
     if len(known) < len(values):
         return paired_t(values, level=level)
-    return variances_added(values, _covariance(known, tests), samples=min(run.samples for run in runs), level=level)
+    errors: dict[str, list[Array]] = {}
+    for test, vector in zip(tests, known, strict=True):
+        errors.setdefault(test, []).append(vector)
+    stacked = [np.stack(vectors) for vectors in errors.values()]
+    return errors_added(values, stacked, samples=min(run.samples for run in runs), level=level)
 
 
 def _covariance(noise: Sequence[Array], tests: Sequence[str]) -> Array:
@@ -236,7 +240,8 @@ def _errors_of_trainings(arms: Sequence[Runs], base: Runs, metric: str) -> list[
         return [key for key in pairs(arm, base) if all(metric in run[key].values.get(RAW, {}) for run in (arm, base))]
 
     repeated = [arm for arm in arms if len(keys_of(arm)) > 1]
-    shared = [key for key in base if all(key in keys_of(arm) for arm in repeated)]
+    having = [set(keys_of(arm)) for arm in repeated]
+    shared = [key for key in base if all(key in keys for keys in having)]
     if len(shared) < 2:
         return []
     errors = []
@@ -265,22 +270,21 @@ def best_of(arms: Mapping[str, Runs], variant: str, metric: str, better: str) ->
     having = {name: runs for name, runs in having.items() if runs}
     if not having:
         return {}
-    keys = list(dict.fromkeys(key for runs in having.values() for key in runs))
+    keys = {key: place for place, key in enumerate(dict.fromkeys(key for runs in having.values() for key in runs))}
     means, between = np.zeros(len(having)), np.zeros((len(having), len(keys)))
     shared: list[dict[str, Array]] = []
     designs = [Design.of(list(runs.values())) for runs in having.values()]
     for row, (runs, design) in enumerate(zip(having.values(), designs, strict=True)):
         values = np.array([sign * run.values[variant][metric] for run in runs.values()])
         means[row] = values.mean()
-        shared.append({})
         if len(values) > 1:
             scale = math.sqrt((1 + len(values) * design.ratio) / (len(values) * (len(values) - 1)))
-            between[row, [keys.index(key) for key in runs]] = (values - values.mean()) * scale
-        if design.kind in ("seeds", "one"):
-            for run in runs.values():
-                if (vector := run.noise.get(variant, {}).get(metric)) is not None:
-                    before = shared[row].get(run.test, 0.0)
-                    shared[row][run.test] = before + sign * vector / len(runs)
+            between[row, [keys[key] for key in runs]] = (values - values.mean()) * scale
+        errors: dict[str, list[Array]] = {}
+        for run in runs.values() if design.kind in ("seeds", "one") else ():
+            if (vector := run.noise.get(variant, {}).get(metric)) is not None:
+                errors.setdefault(run.test, []).append(vector)
+        shared.append({test: sign * np.sum(vectors, axis=0) / len(runs) for test, vectors in errors.items()})
     tests = dict.fromkeys(test for vectors in shared for test in vectors)
     lengths = {test: next(len(vectors[test]) for vectors in shared if test in vectors) for test in tests}
     samples = np.array(

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smoothlab.errors import UserMistake
-from smoothlab.reports.arm_names import arm_names
+from smoothlab.reports.arm_names import arm_names, tells
+from smoothlab.rundir.content import sums_read_once
 from smoothlab.rundir.directory import DONE, RunDirectory
 from smoothlab.rundir.identity import flat
-from smoothlab.rundir.reading import MissingFile, read_csv, read_json, read_parquet, read_yaml
+from smoothlab.rundir.reading import MissingFile, read_columns, read_json, read_parquet, read_yaml
+from smoothlab.yaml_limits import AlikeTexts
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
 COMPARISON = "comparison.json"  # beside the run directories of a comparison: which arm each one is
@@ -93,19 +94,17 @@ class RunRecord:
             return "classification"
         return "multilabel" if any(name.startswith("label_") for name in columns) else "unknown"
 
-    @property
-    def epochs(self) -> pd.DataFrame:
-        """metrics.csv, a row an epoch; empty where there is none.
+    def epochs(self, wanted: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Some columns of metrics.csv, those that are there: a number an epoch, NaN where there is none.
 
         Raises:
             UserMistake: it cannot be read.
         """
-        import pandas as pd
-
         try:
-            return read_csv(RunDirectory(self.path).metrics)
+            columns = read_columns(RunDirectory(self.path).metrics, wanted)
         except MissingFile:
-            return pd.DataFrame()
+            return {}
+        return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
 
     def metrics(self, split: str) -> dict[str, float]:
         """The final metrics of a split in results.json; empty where there are none."""
@@ -129,6 +128,8 @@ class RunRecord:
             probabilities = np.column_stack([table[name].to_numpy() for name in columns]).astype(np.float64)
             labels = _indices(table["label"], names)
             rows = table["row"].to_numpy().astype(np.int64)
+            if len(names) < 2:
+                raise ValueError(f"{len(names)} classes")
         except Exception as error:  # whatever a damaged file makes its reader say
             raise UserMistake(f"{path}: not readable as predictions ({_line(error)})") from None
         sums = probabilities.sum(1)
@@ -136,13 +137,21 @@ class RunRecord:
             raise UserMistake(f"{path}: not readable as predictions (labels out of place, or rows that are none)")
         return Predictions(probabilities, labels, rows, names)
 
+    @property
+    def bytes_of_predictions(self) -> int:
+        """How large the file of the test predictions is; 0 where there is none."""
+        try:
+            return os.stat(self._file("test")).st_size
+        except OSError:
+            return 0
+
     def _file(self, split: str) -> Path:
-        return RunDirectory(self.path).predictions / f"{split}.parquet"
+        return self.path / "predictions" / f"{split}.parquet"
 
     def _table(self, split: str) -> Any:
         """The content of a file of predictions; None where it is not there."""
         try:
-            return read_parquet(self._file(split))
+            return read_parquet(self._file(split), _is_read)
         except MissingFile:
             return None
 
@@ -175,6 +184,8 @@ def read_records(paths: Iterable[Path | str]) -> Records:
     Nothing is raised for what cannot be read: it is in ``problems``.
     """
     problems: list[Problem] = []
+    yaml = AlikeTexts()
+    choices: dict[str, dict[str, str]] = {}
     by_path: dict[Path, RunRecord] = {}
     for path in map(Path, paths):
         if not path.is_dir():
@@ -182,7 +193,8 @@ def read_records(paths: Iterable[Path | str]) -> Records:
             continue
         for run in _run_directories(path):
             try:
-                by_path.setdefault(run.resolve(), _read(run))
+                with sums_read_once():
+                    by_path.setdefault(run.resolve(), _read(run, yaml, choices))
             except (UserMistake, OSError) as error:
                 problems.append(Problem(run, _line(error).removeprefix(f"{run}/").removeprefix(f"{run}: ")))
     return Records(tuple(_with_arms(list(by_path.values()))), tuple(dict.fromkeys(problems)))
@@ -197,8 +209,8 @@ def _run_directories(path: Path) -> Iterator[Path]:
         inside[:] = sorted(name for name in inside if not name.startswith("."))
 
 
-def _read(path: Path) -> RunRecord:
-    """The run at ``path``.
+def _read(path: Path, yaml: AlikeTexts, choices: dict[str, dict[str, str]]) -> RunRecord:
+    """The run at ``path``; ``choices`` holds those of the settings that were met before.
 
     Raises:
         UserMistake: it is broken.
@@ -209,7 +221,7 @@ def _read(path: Path) -> RunRecord:
     if not run.config.is_file() and state not in (DONE, "unknown"):
         error = status.get("error")
         return RunRecord(path, state, str(error) if error else None, path.name, "", None, None, {}, {}, {})
-    config = read_yaml(run.config)
+    config = read_yaml(run.config, yaml.load)
     results: dict[str, Any] = {}
     if state == DONE or (state == "unknown" and run.results.is_file()):
         state = DONE
@@ -217,6 +229,9 @@ def _read(path: Path) -> RunRecord:
         if "metrics" not in results:
             raise UserMistake(f"{run.results}: no metrics in it")
     data = config.get("data")
+    settings = repr({key: value for key, value in config.items() if tells(str(key))})
+    if not choices.get(settings):
+        choices[settings] = _choices(path, yaml)
     return RunRecord(
         path=path,
         state=state,
@@ -228,14 +243,14 @@ def _read(path: Path) -> RunRecord:
         config=config,
         flat=flat(config),
         results=results,
-        choices=_choices(path),
+        choices=choices[settings],
     )
 
 
-def _choices(path: Path) -> dict[str, str]:
+def _choices(path: Path, yaml: AlikeTexts) -> dict[str, str]:
     """The option of each config group, from what Hydra left; empty where it left nothing."""
     try:
-        node = read_yaml(path / ".hydra" / "hydra.yaml")
+        node = read_yaml(path / ".hydra" / "hydra.yaml", yaml.load)
         chosen = node["hydra"]["runtime"]["choices"]
         return {str(group): str(option) for group, option in chosen.items() if option is not None}
     except (UserMistake, KeyError, TypeError, AttributeError):
@@ -260,6 +275,11 @@ def arms_of(folder: Path) -> Mapping[str, str]:
     except UserMistake:
         return {}
     return {str(name): str(arm) for name, arm in arms.items()} if isinstance(arms, dict) else {}
+
+
+def _is_read(name: str) -> bool:
+    """Whether a column of predictions is one of those that are looked at."""
+    return name in ("row", "label", "prediction", "translation") or name.startswith(("prob_", "label_"))
 
 
 def _indices(column: Any, names: Sequence[str]) -> NDArray[np.int64]:

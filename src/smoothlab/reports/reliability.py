@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from smoothlab.metrics.bins import ReliabilityBins, bins_of, from_sums
+from smoothlab.metrics.bins import ReliabilityBins, bins_of
 from smoothlab.metrics.calibration_error import expected_error
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.reports.band import calibrated_band
@@ -67,14 +64,6 @@ class Reliability:
         """The reliability of one run's predictions, in bins of equal width."""
         bins = bins_of(prediction.confidence, prediction.correct, prediction.weights, num_bins, "width")
         return cls(bins, expected_error(bins), prediction.mean(prediction.confidence - prediction.correct))
-
-    @classmethod
-    def together(cls, runs: Sequence[Reliability], independent: float) -> Reliability:
-        """Several runs in one diagram, whose bins have the same edges."""
-        sums = [np.stack([run.bins.count, *run.bins.count * (run.bins.confidence, run.bins.accuracy)]) for run in runs]
-        bins = from_sums(np.nan_to_num(sums).sum(0), runs[0].bins.lower, runs[0].bins.upper)
-        ece, gap = (float(np.mean([getattr(run, name) for run in runs])) for name in ("ece", "gap"))
-        return cls(bins, ece, gap, independent)
 
     @property
     def sign(self) -> str:

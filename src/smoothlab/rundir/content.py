@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from smoothlab.errors import UserMistake
@@ -14,6 +17,7 @@ from smoothlab.rundir.atomic import write_text
 SUMS = "SHA256SUMS"  # in a run's folder and beside an exported model, in the form of `sha256sum`, which can check it
 MOST_BYTES = 64 * 2**20  # of a file that a person could read; those of a run have some kilobytes
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+_LISTS: ContextVar[dict[Path, dict[str, str]] | None] = ContextVar("lists of sums that are known", default=None)
 
 
 class UnreadableFile(UserMistake):
@@ -44,14 +48,25 @@ def content_of(path: Path, most: int = MOST_BYTES, *, verified: bool = True) -> 
     return content
 
 
+@contextlib.contextmanager
+def sums_read_once() -> Iterator[None]:
+    """Within it each folder's list of sums is read once: for somebody who reads several files of one run."""
+    token = _LISTS.set({})
+    try:
+        yield
+    finally:
+        _LISTS.reset(token)
+
+
 def _bytes_of(path: Path, most: int) -> bytes:
     try:
-        status = path.stat()
+        status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableFile(f"{path}: not a regular file")
         if status.st_size > most:
             raise UnreadableFile(f"{path}: more than {most // 2**20} MiB, which no run writes")
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except FileNotFoundError:
         raise MissingFile(f"{path}: no such file") from None
     except OSError as error:
@@ -60,9 +75,16 @@ def _bytes_of(path: Path, most: int) -> bytes:
 
 def _written(path: Path) -> str:
     """The digest that was written of a file; empty where none was."""
-    for folder in (path.parent, path.parent.parent):
-        if digest := _sums(folder).get(path.relative_to(folder).as_posix()):
+    lists = _LISTS.get()
+    if lists is None:
+        lists = {}
+    folder, name = path.parent, path.name
+    for _ in range(2):
+        if folder not in lists:
+            lists[folder] = _sums(folder)
+        if digest := lists[folder].get(name):
             return digest
+        folder, name = folder.parent, f"{folder.name}/{name}"
     return ""
 
 

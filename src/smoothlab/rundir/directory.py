@@ -41,30 +41,43 @@ RESULTS = {
 }
 
 
+class _Place:
+    """Where something stands in a run directory."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: RunDirectory, owner: type[RunDirectory]) -> Path:
+        return run.path / self._name
+
+
 class RunDirectory:
     """Paths and state of one run; making the object touches nothing on the disk."""
 
+    __slots__ = ("path",)  # a sweep holds one for each of its runs
+
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.config = self.path / "config.yaml"
-        self.checkpoints = self.path / "checkpoints"
-        self.best_checkpoint = self.checkpoints / "best.ckpt"
-        self.last_checkpoint = self.checkpoints / "last.ckpt"
-        self.metrics = self.path / "metrics.csv"
-        self.results = self.path / "results.json"
-        self.predictions = self.path / "predictions"
-        self.figures = self.path / "figures"
-        self.tables = self.path / "tables"
-        self.status = self.path / "status.json"
-        self.sums = self.path / SUMS
-        self.log = self.path / "run.log"
-        self.lock = self.path / ".lock"
-        self.first_end = self.path / ".first_end"  # of several ranks, while one has ended badly
+
+    config = _Place("config.yaml")
+    checkpoints = _Place("checkpoints")
+    best_checkpoint = _Place("checkpoints/best.ckpt")
+    last_checkpoint = _Place("checkpoints/last.ckpt")
+    metrics = _Place("metrics.csv")
+    results = _Place("results.json")
+    predictions = _Place("predictions")
+    figures = _Place("figures")
+    tables = _Place("tables")
+    status = _Place("status.json")
+    sums = _Place(SUMS)
+    log = _Place("run.log")
+    lock = _Place(".lock")
+    first_end = _Place(".first_end")  # of several ranks, while one has ended badly
 
     def read_status(self) -> dict[str, Any]:
         """The content of status.json, empty where there is none; a ``running`` whose process died is interrupted."""
         try:
-            status = read_json(self.status)
+            status = read_json(self.status, verified=False)  # it is written anew all the time, and in no list of sums
         except FileNotFoundError:
             return {}
         _check_types(self.status, status, STATUS)

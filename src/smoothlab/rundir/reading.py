@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
 import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["MissingFile", "UnreadableFile", "read_csv", "read_json", "read_parquet", "read_yaml"]
+__all__ = ["MissingFile", "UnreadableFile", "read_columns", "read_csv", "read_json", "read_parquet", "read_yaml"]
 
 MOST_OF_TABLE = 2**34  # bytes of a table
 MOST_CELLS = 10**8  # of a table of any size; a larger one has at least a byte for so many:
@@ -43,8 +45,12 @@ def read_json(path: Path, *, verified: bool = True) -> dict[str, Any]:
     return _mapping(content, path, "a JSON object")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, load: Callable[[str], Any] = load_yaml) -> dict[str, Any]:
     """The mapping in a YAML file, of plain values.
+
+    Args:
+        path: of the file.
+        load: what parses its text; that of :class:`smoothlab.yaml_limits.AlikeTexts` where many files are alike.
 
     Raises:
         MissingFile: there is no such file.
@@ -52,14 +58,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     text = _text(path)
     try:
-        content = load_yaml(text)
+        content = load(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise UnreadableFile(f"{path}: not readable as YAML ({_reason(error)})") from None
     return _mapping(content, path, "a mapping")
 
 
-def read_parquet(path: Path) -> pa.Table:
+def read_parquet(path: Path, wanted: Callable[[str], bool] | None = None) -> pa.Table:
     """The table in a Parquet file of predictions.
+
+    Args:
+        path: of the file.
+        wanted: which columns, by name; None: all.
 
     Raises:
         MissingFile: there is no such file.
@@ -74,7 +84,8 @@ def read_parquet(path: Path) -> pa.Table:
             cells = file.metadata.num_rows * file.metadata.num_columns
             if cells > max(MOST_CELLS, CELLS_PER_BYTE * len(content)):
                 raise ValueError(f"{cells:,} cells in {len(content):,} bytes")
-            table = file.read(use_threads=len(content) > MANY_BYTES)
+            columns = None if wanted is None else [name for name in file.schema_arrow.names if wanted(name)]
+            table = file.read(columns, use_threads=len(content) > MANY_BYTES)
             table.validate(full=True)
             return table
     except Exception as error:  # whatever a damaged file makes its reader say
@@ -95,6 +106,36 @@ def read_csv(path: Path) -> pd.DataFrame:
         return pd.read_csv(io.BytesIO(content))
     except ValueError as error:
         raise UnreadableFile(f"{path}: not readable as CSV ({_reason(error)})") from None
+
+
+def read_columns(path: Path, wanted: Collection[str]) -> dict[str, list[float]]:
+    """Some columns of metrics.csv as numbers, those that are there; NaN where a cell is no number.
+
+    Raises:
+        MissingFile: there is no such file.
+        UnreadableFile: it is too large, no such table, or not what was written.
+    """
+    text = _text(path)
+    try:
+        head, *rows = [row for row in csv.reader(io.StringIO(text), strict=True) if row] or [[]]
+        if not head:
+            raise ValueError("no columns")
+        places = {name: head.index(name) for name in wanted if name in head}
+        for row in rows:
+            if len(row) > len(head):
+                raise ValueError(f"{len(row)} cells below {len(head)} names")
+    except (ValueError, csv.Error) as error:
+        raise UnreadableFile(f"{path}: not readable as CSV ({_reason(error)})") from None
+    return {
+        name: [_number(row[place]) if place < len(row) else math.nan for row in rows] for name, place in places.items()
+    }
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
 
 
 def _text(path: Path, verified: bool = True) -> str:

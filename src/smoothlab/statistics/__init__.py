@@ -7,7 +7,7 @@ from smoothlab.statistics.holm import holm
 from smoothlab.statistics.looks import cannot_win, levels_of_looks
 from smoothlab.statistics.ranks import RankComparison, friedman_nemenyi
 from smoothlab.statistics.samples import bootstrap_covariance, bootstrap_variance, paired_bootstrap, resample_counts
-from smoothlab.statistics.seeds import paired_t, variances_added
+from smoothlab.statistics.seeds import errors_added, paired_t, variances_added
 from smoothlab.statistics.simultaneous import luck_of_trainings, simultaneous_factor
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "bootstrap_variance",
     "cannot_win",
     "cross_validated",
+    "errors_added",
     "friedman_nemenyi",
     "holm",
     "levels_of_looks",

@@ -43,7 +43,7 @@ def probability_of_best(
     random = np.random.default_rng(seed)
     drawn = np.broadcast_to(given, (draws, len(given))).copy()
     for factors, freedom in parts:
-        known = np.asarray(factors, dtype=np.float64)
+        known = _fewer(np.asarray(factors, dtype=np.float64))
         scale = np.sqrt(random.chisquare(freedom, draws) / freedom) if np.isfinite(freedom) else np.ones(draws)
         drawn += random.standard_normal((draws, known.shape[1])) @ known.T / scale[:, None]
     if towards_zero:
@@ -54,3 +54,10 @@ def probability_of_best(
         lowest = drawn[:, counted] == drawn[:, counted].min(1, keepdims=True)
         best[counted] = (lowest / lowest.sum(1, keepdims=True)).mean(0)
     return best
+
+
+def _fewer(factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Factors of errors with the same covariance, of at most as many sources as there are arms."""
+    if factors.shape[1] <= factors.shape[0] or not np.isfinite(factors).all():
+        return factors
+    return np.asarray(np.linalg.qr(factors.T).R.T)

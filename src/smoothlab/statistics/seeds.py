@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -59,15 +60,41 @@ def variances_added(
     Benchmarks, MLSys 2021.
     """
     given, shared = _values(values), np.asarray(covariance, dtype=np.float64)
-    check_level(level)
     n = len(given)
     if shared.shape != (n, n):
         raise InvalidArgument("covariance", shared.shape, f"a matrix ({n}, {n})")
-    mean = float(given.mean())
+    return _added(given, float(shared.sum()), float(np.trace(shared)), samples, level)
+
+
+def errors_added(
+    values: ArrayLike, errors: Sequence[ArrayLike], *, samples: float = math.inf, level: float = 0.95
+) -> Estimate:
+    """The same as :func:`variances_added`, from the errors that the covariance is of; it is never made.
+
+    Args:
+        values: ``(n,)`` of a metric, or paired differences, a number a seed.
+        errors: ``(m, B)`` for each test set, a row for each of the m values on it, of all n: what each of B samples, or
+            blocks of them, adds to its error. The covariance of two values of one test set is the product of their
+            rows; two values of different ones have none.
+        samples: how many test samples there are.
+        level: of the interval.
+    """
+    given, known = _values(values), [np.asarray(part, dtype=np.float64) for part in errors]
+    if sum(len(part) for part in known) != len(given):
+        raise InvalidArgument("errors", [part.shape for part in known], f"{len(given)} rows in all")
+    total = math.fsum(float(np.square(part.sum(0)).sum()) for part in known)
+    own = math.fsum(float(np.square(part).sum()) for part in known)
+    return _added(given, total, own, samples, level)
+
+
+def _added(given: NDArray[np.float64], total: float, own: float, samples: float, level: float) -> Estimate:
+    """From the sum of all covariances, and of those of each value with itself."""
+    check_level(level)
+    n, mean = len(given), float(given.mean())
     if n == 1:
-        return t_estimate(mean, [(float(shared[0, 0]), samples - 1)], level, OVER_SAMPLES)
+        return t_estimate(mean, [(own, samples - 1)], level, OVER_SAMPLES)
     between = float(given.var(ddof=1)) / n
-    together = max(0.0, float(shared.sum() - np.trace(shared)) / (n * (n - 1)))
+    together = max(0.0, (total - own) / (n * (n - 1)))
     return replace(t_estimate(mean, [(between, n - 1), (together, samples - 1)], level, OVER_BOTH), of_runs=between)
 
 

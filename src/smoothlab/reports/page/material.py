@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from smoothlab.errors import UserMistake
+from smoothlab.reports.evidence import Shown, judge
+from smoothlab.reports.page.charts.history import COLUMNS
 from smoothlab.reports.page.seen import Seen, look
 from smoothlab.reports.page.wording import listed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from smoothlab.metrics.inputs import Array
     from smoothlab.reports.comparison import Comparison
     from smoothlab.reports.records import Records, RunRecord
 
@@ -30,7 +31,7 @@ class Material:
         baseline: the arm that the others are compared with.
         other: the arm to hold against the baseline; None where there is no other.
         seen: what the test predictions show, by arm.
-        epochs: metrics of each run's epochs, by arm.
+        epochs: the columns of each run's metrics.csv that are drawn, by arm.
         unread: runs of which a file cannot be taken, what it holds, and why.
     """
 
@@ -41,7 +42,7 @@ class Material:
     baseline: str
     other: str | None
     seen: dict[str, Seen]
-    epochs: dict[str, list[pd.DataFrame]]
+    epochs: dict[str, list[dict[str, Array]]]
     unread: tuple[tuple[RunRecord, str, str], ...]
 
     @classmethod
@@ -51,11 +52,11 @@ class Material:
         order = reading_order(comparison)
         baseline = next((arm.name for arm in comparison.arms if arm.is_baseline), order[0] if order else "")
         other = _other(comparison, order, baseline)
-        seen, unread = _look(order, finished, tuple(comparison.classes))
-        epochs: dict[str, list[pd.DataFrame]] = {arm: [] for arm in order}
+        seen, unread = _look(order, finished, comparison)
+        epochs: dict[str, list[dict[str, Array]]] = {arm: [] for arm in order}
         for record in finished:
             try:
-                epochs.setdefault(record.arm, []).append(record.epochs)
+                epochs.setdefault(record.arm, []).append(record.epochs(COLUMNS))
             except UserMistake as mistake:
                 unread.append((record, "epochs", str(mistake)))
         return cls(comparison, records, finished, order, baseline, other, seen, epochs, tuple(unread))
@@ -107,23 +108,22 @@ def _other(comparison: Comparison, order: Sequence[str], baseline: str) -> str |
 
 
 def _look(
-    order: Sequence[str], finished: Sequence[RunRecord], classes: tuple[str, ...]
+    order: Sequence[str], finished: Sequence[RunRecord], comparison: Comparison
 ) -> tuple[dict[str, Seen], list[tuple[RunRecord, str, str]]]:
     """What the test predictions show, by arm, and the runs whose predictions cannot be taken."""
     unread: list[tuple[RunRecord, str, str]] = []
-
-    def reader(record: RunRecord) -> Callable[[], Any]:
-        def read() -> Any:
-            try:
-                predictions = record.predictions("test")
-                if predictions is not None and classes and tuple(predictions.class_names) != classes:
-                    raise ValueError(f"other classes than the other runs: {listed(predictions.class_names)}")
-                return predictions
-            except Exception as error:  # whatever is wrong with one run, the report goes on and names it
-                unread.append((record, "predictions", " ".join(str(error).split())))
-                return None
-
-        return read
-
-    seen = {arm: look([reader(record) for record in finished if record.arm == arm]) for arm in order}
-    return {arm: shown for arm, shown in seen.items() if shown is not None}, unread
+    shown, classes = dict(comparison.shown), tuple(comparison.classes)
+    others = [record for record in finished if record.path not in shown]
+    shown |= {record.path: judged.shown for record, judged in zip(others, judge(others), strict=True)}
+    by_arm: dict[str, list[Shown]] = {arm: [] for arm in order}
+    for arm in order:
+        for record in (record for record in finished if record.arm == arm):
+            of_run = shown[record.path]
+            if isinstance(of_run, Shown) and classes and of_run.class_names != classes:
+                of_run = f"other classes than the other runs: {listed(of_run.class_names)}"
+            if isinstance(of_run, Shown):
+                by_arm[arm].append(of_run)
+            elif of_run is not None:
+                unread.append((record, "predictions", " ".join(of_run.split())))
+    seen = {arm: look(runs) for arm, runs in by_arm.items()}
+    return {arm: of_arm for arm, of_arm in seen.items() if of_arm is not None}, unread

@@ -1,26 +1,20 @@
-"""What the test predictions of an arm's runs show, summed run by run, so that no predictions are kept."""
+"""What the test predictions of an arm's runs show together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from smoothlab.metrics.groups import group
-from smoothlab.metrics.prediction import Prediction
-from smoothlab.metrics.selective import RiskCoverage
-from smoothlab.reports.classes import class_table
+from smoothlab.metrics.bins import from_sums
+from smoothlab.reports.evidence import NUM_BINS, POINTS, Shown
 from smoothlab.reports.reliability import Reliability
 
 if TYPE_CHECKING:
     from smoothlab.metrics.inputs import Array
-
-NUM_BINS = 15
-POINTS = 100  # of a risk-coverage curve
-MOST_CLASSES = 1000  # with more, the classes are not told apart
 
 
 @dataclass(frozen=True)
@@ -46,52 +40,39 @@ class Seen:
     classes: pd.DataFrame
 
 
-def look(readers: Sequence[Callable[[], Any]]) -> Seen | None:
-    """Sum up the predictions of an arm's runs; None where there are none.
-
-    Args:
-        readers: one a run; each gives ``probabilities`` (N, K), ``labels`` (N,), ``rows`` (N,) and ``class_names``,
-            or None where the run has no such predictions.
-    """
-    reliabilities, risks, areas, tables = [], [], [], []
-    rows = np.empty(0, dtype=np.int64)
-    samples = 0
-    coverage = np.empty(0)
-    for read in readers:
-        run = read()
-        if run is None or not len(run.labels):
-            continue
-        prediction = Prediction.of(run.probabilities, run.labels, from_logits=False)
-        reliabilities.append(Reliability.of(prediction, NUM_BINS))
-        curve = RiskCoverage(group(prediction.confidence, prediction.correct))
-        coverage, risk = curve.curve(POINTS)
-        risks.append(risk)
-        areas.append(curve.area())
-        samples += len(run.labels)
-        rows = np.union1d(rows, run.rows)
-        if prediction.num_classes <= MOST_CLASSES:
-            names = list(run.class_names)
-            tables.append(class_table(run.probabilities, run.labels, from_logits=False, class_names=names))
-    if not reliabilities:
+def look(runs: Sequence[Shown]) -> Seen | None:
+    """Sum up the predictions of an arm's runs; None where there are none."""
+    if not runs:
         return None
+    tests = {run.test: run.rows for run in runs}
+    samples = sum(len(run.rows) for run in runs)
+    different = len(np.unique(np.concatenate(list(tests.values()))))
+    edges = np.arange(NUM_BINS + 1) / NUM_BINS
+    reliability = Reliability(
+        from_sums(np.sum([run.bins for run in runs], axis=0), edges[:-1], edges[1:]),
+        ece=float(np.mean([run.ece for run in runs])),
+        gap=float(np.mean([run.gap for run in runs])),
+        independent=min(1.0, different / samples),
+    )
     return Seen(
-        runs=len(reliabilities),
+        runs=len(runs),
         samples=samples,
-        reliability=Reliability.together(reliabilities, independent=min(1.0, len(rows) / samples)),
-        coverage=coverage,
-        risk=np.mean(risks, axis=0),
-        aurc=float(np.mean(areas)),
-        classes=_mean_of(tables),
+        reliability=reliability,
+        coverage=np.arange(1, POINTS + 1) / POINTS,
+        risk=np.mean([run.risk for run in runs], axis=0),
+        aurc=float(np.mean([run.aurc for run in runs])),
+        classes=_of_classes(runs),
     )
 
 
-def _mean_of(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def _of_classes(runs: Sequence[Shown]) -> pd.DataFrame:
     """Each class's mean over the runs; of a number that some runs do not have, over those that have it."""
-    if not tables or any(list(table["class"]) != list(tables[0]["class"]) for table in tables):
+    first = runs[0]
+    if any(run.class_names != first.class_names or not run.classes for run in runs):
         return pd.DataFrame()
-    numbers = np.stack([table.drop(columns="class").to_numpy(float) for table in tables])
-    held = np.isfinite(numbers).sum(0)
-    means = np.divide(np.nansum(numbers, 0), held, out=np.full(held.shape, np.nan), where=held > 0)
-    mean = pd.DataFrame(means, columns=[name for name in tables[0].columns if name != "class"])
-    mean.insert(0, "class", list(tables[0]["class"]))
-    return mean
+    means = {}
+    for name in first.classes:
+        numbers = np.stack([run.classes[name] for run in runs])
+        held = np.isfinite(numbers).sum(0)
+        means[name] = np.divide(np.nansum(numbers, 0), held, out=np.full(held.shape, np.nan), where=held > 0)
+    return pd.DataFrame({"class": list(first.class_names)} | means)

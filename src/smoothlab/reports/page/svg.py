@@ -22,7 +22,8 @@ TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 def printable(text: object) -> str:
     """``text`` with a replacement character for what no page and no XML file can hold."""
-    return UNPRINTABLE.sub("\ufffd", TURNING.sub("", str(text)))
+    whole = str(text)
+    return whole if whole.isprintable() else UNPRINTABLE.sub("\ufffd", TURNING.sub("", whole))
 
 
 def shortened(text: object, pixels: float) -> str:

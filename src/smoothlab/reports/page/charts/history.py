@@ -26,21 +26,22 @@ SHOWN = {
     "smoothing/epsilon": "epsilon",
     "train/kl": "training loss above its floor (KL)",
 }
+COLUMNS = ("epoch", *SHOWN)
 SMALLEST = 1e-9
 MANY = 15  # epochs
 FIRST = 0.3  # of the epochs, which do not set the scale where they are many
 
 
-def histories(epochs: Mapping[str, Sequence[pd.DataFrame]]) -> list[Chart]:
+def histories(epochs: Mapping[str, Sequence[Mapping[str, Array]]]) -> list[Chart]:
     """A chart for each metric that the runs have written.
 
     Args:
-        epochs: by arm, the rows of metrics.csv of each of its runs; those first in order are in colour.
+        epochs: by arm, the columns ``COLUMNS`` of metrics.csv of each of its runs; those first in order are in colour.
     """
     charts = []
-    numbers = {arm: [_numbers(table) for table in tables] for arm, tables in epochs.items()}
+    known = {arm: [_with_epochs(table) for table in tables] for arm, tables in epochs.items()}
     for column, name in SHOWN.items():
-        lines = {arm: _over_runs(tables, column) for arm, tables in numbers.items()}
+        lines = {arm: _over_runs(tables, column) for arm, tables in known.items()}
         lines = {arm: line for arm, line in lines.items() if len(line)}
         if not lines or max(len(line) for line in lines.values()) < 2:
             continue
@@ -49,6 +50,14 @@ def histories(epochs: Mapping[str, Sequence[pd.DataFrame]]) -> list[Chart]:
         places = {arm: place for place, arm in enumerate(epochs)}
         charts.append(_chart(column, name, lines, places))
     return charts
+
+
+def _with_epochs(table: Mapping[str, Array]) -> dict[str, Array]:
+    """The rows whose epoch is known; nothing where there are none."""
+    if "epoch" not in table:
+        return {}
+    known = np.isfinite(table["epoch"])
+    return {name: values[known] for name, values in table.items()}
 
 
 def _over_runs(tables: Sequence[Mapping[str, Array]], column: str) -> pd.DataFrame:
@@ -69,16 +78,6 @@ def _over_runs(tables: Sequence[Mapping[str, Array]], column: str) -> pd.DataFra
     if not shared:
         return pd.DataFrame()
     return pd.DataFrame({"mean": values.mean(0), "low": values.min(0), "high": values.max(0)}, index=shared)
-
-
-def _numbers(table: pd.DataFrame) -> dict[str, Array]:
-    """The columns that are drawn, and the epochs; nothing where there are none."""
-    if "epoch" not in table.columns:
-        return {}
-    names = ["epoch", *(name for name in SHOWN if name in table.columns)]
-    numbers = {name: pd.to_numeric(table[name], errors="coerce").to_numpy(float) for name in names}
-    known = np.isfinite(numbers["epoch"])
-    return {name: values[known] for name, values in numbers.items()}
 
 
 def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Mapping[str, int]) -> Chart:
