@@ -7,6 +7,17 @@ from runs import QUICK, SMOOTHLAB, assert_same, only_run, status, wait
 
 BARE = [word for word in QUICK if not word.startswith("trainer=")]
 LONG = [*BARE, "trainer=cpu", "seed=0", "trainer.max_epochs=1000"]
+# Half a second an epoch, so that a run outlasts its job's time on a fast machine too.
+SLOW = """
+import time
+
+from pytorch_lightning import Callback
+
+
+class Slow(Callback):
+    def on_train_epoch_end(self, trainer, pl_module):
+        time.sleep(0.5)
+"""
 SUBMIT = ["hydra/launcher=submitit_slurm", "hydra.launcher.partition=low", "hydra.launcher.cpus_per_task=1"]
 
 
@@ -86,7 +97,10 @@ def test_a_job_that_is_preempted_goes_on_and_the_sweep_waits_for_it(cluster, beg
 
 def test_a_job_whose_time_is_over_goes_on_in_the_queue_and_ends_as_an_undisturbed_one(cluster, begun, tmp_path):
     limits = ["hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=60", "hydra.launcher.max_num_timeout=9"]
-    _, end = begun(*limits)
+    (tmp_path / "slow.py").write_text(SLOW)
+    slow = [f"code={tmp_path / 'slow.py'}", "+callbacks.slow._target_=slow.Slow", "~callbacks.early_stopping"]
+    slow.append("trainer.max_epochs=180")
+    _, end = begun(*limits, *slow)
     run = end()
-    assert cluster.run(SMOOTHLAB, "train", *LONG, "name=whole", check=False, cwd=tmp_path).returncode == 0
+    assert cluster.run(SMOOTHLAB, "train", *LONG, *slow, "name=whole", check=False, cwd=tmp_path).returncode == 0
     assert_same(run, only_run(tmp_path, "whole"))

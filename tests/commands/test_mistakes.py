@@ -8,6 +8,7 @@ import torch
 from run_directories import SHORT, only_run
 
 from smoothlab.data import breast_cancer
+from smoothlab.models.checkpoint import read_checkpoint
 
 
 def refused(cli, *words: str) -> str:
@@ -158,7 +159,7 @@ def run(cli) -> Path:
 def spoil(run: Path, how: str) -> None:
     """Put another file in place of the best checkpoint."""
     path = run / "checkpoints" / "best.ckpt"
-    content = torch.load(path, weights_only=True)
+    content = read_checkpoint(path)
     if how == "missing":
         path.unlink()
     elif how == "cut off":
@@ -170,7 +171,7 @@ def spoil(run: Path, how: str) -> None:
     elif how == "foreign":
         torch.save({"state_dict": content["state_dict"]}, path)
     elif how == "later":
-        torch.save(content | {"smoothlab": content["smoothlab"] | {"format": 2}}, path)
+        torch.save(content | {"smoothlab": content["smoothlab"] | {"format": 3}}, path)
     elif how == "call":  # functions that call whatever they are given, all of them inside torch.nn
         content["smoothlab"]["config"]["net"] = {
             "_target_": "torch.nn.utils.rnn.bind",
@@ -217,7 +218,7 @@ def test_checkpoints_that_cannot_be_used(cli, run):
         "width": "the weights do not fit the net",
         "code": "refused, it holds Python objects",
         "foreign": "not one of smoothlab",
-        "later": "checkpoint format 2",
+        "later": "checkpoint format 3",
         "target": "not allowed",
     }.items():
         (run / "checkpoints" / "best.ckpt").write_bytes(original)

@@ -71,5 +71,5 @@ def test_a_run_of_another_format_is_refused_in_one_line(cli, old, command):
     torch.save(checkpoint, Path(RUN) / "checkpoints" / "best.ckpt")
     code, _, err = cli(*command, f"run={RUN}")
     assert code == 2
-    assert err.strip().endswith("checkpoint format 0; this version of smoothlab reads format 1")
+    assert err.strip().endswith("checkpoint format 0; this version of smoothlab reads formats 1 and 2")
     assert len(err.strip().splitlines()) == 1

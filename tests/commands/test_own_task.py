@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from smoothlab.errors import UserMistake
+from smoothlab.models.checkpoint import read_checkpoint
 from smoothlab.models.model import model_from
 
 ROWS = ["data=synthetic_retail", "data.rows=60", "data.val_rows=30", "data.test_rows=20"]
@@ -117,7 +117,7 @@ def test_one_that_keeps_its_kind_gives_the_numbers_of_its_parent(cli):
 def test_a_checkpoint_of_another_kind_is_not_read_as_a_classification(cli):
     assert cli("train", *WORDS)[0] == 0
     (path,) = Path("outputs").rglob("last.ckpt")
-    content = torch.load(path, weights_only=True)
+    content = read_checkpoint(path)
     model_from(content)
     content["smoothlab"]["kind"] = "regression"
     with pytest.raises(UserMistake, match="the checkpoint's kind of task is 'regression'"):

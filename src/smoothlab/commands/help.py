@@ -66,7 +66,7 @@ def command_help(name: str, words: Sequence[str]) -> str:
     from smoothlab.config.compose import all_groups, check_overrides, translate_config_dir
 
     folders = [Path(value) for value in _config_dirs(asked)]
-    words = with_file(asked, name) if name in FILE_FIRST else asked
+    words = with_file(asked, name) if name in FILE_FIRST and not asked[0].startswith("hydra.") else asked
     overrides = [word for word in translate_config_dir(words) if word not in ("-m", "--multirun")]
     searched = [word for word in overrides if word.startswith("hydra.searchpath=")]
     groups = {group: options for group, options in all_groups(searched).items() if group.split("/")[0] in _taken(name)}

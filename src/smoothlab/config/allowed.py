@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Union
 
+from smoothlab import own_code
 from smoothlab.errors import UserMistake
 
 OURS = tuple(
@@ -139,23 +140,21 @@ def add_code(code: str | None) -> tuple[str, ...]:
         spec = None if name in sys.modules else importlib.util.find_spec(name)
         known = sys.modules.get(name)
         origin = getattr(known, "__file__", None) if known else (spec.origin if spec else None)
-        ours = origin is None or Path(origin).resolve().is_relative_to(folder) or name in _OWN
+        ours = origin is None or Path(origin).resolve().is_relative_to(folder) or name in own_code.folders
         if name in sys.stdlib_module_names or not ours:
             raise UserMistake(f"code = {code!r}: the module name {name!r} is taken; rename the file")
-    for name in [name for name in sys.modules if name.split(".")[0] in {*_OWN, *names}]:
+    for name in [name for name in sys.modules if name.split(".")[0] in {*own_code.folders, *names}]:
         del sys.modules[name]  # an earlier file of this name, or an earlier state of this one
-    for old in {*_OWN.values()} - {str(folder)}:
+    for old in {*own_code.folders.values()} - {str(folder)}:
         while old in sys.path:
             sys.path.remove(old)
-    _OWN.clear()
-    _OWN.update(dict.fromkeys(names, str(folder)))
+    own_code.folders.clear()
+    own_code.folders.update(dict.fromkeys(names, str(folder)))
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+        own_code.added.add(str(folder))
     importlib.invalidate_caches()
     return names
-
-
-_OWN: dict[str, str] = {}  # modules of the last code=..., and their folder
 
 
 def code_fingerprint(code: str | None) -> str:

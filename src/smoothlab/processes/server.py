@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
+from smoothlab import own_code
 from smoothlab.errors import InvalidArgument
 from smoothlab.processes import serving
 from smoothlab.processes.child import Child, Ending
@@ -105,7 +106,8 @@ class WarmServer:
 
         Its exit code is 0, 1 after an exception (of which the ending keeps the trace), 2 after a UserMistake, 130
         after a KeyboardInterrupt, and that of a SystemExit. It starts with the environment, working directory and
-        ``sys.path`` that the caller has now, but not with the caller's place among the ranks of torchrun or srun.
+        ``sys.path`` that the caller has now, but not with the caller's own code (``code=``), nor with its place among
+        the ranks of torchrun or srun.
 
         Args:
             target: a function of a module that can be imported; the caller's ``__main__`` cannot.
@@ -134,7 +136,7 @@ class WarmServer:
             self._number += 1
             number = self._number
         place = None if log is None else str(Path(log).absolute())
-        self._send(Request(number, call, environment, os.getcwd(), list(sys.path), place, threads))
+        self._send(Request(number, call, environment, os.getcwd(), own_code.paths(), place, threads))
         with self._changed:
             self._changed.wait_for(lambda: number in self._answers or self._state[0] in ("broken", "dead"))
             if number not in self._answers:
@@ -227,7 +229,7 @@ def _new_server(descriptor: int, preload: list[str], fork: bool) -> tuple[int, A
     """A new interpreter that becomes the server."""
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     program = (
-        f"import sys; sys.path[:] = {sys.path!r}; from smoothlab.processes.serving import serve; "
+        f"import sys; sys.path[:] = {own_code.paths()!r}; from smoothlab.processes.serving import serve; "
         f"serve({descriptor}, {preload!r}, {os.getpid()}, {fork})"
     )
     environment = dict(os.environ) | NO_THREADS

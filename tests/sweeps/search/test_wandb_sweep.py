@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from smoothlab.commands.main import COMMANDS, main
+from smoothlab.commands.main import main
+from smoothlab.commands.manual import PAGES
 from smoothlab.config.compose import compose_config, plain, split_options
 from smoothlab.training.preparing import check_config
 
@@ -28,7 +29,7 @@ def test_the_command_that_the_agent_starts_composes_at_both_ends_of_the_space(wh
     for word in sweep["command"]:
         words += chosen if word == "${args_no_hyphens}" else [word]
     assert words[:2] == ["smoothlab", "train"]
-    assert words[1] in COMMANDS
+    assert words[1] in PAGES
     overrides, many = split_options(words[2:])
     assert not many
     values = plain(compose_config("train", overrides))
