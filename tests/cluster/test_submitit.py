@@ -98,7 +98,7 @@ def test_a_job_that_is_preempted_goes_on_and_the_sweep_waits_for_it(cluster, beg
 def test_a_job_whose_time_is_over_goes_on_in_the_queue_and_ends_as_an_undisturbed_one(cluster, begun, tmp_path):
     limits = ["hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=60", "hydra.launcher.max_num_timeout=9"]
     (tmp_path / "slow.py").write_text(SLOW)
-    slow = [f"code={tmp_path / 'slow.py'}", "+callbacks.slow._target_=slow.Slow", "trainer.max_epochs=180"]
+    slow = [f"code={tmp_path / 'slow.py'}", "+callbacks.slow._target_=slow.Slow", "trainer.max_epochs=120"]
     _, end = begun(*limits, *slow)
     run = end()
     assert cluster.run(SMOOTHLAB, "train", *LONG, *slow, "name=whole", check=False, cwd=tmp_path).returncode == 0

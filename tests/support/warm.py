@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def _server_of(process: int) -> WarmServer:
 class LentServer:
     """The warm server of this process to whoever makes one, who ends what was made in that time, and not the server."""
 
-    def __init__(self) -> None:
+    def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
         self._made: list[Child] = []
 
     def __enter__(self) -> LentServer:

@@ -320,7 +320,8 @@ def sweep(overrides: Sequence[str]) -> int:
             from smoothlab.sweeps.ledger import FILE
             from smoothlab.sweeps.pool import JobPool
 
-            pool = stack.enter_context(JobPool(base.hydra.launcher.n_jobs))
+            wandb = "wandb" in str(OmegaConf.select(base, "logger"))
+            pool = stack.enter_context(JobPool(base.hydra.launcher.n_jobs, wandb=wandb))
             if not (sweep_folder(base, overrides) / FILE).exists():
                 pool.warm()  # its server imports while the jobs are composed; of a sweep that is there, all may be done
             return _run_jobs(overrides, base, pool)

@@ -37,9 +37,12 @@ def answer(question: Question, resolve: Resolve) -> int:
         say(f"{len(plan.runs)} runs, all of them done before, in {places.folder}")
         out, err = _written(question, plan, places, failed)
     else:
-        from smoothlab.processes import WarmServer
+        from smoothlab.processes import PRELOAD, WITHOUT_WANDB, WarmServer
 
-        with WarmServer() as server:  # imports what this process then need not: for the plan, the runs, the answer
+        logged = any(word.startswith("logger") for word in question.typed)  # else metrics.csv is all that there is
+        with WarmServer(
+            PRELOAD if logged else WITHOUT_WANDB
+        ) as server:  # imports what this process then need not: for the plan, the runs, the answer
             if question.judging.looks:
                 from smoothlab.comparing.looking import by_looks
 

@@ -2,6 +2,6 @@
 
 from smoothlab.processes.calling import call
 from smoothlab.processes.child import Child, Ending
-from smoothlab.processes.server import ServerDied, WarmServer
+from smoothlab.processes.server import PRELOAD, WITHOUT_WANDB, ServerDied, WarmServer
 
-__all__ = ["Child", "Ending", "ServerDied", "WarmServer", "call"]
+__all__ = ["PRELOAD", "WITHOUT_WANDB", "Child", "Ending", "ServerDied", "WarmServer", "call"]

@@ -25,12 +25,13 @@ from smoothlab.processes.entry import Request
 from smoothlab.starters import without_ranks
 
 # What a training imports sooner or later. Modules only: nothing here may start a thread, a tensor or CUDA.
-PRELOAD = (
+WITHOUT_WANDB = (
     *("torch", "pytorch_lightning", "torchmetrics", "smoothlab.training.job"),
     *("sklearn.datasets", "sklearn.model_selection", "omegaconf", "fsspec.implementations.chained"),
-    *("matplotlib.backends.backend_agg", "PIL.PngImagePlugin", "pyarrow.pandas_compat", "scipy.stats", "wandb"),
-    "wandb.sdk.launch",  # of each wandb.init; its models look at every frame of the stack: seconds in a rank
+    *("matplotlib.backends.backend_agg", "PIL.PngImagePlugin", "pyarrow.pandas_compat", "scipy.stats"),
 )
+# the latter of each wandb.init; its models look at every frame of the stack: seconds in a rank
+PRELOAD = (*WITHOUT_WANDB, "wandb", "wandb.sdk.launch")
 # OpenBLAS and pyarrow's allocator start threads when they are imported. This is for the server: each process gets its
 # whole environment with its request.
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}

@@ -193,17 +193,24 @@ class JobPool:
         devices: what is shared out; None looks at this machine. Without a GPU in it nothing is said about GPUs.
         server: makes the processes; None starts one as soon as one is needed, or ``warm`` is called, which the pool
             closes at its end.
+        wandb: whether runs log to Weights & Biases, whose package a server of the pool's own then imports too.
 
     Raises:
         UserMistake: ``n_jobs`` is none of these.
     """
 
     def __init__(
-        self, n_jobs: int | str = 1, *, devices: Devices | None = None, server: WarmServer | None = None
+        self,
+        n_jobs: int | str = 1,
+        *,
+        devices: Devices | None = None,
+        server: WarmServer | None = None,
+        wandb: bool = True,
     ) -> None:
         check_n_jobs(n_jobs)
         self._own = contextlib.ExitStack()
         self._made = server
+        self._wandb = wandb
         self.devices = devices or Devices.of_this_machine(n_jobs)
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
@@ -211,10 +218,10 @@ class JobPool:
 
     @property
     def _server(self) -> WarmServer:
-        from smoothlab.processes import WarmServer
+        from smoothlab.processes import PRELOAD, WITHOUT_WANDB, WarmServer
 
         if self._made is None:
-            self._made = self._own.enter_context(WarmServer())
+            self._made = self._own.enter_context(WarmServer(PRELOAD if self._wandb else WITHOUT_WANDB))
         return self._made
 
     def warm(self) -> None:
