@@ -262,7 +262,7 @@ def test_a_killed_server_is_started_again_and_its_run_goes_on(cli, server, monke
     assert cli("train", *words, "output_root=undisturbed")[0] == 0
     with WarmServer() as first:
         servers = iter([first, server])
-        monkeypatch.setattr("smoothlab.processes.WarmServer", lambda: contextlib.nullcontext(next(servers)))
+        monkeypatch.setattr("smoothlab.processes.WarmServer", lambda *preload: contextlib.nullcontext(next(servers)))
         Path("do").write_text(f"fit 0 SIGKILL {first.pid}")
         code, _, error = cli("train", *words)
     assert code == 0, error

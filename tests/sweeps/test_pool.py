@@ -152,7 +152,7 @@ def test_a_run_for_whose_process_there_is_no_room_fails_and_the_next_one_runs(ma
 
 def test_a_server_that_is_killed_is_started_again_and_its_runs_go_on(made, tmp_path, monkeypatch, capsys):
     second = Made()
-    monkeypatch.setattr("smoothlab.processes.WarmServer", lambda: second)
+    monkeypatch.setattr("smoothlab.processes.WarmServer", lambda preload: second)
     with JobPool(devices=Devices(2, 2), server=made) as pool:
         jobs = [pool.submit(RUN, tmp_path / str(number)) for number in range(3)]
         jobs[1].directory.checkpoints.mkdir()
