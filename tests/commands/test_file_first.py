@@ -42,6 +42,7 @@ def test_what_is_given_wins(cli):
         (["x/b.csv.gz", "target=y"], ["data=table", "data.path='x/b.csv.gz'", "name='b'", "data.target=y"]),
         (["seed=1", "a.csv"], ["seed=1", "a.csv"]),  # not the first word
         (["-m", "seed=1,2"], ["-m", "seed=1,2"]),
+        (["-m", "a.csv", "target=y"], ["-m", "data=table", "data.path='a.csv'", "name='a'", "data.target=y"]),
         (["nothing"], ["nothing"]),
         (["~callbacks"], ["~callbacks"]),
         (["+a.csv", "seed=1"], ["+a.csv", "seed=1"]),

@@ -45,3 +45,14 @@ def test_a_config_is_that_of_the_words_with_seed_and_fold(name, seed, fold, tmp_
         assert values.pop("engine") in ("single", "batched")
         assert values == {key: value for key, value in expected.items() if key != "engine"}
         values["data"]["batch_size"] = -1  # of this one alone
+
+
+def test_a_plan_is_found_again_where_all_files_are_known_and_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["data=table", "data.target=y", "take=[none,standard]"]
+    file = tmp_path / "rows.csv"
+    file.write_text("x,y\n1,2\n")
+    first, same = (asked([*words, "data.path=rows.csv"])[0].signature for _ in range(2))
+    file.write_text("x,y\n1,23\n")
+    assert first == same != asked([*words, "data.path=rows.csv"])[0].signature
+    assert asked([*words, "data.source={_target_:mine.rows,_partial_:true}"])[0].signature == ""

@@ -27,10 +27,15 @@ VARIED = [
     ["net.hidden=[8]", "net.hidden=[8,8]"],
     ["+optimizer.eps=1e-6", "+optimizer.eps=1e-5"],
     ["~logger", "logger=none"],
-    ["data.target=label", "data.target='a, b'"],
+    ["data.target=label", "data.target='a, b'", "data.target=???"],
     ["hydra.job.name=one", "hydra.job.name=other"],
 ]
-ALWAYS = [[], ["data.split_seed=0"], ["optimizer.weight_decay='${optimizer.lr}'"], ["+task.note='run ${seed}'"]]
+ALWAYS = [
+    ["+callbacks.mine=word"],
+    ["data.split_seed=0"],
+    ["optimizer.weight_decay='${optimizer.lr}'"],
+    ["+task.note='run ${seed}'"],
+]
 
 
 def alone(job: list[str]) -> object:
@@ -79,6 +84,17 @@ def test_what_depends_on_a_value_is_followed_or_not_tried(expression: str, key: 
     config = compose_config("train", ["name=seed", f"+task.note={expression}"])
     values = Repeated(config).values({key: 7})
     assert values is None or values["task"]["note"] == 7
+
+
+def test_null_leaves_a_member_out_of_one_job_alone() -> None:
+    first, second = compose_jobs("train", [["+callbacks.mine=a", f"callbacks.mine={value}"] for value in ("a", "null")])
+    assert first.values["callbacks"]["mine"] == "a"
+    assert "mine" not in second.values["callbacks"]
+
+
+def test_a_value_that_is_missing_in_one_job_is_missed() -> None:
+    with pytest.raises(UserMistake, match=r"data\.target: missing"):
+        compose_jobs("train", [["data=table", f"data.target={value}"] for value in ("label", "???")])
 
 
 def test_jobs_do_not_share_their_values() -> None:

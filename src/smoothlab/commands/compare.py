@@ -16,6 +16,7 @@ from smoothlab.comparing.plan import signature
 from smoothlab.comparing.repetition import AUTO, Repetition
 from smoothlab.comparing.typed import OWN, key_of, merged
 from smoothlab.config.compose import compose_config, no_sweep, plain, quoted
+from smoothlab.config.explained import own_folders
 from smoothlab.config.foreign_files import check_override
 from smoothlab.config.repeated import Repeated
 from smoothlab.errors import UserMistake
@@ -233,13 +234,10 @@ class Composer:
 
     def files(self) -> list[State] | None:
         """What the configs are made from, the data, and files that words name; None where more may be read."""
-        import importlib.util
-
         data = files_read(self._settings)
         if data is None:
             return None
-        spec = importlib.util.find_spec("smoothlab.conf")
-        places = [Path(place) for place in (spec.submodule_search_locations or []) if spec is not None] if spec else []
+        places = list(own_folders())
         places += [Path(place.split("file://", 1)[1].rstrip("'] ")) for place in self._words if "file://" in place]
         arms = [word for arm in read_arms(self._settings["arms"]).values() for word in arm.overrides]
         for word in (*self._words, *arms):  # a file, or a run's folder

@@ -29,6 +29,8 @@ def with_file(words: Sequence[str], command: str = "train") -> list[str]:
         words: of the command line, behind the command's name.
         command: its name; a key of the command itself, such as the folds of ``compare``, is none of the data's.
     """
+    if words and words[0] in ("-m", "--multirun"):
+        return [words[0], *with_file(words[1:], command)]
     if not words or "=" in words[0] or re.match(r"[-+]|~(?!/)", words[0]):  # an option, a key to add or to delete
         return list(words)
     first, *rest = words

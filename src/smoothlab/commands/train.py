@@ -317,13 +317,10 @@ def sweep(overrides: Sequence[str]) -> int:
         return _hydra_sweep(overrides, base)
     with contextlib.ExitStack() as stack:
         if str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER:
-            from smoothlab.sweeps.ledger import FILE
             from smoothlab.sweeps.pool import JobPool
 
             wandb = "wandb" in str(OmegaConf.select(base, "logger"))
             pool = stack.enter_context(JobPool(base.hydra.launcher.n_jobs, wandb=wandb))
-            if not (sweep_folder(base, overrides) / FILE).exists():
-                pool.warm()  # its server imports while the jobs are composed; of a sweep that is there, all may be done
             return _run_jobs(overrides, base, pool)
         from smoothlab.sweeps.launcher_pool import LauncherPool
 
@@ -338,6 +335,12 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     jobs = expand_sweep(with_params(base, overrides))
     composed = compose_jobs("train", jobs)
     ours = str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER
+    folder = sweep_folder(composed[0].compose(), overrides)
+
+    from smoothlab.sweeps.ledger import FILE
+
+    if not (folder / FILE).exists():  # of a sweep that is there, all may be done
+        pool.warm()  # its server imports while the rest of this is imported and checked
     for job in composed:
         check_engine(job.values["engine"])
         if job.values["resume"] not in ("none", "auto", None):
@@ -349,7 +352,6 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     from smoothlab.sweeps.pool import Planned
     from smoothlab.sweeps.table import rows
 
-    folder = sweep_folder(composed[0].compose(), overrides)
     check_folder(folder, key="output_root")
     planned = [Planned(job.values, tuple(words), job.compose) for words, job in zip(jobs, composed, strict=True)]
 

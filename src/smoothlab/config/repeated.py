@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
-from smoothlab.config.compose import compose_config, parse_overrides, plain
+from smoothlab.config.compose import OF_MEMBERS, compose_config, parse_overrides, plain
 from smoothlab.config.places import path_as_typed
 
 Path = tuple[Any, ...]  # the keys that lead to a leaf
@@ -70,7 +70,8 @@ class Repeated:
     def _places(self, key: str) -> list[Path] | None:
         """Where the value of a key stands: there, and where ``${key}`` does; None where it goes into other texts."""
         places: list[Path] = [tuple(key.split("."))]
-        if places[0][0] in CHECKED or key in self.choices or not self._is_leaf(places[0]):
+        is_member = places[0][0] in OF_MEMBERS and len(places[0]) == 2  # which null leaves out
+        if places[0][0] in CHECKED or key in self.choices or is_member or not self._is_leaf(places[0]):
             return None
         for place in places:  # which grows
             name = ".".join(map(str, place))
@@ -162,4 +163,5 @@ def _is_value(override: Override, choices: frozenset[str]) -> bool:
     if override.is_sweep_override():
         return False
     value = override.value()
-    return value is None or isinstance(value, int | float) or (isinstance(value, str) and "$" not in value)
+    is_text = isinstance(value, str) and "$" not in value and value != "???"  # the last of which is a missing value
+    return value is None or isinstance(value, int | float) or is_text

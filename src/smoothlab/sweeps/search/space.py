@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from smoothlab.config.compose import quoted
+from smoothlab.config.loader import parse_override
 from smoothlab.config.overrides import written
 from smoothlab.errors import UserMistake
 from smoothlab.sweeps.search.parameter import Choice, Number, Parameter
@@ -189,7 +189,7 @@ def _add(parameters: list[Parameter], fixed: list[str], given: Parameter | str) 
 
 def _parsed(text: str) -> Override:
     try:
-        return OverridesParser.create().parse_override(text)
+        return parse_override(text)
     except HydraException as error:
         reason = str(error).strip().splitlines()[0]
         raise UserMistake(f"{text!r}: expected key=value, or a range such as key=interval(0,1) ({reason})") from None
@@ -304,7 +304,7 @@ def _text(key: str, value: Any) -> str:
 
     def plain(text: str) -> str:
         try:
-            parsed = OverridesParser.create().parse_override(f"{key}={text}")
+            parsed = parse_override(f"{key}={text}")
             if not parsed.is_sweep_override() and parsed.value() == text:
                 return text
         except HydraException:

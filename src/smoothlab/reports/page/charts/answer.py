@@ -61,20 +61,13 @@ def answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
     drawing.text(left, 18, "← lower test NLL: better", "soft")
     drawing.text(width - 6, 18, f"difference ({100 * level:.3g}% interval)", "soft", anchor="end")
     error = _error(rows)
-    ends = [end for row in rows for end in (row.low, row.high, row.value)]
-    panel = Panel(drawing, left, 30, PLOT, ROW * len(rows), limits(ends, zero=True, room=0.05), (0, len(rows)))
+    panel = Panel(drawing, left, 30, PLOT, ROW * len(rows), _bounds(rows), (0, len(rows)))
     for place, row in enumerate(rows):
         top = 30 + ROW * place
-        if place % 2 == 0:
-            drawing.add("rect", "row", x=0, y=top, width=width, height=ROW)
-        drawing.text(6, top + 16, row.arm, "head" if row.chosen else "", room=names - 12)
+        _name(drawing, row, place, ROW, names)
         drawing.text(names, top + 16, _about(row), room=ROLE - 8)
         drawing.text(width - 6, top + 16, _numbers(row, error), anchor="end")
-    panel.horizontal(ticks_of(*panel.low, most=6), f"test NLL less that of {baseline}")
-    panel.line([0, 0], [0, len(rows)], "guide")
-    for place, row in enumerate(rows):
-        _mark(panel, row, len(rows) - place - 0.5, f"{row.arm} ({_about(row)}): {_numbers(row, error)}")
-    return drawing.chart(f"Difference in test NLL to {baseline}", _describes(rows, baseline), _caption(rows, level))
+    return _marked(drawing, panel, rows, baseline, level, most=6)
 
 
 def narrow_answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Chart:
@@ -90,16 +83,31 @@ def narrow_answer_chart(rows: Sequence[Row], baseline: str, level: float) -> Cha
     drawing = Drawing("answer_narrow", width, height)
     drawing.text(NARROW_NAMES, 18, "← lower test NLL: better", "soft")
     error = _error(rows)
-    ends = [end for row in rows for end in (row.low, row.high, row.value)]
-    bounds = limits(ends, zero=True, room=0.05)
-    panel = Panel(drawing, NARROW_NAMES, 30, NARROW_PLOT, NARROW_ROW * len(rows), bounds, (0, len(rows)))
+    panel = Panel(drawing, NARROW_NAMES, 30, NARROW_PLOT, NARROW_ROW * len(rows), _bounds(rows), (0, len(rows)))
     for place, row in enumerate(rows):
         top = 30 + NARROW_ROW * place
-        if place % 2 == 0:
-            drawing.add("rect", "row", x=0, y=top, width=width, height=NARROW_ROW)
-        drawing.text(6, top + 16, row.arm, "head" if row.chosen else "", room=NARROW_NAMES - 12)
+        _name(drawing, row, place, NARROW_ROW, NARROW_NAMES)
         drawing.text(6, top + 32, _numbers(row, error), "soft")
-    panel.horizontal(ticks_of(*panel.low, most=4), f"test NLL less that of {baseline}")
+    return _marked(drawing, panel, rows, baseline, level, most=4)
+
+
+def _bounds(rows: Sequence[Row]) -> tuple[float, float]:
+    """What the axis shows: every mark with its interval, and zero."""
+    return limits([end for row in rows for end in (row.low, row.high, row.value)], zero=True, room=0.05)
+
+
+def _name(drawing: Drawing, row: Row, place: int, height: float, names: float) -> None:
+    """The stripe behind every other row, and the arm's name in ``names`` pixels."""
+    top = 30 + height * place
+    if place % 2 == 0:
+        drawing.add("rect", "row", x=0, y=top, width=drawing.width, height=height)
+    drawing.text(6, top + 16, row.arm, "head" if row.chosen else "", room=names - 12)
+
+
+def _marked(drawing: Drawing, panel: Panel, rows: Sequence[Row], baseline: str, level: float, *, most: int) -> Chart:
+    """The picture with its axis of at most so many ticks, the line at zero and the rows' marks."""
+    error = _error(rows)
+    panel.horizontal(ticks_of(*panel.low, most=most), f"test NLL less that of {baseline}")
     panel.line([0, 0], [0, len(rows)], "guide")
     for place, row in enumerate(rows):
         _mark(panel, row, len(rows) - place - 0.5, f"{row.arm} ({_about(row)}): {_numbers(row, error)}")
