@@ -97,7 +97,16 @@ def test_a_value_that_is_missing_in_one_job_is_missed() -> None:
         compose_jobs("train", [["data=table", f"data.target={value}"] for value in ("label", "???")])
 
 
-def test_jobs_do_not_share_their_values() -> None:
-    first, second = compose_jobs("train", [["seed=0"], ["seed=1"]])
-    first.values["net"]["dropout"] = -1
-    assert second.values["net"]["dropout"] != -1
+def test_jobs_share_what_they_have_in_common_and_nothing_else() -> None:
+    first, second = compose_jobs("train", [["seed=0", "optimizer.lr=0.1"], ["seed=1", "optimizer.lr=0.2"]])
+    assert first.values["net"] is second.values["net"], "a thousand jobs hold a thousand copies"
+    assert [job.values["optimizer"]["lr"] for job in (first, second)] == [0.1, 0.2]
+    first.values["engine"] = "batched"
+    assert second.values["engine"] != "batched"
+
+
+def test_changed_items_of_lists_are_a_jobs_own() -> None:
+    config = compose_config("train", ["net.hidden=[4,'${seed}']"])
+    repeated = Repeated(config)
+    configs = [repeated.values({"seed": seed}) for seed in (7, 8)]
+    assert [values and values["net"]["hidden"] for values in configs] == [[4, 7], [4, 8]]

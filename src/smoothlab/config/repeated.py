@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,11 +38,14 @@ class Repeated:
             (path, text) for path, text in _texts(raw) if "${" in text and ".".join(map(str, path)) not in held
         ]
         self._config = config
-        self._resolved: bytes | None = None
+        self._resolved: dict[str, Any] | None = None
         self._followers: dict[str, list[Path] | None] = {}
 
     def values(self, changes: Mapping[str, Any]) -> dict[str, Any] | None:
         """The resolved config with other values; None where more changes with them than can be told from here.
+
+        What does not change is the same object in all that this returns, so that a thousand configs take little
+        memory: change nothing below their first level.
 
         Args:
             changes: numbers, booleans, None and texts without interpolations, by the dotted keys of such.
@@ -52,19 +54,16 @@ class Repeated:
             UserMistake: as of ``plain``.
         """
         if self._resolved is None:
-            self._resolved = pickle.dumps(plain(self._config))
-        values: dict[str, Any] = pickle.loads(self._resolved)  # noqa: S301 - made above
+            self._resolved = plain(self._config)
+        values = {**self._resolved}
         for key, value in changes.items():
             if key not in self._followers:
                 self._followers[key] = self._places(key)
             places = self._followers[key]
             if places is None:
                 return None
-            for *parents, leaf in places:
-                node = values
-                for name in parents:
-                    node = node[name]
-                node[leaf] = path_as_typed(value, key) if isinstance(value, str) else value
+            for place in places:
+                _put(values, place, path_as_typed(value, key) if isinstance(value, str) else value)
         return values
 
     def _places(self, key: str) -> list[Path] | None:
@@ -91,6 +90,16 @@ class Repeated:
                 return False
             node = node[name]
         return not isinstance(node, dict | list)
+
+
+def _put(values: dict[str, Any], place: Path, value: Any) -> None:
+    """Set a leaf in copies of the nodes that lead to it."""
+    *parents, leaf = place
+    node: Any = values
+    for name in parents:
+        node[name] = list(node[name]) if isinstance(node[name], list) else {**node[name]}
+        node = node[name]
+    node[leaf] = value
 
 
 def _texts(node: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

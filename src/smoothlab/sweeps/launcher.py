@@ -141,8 +141,9 @@ def _place(ledger: Ledger, jobs: Sequence[Planned], pool: Pool) -> list[Entry]:
         ledger.place(job.overrides, prints.identity(job.values), prefix, job.values)
         for job, prefix in zip(jobs, named, strict=True)
     ]
+    seen: dict[str, int] = {}
     for place, entry in enumerate(placed):
-        if (first := placed.index(entry)) < place:
+        if (first := seen.setdefault(entry.identity, place)) < place:
             before, now = (" ".join(jobs[each].overrides) for each in (first, place))
             raise UserMistake(
                 f"the sweep has one run twice: two jobs differ in nothing that changes their result: {before} and {now}"

@@ -179,12 +179,12 @@ def is_done(run: RunDirectory) -> bool:
 
 def common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What all configs have in common of what determines results, by dotted keys."""
-    first, *rest = [flat(values) for values in configs]
-    return {
-        key: value
-        for key, value in first.items()
-        if key.split(".")[0] not in NOT_IDENTITY and all(key in other and other[key] == value for other in rest)
-    }
+    first, *rest = configs
+    same = {key: value for key, value in flat(first).items() if key.split(".")[0] not in NOT_IDENTITY}
+    for values in rest:
+        other = flat(values)
+        same = {key: value for key, value in same.items() if key in other and other[key] == value}
+    return same
 
 
 def _some(changed: Sequence[str]) -> str:
