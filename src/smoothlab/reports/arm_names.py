@@ -30,12 +30,14 @@ def arm_names(flats: Sequence[Mapping[str, Any]], choices: Sequence[Mapping[str,
         inside = [key for key in varying if key.split(".")[0] == group]
         options = [str(choice.get(group, "")) for choice in choices]
         told_apart = len(set(options)) > 1 and group not in NO_GROUP
-        for index, flat in enumerate(flats):
-            if told_apart and options[index]:
-                words[index].append(f"{group}={options[index]}")
-            alike = [other for other, option in zip(flats, options, strict=True) if option == options[index]]
-            shown = [key for key in inside if _differ([other.get(key, ABSENT) for other in alike])]
-            words[index] += [f"{_short(key, varying)} {_value(flat[key])}" for key in shown if key in flat]
+        shown: dict[str, list[str]] = {}
+        for option in set(options):
+            alike = [flat for flat, own in zip(flats, options, strict=True) if own == option]
+            shown[option] = [key for key in inside if _differ([flat.get(key, ABSENT) for flat in alike])]
+        for option, flat, own_words in zip(options, flats, words, strict=True):
+            if told_apart and option:
+                own_words.append(f"{group}={option}")
+            own_words += [f"{_short(key, varying)} {_value(flat[key])}" for key in shown[option] if key in flat]
     return [", ".join(own) or _alone(chosen) for own, chosen in zip(words, choices, strict=True)]
 
 

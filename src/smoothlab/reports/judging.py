@@ -157,7 +157,7 @@ def estimate(
     known = [vector for vector in noise if vector is not None]
     if design.kind == "folds":
         parts = [_part(run) for run in runs]
-        means = [_mean_of(values, parts, part) for part in dict.fromkeys(parts)]
+        means = _means_of(values, parts)
         if len(known) < len(values):  # what chance does to rows is in the scatter of the folds: a t interval over them
             return cross_validated(means, np.zeros(len(means)), samples=math.inf, level=level)
         samples = {run.test: run.samples for run in runs}
@@ -165,7 +165,7 @@ def estimate(
         return cross_validated(means, within, samples=sum(samples.values()), level=level)
     if design.kind == "splits":
         if all(tests):  # runs of one split with several seeds count once
-            values = [_mean_of(values, tests, test) for test in dict.fromkeys(tests)]
+            values = _means_of(values, tests)
         return nadeau_bengio(values, _ratio(runs[0]), level=level)
     if len(known) < len(values):
         return paired_t(values, level=level)
@@ -179,24 +179,28 @@ def estimate(
 def _covariance(noise: Sequence[Array], tests: Sequence[str]) -> Array:
     """``(n, n)`` of the errors of n runs over resampled test samples: 0 of runs with other test sets."""
     covariance = np.zeros((len(noise), len(noise)))
-    for test in set(tests):
-        index = [place for place, its in enumerate(tests) if its == test]
+    for index in _places_of(tests).values():
         stacked = np.stack([noise[place] for place in index])
         covariance[np.ix_(index, index)] = stacked @ stacked.T
     return covariance
 
 
-def _mean_of(values: Sequence[float], tests: Sequence[str], test: str) -> float:
-    """The mean over the seeds of one test set."""
-    return float(np.mean([value for value, its in zip(values, tests, strict=True) if its == test]))
+def _places_of(tests: Sequence[str]) -> dict[str, list[int]]:
+    """At which places each test set stands, in the order of their first ones."""
+    places: dict[str, list[int]] = {}
+    for place, test in enumerate(tests):
+        places.setdefault(test, []).append(place)
+    return places
+
+
+def _means_of(values: Sequence[float], tests: Sequence[str]) -> list[float]:
+    """The mean over the seeds of each test set."""
+    return [float(np.mean([values[place] for place in index])) for index in _places_of(tests).values()]
 
 
 def _by_test(noise: Sequence[Array], tests: Sequence[str]) -> dict[str, Array]:
     """The vector of noise of the mean over the seeds of each test set."""
-    return {
-        test: np.mean([vector for vector, its in zip(noise, tests, strict=True) if its == test], axis=0)
-        for test in dict.fromkeys(tests)
-    }
+    return {test: np.mean([noise[place] for place in index], axis=0) for test, index in _places_of(tests).items()}
 
 
 def family_factor(arms: Mapping[str, Runs], base: str, names: Sequence[str], metric: str, level: float) -> float:
