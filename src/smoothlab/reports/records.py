@@ -229,7 +229,8 @@ def _read(path: Path, yaml: AlikeTexts, choices: dict[str, dict[str, str]]) -> R
         if "metrics" not in results:
             raise UserMistake(f"{run.results}: no metrics in it")
     data = config.get("data")
-    settings = repr({key: value for key, value in config.items() if tells(str(key))})
+    leaves = flat(config)
+    settings = repr([item for item in leaves.items() if tells(item[0])])
     if not choices.get(settings):
         choices[settings] = _choices(path, yaml)
     return RunRecord(
@@ -241,7 +242,7 @@ def _read(path: Path, yaml: AlikeTexts, choices: dict[str, dict[str, str]]) -> R
         seed=_whole(config.get("seed")),
         fold=_whole(data.get("fold")) if isinstance(data, dict) else None,
         config=config,
-        flat=flat(config),
+        flat=leaves,
         results=results,
         choices=choices[settings],
     )
