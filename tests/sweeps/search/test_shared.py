@@ -242,6 +242,9 @@ def test_an_unknown_study_names_those_that_are_there(command, tmp_path):
     command()
     with pytest.raises(UserMistake, match=r"other: no such study in sqlite.*studies there: ours/bowl"):
         stored_trials("other", f"sqlite:///{tmp_path}/search.db")
+    with pytest.raises(UserMistake, match=r"storage = sqlite.*none\.db: no such file"):
+        stored_trials("other", f"sqlite:///{tmp_path}/none.db")
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_a_run_that_another_command_trains_is_waited_for_and_not_trained_twice(tmp_path):

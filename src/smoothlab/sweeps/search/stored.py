@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from smoothlab.errors import UserMistake
@@ -24,8 +25,11 @@ def stored_trials(name: str, url: str) -> tuple[list[dict[str, Any]], int]:
         ``sign_of_life`` and ``reason``; None where there is none.
 
     Raises:
-        UserMistake: no such study, or no answer.
+        UserMistake: no such study, no such file of SQLite, or no answer.
     """
+    kind, _, file = url.partition(":///")
+    if kind.startswith("sqlite") and not Path(file.partition("?")[0]).is_file():  # which opening it would make
+        raise UserMistake(f"storage = {url}: no such file")
     optuna = load_optuna()
     storage = open_database(url, "storage")
     with answering(url):
