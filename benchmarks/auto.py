@@ -103,8 +103,8 @@ class Stack:
 
     def __init__(self, net: nn.Sequential, arms: int) -> None:
         linear = [layer for layer in net if isinstance(layer, nn.Linear)]
-        self.weights = [one.weight.detach().T.repeat(arms, 1, 1) for one in linear]
-        self.biases = [one.bias.detach().repeat(arms, 1, 1) for one in linear]
+        self.weights = [layer.weight.detach().T.repeat(arms, 1, 1) for layer in linear]
+        self.biases = [layer.bias.detach().repeat(arms, 1, 1) for layer in linear]
         self.optimizer = torch.optim.AdamW([*self.weights, *self.biases], lr=RATE, weight_decay=DECAY, fused=True)
 
     def layers(self, features: Tensor) -> list[Tensor]:
@@ -143,30 +143,30 @@ def train(parts: list[tuple[Tensor, Tensor]], strengths: Sequence[Strength], see
     classes = int(y.max()) + 1
     info = ClassInfo([str(k) for k in range(classes)], torch.bincount(y).tolist(), len(y))
     smoothers = [Smoother(strength, Uniform()) for strength in strengths]
-    learning = [one for one in smoothers if isinstance(one.strength, Auto)]
-    for one in smoothers:
-        one.bind(info)
+    learning = [smoother for smoother in smoothers if isinstance(smoother.strength, Auto)]
+    for smoother in smoothers:
+        smoother.bind(info)
     stack = Stack(make_net(x.shape[1], classes, seed), len(smoothers))
     epoch_batches = batches(len(y), seed)
-    found: dict[str, list[list[float]]] = {"val": [], "test": [], "epsilon": []}
+    histories: dict[str, list[list[float]]] = {"val": [], "test": [], "epsilon": []}
     for _ in range(epochs):
-        epsilon = torch.tensor([float(one.target(Step(y[:0])).epsilon) for one in smoothers])
+        epsilon = torch.tensor([float(smoother.target(Step(y[:0])).epsilon) for smoother in smoothers])
         for rows in epoch_batches():
             labels = y[rows]
             step = Step(labels)
-            for one in learning:
-                one.target(step)
+            for smoother in learning:
+                smoother.target(step)
             stack.step(x[rows], labels, epsilon)
         logits = stack.layers(val_x)[-1]
-        found["epsilon"].append(epsilon.tolist())
-        found["val"].append(nll(logits, val_y))
-        found["test"].append(nll(stack.layers(test_x)[-1], test_y))
-        for one, its in zip(smoothers, logits, strict=True):
-            if isinstance(one.strength, Auto):
-                one.strength.validate(its, val_y)
-                one.strength.end_epoch()
-                one.strength.end_validation()
-    return {name: [list(arm) for arm in zip(*rows, strict=True)] for name, rows in found.items()}
+        histories["epsilon"].append(epsilon.tolist())
+        histories["val"].append(nll(logits, val_y))
+        histories["test"].append(nll(stack.layers(test_x)[-1], test_y))
+        for smoother, its in zip(smoothers, logits, strict=True):
+            if isinstance(smoother.strength, Auto):
+                smoother.strength.validate(its, val_y)
+                smoother.strength.end_epoch()
+                smoother.strength.end_validation()
+    return {name: [list(arm) for arm in zip(*rows, strict=True)] for name, rows in histories.items()}
 
 
 def stop(val: Sequence[float]) -> int:
@@ -190,7 +190,7 @@ def runs_of(
 ) -> list[Runs]:
     """For each seed, by arm: validation and test NLL and epsilon after each epoch."""
     table, labels = read(name)
-    found = []
+    records = []
     for seed in seeds:
         file = cache / f"{name.replace(' ', '_')}_{seed}.json" if cache else None
         runs: Runs = json.loads(file.read_text()) if file and file.is_file() else {}
@@ -201,13 +201,13 @@ def runs_of(
                 parts[2] = (parts[1][0][:1], parts[1][1][:1])
             histories = train(parts, [make() for make in missing.values()], seed)
             for place, arm in enumerate(missing):
-                runs[arm] = {key: [round(one, 6) for one in values[place]] for key, values in histories.items()}
+                runs[arm] = {key: [round(value, 6) for value in values[place]] for key, values in histories.items()}
             if file:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(json.dumps(runs))
-        found.append(runs)
+        records.append(runs)
         print(f"{name}, seed {seed}", flush=True)
-    return found
+    return records
 
 
 def at_end(runs: list[Runs], arm: str, what: str, stopped: bool) -> list[float]:
@@ -266,7 +266,7 @@ def cost(name: str, rounds: int = 9) -> float:
     epochs = max(1, 3000 // len(parts[0][1]))
     ratios = []
     for number in range(rounds + 1):  # the first warms up
-        constant, auto = (seconds_an_epoch(parts, one, epochs) for one in (Constant(0.1), Auto()))
+        constant, auto = (seconds_an_epoch(parts, strength, epochs) for strength in (Constant(0.1), Auto()))
         if number:
             ratios.append(auto / constant)
     return statistics.median(ratios)
@@ -294,18 +294,18 @@ def candidate(start: float, offset: float, rate: float, doubt: float) -> Auto:
 def tune(cache: Path | None) -> list[dict[str, Any]]:
     """Validation NLL of each candidate minus that of the grid's best constant; no test data are read."""
     arms = {f"{s:g} {o:g} {r:g} {d:g}": partial(candidate, s, o, r, d) for s, o, r, d in CANDIDATES}
-    found: dict[str, list[float]] = {arm: [] for arm in arms}
+    losses: dict[str, list[float]] = {arm: [] for arm in arms}
     for name, seeds in TUNING_SEEDS.items():
         runs = runs_of(name, seeds, {**CONSTANTS, **arms}, cache, test=False)
         for stopped in (True, False):
             base = at_end(runs, best_constant(runs, stopped), "val", stopped)
             for arm in arms:
                 its = at_end(runs, arm, "val", stopped)
-                found[arm].append(statistics.mean(its) - statistics.mean(base))
-    rows = [dict(zip(("start", "offset", "rate", "doubt"), one, strict=True)) for one in CANDIDATES]
+                losses[arm].append(statistics.mean(its) - statistics.mean(base))
+    rows = [dict(zip(("start", "offset", "rate", "doubt"), candidate, strict=True)) for candidate in CANDIDATES]
     return [
         row | {"mean": statistics.mean(cells), "worst": max(cells)}
-        for row, cells in zip(rows, found.values(), strict=True)
+        for row, cells in zip(rows, losses.values(), strict=True)
     ]
 
 
@@ -327,11 +327,12 @@ def table(cells: list[dict[str, Any]]) -> list[str]:
         "| set | none | 0.1, the usual | grid's best (epsilon) | auto | auto - grid's best | epsilon in the end |",
         "|---|---|---|---|---|---|---|",
     ]
-    for one in cells:
-        test, (mean, low, high) = one["test"], one["epsilon"]
+    for cell in cells:
+        test, (mean, low, high) = cell["test"], cell["epsilon"]
         lines.append(
-            f"| {one['set']} | {test[NONE]:.4f} | {test[USUAL]:.4f} | {test[one['best']]:.4f} ({one['best']}) | "
-            f"{test[AUTO]:.4f} | {one['difference']:+.4f} ± {one['error']:.4f} | {mean:.3f} ({low:.3f} to {high:.3f}) |"
+            f"| {cell['set']} | {test[NONE]:.4f} | {test[USUAL]:.4f} | {test[cell['best']]:.4f} ({cell['best']}) | "
+            f"{test[AUTO]:.4f} | {cell['difference']:+.4f} ± {cell['error']:.4f} "
+            f"| {mean:.3f} ({low:.3f} to {high:.3f}) |"
         )
     return lines
 
@@ -339,14 +340,14 @@ def table(cells: list[dict[str, Any]]) -> list[str]:
 def report(record: dict[str, Any]) -> list[str]:
     """The lines of the page."""
     cells = record["cells"]
-    mean = statistics.mean(one["difference"] for one in cells)
+    mean = statistics.mean(cell["difference"] for cell in cells)
     beyond = [
-        f"{one['set']} {'with' if one['early_stopping'] else 'without'} early stopping"
-        for one in cells
-        if one["difference"] > max(2 * one["error"], 0.01)
+        f"{cell['set']} {'with' if cell['early_stopping'] else 'without'} early stopping"
+        for cell in cells
+        if cell["difference"] > max(2 * cell["error"], 0.01)
     ]
-    usual = statistics.mean(one["test"][USUAL] - one["test"][one["best"]] for one in cells)
-    none = statistics.mean(one["test"][NONE] - one["test"][one["best"]] for one in cells)
+    usual = statistics.mean(cell["test"][USUAL] - cell["test"][cell["best"]] for cell in cells)
+    none = statistics.mean(cell["test"][NONE] - cell["test"][cell["best"]] for cell in cells)
     costs = ", ".join(f"{value:.2f} on {name}" for name, value in record["costs"].items())
     highest = max(record["costs"].values())
     return [
@@ -362,11 +363,11 @@ def report(record: dict[str, Any]) -> list[str]:
         "",
         f"With early stopping on validation NLL (patience {PATIENCE}, at most {EPOCHS} epochs):",
         "",
-        *table([one for one in cells if one["early_stopping"]]),
+        *table([cell for cell in cells if cell["early_stopping"]]),
         "",
         f"{EPOCHS} epochs to the end:",
         "",
-        *table([one for one in cells if not one["early_stopping"]]),
+        *table([cell for cell in cells if not cell["early_stopping"]]),
         "",
         f"Mean over the ten cells of auto minus the grid's best: {mean:+.4f} (sought: at most 0.005). Of no smoothing: "
         f"{none:+.4f}; of the usual 0.1: {usual:+.4f}.",
@@ -389,11 +390,11 @@ def report(record: dict[str, Any]) -> list[str]:
         *(
             (
                 "| **{start:g}** | **{offset:g}** | **{rate:g}** | **{doubt:g}** |"
-                if chosen(one)
+                if chosen(cell)
                 else "| {start:g} | {offset:g} | {rate:g} | {doubt:g} |"
-            ).format(**one)
-            + f" {one['mean']:+.4f} | {one['worst']:+.4f} |"
-            for one in record["tuning"]
+            ).format(**cell)
+            + f" {cell['mean']:+.4f} | {cell['worst']:+.4f} |"
+            for cell in record["tuning"]
         ),
     ]
 

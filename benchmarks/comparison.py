@@ -107,8 +107,8 @@ def simulate(
                 if part == "val":
                     validated[arm, seed] = _nll(logits, labels)
                     continue
-                told = Prediction.of(logits, labels, from_logits=True)
-                values, vectors = judged(told, BINS)
+                prediction = Prediction.of(logits, labels, from_logits=True)
+                values, vectors = judged(prediction, BINS)
                 flat = {"data.row_seed": seed} if setting.fresh else {}
                 record = RunRecord(Path("run"), "done", None, "", str(arm), seed, None, {}, flat, {})
                 test = str(seed) if setting.fresh else "test"
@@ -174,17 +174,17 @@ def of_equal_arms(setting: Setting, repetitions: int, seed: int) -> tuple[dict[s
             mean: Any = mean_of(list(arms[0].values()), RAW, metric, LEVEL)
             means[metric].append((mean.mean, mean.low, mean.high))
             differences: Any = [
-                difference_of(one, arms[0], metric, LEVEL, variant=RAW, baseline_variant=RAW) for one in arms[1:]
+                difference_of(arm, arms[0], metric, LEVEL, variant=RAW, baseline_variant=RAW) for arm in arms[1:]
             ]
-            covered[metric] += [one.low <= 0.0 <= one.high for one in differences]
-            wrong[metric].append(bool((holm([one.p for one in differences]) <= 1 - LEVEL).any()))
+            covered[metric] += [difference.low <= 0.0 <= difference.high for difference in differences]
+            wrong[metric].append(bool((holm([difference.p for difference in differences]) <= 1 - LEVEL).any()))
         recommended += verdict(arms, validated).arm not in (None, "0")
     result = {}
     for metric in BETTER:
-        told = np.array(means[metric])
-        truth = told[:, 0].mean()
+        values = np.array(means[metric])
+        truth = values[:, 0].mean()
         result[metric] = {
-            "mean": float(((told[:, 1] <= truth) & (truth <= told[:, 2])).mean()),
+            "mean": float(((values[:, 1] <= truth) & (truth <= values[:, 2])).mean()),
             "difference": float(np.mean(covered[metric])),
             "family": float(np.mean(wrong[metric])),
         }
@@ -195,16 +195,16 @@ def of_equal_arms(setting: Setting, repetitions: int, seed: int) -> tuple[dict[s
 def of_a_better_arm(setting: Setting, better: float, repetitions: int, seed: int) -> dict[str, float]:
     """How often the better arm is recommended, another one is, and how large its gain is."""
     random = np.random.default_rng(seed)
-    found = others = 0
+    right = others = 0
     gains = []
     for _ in range(repetitions):
         arms, validated = simulate(setting, random, better)
         arm = verdict(arms, validated).arm
-        found += arm == str(setting.arms - 1)
+        right += arm == str(setting.arms - 1)
         others += arm not in (None, "0", str(setting.arms - 1))
-        told: Any = difference_of(arms[-1], arms[0], "nll", LEVEL, variant=RAW, baseline_variant=RAW)
-        gains.append(told.mean)
-    return {"found": found / repetitions, "other": others / repetitions, "gain": float(np.mean(gains))}
+        difference: Any = difference_of(arms[-1], arms[0], "nll", LEVEL, variant=RAW, baseline_variant=RAW)
+        gains.append(difference.mean)
+    return {"found": right / repetitions, "other": others / repetitions, "gain": float(np.mean(gains))}
 
 
 def of_splits(rows: int, splits: int, repetitions: int, seed: int, *, folds: bool) -> dict[str, float]:
@@ -215,7 +215,7 @@ def of_splits(rows: int, splits: int, repetitions: int, seed: int, *, folds: boo
     """
     random = np.random.default_rng(seed)
     differences = np.empty((repetitions, splits))
-    for one in range(repetitions):
+    for repetition in range(repetitions):
         labels = random.integers(0, 2, rows)
         features = random.standard_normal((rows, 8)) + 0.8 * (labels[:, None] - 0.5)
         order = random.permutation(rows)
@@ -232,13 +232,13 @@ def of_splits(rows: int, splits: int, repetitions: int, seed: int, *, folds: boo
                 centres = np.stack([ours[its == label].mean(0) for label in (0, 1)])
                 scores = (features[test][:, columns] - centres.mean(0)) @ (centres[1] - centres[0])
                 errors.append(float(((scores > 0) != labels[test]).mean()))
-            differences[one, split] = errors[0] - errors[1]
+            differences[repetition, split] = errors[0] - errors[1]
     ratio = 1 / (splits - 1) if folds else 0.25
     corrected = [nadeau_bengio(row, ratio) for row in differences]
     plain = [nadeau_bengio(row, 0.0) for row in differences]
     return {
-        name: float(np.mean([one.low <= 0.0 <= one.high for one in told]))
-        for name, told in (("corrected", corrected), ("plain", plain))
+        name: float(np.mean([interval.low <= 0.0 <= interval.high for interval in intervals]))
+        for name, intervals in (("corrected", corrected), ("plain", plain))
     }
 
 
@@ -261,7 +261,7 @@ def report(repetitions: int, jobs: int) -> str:
         f"|---|---|{'---|' * (len(BETTER) + 1)}",
     ]
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        found = [pool.submit(of_equal_arms, setting, repetitions, number) for number, setting in enumerate(SETTINGS)]
+        results = [pool.submit(of_equal_arms, setting, repetitions, number) for number, setting in enumerate(SETTINGS)]
         better = [
             (setting, share, pool.submit(of_a_better_arm, setting, share, max(repetitions // 10, 20), 100))
             for setting in SETTINGS[:2]
@@ -271,12 +271,12 @@ def report(repetitions: int, jobs: int) -> str:
             (folds, count, rows, pool.submit(of_splits, rows, count, repetitions, 200 + count, folds=folds))
             for folds, count, rows in ((True, 5, 300), (True, 10, 300), (False, 5, 300), (False, 10, 1000))
         ]
-    for setting, one in zip(SETTINGS, found, strict=True):
-        told, its = one.result()
+    for setting, result in zip(SETTINGS, results, strict=True):
+        shares, its = result.result()
         seconds += its
         for name, key in (("mean", "mean"), ("difference", "difference"), ("false finding", "family")):
-            cells = " | ".join(f"{100 * told[metric][key]:.1f}" for metric in BETTER)
-            last = f"{100 * told['verdict']['recommended']:.1f}" if key == "family" else ""
+            cells = " | ".join(f"{100 * shares[metric][key]:.1f}" for metric in BETTER)
+            last = f"{100 * shares['verdict']['recommended']:.1f}" if key == "family" else ""
             lines.append(f"| {setting.name if key == 'mean' else ''} | {name} | {cells} | {last} |")
     lines += [
         "",

@@ -43,7 +43,7 @@ def main() -> None:
         plain(compose_config("train", overrides))
         whole.append(1e3 * (time.process_time() - start))
     hydras, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratio = statistics.median(kept / anew for anew, kept in pairs)
+    ratio = statistics.median(cached / anew for anew, cached in pairs)
     print(f"Hydra's loader {hydras:.1f} ms, ours {ours:.1f} ms, ratio {ratio:.3f} (median of {ROUNDS} pairs)")
     print(f"a run's config, checked, resolved and plain: {statistics.median(whole):.1f} ms")
     start = time.process_time()

@@ -125,15 +125,15 @@ def held_out(frame: pd.DataFrame, verdict: dict[str, Any], question: str, splits
     return differences
 
 
-def holds(told: dict[str, Any], mean: float) -> bool:
+def holds(verdict: dict[str, Any], mean: float) -> bool:
     """Whether the verdict is confirmed."""
     rules: dict[str, bool] = {
         "helps": mean < 0,
         "hurts": mean > 0,
-        "no_difference": abs(mean) < told["margin"],
-        "cannot_tell": abs(mean) <= 3 * (told["detectable"] or float("inf")),
+        "no_difference": abs(mean) < verdict["margin"],
+        "cannot_tell": abs(mean) <= 3 * (verdict["detectable"] or float("inf")),
     }
-    return rules[told["kind"]]
+    return rules[verdict["kind"]]
 
 
 def run(names: list[str], questions: list[str], archive: Path | None, splits: int) -> None:
@@ -150,8 +150,8 @@ def run(names: list[str], questions: list[str], archive: Path | None, splits: in
         differences = held_out(frame, verdict, question, splits)
         about = {"rows": len(frame), "columns": frame.shape[1] - 1, "classes": frame["label"].nunique()}
         file.write_text(json.dumps(about | {"verdict": verdict, "differences": differences}), encoding="utf-8")
-        told = (verdict["kind"], verdict["hero"], verdict["difference"]["mean"], float(np.mean(differences)))
-        print(name, question, *told, flush=True)
+        summary = (verdict["kind"], verdict["hero"], verdict["difference"]["mean"], float(np.mean(differences)))
+        print(name, question, *summary, flush=True)
 
 
 def report(question: str) -> str:
@@ -167,21 +167,21 @@ def report(question: str) -> str:
         if not file.is_file():
             continue
         content = json.loads(file.read_text(encoding="utf-8"))
-        told, values = content["verdict"], np.array(content["differences"])
+        verdict, values = content["verdict"], np.array(content["differences"])
         mean = float(values.mean())
         error = float(values.std(ddof=1) / len(values) ** 0.5)
-        good = holds(told, mean)
-        counts.setdefault(told["kind"], []).append(good)
-        change = told["difference"]
-        strength = ", ".join(f"{value}" for value in told["chosen"][told["hero"]].values())
+        good = holds(verdict, mean)
+        counts.setdefault(verdict["kind"], []).append(good)
+        change = verdict["difference"]
+        strength = ", ".join(f"{value}" for value in verdict["chosen"][verdict["hero"]].values())
         cells = [
             f"{name}",
             f"{content['rows']}, {content['columns']}, {content['classes']}",
-            told["kind"].replace("_", " "),
-            f"{told['hero']}{' ' if strength else ''}{strength}",
+            verdict["kind"].replace("_", " "),
+            f"{verdict['hero']}{' ' if strength else ''}{strength}",
             f"{change['mean']:+.4f} ({change['low']:+.4f} to {change['high']:+.4f})",
-            f"{told['margin']:.4f}",
-            f"{told['detectable']:.4f}",
+            f"{verdict['margin']:.4f}",
+            f"{verdict['detectable']:.4f}",
             f"{mean:+.4f} ± {error:.4f} ({len(values)})",
             f"{np.mean(np.sign(values) == np.sign(mean)):.2f}",
             "yes" if good else "no",

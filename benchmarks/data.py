@@ -243,24 +243,26 @@ def limit_of(name: str) -> float | None:
 
 def table(groups: list[dict[str, Any]]) -> list[str]:
     lines = ["| from | way | ratio, CPU | ratio, wall | at least |", "|---|---|---|---|---|"]
-    for one in groups:
-        lines.append(f"| {one['from']} | {one['base']} | 1 | 1 | {one['rows_a_second'] / 1e6:.2f} million rows/s |")
-        for name, ratio in one["ratios"].items():
+    for group in groups:
+        lines.append(
+            f"| {group['from']} | {group['base']} | 1 | 1 | {group['rows_a_second'] / 1e6:.2f} million rows/s |"
+        )
+        for name, ratio in group["ratios"].items():
             limit = limit_of(name)
             shown = "" if limit is None else f"{limit}"
-            lines.append(f"| | {name} | {ratio:.3g} | {one['wall'][name]:.3g} | {shown} |")
+            lines.append(f"| | {name} | {ratio:.3g} | {group['wall'][name]:.3g} | {shown} |")
     return lines
 
 
 def misses(groups: list[dict[str, Any]]) -> list[str]:
     """Ratios below their limit."""
-    found = []
-    for one in groups:
-        for name, ratio in one["ratios"].items():
+    cases = []
+    for group in groups:
+        for name, ratio in group["ratios"].items():
             limit = limit_of(name)
             if limit is not None and ratio < limit:
-                found.append(f"{name} from {one['from']}: {ratio:.2f}, limit {limit}")
-    return found
+                cases.append(f"{name} from {group['from']}: {ratio:.2f}, limit {limit}")
+    return cases
 
 
 def report(record: dict[str, Any]) -> list[str]:

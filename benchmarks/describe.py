@@ -72,14 +72,14 @@ def described(path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--one", type=Path)
+    parser.add_argument("--file", type=Path)
     options = parser.parse_args()
-    if options.one is not None:
-        described(options.one)
+    if options.file is not None:
+        described(options.file)
         return
     print("| file | rows | CPU seconds | peak of memory grows by MiB |\n|---|---|---|---|")
     for path, count in make(options.folder):
-        words = [sys.executable, __file__, str(options.folder), "--one", str(path)]
+        words = [sys.executable, __file__, str(options.folder), "--file", str(path)]
         out = subprocess.run(words, check=True, capture_output=True, text=True).stdout
         got = json.loads(out.splitlines()[-1])
         print(f"| {path.name} | {count:,} | {got['cpu_seconds']:.1f} | {got['mib']:.0f} |", flush=True)

@@ -136,10 +136,10 @@ def together(experiment: str, seeds: list[int], names: list[str], folds: list[in
         for name in names
         if not place(experiment, name, fold, seed).is_file()
     ]
-    for one in range(0, len(wanted), STACK):
+    for start in range(0, len(wanted), STACK):
         with tempfile.TemporaryDirectory() as folder:
             jobs = {}
-            for name, fold, seed in wanted[one : one + STACK]:
+            for name, fold, seed in wanted[start : start + STACK]:
                 values = plain(compose_config("train", words_of(experiment, RUNS[name], fold, seed)))
                 jobs[name, fold, seed] = (values | {"engine": "batched"}, f"{folder}/{name}-{fold}-{seed}")
             stacked = StackedRuns(list(jobs.values()))
@@ -198,8 +198,8 @@ def of_model(experiment: str, model: str) -> dict[str, Any] | None:
         return None
     return {
         "seeds": len(losses),
-        **{name: float(np.mean([one[name] for one in metrics])) for name in ("accuracy", "nll", "ece")},
-        "gap": float(np.mean([one["confidence_gap"] for one in metrics])),
+        **{name: float(np.mean([row[name] for row in metrics])) for name in ("accuracy", "nll", "ece")},
+        "gap": float(np.mean([row["confidence_gap"] for row in metrics])),
         "scaled": float(np.mean(list(scaled.values()))),
         "val_nll": float(np.mean(val)),
         "cpu_seconds": float(np.mean(seconds)) if seconds else float("nan"),
@@ -216,7 +216,9 @@ def difference(first: dict[int, np.ndarray], second: dict[int, np.ndarray]) -> d
 
 def summary(experiment: str) -> dict[str, Any]:
     """What is known of an experiment: metrics by model, and the preset's scaled losses against each rival's."""
-    models = {name: found for name in (*MODELS, *SMOOTHINGS) if (found := of_model(experiment, name))}
+    models = {
+        name: summary_of_model for name in (*MODELS, *SMOOTHINGS) if (summary_of_model := of_model(experiment, name))
+    }
     about: dict[str, Any] = {
         name: {key: value for key, value in model.items() if not isinstance(value, dict)}
         for name, model in models.items()
@@ -233,8 +235,10 @@ def summary(experiment: str) -> dict[str, Any]:
     return about
 
 
-def _shown(found: dict[str, float] | None) -> str:
-    return "" if found is None else f"{found['difference']:+.4f} ± {found['error']:.4f}"
+def _shown(summary_of_model: dict[str, float] | None) -> str:
+    return (
+        "" if summary_of_model is None else f"{summary_of_model['difference']:+.4f} ± {summary_of_model['error']:.4f}"
+    )
 
 
 def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:
@@ -243,7 +247,7 @@ def _table(heads: tuple[str, ...], rows: list[list[str]]) -> str:
     )
 
 
-def table_of_rivals(found: dict[str, Any]) -> str:
+def table_of_rivals(summaries: dict[str, Any]) -> str:
     """The presets' nets beside boosting and logistic regression, a row an experiment."""
     heads = (
         "experiment",
@@ -254,33 +258,33 @@ def table_of_rivals(found: dict[str, Any]) -> str:
         "NLL / boosting's",
     )
     rows = []
-    for experiment, one in found.items():
-        if "preset" not in one:
+    for experiment, of_experiment in summaries.items():
+        if "preset" not in of_experiment:
             continue
-        cells = [f"`{experiment}` ({one['preset']['seeds']} x {FOLDS})"]
+        cells = [f"`{experiment}` ({of_experiment['preset']['seeds']} x {FOLDS})"]
         for model in MODELS:
-            own = one.get(model)
+            own = of_experiment.get(model)
             cells.append(
                 f"{own['nll']:.4f}, {own['scaled']:.4f}, {own['accuracy']:.3f}, {own['cpu_seconds']:.1f}" if own else ""
             )
-        ratio = one.get("ratio_boosting")
-        rows.append([*cells, _shown(one.get("against_boosting")), "" if ratio is None else f"{ratio:.3f}"])
+        ratio = of_experiment.get("ratio_boosting")
+        rows.append([*cells, _shown(of_experiment.get("against_boosting")), "" if ratio is None else f"{ratio:.3f}"])
     return _table(heads, rows)
 
 
-def table_of_smoothings(found: dict[str, Any]) -> str:
+def table_of_smoothings(summaries: dict[str, Any]) -> str:
     """The NLL of each smoothing of the same net, and differences paired by row."""
     heads = ("experiment", *SMOOTHINGS, "standard - none", "auto - none", "auto - standard", "preset - none", "seeds")
     rows = []
-    for experiment, one in found.items():
-        if not all(name in one for name in SMOOTHINGS):
+    for experiment, of_experiment in summaries.items():
+        if not all(name in of_experiment for name in SMOOTHINGS):
             continue
         rows.append(
             [
                 f"`{experiment}`",
-                *(f"{one[name]['nll']:.4f}" for name in SMOOTHINGS),
+                *(f"{of_experiment[name]['nll']:.4f}" for name in SMOOTHINGS),
                 *(
-                    _shown(one.get(key))
+                    _shown(of_experiment.get(key))
                     for key in (
                         "standard_against_none",
                         "auto_against_none",
@@ -288,20 +292,20 @@ def table_of_smoothings(found: dict[str, Any]) -> str:
                         "preset_against_none",
                     )
                 ),
-                str(one["auto"]["seeds"]),
+                str(of_experiment["auto"]["seeds"]),
             ]
         )
     return _table(heads, rows)
 
 
-def table_of_scores(found: dict[str, Any]) -> str:
+def table_of_scores(summaries: dict[str, Any]) -> str:
     """Accuracy, NLL, ECE and confidence gap of every model, as docs/domains.md shows them."""
     heads = ("experiment", "", "accuracy", "NLL", "ECE", "gap", "NLL over temperature", "seeds")
     rows = []
-    for experiment, one in found.items():
+    for experiment, of_experiment in summaries.items():
         for model in ("none", *MODELS):
-            if model in one:
-                own = one[model]
+            if model in of_experiment:
+                own = of_experiment[model]
                 numbers = [own[name] for name in ("accuracy", "nll", "ece", "gap", "scaled")]
                 name = model.replace("_", " ")
                 rows.append([f"`{experiment}`", name, *(f"{number:.4f}" for number in numbers), str(own["seeds"])])
@@ -310,13 +314,13 @@ def table_of_scores(found: dict[str, Any]) -> str:
 
 def write() -> None:
     """Results as JSON, and the tables between the marks of the page of results and of docs/domains.md."""
-    found = {experiment: summary(experiment) for experiment in EXPERIMENTS}
-    text = json.dumps(found, indent=1, default=float)
+    summaries = {experiment: summary(experiment) for experiment in EXPERIMENTS}
+    text = json.dumps(summaries, indent=1, default=float)
     (RESULTS / "domains.json").write_text(text + "\n", encoding="utf-8")
     tables = {
-        "rivals": table_of_rivals(found),
-        "smoothings": table_of_smoothings(found),
-        "scores": table_of_scores(found),
+        "rivals": table_of_rivals(summaries),
+        "smoothings": table_of_smoothings(summaries),
+        "scores": table_of_scores(summaries),
     }
     for page in (RESULTS / "domains.md", ROOT / "docs" / "domains.md"):
         words = page.read_text(encoding="utf-8")
@@ -344,8 +348,8 @@ def main() -> None:
     if arguments.verb == "run":
         work(arguments.experiments, arguments.seeds, arguments.runs, arguments.folds)
     elif arguments.verb == "show":
-        found = {experiment: summary(experiment) for experiment in arguments.experiments}
-        print(table_of_rivals(found), table_of_smoothings(found), sep="\n\n")
+        summaries = {experiment: summary(experiment) for experiment in arguments.experiments}
+        print(table_of_rivals(summaries), table_of_smoothings(summaries), sep="\n\n")
     else:
         write()
 

@@ -63,7 +63,7 @@ def write(rows: dict[str, list[dict[str, Any]]]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="0")
-    seeds = [int(one) for one in parser.parse_args().seeds.split(",")]
+    seeds = [int(seed) for seed in parser.parse_args().seeds.split(",")]
     write(
         {
             name: [row(measured(EXPERIMENT, what, words, seed)) for seed in seeds]

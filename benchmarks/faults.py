@@ -185,7 +185,7 @@ def leaves(config: object, at: str = "") -> Iterator[str]:
 
 def words(count: int, seed: int) -> tuple[Counter[str], list[str]]:
     """Fuzz command lines; nothing is trained, since the last word, always there, is a mistake of its own."""
-    draw, found, bad = random.Random(seed), Counter[str](), []
+    draw, outcomes, bad = random.Random(seed), Counter[str](), []
     importlib.import_module("smoothlab.training.preparing")  # what each process imports once is no line's time
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for line in command_lines(draw, count):
@@ -197,12 +197,12 @@ def words(count: int, seed: int) -> tuple[Counter[str], list[str]]:
             code, _, err, seconds = call([*line, *last.get(line[0], [])])
             left = set(Path().iterdir())
             what = judged(code, err, seconds, left)
-            found[what or f"exit {code}"] += 1
+            outcomes[what or f"exit {code}"] += 1
             if what:
                 bad.append(f"{what}: {' '.join(line)!r} -> {code} {err.strip()[-300:]!r} {seconds:.0f} s")
             for path in left:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return found, bad
+    return outcomes, bad
 
 
 # Run directories
@@ -250,18 +250,18 @@ def numbers_of(name: str, out: str) -> object:
     return out if name in ("evaluate", "use an export", "use an ONNX export") else None
 
 
-def changed(name: str, before: object, now: object, said: str) -> bool:
+def changed(name: str, before: object, now: object, output: str) -> bool:
     """Whether numbers are others than before, and nothing that was said tells so."""
     if name == "status" and isinstance(before, dict) and isinstance(now, dict):  # what is not shown is not changed
         return any(now[run] != before.get(run) for run in now)
     return now != before and not re.search(
-        "left out|not what was written|damaged|differ|unreadable", said, re.IGNORECASE
+        "left out|not what was written|damaged|differ|unreadable", output, re.IGNORECASE
     )
 
 
 def directories(count: int, seed: int) -> tuple[Counter[str], list[str]]:
     """Mutate one file of a sweep of two runs, an ensemble or an export, then give it to every command that reads it."""
-    draw, found, bad = random.Random(seed), Counter[str](), []
+    draw, outcomes, bad = random.Random(seed), Counter[str](), []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         sweep = ["train", "-m", "seed=0,1", "hydra.launcher.name=two", "calibrator=temperature", *ONE_EPOCH]
         assert call(sweep)[0] == 0
@@ -306,15 +306,15 @@ def directories(count: int, seed: int) -> tuple[Counter[str], list[str]]:
             what = judged(code, err, seconds, set())
             if not what and code == 0:
                 page = Path("page/report.html")
-                said = out + err + (page.read_text() if page.is_file() else "")
-                if changed(name, before[name], numbers_of(name, out), said):
+                output = out + err + (page.read_text() if page.is_file() else "")
+                if changed(name, before[name], numbers_of(name, out), output):
                     what = "other numbers, no word"
-            found[what or f"exit {code}"] += 1
+            outcomes[what or f"exit {code}"] += 1
             if what:
                 where = f"{name}, {mutate.__name__} of {file.relative_to('outputs')}"
                 bad.append(f"{what}: {where} -> {code} {err.strip()[-300:]!r} {seconds:.0f} s")
             tidy()
-    return found, bad
+    return outcomes, bad
 
 
 def tidy() -> None:
@@ -367,7 +367,7 @@ def _disturbed(
     count: int, seed: int, seconds: float, command: str | None, *, cut: bool
 ) -> tuple[Counter[str], list[str]]:
     _warm_up()
-    draw, found, bad = random.Random(seed), Counter[str](), []
+    draw, outcomes, bad = random.Random(seed), Counter[str](), []
     names = [name for name, (_, share) in COMMANDS.items() for _ in range(share) if command in (None, name)]
     chosen = [draw.choice(names) for _ in range(count)]
     with tempfile.TemporaryDirectory() as folder:
@@ -383,10 +383,10 @@ def _disturbed(
                 disk.at, disk.fault, disk.seed = draw.randint(1, changes[name]), fault, draw.randrange(2**32)
                 what = disturbed_case(name, disk, Path(folder) / "whole" / name / "work", draw)
             kind = what.split(": ")[0]
-            found[f"{name}: {kind}"] += 1
+            outcomes[f"{name}: {kind}"] += 1
             if kind not in ("the same", "lost, and said", "ended before it"):
                 bad.append(f"{number}: {name}, {fault} at {disk.at} of {changes[name]}: {what}")
-    return found, bad
+    return outcomes, bad
 
 
 def disturbed_case(name: str, disk: Disk, whole: Path, draw: random.Random) -> str:
@@ -399,12 +399,16 @@ def disturbed_case(name: str, disk: Disk, whole: Path, draw: random.Random) -> s
     if "Traceback" in log.read_text():
         return f"traceback: at {where}: {log.read_text()[-300:]!r}"
     code = run_command(words, disk.root, log)
-    said = log.read_text()
-    if "Traceback" in said or code not in (0, 2):
-        return f"not resumed: at {where}: exit {code} {said.strip()[-600:]!r}; lost {lost}"
+    output = log.read_text()
+    if "Traceback" in output or code not in (0, 2):
+        return f"not resumed: at {where}: exit {code} {output.strip()[-600:]!r}; lost {lost}"
     others = differences(whole, disk.root)
     if code == 2:
-        return f"lost, and said: {said.strip()}" if len(said.strip().splitlines()) == 1 else f"not one line: {said!r}"
+        return (
+            f"lost, and said: {output.strip()}"
+            if len(output.strip().splitlines()) == 1
+            else f"not one line: {output!r}"
+        )
     return f"other bytes: at {where}: {others}; lost {lost}" if others else "the same"
 
 
@@ -437,11 +441,18 @@ def main() -> None:
         name: functools.partial(mode, seconds=options.seconds, command=options.command)
         for name, mode in (("kills", kills), ("cuts", cuts))
     }
-    found, bad = ({"words": words, "directories": directories} | disturbing)[options.kind](options.count, options.seed)
+    outcomes, bad = ({"words": words, "directories": directories} | disturbing)[options.kind](
+        options.count, options.seed
+    )
     print("\n".join(bad), file=sys.stderr)
     print(
         json.dumps(
-            {"kind": options.kind, "count": sum(found.values()), "seed": options.seed, **dict(sorted(found.items()))}
+            {
+                "kind": options.kind,
+                "count": sum(outcomes.values()),
+                "seed": options.seed,
+                **dict(sorted(outcomes.items())),
+            }
         )
     )
 

@@ -66,10 +66,11 @@ def students(teachers: Path) -> list[list[str]]:
     """A small student of each teacher."""
     made = []
     for entry in Ledger.read(teachers).entries:
-        told = dict(word.split("=", 1) for word in entry.overrides)
+        options = dict(word.split("=", 1) for word in entry.overrides)
         made.append(
             shlex.split(
-                f"smoothlab train experiment=retail {DISTILLED} smoothing=teacher net.hidden=[16] seed={told['seed']} "
+                f"smoothlab train experiment=retail {DISTILLED} smoothing=teacher net.hidden=[16] "
+                f"seed={options['seed']} "
                 f"smoothing/strength=constant smoothing.strength.epsilon=0.9 "
                 f"\"smoothing.prior.net.path='{teachers / entry.directory}'\""
             )
@@ -144,21 +145,21 @@ def run(name: str) -> None:
 def read(path: Path, split: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probabilities and labels of a run."""
     table = pd.read_parquet(path / "predictions" / f"{split}.parquet")
-    columns = [one for one in table if one.startswith("prob_")]
-    names = {one.removeprefix("prob_"): k for k, one in enumerate(columns)}
+    columns = [column for column in table if column.startswith("prob_")]
+    names = {column.removeprefix("prob_"): k for k, column in enumerate(columns)}
     probabilities = torch.tensor(table[columns].to_numpy()).clamp_min(1e-300)
-    return probabilities.log(), torch.tensor([names[one] for one in table["label"]])
+    return probabilities.log(), torch.tensor([names[label] for label in table["label"]])
 
 
 def judged(path: Path) -> dict[str, float]:
     """What a run's test predictions are worth: as they are, with a temperature, ranked by normed logits."""
     (chosen, chosen_labels), (logits, labels) = read(path, "val"), read(path, "test")
-    told = classification_metrics(logits, labels, from_logits=True)
+    metrics = classification_metrics(logits, labels, from_logits=True)
     scaled = Temperature().fit(chosen, chosen_labels)(logits)
     after = classification_metrics(scaled, labels, from_logits=True)
     normed = LogitNormalisation().fit(chosen, chosen_labels)(logits) if logits.shape[1] > 2 else logits
     return (
-        {name: told[name] for name in SHOWN}
+        {name: metrics[name] for name in SHOWN}
         | {f"{name} (scaled)": after[name] for name in SHOWN}
         | {"aurc (logit norm)": aurc(normed, labels, from_logits=True)}
     )
@@ -170,8 +171,8 @@ def runs(name: str) -> pd.DataFrame:
     folder = FOLDER / (finding.of or name)
     rows = []
     for number, entry in enumerate(Ledger.read(folder).entries):
-        told = dict(word.split("=", 1) for word in entry.overrides)
-        row: dict[str, float | str] = {key: _number(told[key]) for key in finding.by}
+        options = dict(word.split("=", 1) for word in entry.overrides)
+        row: dict[str, float | str] = {key: _number(options[key]) for key in finding.by}
         row |= judged(folder / entry.directory)
         if finding.after:
             student = judged(FOLDER / f"{name}_after" / str(number))
@@ -189,13 +190,15 @@ def _number(text: str) -> float | str:
 
 def table(name: str) -> list[str]:
     """Lines of Markdown."""
-    finding, told = FINDINGS[name], runs(name)
-    grouped = told.groupby(list(finding.by), sort=False)
+    finding, results = FINDINGS[name], runs(name)
+    grouped = results.groupby(list(finding.by), sort=False)
     mean, error = grouped.mean(), grouped.std() / np.sqrt(grouped.size().iloc[0])
-    heads = [one.rsplit(".", 1)[-1] for one in finding.by] + list(finding.columns)
+    heads = [key.rsplit(".", 1)[-1] for key in finding.by] + list(finding.columns)
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for key in mean.index:
-        cells = [f"{one:g}" if isinstance(one, float) else one for one in (key if isinstance(key, tuple) else (key,))]
+        cells = [
+            f"{part:g}" if isinstance(part, float) else part for part in (key if isinstance(key, tuple) else (key,))
+        ]
         for column in finding.columns:
             digits = 4 if "aurc" in column else 3
             cells.append(f"{mean.loc[key, column]:.{digits}f} ± {error.loc[key, column]:.{digits}f}")
@@ -238,14 +241,14 @@ def clusters() -> list[str]:
     from matplotlib.figure import Figure
 
     folder = FOLDER / "beans"
-    told: dict[float, list[float]] = {}
+    values: dict[float, list[float]] = {}
     figure = Figure(figsize=(7.2, 3.4), dpi=150, layout="constrained")
     panels = iter(figure.subplots(1, 2))
     for entry in Ledger.read(folder).entries:
         words = dict(word.split("=", 1) for word in entry.overrides)
         epsilon = float(words[EPSILON])
         seen, labels = penultimate(folder / entry.directory)
-        told.setdefault(epsilon, []).append(scatter(seen, labels))
+        values.setdefault(epsilon, []).append(scatter(seen, labels))
         if words["seed"] == "0" and epsilon in (0.0, 0.1):
             axes, three = next(panels), np.isin(labels, (0, 1, 2))
             means = np.stack([seen[labels == k].mean(0) for k in range(3)])
@@ -259,7 +262,7 @@ def clusters() -> list[str]:
             axes.set_yticks([])
     FigureCanvasAgg(figure).print_png(FIGURES / "clusters.png")
     lines = ["| epsilon | within / between |", "|---|---|"]
-    for epsilon, each in sorted(told.items()):
+    for epsilon, each in sorted(values.items()):
         lines.append(f"| {epsilon:g} | {np.mean(each):.3f} ± {np.std(each, ddof=1) / np.sqrt(len(each)):.3f} |")
     return lines
 
@@ -298,11 +301,11 @@ def main() -> None:
         f"`python benchmarks/findings.py run`, then `table`; {about}. docs/findings.md says what they mean.",
         "",
     ]
-    for name, told in parts.items():
+    for name, values in parts.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, rest = page.split(begin)
-        page = before + begin + "\n".join([*told, "", f"({about})", ""]) + rest[rest.index(end) :]
-        lines += [f"## {name}", "", *([f"`{FINDINGS[name].command}`", ""] if name in FINDINGS else []), *told, ""]
+        page = before + begin + "\n".join([*values, "", f"({about})", ""]) + rest[rest.index(end) :]
+        lines += [f"## {name}", "", *([f"`{FINDINGS[name].command}`", ""] if name in FINDINGS else []), *values, ""]
     PAGE.write_text(page)
     RESULTS.write_text("\n".join(lines))
 

@@ -59,7 +59,7 @@ def of_seed(seed: int, sizes: list[int]) -> dict[int, dict[str, float]]:
     world = Market(
         classes=3, features=8, categories=[4], separation=1.0, imbalance=1.5, depth=1, drift=DRIFT, seed=seed
     )
-    found: dict[int, dict[str, float]] = {}
+    metrics: dict[int, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         rows_of(world, 0, OLD_ROWS, seed).to_csv(folder / "first.csv", index=False)
@@ -71,9 +71,9 @@ def of_seed(seed: int, sizes: list[int]) -> dict[int, dict[str, float]]:
             _, alone = trained(folder, f"alone{size}", [files], seed)
             _, begun = trained(folder, f"begun{size}", [files, f"init={old}"], seed)
             judged = (begun["init"]["metrics"], alone["metrics"], begun["metrics"])
-            found[size] = {arm: metrics["test"]["nll"] for arm, metrics in zip(ARMS, judged, strict=True)}
-            print(seed, size, found[size], flush=True)
-    return found
+            metrics[size] = {arm: metrics["test"]["nll"] for arm, metrics in zip(ARMS, judged, strict=True)}
+            print(seed, size, metrics[size], flush=True)
+    return metrics
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rows", type=int, nargs="*", default=[100, 300, 1000, 3000])
     options = parser.parse_args()
-    found = [of_seed(seed, options.rows) for seed in range(options.seeds)]
+    results = [of_seed(seed, options.rows) for seed in range(options.seeds)]
     lines = [
         "# Going on with a run on the rows of another year",
         "",
@@ -97,11 +97,11 @@ def main() -> None:
     for size in options.rows:
         cells = []
         for arm in ARMS:
-            values = [world[size][arm] for world in found]
+            values = [world[size][arm] for world in results]
             spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.4f}{spread}")
-        better = sum(world[size][ARMS[2]] < min(world[size][ARMS[0]], world[size][ARMS[1]]) for world in found)
-        lines.append(f"| {size} | {' | '.join(cells)} | {better} of {len(found)} |")
+        better = sum(world[size][ARMS[2]] < min(world[size][ARMS[0]], world[size][ARMS[1]]) for world in results)
+        lines.append(f"| {size} | {' | '.join(cells)} | {better} of {len(results)} |")
     RESULT.write_text("\n".join(lines) + "\n")
 
 

@@ -182,20 +182,20 @@ def peak_growth(leaves: Sequence[Tensor], way: Way, logits_bytes: int) -> float 
 
 def side_by_side(leaves: Sequence[Tensor], ways: dict[str, Any], logits_bytes: int, rounds: int) -> dict[str, Any]:
     """Milliseconds and memory of each way, or why it has none."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, way in ways.items():
         try:
             if isinstance(way, Missing):
                 raise way
-            found[name] = {
+            results[name] = {
                 "ms": milliseconds(leaves, way, rounds),
                 "memory": peak_growth(leaves, way, logits_bytes),
             }
         except Exception as error:  # out of memory, no compiler, no such call: the others go on
-            found[name] = {"why": (str(error).strip().splitlines() or [type(error).__name__])[0][:120]}
+            results[name] = {"why": (str(error).strip().splitlines() or [type(error).__name__])[0][:120]}
             if leaves[0].is_cuda:
                 torch.cuda.empty_cache()
-    return found
+    return results
 
 
 def measured_losses(device: str, tiny: bool) -> Iterator[dict[str, Any]]:

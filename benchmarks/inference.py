@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         models = {name: exported(Path(temporary), name) for name in ("none", "standard")}
     graphs = {name: metadata["graph"] for name, (_, metadata) in models.items()}
-    found = []
+    cases = []
     for batch in BATCHES:
         frame = breast_cancer().iloc[:batch]
         inputs = {name: model.inputs.read(frame) for name, (model, _) in models.items()}
@@ -60,8 +60,12 @@ def main() -> None:
             for name in list(models)[:: 1 if turn % 2 else -1]:
                 times[name].append(seconds(models[name][0], inputs[name]))
         ratio = float(np.median(np.array(times["standard"]) / np.array(times["none"])))
-        found.append(
-            {"batch": batch, **{name: 1e6 * float(np.median(one)) for name, one in times.items()}, "ratio": ratio}
+        cases.append(
+            {
+                "batch": batch,
+                **{name: 1e6 * float(np.median(seconds)) for name, seconds in times.items()},
+                "ratio": ratio,
+            }
         )
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE).stdout
     when = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.strip()}"
@@ -73,12 +77,12 @@ def main() -> None:
         f"{same}."
     ]
     lines += ["", "| rows at once | without smoothing, µs | with, µs | ratio |", "|---|---|---|---|"]
-    for one in found:
-        lines.append(f"| {one['batch']} | {one['none']:.1f} | {one['standard']:.1f} | {one['ratio']:.3f} |")
+    for case in cases:
+        lines.append(f"| {case['batch']} | {case['none']:.1f} | {case['standard']:.1f} | {case['ratio']:.3f} |")
     print("\n".join(lines))
     if not quick:
-        told = {"when": when, "graphs": graphs, "cases": found}
-        (HERE / "results" / "inference.json").write_text(json.dumps(told, indent=1) + "\n")
+        report = {"when": when, "graphs": graphs, "cases": cases}
+        (HERE / "results" / "inference.json").write_text(json.dumps(report, indent=1) + "\n")
         (HERE / "results" / "inference.md").write_text("\n".join(lines) + "\n")
 
 

@@ -65,12 +65,13 @@ def of_setting(setting: Setting, repetitions: int, seed: int) -> dict[str, dict[
     """By metric: shares of intervals that hold the mean at this size, the value of endless data, and their estimate."""
     random = np.random.default_rng(seed)
     known = {"from_logits": True, "metrics": METRICS}
-    told = [bootstrap(*setting.draw(setting.samples, random), **known) for _ in range(repetitions)]  # type: ignore[arg-type]
+    resampled = [bootstrap(*setting.draw(setting.samples, random), **known) for _ in range(repetitions)]  # type: ignore[arg-type]
     endless = bootstrap(*setting.draw(ENDLESS, random), resamples=2, **known)  # type: ignore[arg-type]
     result = {}
     for name in METRICS:
         low, high, estimate = (
-            np.array([getattr(one[name], part) for one in told]) for part in ("low", "high", "estimate")
+            np.array([getattr(intervals[name], part) for intervals in resampled])
+            for part in ("low", "high", "estimate")
         )
         mean, truth = estimate.mean(), endless[name].estimate
         result[name] = {
@@ -100,11 +101,11 @@ def report(repetitions: int) -> str:
         f"|---|---|{'---|' * len(METRICS)}",
     ]
     for number, setting in enumerate(SETTINGS):
-        told = of_setting(setting, repetitions, number)
+        coverage = of_setting(setting, repetitions, number)
         for key, what in (("size", "at this size"), ("endless", "endless data"), ("own", "own estimate")):
-            cells = " | ".join(f"{100 * told[name][key]:.1f}" for name in METRICS)
+            cells = " | ".join(f"{100 * coverage[name][key]:.1f}" for name in METRICS)
             lines.append(f"| {setting.name if key == 'size' else ''} | {what} | {cells} |")
-        cells = " | ".join(f"{told[name]['bias']:+.4f}" for name in METRICS)
+        cells = " | ".join(f"{coverage[name]['bias']:+.4f}" for name in METRICS)
         lines.append(f"| | bias | {cells} |")
     lines += ["", f"CPU time: {time.process_time() - started:.0f} s.", ""]
     return "\n".join(lines)

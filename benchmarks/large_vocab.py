@@ -85,7 +85,7 @@ def ways(rows: int, classes: int) -> tuple[list[Tensor], dict[str, Way]]:
         options = nn.LinearCrossEntropyOptions(batch_chunk_size=chunk_size)
         return lambda: F.linear_cross_entropy(hidden, weight, y, options=options)
 
-    found: dict[str, Way] = {
+    ways_of_loss: dict[str, Way] = {
         BASE: lambda: F.cross_entropy(F.linear(hidden, weight), y),
         "uniform": ours(),
         "exclusive": ours("exclusive"),
@@ -99,8 +99,8 @@ def ways(rows: int, classes: int) -> tuple[list[Tensor], dict[str, Way]]:
     }
     if classes <= MATRIX_CLASSES:
         matrix = torch.empty(classes, classes).uniform_()
-        found["matrix"] = ours(PerClass(matrix.div_(matrix.sum(1, keepdim=True))))
-    return [hidden, weight], found
+        ways_of_loss["matrix"] = ours(PerClass(matrix.div_(matrix.sum(1, keepdim=True))))
+    return [hidden, weight], ways_of_loss
 
 
 def step(leaves: list[Tensor], way: Way) -> None:
@@ -113,14 +113,14 @@ def time_ratios(rows: int, classes: int, threads: int, rounds: int, names: list[
     """Seconds of every way, and its median ratio to the first of them."""
     torch.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
-    leaves, found = ways(rows, classes)
-    names = [name for name in names if name in found]
+    leaves, computed = ways(rows, classes)
+    names = [name for name in names if name in computed]
     times: dict[str, list[float]] = {name: [] for name in names}
     random.seed(0)
     for number in range(rounds + (rounds > 1)):  # the first warms up, where there are several
         for name in random.sample(names, len(names)):
             started = clock()
-            step(leaves, found[name])
+            step(leaves, computed[name])
             if number or rounds == 1:
                 times[name].append(clock() - started)
     base = times[names[0]]
@@ -139,11 +139,11 @@ def time_ratios(rows: int, classes: int, threads: int, rounds: int, names: list[
 def peak_growth(rows: int, classes: int, name: str) -> float:
     """Growth of the peak resident size over one step in this process, in MiB."""
     torch.set_num_threads(1)
-    small, found = ways(64, 1000)
-    step(small, found[name])  # what the first step of a process loads
-    leaves, found = ways(rows, classes)
+    small, computed = ways(64, 1000)
+    step(small, computed[name])  # what the first step of a process loads
+    leaves, computed = ways(rows, classes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step(leaves, found[name])
+    step(leaves, computed[name])
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return (after - before) * (1 if sys.platform == "darwin" else 1024) / 2**20
 
@@ -183,38 +183,40 @@ def time_table(times: list[dict[str, Any]]) -> list[str]:
         f"| threads | memory | rounds | shape | {BASE}, s | limit | " + " | ".join(columns) + " |",
         "|---" * (6 + len(columns)) + "|",
     ]
-    for one in times:
-        shape = (one["rows"], one["classes"])
-        limited = shape == MAIN and one["threads"] == 1 and one["memory"] == "default"
-        first = f"{one['seconds'][BASE]:.2f}" if BASE in one["seconds"] else ""
-        head = [one["threads"], one["memory"], one["rounds"], shape, first, TIME_LIMIT if limited else ""]
-        cells = [cell(one["ratios"], name) for name in columns]
+    for timed in times:
+        shape = (timed["rows"], timed["classes"])
+        limited = shape == MAIN and timed["threads"] == 1 and timed["memory"] == "default"
+        first = f"{timed['seconds'][BASE]:.2f}" if BASE in timed["seconds"] else ""
+        head = [timed["threads"], timed["memory"], timed["rounds"], shape, first, TIME_LIMIT if limited else ""]
+        cells = [cell(timed["ratios"], name) for name in columns]
         lines.append("| " + " | ".join(map(str, [*head, *cells])) + " |")
     return lines
 
 
 def memory_table(measured: list[dict[str, Any]], names: list[str]) -> list[str]:
     lines = ["| shape | logits, MiB | " + " | ".join(names) + " |", "|---" * (2 + len(names)) + "|"]
-    for one in measured:
-        logits = mebibytes(one["rows"], one["classes"])
-        growth = one["growth"]
+    for measurement in measured:
+        logits = mebibytes(measurement["rows"], measurement["classes"])
+        growth = measurement["growth"]
         cells = [f"{growth[name]:.0f} ({growth[name] / logits:.2f})" if name in growth else "" for name in names]
-        lines.append(f"| ({one['rows']}, {one['classes']}) | {logits:.0f} | " + " | ".join(cells) + " |")
+        lines.append(
+            f"| ({measurement['rows']}, {measurement['classes']}) | {logits:.0f} | " + " | ".join(cells) + " |"
+        )
     return lines
 
 
 def misses(record: dict[str, Any]) -> list[str]:
     """Where a prior is beyond a limit, at the shape and in the setting that have limits."""
-    found = []
-    for one in record["times"]:
-        if (one["rows"], one["classes"]) == MAIN and one["threads"] == 1 and one["memory"] == "default":
-            ratios = {name: one["ratios"][name] for name in OURS if name in one["ratios"]}
-            found += [f"{name}: time {ratio:.2f}" for name, ratio in ratios.items() if ratio > TIME_LIMIT]
-    for one in record["memory"]:
-        if (one["rows"], one["classes"]) == MAIN:
-            shares = {name: one["growth"][name] / mebibytes(*MAIN) for name in ("uniform", "vector")}
-            found += [f"{name}: memory {share:.2f}" for name, share in shares.items() if share > MEMORY_LIMIT]
-    return found
+    misses = []
+    for row in record["times"]:
+        if (row["rows"], row["classes"]) == MAIN and row["threads"] == 1 and row["memory"] == "default":
+            ratios = {name: row["ratios"][name] for name in OURS if name in row["ratios"]}
+            misses += [f"{name}: time {ratio:.2f}" for name, ratio in ratios.items() if ratio > TIME_LIMIT]
+    for row in record["memory"]:
+        if (row["rows"], row["classes"]) == MAIN:
+            shares = {name: row["growth"][name] / mebibytes(*MAIN) for name in ("uniform", "vector")}
+            misses += [f"{name}: memory {share:.2f}" for name, share in shares.items() if share > MEMORY_LIMIT]
+    return misses
 
 
 def report(record: dict[str, Any]) -> list[str]:
@@ -275,8 +277,8 @@ def main() -> None:
         for rows, classes in SHAPES:
             arguments = ("--shape", rows, classes, "--threads", threads, "--rounds", options.rounds)
             environment = {"OMP_NUM_THREADS": str(threads)} | (KEPT if allocator == "kept" else {})
-            one = in_fresh_process(*arguments, "--ways", BASE, *OURS, *PEERS, environment=environment)
-            times.append({"memory": allocator, **one})
+            measurement = in_fresh_process(*arguments, "--ways", BASE, *OURS, *PEERS, environment=environment)
+            times.append({"memory": allocator, **measurement})
             print("\n".join(time_table(times[-1:])[2:] if len(times) > 1 else time_table(times)), flush=True)
     names = [name for name in (BASE, "uniform", "torch fused, 256") if fits(name, *LARGEST)]
     record = {

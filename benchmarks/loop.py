@@ -135,8 +135,8 @@ def measure(batch_size: int, rounds: int, smoothing: str) -> dict[str, float]:
             way()
     step = {name: 1e3 * statistics.median(values) / STEPS[batch_size] for name, values in times.items()}
     ratios = {
-        f"{one}_over_{other}": statistics.median(a / b for a, b in zip(times[one], times[other], strict=True))
-        for one in ("smoothlab", "smoothlab_epoch")
+        f"{name}_over_{other}": statistics.median(a / b for a, b in zip(times[name], times[other], strict=True))
+        for name in ("smoothlab", "smoothlab_epoch")
         for other in ("bare", "bare_fused")
     }
     return {f"{name}_ms_a_step": value for name, value in step.items()} | ratios
@@ -164,13 +164,14 @@ def main() -> None:
     results = []
     for batch_size in STEPS:
         for smoothing in ("standard", "none"):
-            one = measure(batch_size, options.rounds, smoothing)
-            results.append({"batch_size": batch_size, "smoothing": smoothing, **one})
+            measurement = measure(batch_size, options.rounds, smoothing)
+            results.append({"batch_size": batch_size, "smoothing": smoothing, **measurement})
             lines.append(
-                f"| {batch_size} | {smoothing} | {one['bare_ms_a_step']:.3f} | {one['bare_fused_ms_a_step']:.3f} "
-                f"| {one['smoothlab_ms_a_step']:.3f} | {one['smoothlab_over_bare']:.2f} "
-                f"| {one['smoothlab_over_bare_fused']:.2f} | {one['smoothlab_epoch_over_bare']:.2f} "
-                f"| {one['smoothlab_epoch_over_bare_fused']:.2f} |"
+                f"| {batch_size} | {smoothing} | {measurement['bare_ms_a_step']:.3f} "
+                f"| {measurement['bare_fused_ms_a_step']:.3f} "
+                f"| {measurement['smoothlab_ms_a_step']:.3f} | {measurement['smoothlab_over_bare']:.2f} "
+                f"| {measurement['smoothlab_over_bare_fused']:.2f} | {measurement['smoothlab_epoch_over_bare']:.2f} "
+                f"| {measurement['smoothlab_epoch_over_bare_fused']:.2f} |"
             )
             print(lines[-1], flush=True)
     if options.output:

@@ -87,7 +87,7 @@ def ways(rows: int, classes: int, *, dense: bool = True) -> tuple[Tensor, dict[s
     def ours(prior: Any = None, base: Tensor = y, epsilon: float | Tensor = EPSILON) -> Callable[[], Tensor]:
         return lambda: soft_cross_entropy(z, SoftTarget(base, epsilon, prior))
 
-    found: dict[str, Callable[[], Tensor]] = {
+    ways_of_loss: dict[str, Callable[[], Tensor]] = {
         "cross-entropy": lambda: F.cross_entropy(z, y),
         "uniform": ours(),
         "exclusive": ours("exclusive"),
@@ -98,9 +98,9 @@ def ways(rows: int, classes: int, *, dense: bool = True) -> tuple[Tensor, dict[s
         "one-hot KLDiv": one_hot_kldiv,
     }
     if dense and classes <= MATRIX_CLASSES:
-        found["matrix"] = ours(PerClass(torch.rand(classes, classes).softmax(1)))
-        found["votes"] = ours(base=torch.rand(rows, classes).softmax(1))
-    return z, found
+        ways_of_loss["matrix"] = ours(PerClass(torch.rand(classes, classes).softmax(1)))
+        ways_of_loss["votes"] = ours(base=torch.rand(rows, classes).softmax(1))
+    return z, ways_of_loss
 
 
 def step(z: Tensor, way: Callable[[], Tensor]) -> None:
@@ -112,17 +112,17 @@ def time_ratios(rows: int, classes: int, threads: int, rounds: int) -> dict[str,
     """Milliseconds of plain cross-entropy, and each way's median ratio to it."""
     torch.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
-    z, found = ways(rows, classes)
+    z, computed = ways(rows, classes)
     repeats = max(1, min(400, round(4e6 / z.numel())))
-    times: dict[str, list[float]] = {name: [] for name in found}
-    names = list(found)
+    times: dict[str, list[float]] = {name: [] for name in computed}
+    names = list(computed)
     random.seed(0)
     for number in range(rounds + 1):  # the first warms up
         for name in random.sample(names, len(names)):
-            step(z, found[name])  # the allocator and the caches as this way leaves them
+            step(z, computed[name])  # the allocator and the caches as this way leaves them
             started = clock()
             for _ in range(repeats):
-                step(z, found[name])
+                step(z, computed[name])
             if number:
                 times[name].append((clock() - started) / repeats)
     base = times["cross-entropy"]
@@ -140,11 +140,11 @@ def time_ratios(rows: int, classes: int, threads: int, rounds: int) -> dict[str,
 def peak_growth(rows: int, classes: int, name: str) -> float:
     """Growth of the peak resident size over one step in this process, in multiples of the logits."""
     torch.set_num_threads(1)
-    small, found = ways(64, 1000, dense=False)  # large enough for the code that the large shapes run
-    step(small, found[name])  # what the first step of a process loads
-    z, found = ways(rows, classes, dense=False)
+    small, computed = ways(64, 1000, dense=False)  # large enough for the code that the large shapes run
+    step(small, computed[name])  # what the first step of a process loads
+    z, computed = ways(rows, classes, dense=False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step(z, found[name])
+    step(z, computed[name])
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024
     return (after - before) * unit / (z.numel() * z.element_size())
@@ -185,39 +185,40 @@ def time_table(results: list[dict[str, Any]]) -> list[str]:
         "| threads | memory | shape | cross-entropy, ms | limit | " + " | ".join(OURS + PEERS) + " |",
         "|---" * (5 + len(OURS) + len(PEERS)) + "|",
     ]
-    for one in results:
-        shape = (one["rows"], one["classes"])
-        limit = f"{LIMITS[shape]}" if one["threads"] == 1 else ""
-        cells = " | ".join(cell(one["ratios"], name) for name in OURS + PEERS)
+    for result in results:
+        shape = (result["rows"], result["classes"])
+        limit = f"{LIMITS[shape]}" if result["threads"] == 1 else ""
+        cells = " | ".join(cell(result["ratios"], name) for name in OURS + PEERS)
         lines.append(
-            f"| {one['threads']} | {one['memory']} | {shape} | {one['cross_entropy_ms']:.3f} | {limit} | {cells} |"
+            f"| {result['threads']} | {result['memory']} | {shape} "
+            f"| {result['cross_entropy_ms']:.3f} | {limit} | {cells} |"
         )
     return lines
 
 
 def memory_table(memory: list[dict[str, Any]], names: list[str]) -> list[str]:
     lines = ["| shape | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
-    for one in memory:
-        cells = " | ".join(cell(one["growth"], name) for name in names)
-        lines.append(f"| ({one['rows']}, {one['classes']}) | {cells} |")
+    for row in memory:
+        cells = " | ".join(cell(row["growth"], name) for name in names)
+        lines.append(f"| ({row['rows']}, {row['classes']}) | {cells} |")
     return lines
 
 
 def misses(results: list[dict[str, Any]], memory: list[dict[str, Any]]) -> list[str]:
     """Where uniform or vector prior is beyond a limit, with one thread."""
-    found = []
-    for one in results:
-        shape, ratios = (one["rows"], one["classes"]), one["ratios"]
+    misses = []
+    for row in results:
+        shape, ratios = (row["rows"], row["classes"]), row["ratios"]
         for name in ("uniform", "vector"):
-            if one["threads"] == 1 and ratios[name] > LIMITS[shape]:
-                found.append(f"{name} at {shape}: {ratios[name]:.2f}, limit {LIMITS[shape]}")
-            if one["threads"] == 1 and shape in SMALL and ratios[name] > ratios["torch smoothing"]:
-                found.append(f"{name} at {shape}: slower than torch smoothing")
-    for one in memory:
+            if row["threads"] == 1 and ratios[name] > LIMITS[shape]:
+                misses.append(f"{name} at {shape}: {ratios[name]:.2f}, limit {LIMITS[shape]}")
+            if row["threads"] == 1 and shape in SMALL and ratios[name] > ratios["torch smoothing"]:
+                misses.append(f"{name} at {shape}: slower than torch smoothing")
+    for row in memory:
         for name in ("uniform", "vector"):
-            if one["growth"][name] > MEMORY_LIMIT:
-                found.append(f"{name} at {(one['rows'], one['classes'])}: memory {one['growth'][name]:.2f}")
-    return found
+            if row["growth"][name] > MEMORY_LIMIT:
+                misses.append(f"{name} at {(row['rows'], row['classes'])}: memory {row['growth'][name]:.2f}")
+    return misses
 
 
 def report(record: dict[str, Any]) -> list[str]:
@@ -267,8 +268,8 @@ def main() -> None:
         for rows, classes in shapes:
             rounds = options.rounds if rows * classes <= 1 << 24 else max(5, options.rounds // 3)
             arguments = ("--shape", rows, classes, "--threads", threads, "--rounds", rounds)
-            one = in_fresh_process(*arguments, environment=KEPT if allocator == "kept" else None)
-            results.append({"memory": allocator, **one})
+            measurement = in_fresh_process(*arguments, environment=KEPT if allocator == "kept" else None)
+            results.append({"memory": allocator, **measurement})
             print("\n".join(time_table(results[-1:])[2:] if len(results) > 1 else time_table(results)), flush=True)
     memory = [
         {"rows": rows, "classes": classes, "growth": memory_growth(rows, classes, MEASURED_MEMORY)}

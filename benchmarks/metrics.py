@@ -144,12 +144,12 @@ def grown(tool: str, samples: int, classes: int, batch: int) -> float:
 
 
 def memory(samples: int, classes: int, batch: int) -> dict[str, float]:
-    found = {}
+    seconds = {}
     for tool in ("smoothlab", "torchmetrics ECE"):
         command = [sys.executable, __file__, "--grown", tool, str(samples), str(classes), str(batch)]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        found[tool] = round(float(out), 1)
-    return found
+        seconds[tool] = round(float(out), 1)
+    return seconds
 
 
 def overhead(samples: int, classes: int) -> float:
@@ -174,18 +174,18 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def markdown(found: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
     lines = [
         "# Streaming metrics: time, memory, error",
         "",
-        f"{found['processor']}, Python {found['python']}, torch {found['torch']}, torchmetrics "
-        f"{found['torchmetrics']}. Made by `python benchmarks/metrics.py`. Time is a multiple of one float32 softmax "
+        f"{results['processor']}, Python {results['python']}, torch {results['torch']}, torchmetrics "
+        f"{results['torchmetrics']}. Made by `python benchmarks/metrics.py`. Time is a multiple of one float32 softmax "
         "over the same batches, CPU time of one thread; medians over rounds, with their range.",
         "",
         "| samples x classes, batch | softmax, s | smoothlab, all 11 metrics | torchmetrics, ECE alone |",
         "|---|---|---|---|",
     ]
-    for case in found["cases"]:
+    for case in results["cases"]:
         cells = [
             f"{case['ratio'][name]:.2f} ({case['ratio_range'][name][0]:.2f}-{case['ratio_range'][name][1]:.2f})"
             for name in ("smoothlab", "torchmetrics ECE")
@@ -199,7 +199,7 @@ def markdown(found: dict[str, Any]) -> str:
         "| memory grown, MiB: smoothlab | torchmetrics ECE | exact functional forms, x softmax |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for case in found["cases"]:
+    for case in results["cases"]:
         ranked = {name: case["error"][name] for name in ("aurc", "ece_equal_mass", "smece")}
         summed = max(value for name, value in case["error"].items() if name not in ranked)
         errors = " | ".join(f"{value:.1e}" for value in (summed, *ranked.values()))
@@ -209,14 +209,14 @@ def markdown(found: dict[str, Any]) -> str:
             f"| {name} | {errors} | {case['torchmetrics_ece_off']:.1%} | {memory['smoothlab']} | "
             f"{memory['torchmetrics ECE']} | {case['exact_ratio']} |"
         )
-    seen = [case for case in found["cases"] if "netcal_ratio" in case]
+    seen = [case for case in results["cases"] if "netcal_ratio" in case]
     if seen:
         shown = ", ".join(
             f"{c['samples']:.0e} x {c['classes']}: {c['netcal_ratio']} x softmax, ECE off by {c['netcal_ece_off']:.1%}"
             for c in seen
         )
         lines += ["", f"netcal's ECE, all samples at once: {shown}.".replace("e+0", "e")]
-    shown = ", ".join(f"{name} {value:.2f} ms" for name, value in found["overhead_ms"].items())
+    shown = ", ".join(f"{name} {value:.2f} ms" for name, value in results["overhead_ms"].items())
     lines += ["", f"One update and compute on small data (one thread): {shown}.", ""]
     return "\n".join(lines)
 
@@ -232,7 +232,7 @@ def main() -> None:
         print(grown(tool, *map(int, numbers)))
         return
     cases = [(n // 10, k, b) for n, k, b in CASES] if arguments.quick else list(CASES)
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "processor": processor(),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -242,14 +242,14 @@ def main() -> None:
     for samples, classes, batch in cases:
         result = compare(samples, classes, batch, 2 if arguments.quick else arguments.rounds)
         result["memory"] = memory(samples, classes, batch)
-        found["cases"].append(result)
+        results["cases"].append(result)
         print(json.dumps(result), flush=True)
-    found["overhead_ms"] = {f"{n} x {k}": overhead(n, k) for n, k in ((114, 2), (1000, 10), (10_000, 10))}
-    text = markdown(found)
+    results["overhead_ms"] = {f"{n} x {k}": overhead(n, k) for n, k in ((114, 2), (1000, 10), (10_000, 10))}
+    text = markdown(results)
     print(text)
     if not arguments.quick:
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "metrics.json").write_text(json.dumps(found, indent=1) + "\n")
+        (RESULTS / "metrics.json").write_text(json.dumps(results, indent=1) + "\n")
         (RESULTS / "metrics.md").write_text(text)
 
 

@@ -96,8 +96,8 @@ def misread(name: str, got: dict[str, Any]) -> list[str]:
             continue
         right = "categorical or id" if right == "code" and kind != "numeric" else right
         if right is None or kind not in str(right).split(" or "):
-            said = repr(column) in lines
-            wrong.append(f"{column} ({kind}, {'a ' * (right == 'code')}{right}; {'said' if said else 'NOT SAID'})")
+            noted = repr(column) in lines
+            wrong.append(f"{column} ({kind}, {'a ' * (right == 'code')}{right}; {'said' if noted else 'NOT SAID'})")
     return wrong
 
 

@@ -121,25 +121,25 @@ def work(experiments: list[str], seeds: list[int]) -> None:
                 print(f"{experiment} {what} {seed}: {numbers}, {results['cpu_seconds']} s", flush=True)
 
 
-def kept(experiment: str, what: str) -> dict[int, dict[str, float]]:
+def metrics_by_seed(experiment: str, what: str) -> dict[int, dict[str, float]]:
     """Test metrics by seed of what was run."""
-    found = {}
+    results_of_member = {}
     for path in (PARTS / experiment.replace("/", "-")).glob(f"{what}-*.json"):
         results = json.loads(path.read_text(encoding="utf-8"))
-        found[int(results["seed"])] = results["metrics"]["test"]
-    return dict(sorted(found.items()))
+        results_of_member[int(results["seed"])] = results["metrics"]["test"]
+    return dict(sorted(results_of_member.items()))
 
 
 def mean(values: list[float], digits: str = ".4f", root: float = 1.0) -> str:
     """Mean ± standard deviation, here over ``root``; the mean alone of one value."""
-    told = f"{statistics.fmean(values):{digits}}"
-    return f"{told} ± {statistics.stdev(values) / root:.4f}" if len(values) > 1 else told
+    text = f"{statistics.fmean(values):{digits}}"
+    return f"{text} ± {statistics.stdev(values) / root:.4f}" if len(values) > 1 else text
 
 
 def rows_of(kind: str, experiment: str) -> list[str]:
     """The lines of an experiment: without smoothing, and with the preset's."""
     choices = compose_config("train", [f"experiment={experiment}"]).hydra.runtime.choices
-    runs = {what: kept(experiment, what) for what in ("none", "preset")}
+    runs = {what: metrics_by_seed(experiment, what) for what in ("none", "preset")}
     lines = []
     for what, by_seed in runs.items():
         if not by_seed:
@@ -148,7 +148,7 @@ def rows_of(kind: str, experiment: str) -> list[str]:
         for name in (*SHOWN, *FURTHER.get(kind, ())):
             values = [metrics[name] for metrics in by_seed.values()]
             cells.append(mean(values) if name == "nll" else f"{statistics.fmean(values):.4f}")
-        pairs = [by_seed[seed]["nll"] - one["nll"] for seed, one in runs["none"].items() if seed in by_seed]
+        pairs = [by_seed[seed]["nll"] - metrics["nll"] for seed, metrics in runs["none"].items() if seed in by_seed]
         cells.append(mean(pairs, "+.4f", len(pairs) ** 0.5) if pairs and what != "none" else "")
         lines.append("| " + " | ".join([*cells, str(len(by_seed))]) + " |")
     return lines
@@ -158,7 +158,7 @@ def table(experiments: list[str]) -> str:
     """The second table of docs/domains.md, a part for each kind."""
     parts = []
     for kind, members in KINDS.items():
-        lines = [line for one in members if one in experiments for line in rows_of(kind, one)]
+        lines = [line for member in members if member in experiments for line in rows_of(kind, member)]
         if lines:
             shown = [HEADS.get(name, name) for name in (*SHOWN, *FURTHER.get(kind, ()))]
             heads = ["experiment", "", *shown, "NLL - none's", "seeds"]

@@ -38,10 +38,10 @@ print(code, time.perf_counter() - start, peak)
 
 def rows_of(count: int) -> pd.DataFrame:
     draw = np.random.default_rng(count)
-    table = pd.DataFrame(draw.normal(size=(count, 20)).round(4), columns=[f"measure_{one}" for one in range(20)])
+    table = pd.DataFrame(draw.normal(size=(count, 20)).round(4), columns=[f"measure_{place}" for place in range(20)])
     table["measure_3"] = table["measure_3"].mask(draw.random(count) < 0.1)
     for name, words in (("colour", 5), ("place", 50), ("code", 500)):
-        table[name] = np.array([f"{one:03d}" for one in range(words)])[draw.integers(0, words, count)]
+        table[name] = np.array([f"{place:03d}" for place in range(words)])[draw.integers(0, words, count)]
     return table
 
 
@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    found = []
+    cases = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         run = make_run(folder)
@@ -84,7 +84,7 @@ def main() -> None:
             for ending in ("csv", "parquet"):
                 measured = case(run, folder / f"rows.{ending}", folder / f"out.{ending}")
                 size = (folder / f"rows.{ending}").stat().st_size / 2**20
-                found.append({"file": ending, "rows": count, "file_mib": size, **measured})
+                cases.append({"file": ending, "rows": count, "file_mib": size, **measured})
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE).stdout
     when = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit.strip()}"
     lines = [
@@ -95,14 +95,14 @@ def main() -> None:
     ]
     lines += ["Start of the process and imports are in the time and in the memory.", ""]
     lines += ["| file | rows | size, MiB | seconds | rows a second | peak memory, MiB |", "|---|---|---|---|---|---|"]
-    for one in found:
-        speed = one["rows"] / one["seconds"]
-        cells = f"{one['file_mib']:.0f} | {one['seconds']:.1f} | {speed:,.0f} | {one['peak_mib']:.0f}"
-        lines.append(f"| {one['file']} | {one['rows']:,} | {cells} |")
+    for timed in cases:
+        speed = timed["rows"] / timed["seconds"]
+        cells = f"{timed['file_mib']:.0f} | {timed['seconds']:.1f} | {speed:,.0f} | {timed['peak_mib']:.0f}"
+        lines.append(f"| {timed['file']} | {timed['rows']:,} | {cells} |")
     print("\n".join(lines))
     if not quick:
         results = HERE / "results"
-        (results / "predict.json").write_text(json.dumps({"when": when, "cases": found}, indent=1) + "\n")
+        (results / "predict.json").write_text(json.dumps({"when": when, "cases": cases}, indent=1) + "\n")
         (results / "predict.md").write_text("\n".join(lines) + "\n")
 
 

@@ -74,7 +74,7 @@ def of_vectors() -> dict[str, float]:
     return {"seconds": time.process_time() - started}
 
 
-def report(found: dict[str, dict[str, dict[str, float]]]) -> str:
+def report(results: dict[str, dict[str, dict[str, float]]]) -> str:
     """The figures as Markdown."""
     lines = [
         "# A pretrained encoder of texts",
@@ -86,7 +86,7 @@ def report(found: dict[str, dict[str, dict[str, float]]]) -> str:
         f"| arm | folds | {' | '.join(SHOWN)} | CPU seconds |",
         f"|---|---|{'---|' * len(SHOWN)}---|",
     ]
-    for arm, folds in found.items():
+    for arm, folds in results.items():
         rows = list(folds.values())
         cells = []
         for name in SHOWN:
@@ -106,22 +106,24 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.mkdtemp()))
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
-    kept = options.cache / "pretrained.json"
-    found: dict[str, dict[str, dict[str, float]]] = json.loads(kept.read_text()) if kept.is_file() else {}
+    file = options.cache / "pretrained.json"
+    results: dict[str, dict[str, dict[str, float]]] = json.loads(file.read_text()) if file.is_file() else {}
     jobs: list[tuple[str, int]] = [("vectors, once for all", 0)]
     names = [name for name in (*ARMS, TFIDF) if any(name.startswith(start) for start in options.arms)]
     jobs += [(name, fold) for name in names for fold in options.folds]
     for name, fold in jobs:
-        if str(fold) in found.get(name, {}):
+        if str(fold) in results.get(name, {}):
             continue
         if name in ARMS:
             got = of_arm(ARMS[name], fold)
         else:
             got = of_regression("finance/sentiment_text", fold) if name == TFIDF else of_vectors()
-        found.setdefault(name, {})[str(fold)] = {key: value for key, value in got.items() if key in (*SHOWN, "seconds")}
-        kept.write_text(json.dumps(found))
-        print(name, fold, found[name][str(fold)], flush=True)
-        RESULT.write_text(report(found))
+        results.setdefault(name, {})[str(fold)] = {
+            key: value for key, value in got.items() if key in (*SHOWN, "seconds")
+        }
+        file.write_text(json.dumps(results))
+        print(name, fold, results[name][str(fold)], flush=True)
+        RESULT.write_text(report(results))
 
 
 if __name__ == "__main__":

@@ -32,10 +32,10 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("run", type=Path, help="a finished run, copied with other seeds and strengths")
     words.add_argument("--out", type=Path, help="where the figures go; they are printed as well")
-    told = words.parse_args()
+    options = words.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) / "runs"
-        copies(told.run, runs)
+        copies(options.run, runs)
         begun, used = time.perf_counter(), cpu()
         command = [sys.executable, "-c", "import sys; from smoothlab.commands import main; sys.exit(main())"]
         done = subprocess.run([*command, "report", str(runs)], check=True, capture_output=True, text=True)
@@ -44,17 +44,17 @@ def main() -> None:
         told_of = json.loads((runs / "report" / "report.json").read_text())
         assert "run_001" in done.stdout, "the broken run is not named"
         assert HOSTILE not in (runs / "report" / "report.html").read_text()
-        rows = len(pd.read_parquet(told.run / "predictions" / "test.parquet"))
+        rows = len(pd.read_parquet(options.run / "predictions" / "test.parquet"))
     text = report(seconds, used, size, len(told_of["arms"]), rows)
     print(text)
-    if told.out:
-        told.out.write_text(text, encoding="utf-8")
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
 
 
 def cpu() -> float:
     """CPU seconds of the processes that this one has waited for."""
-    told = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return told.ru_utime + told.ru_stime
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def copies(run: Path, runs: Path) -> None:

@@ -91,7 +91,7 @@ def steps(name: str) -> dict[str, Callable[[], None]]:
     """A training step by the strategy's name; those that cannot be used here are left out, and named."""
     make_net, batch, class_names = case(name)
     info = ClassInfo(class_names, [len(batch) // len(class_names)] * len(class_names), len(batch))
-    found: dict[str, Callable[[], None]] = {}
+    steps_of: dict[str, Callable[[], None]] = {}
 
     def add(title: str, words: list[str]) -> None:
         try:
@@ -111,14 +111,14 @@ def steps(name: str) -> dict[str, Callable[[], None]]:
             (loss / len(batch)).backward()
             optimizer.step()
 
-        found[title] = step
+        steps_of[title] = step
 
     add("none", ["smoothing/strength=none"])
     for group in ("strength", "prior"):
         for option in sorted(path.stem for path in (CONF / group).glob("*.yaml")):
             if option != "none":
-                told = needs(class_names).get(f"{group}/{option}", [])
-                add(f"{group}={option}", [f"smoothing/{group}={option}", *told])
+                names = needs(class_names).get(f"{group}/{option}", [])
+                add(f"{group}={option}", [f"smoothing/{group}={option}", *names])
 
     torch.manual_seed(0)
     net = make_net()
@@ -129,31 +129,31 @@ def steps(name: str) -> dict[str, Callable[[], None]]:
         F.cross_entropy(net(batch.features), batch.labels).backward()
         optimizer.step()
 
-    found[PLAIN] = plain_step
-    return found
+    steps_of[PLAIN] = plain_step
+    return steps_of
 
 
 def measure(name: str, rounds: int) -> dict[str, Any]:
     """Milliseconds of a step without smoothing, and each strategy's median ratio to it."""
-    found = steps(name)
+    ready = steps(name)
     repeats = 8 if name == "mlp" else 1
-    times: dict[str, list[float]] = {title: [] for title in found}
+    times: dict[str, list[float]] = {title: [] for title in ready}
     random.seed(0)
     for number in range(rounds + 2):  # the first two warm up
-        for title in random.sample(list(found), len(found)):
+        for title in random.sample(list(ready), len(ready)):
             started = time.process_time()
             for _ in range(repeats):
-                found[title]()
+                ready[title]()
             if number > 1:
                 times[title].append((time.process_time() - started) / repeats)
     base = times["none"]
-    ratios = {title: statistics.median(a / b for a, b in zip(times[title], base, strict=True)) for title in found}
+    ratios = {title: statistics.median(a / b for a, b in zip(times[title], base, strict=True)) for title in ready}
     return {"case": name, "none_ms": 1e3 * statistics.median(base), "ratios": ratios}
 
 
 def page(results: list[dict[str, Any]], rounds: int) -> str:
     """The table as Markdown."""
-    titles = list(dict.fromkeys(title for one in results for title in one["ratios"]))
+    titles = list(dict.fromkeys(title for result in results for title in result["ratios"]))
     lines = [
         "# One training step with each strategy",
         "",
@@ -161,12 +161,12 @@ def page(results: list[dict[str, Any]], rounds: int) -> str:
         "",
         f"`python benchmarks/step.py`: medians of {rounds} paired ratios to the step without smoothing; one thread.",
         "",
-        "| strategy | " + " | ".join(f"{one['case']}, {one['none_ms']:.2f} ms" for one in results) + " |",
+        "| strategy | " + " | ".join(f"{result['case']}, {result['none_ms']:.2f} ms" for result in results) + " |",
         "|---" * (1 + len(results)) + "|",
-        "| limit | " + " | ".join(f"{LIMITS[one['case']]:.2f}" for one in results) + " |",
+        "| limit | " + " | ".join(f"{LIMITS[result['case']]:.2f}" for result in results) + " |",
     ]
     for title in titles:
-        cells = (f"{one['ratios'][title]:.3f}" if title in one["ratios"] else "" for one in results)
+        cells = (f"{result['ratios'][title]:.3f}" if title in result["ratios"] else "" for result in results)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -105,10 +105,10 @@ def main() -> None:
                 smoothlab.train(
                     [*words, *fixed, "smoothing=none", "threads=1", f"data.fold={fold}", f"name=fold{fold}"]
                 )
-            found = suspected([folder / "outputs"])
-            table = found.table
+            suspects = suspected([folder / "outputs"])
+            table = suspects.table
             ours = judged(wrong, table.loc[table["suspect"], "row"].to_numpy(), table["row"].to_numpy())
-            cells = [name, str(len(table)), "smoothlab", f"{found.noise:.3f}", *ours]
+            cells = [name, str(len(table)), "smoothlab", f"{suspects.noise:.3f}", *ours]
             lines.append(f"| {' | '.join(cells)} |")
             theirs = of_cleanlab(table, folder)
             if theirs is not None:

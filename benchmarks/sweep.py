@@ -63,10 +63,10 @@ def by_lightning(epochs: int) -> tuple[float, float]:
         composed = [sys.executable, *CLI, "train", "--cfg", "job", "--resolve", f"trainer.max_epochs={epochs}"]
         config.write_text(subprocess.run(composed, capture_output=True, text=True, check=True).stdout)
         script.write_text(LIGHTNING)
-        told = []
+        measured = []
         for seed in range(TWO_RANKS):
-            told.append(command([str(script)], [str(config), str(seed)]))
-        return sum(wall for wall, _ in told), sum(cpu for _, cpu in told)
+            measured.append(command([str(script)], [str(config), str(seed)]))
+        return sum(wall for wall, _ in measured), sum(cpu for _, cpu in measured)
 
 
 def command(program: list[str], words: list[str], *, clock_inside: bool = False) -> tuple[float, float]:
@@ -113,8 +113,8 @@ def main() -> None:
     ranked = [base[0], "-m", *{*base[1:], plain}, "trainer=ddp_cpu", f"seed={','.join(map(str, range(TWO_RANKS)))}"]
 
     def separately() -> tuple[float, float]:
-        told = [command(CLI, [*base, f"seed={seed}"]) for seed in range(separate)]
-        wall, cpu = (sum(column) * runs / separate for column in zip(*told, strict=True))
+        measured = [command(CLI, [*base, f"seed={seed}"]) for seed in range(separate)]
+        wall, cpu = (sum(column) * runs / separate for column in zip(*measured, strict=True))
         return wall, cpu
 
     cases: dict[str, Callable[[], tuple[float, float]]] = {
@@ -135,16 +135,16 @@ def main() -> None:
             seconds[name].append(case())
             wall, cpu = seconds[name][-1]
             print(f"{repeat} {name}: {wall:.1f} s wall, {cpu:.1f} s CPU", file=sys.stderr, flush=True)
-    walls = {name: statistics.median(wall for wall, _ in told) for name, told in seconds.items()}
-    cpus = {name: statistics.median(cpu for _, cpu in told) for name, told in seconds.items()}
+    walls = {name: statistics.median(wall for wall, _ in measured) for name, measured in seconds.items()}
+    cpus = {name: statistics.median(cpu for _, cpu in measured) for name, measured in seconds.items()}
     print(f"| {runs} runs of {options.epochs} epochs | wall, s | least, s | most, s | CPU with all imports, s |")
     print("|---|---|---|---|---|")
-    for name, told in seconds.items():
-        each = [wall for wall, _ in told]
+    for name, measured in seconds.items():
+        each = [wall for wall, _ in measured]
         print(f"| {name} | {walls[name]:.1f} | {min(each):.1f} | {max(each):.1f} | {cpus[name]:.1f} |")
-    first, one, two, warm, warm_two, basic, ranks, lightning = (walls[name] for name in cases)
-    print(f"\nwith the server's start, n_jobs=1 / separate: {one / first:.2f} (wanted 0.2 at most)")
-    print(f"with the server's start, n_jobs=2 / separate: {two / first:.2f}")
+    first, single, double, warm, warm_two, basic, ranks, lightning = (walls[name] for name in cases)
+    print(f"\nwith the server's start, n_jobs=1 / separate: {single / first:.2f} (wanted 0.2 at most)")
+    print(f"with the server's start, n_jobs=2 / separate: {double / first:.2f}")
     print(f"server ready, n_jobs=1 / basic launcher: {warm / basic:.2f} (wanted 1.3 at most)")
     print(f"server ready, n_jobs=2 / n_jobs=1: {warm_two / warm:.2f} (wanted 0.7 at most)")
     print(f"two ranks, with the server's start / Lightning's own start: {ranks / lightning:.2f} (wanted 0.3 at most)")

@@ -58,10 +58,10 @@ def epoch(domain: str, rows: int, traced: bool) -> dict[str, Any]:
         seen += len(batch)
     seconds = time.process_time() - start
     assert seen == rows
-    found = {"domain": domain, "rows": rows, "peak_mib": peak_mib(), "grown_mib": peak_mib() - before}
+    results = {"domain": domain, "rows": rows, "peak_mib": peak_mib(), "grown_mib": peak_mib() - before}
     if traced:
-        return found | {"traced_mib": tracemalloc.get_traced_memory()[1] / 2**20}
-    return found | {"microseconds_per_row": 1e6 * seconds / rows}
+        return results | {"traced_mib": tracemalloc.get_traced_memory()[1] / 2**20}
+    return results | {"microseconds_per_row": 1e6 * seconds / rows}
 
 
 def step(domain: str, rows: int) -> float:
@@ -105,17 +105,17 @@ def main() -> None:
         "| rows (medical) | peak memory, MiB | grown since the first batch, MiB | traced by Python, MiB |",
         "|---|---|---|---|",
     ]
-    for number, one in enumerate(memory):
-        told = f"{traced[number]['traced_mib']:.1f}" if number < len(traced) else ""
-        lines.append(f"| {one['rows']:,} | {one['peak_mib']:.0f} | {one['grown_mib']:.1f} | {told} |")
+    for number, row in enumerate(memory):
+        traced_mib = f"{traced[number]['traced_mib']:.1f}" if number < len(traced) else ""
+        lines.append(f"| {row['rows']:,} | {row['peak_mib']:.0f} | {row['grown_mib']:.1f} | {traced_mib} |")
     lines += ["", "| domain | drawing, µs a row | training step of the default net, µs a row |", "|---|---|---|"]
-    for one in speed:
-        cells = f"{one['microseconds_per_row']:.2f} | {one['step_microseconds_per_row']:.2f}"
-        lines.append(f"| {one['domain']} | {cells} |")
+    for row in speed:
+        cells = f"{row['microseconds_per_row']:.2f} | {row['step_microseconds_per_row']:.2f}"
+        lines.append(f"| {row['domain']} | {cells} |")
     print("\n".join(lines))
     if not asked.quick:
-        found = {"memory": memory, "traced": traced, "speed": speed, "platform": platform.platform()}
-        (RESULTS / "synthetic.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        results = {"memory": memory, "traced": traced, "speed": speed, "platform": platform.platform()}
+        (RESULTS / "synthetic.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         (RESULTS / "synthetic.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

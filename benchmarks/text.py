@@ -88,11 +88,11 @@ def of_regression(experiment: str, fold: int) -> dict[str, float]:
             made = LogisticRegression(C=cost, max_iter=500).fit(features, labels)
             return torch.from_numpy(made.predict_log_proba(asked))
         columns = [LogisticRegression(C=cost, solver="liblinear").fit(features, column) for column in labels.T]
-        return torch.from_numpy(np.stack([one.decision_function(asked) for one in columns], axis=1))
+        return torch.from_numpy(np.stack([column.decision_function(asked) for column in columns], axis=1))
 
-    def metrics(found: torch.Tensor, name: str) -> dict[str, float]:
+    def metrics(scores: torch.Tensor, name: str) -> dict[str, float]:
         judge = multilabel_metrics if several else classification_metrics
-        return judge(found.float(), parts[name].labels, from_logits=True, num_bins=15)
+        return judge(scores.float(), parts[name].labels, from_logits=True, num_bins=15)
 
     best = 3.0
     if not several:
@@ -111,7 +111,7 @@ def arms(name: str, experiment: str, nets: list[str]) -> dict[str, Any]:
     return made
 
 
-def report(found: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
+def report(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
     """The figures as Markdown."""
     lines = [
         "# Text nets\n",
@@ -120,16 +120,16 @@ def report(found: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
         "All arms of a set have the same folds; products of PriceRunner stay together. The logistic regression learns",
         "from the validation rows too; the nets need them to stop.",
     ]
-    for name, rows in found.items():
+    for name, rows in results.items():
         lines += ["", f"## {name} (`experiment={SETS[name]}`)", ""]
         lines += [f"| arm | folds | {' | '.join(SHOWN)} | seconds |", f"|---|---|{'---|' * len(SHOWN)}---|"]
         for arm, folds in rows.items():
             cells = []
             for metric in SHOWN:
-                values = [one[metric] for one in folds.values()]
+                values = [of_fold[metric] for of_fold in folds.values()]
                 spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
                 cells.append(f"{statistics.mean(values):.4f}{spread}")
-            seconds = [one["seconds"] for one in folds.values() if "seconds" in one]
+            seconds = [of_fold["seconds"] for of_fold in folds.values() if "seconds" in of_fold]
             took = f"{statistics.mean(seconds):.0f}" if seconds else ""
             lines.append(f"| {arm} | {len(folds)} | {' | '.join(cells)} | {took} |")
         if name in STATED:
@@ -153,26 +153,26 @@ def main() -> None:
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for name, experiment in SETS.items():
         for arm, run in arms(name, experiment, list(NETS)).items():
             chosen = name in options.sets and (arm.startswith("TF-IDF") or arm.split(",")[0] in options.nets)
             for fold in FOLDS:
-                kept = options.cache / f"{name} {arm} {fold}.json" if options.cache else None
-                if kept is not None and kept.is_file():
-                    result = json.loads(kept.read_text())
+                file = options.cache / f"{name} {arm} {fold}.json" if options.cache else None
+                if file is not None and file.is_file():
+                    result = json.loads(file.read_text())
                 elif chosen and fold in options.folds:
                     result = run(fold)
-                    if kept is not None:
-                        kept.parent.mkdir(parents=True, exist_ok=True)
-                        kept.write_text(json.dumps(result))
+                    if file is not None:
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                        file.write_text(json.dumps(result))
                 else:
                     continue
-                found.setdefault(name, {}).setdefault(arm, {})[str(fold)] = result
+                results.setdefault(name, {}).setdefault(arm, {})[str(fold)] = result
                 print(name, arm, fold, {metric: round(result[metric], 4) for metric in SHOWN}, flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "text.json").write_text(json.dumps(found, indent=1) + "\n")
-    (options.out / "text.md").write_text(report(found))
+    (options.out / "text.json").write_text(json.dumps(results, indent=1) + "\n")
+    (options.out / "text.md").write_text(report(results))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def run(arm: str, seed: int, extra: list[str]) -> None:
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    kept: dict[str, Any] = {
+    content: dict[str, Any] = {
         "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
         "test": results["metrics"]["test"],
         "intervals": results["uncertainty"]["test"]["intervals"],
@@ -65,9 +65,15 @@ def run(arm: str, seed: int, extra: list[str]) -> None:
         "words": words,
     }
     part = path.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
     part.replace(path)
-    print(arm, seed, f"{kept['cpu_seconds']:.0f} s", {name: round(kept["test"][name], 4) for name in SHOWN}, flush=True)
+    print(
+        arm,
+        seed,
+        f"{content['cpu_seconds']:.0f} s",
+        {name: round(content["test"][name], 4) for name in SHOWN},
+        flush=True,
+    )
 
 
 def table() -> str:
@@ -78,13 +84,15 @@ def table() -> str:
     ]
     for arm in ARMS:
         for path in sorted(PARTS.glob(f"{arm.replace(' ', '_')}-*.json")):
-            one = json.loads(path.read_text(encoding="utf-8"))
+            results = json.loads(path.read_text(encoding="utf-8"))
             shown = []
             for name in SHOWN:
-                low_high = one["intervals"].get(name)
-                value = f"{one['test'][name]:.4g}"
+                low_high = results["intervals"].get(name)
+                value = f"{results['test'][name]:.4g}"
                 shown.append(f"{value} ({low_high[0]:.4g} to {low_high[1]:.4g})" if name == "bleu" else value)
-            lines.append(f"| {arm} | {path.stem.rsplit('-', 1)[1]} | {one['cpu_seconds']:.0f} | {' | '.join(shown)} |")
+            lines.append(
+                f"| {arm} | {path.stem.rsplit('-', 1)[1]} | {results['cpu_seconds']:.0f} | {' | '.join(shown)} |"
+            )
     return "\n".join(lines)
 
 

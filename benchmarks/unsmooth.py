@@ -40,11 +40,11 @@ def trained(preset: str, seed: int, words: tuple[str, ...]) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         base = ("logger=none", "progress=none", "figures=false", "threads=1", f"output_root={folder}", f"seed={seed}")
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = main(["train", f"experiment={preset}", *words, *base])
         if code:
-            raise SystemExit(said.getvalue())
+            raise SystemExit(output.getvalue())
         (results,) = Path(folder).rglob("results.json")
         read: dict[str, Any] = json.loads(results.read_text())
         return read
@@ -52,13 +52,15 @@ def trained(preset: str, seed: int, words: tuple[str, ...]) -> dict[str, Any]:
 
 def rows_of(preset: str, seeds: int) -> list[tuple[str, dict[str, float]]]:
     """Means over the seeds: without smoothing, smoothed, and corrected."""
-    found: dict[str, list[dict[str, float]]] = {"none": [], "epsilon 0.2": [], "epsilon 0.2, unsmooth": []}
+    results: dict[str, list[dict[str, float]]] = {"none": [], "epsilon 0.2": [], "epsilon 0.2, unsmooth": []}
     for seed in range(seeds):
-        found["none"].append(trained(preset, seed, PLAIN)["metrics"]["test"])
+        results["none"].append(trained(preset, seed, PLAIN)["metrics"]["test"])
         smoothed = trained(preset, seed, SMOOTHED)
-        found["epsilon 0.2"].append(smoothed["before_calibration"]["test"])
-        found["epsilon 0.2, unsmooth"].append(smoothed["metrics"]["test"])
-    return [(name, {key: sum(one[key] for one in of) / seeds for key in METRICS}) for name, of in found.items()]
+        results["epsilon 0.2"].append(smoothed["before_calibration"]["test"])
+        results["epsilon 0.2, unsmooth"].append(smoothed["metrics"]["test"])
+    return [
+        (name, {key: sum(metrics[key] for metrics in of) / seeds for key in METRICS}) for name, of in results.items()
+    ]
 
 
 def main() -> None:

@@ -211,8 +211,8 @@ def looked(design: Design, drawn: Drawn, margin: float) -> tuple[int, str, int]:
     for runs in LOOKS:
         now = drawn.first(runs // RUNS if design.folds else runs)
         change = verdict(design, now, margin, LEVEL, alive)[2]
-        told = replace(NO_ANSWER, detectable=change.detectable(), difference=Interval.of(change, LEVEL))
-        shares = (*shares, share_of(told, runs / LOOKS[-1], shares))
+        answer = replace(NO_ANSWER, detectable=change.detectable(), difference=Interval.of(change, LEVEL))
+        shares = (*shares, share_of(answer, runs / LOOKS[-1], shares))
         hero, kind, _ = verdict(design, now, margin, levels_of_looks(shares, level=LEVEL)[-1], alive)
         if kind != CANNOT_TELL or shares[-1] == 1:
             break
@@ -299,8 +299,8 @@ def of_truth(design: Design, size: float, repetitions: int, random: np.random.Ge
         now += kind == HELPS
         wrong += kind == HURTS
         detectable.append(change.detectable())
-        found = before(draw(single, np.append(smoothing, np.zeros(RIVALS)), random))
-        earlier += found is not None and found < SMOOTH
+        answer = before(draw(single, np.append(smoothing, np.zeros(RIVALS)), random))
+        earlier += answer is not None and answer < SMOOTH
     shares = [f"{100 * count / repetitions:.1f}" for count in (earlier, now, wrong)]
     return [*shares, f"{np.median(detectable):.3f}"]
 

@@ -37,7 +37,7 @@ def of(kind: str) -> list[str]:
 def copied() -> list[tuple[list[str], str]]:
     """Sources and place of each COPY from the checkout."""
     words = [rest.split() for rest in of("COPY") if not rest.startswith("--from")]
-    return [(one[:-1], one[-1]) for one in words]
+    return [(word[:-1], word[-1]) for word in words]
 
 
 def default(argument: str) -> str:
@@ -64,7 +64,9 @@ def test_only_what_is_copied_is_in_the_context():
     lines = (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
-    assert {rule[1:] for rule in rules if rule.startswith("!")} == {one for sources, _ in copied() for one in sources}
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == {
+        source for sources, _ in copied() for source in sources
+    }
     assert "**/.env*" in rules[1:]
 
 
@@ -81,8 +83,8 @@ def test_requirements_are_those_of_the_project_and_all_of_them_are_locked(contex
         assert {line for line in project["optional-dependencies"][extra] if "smoothlab[" not in line} < set(listed)
     assert not [line for line in listed if line.startswith("smoothlab")]
     lock = (context / "requirements.lock").read_text().lower()
-    for one in listed:
-        name = re.match(r"[a-z0-9._-]+", one.lower()).group()
+    for path in listed:
+        name = re.match(r"[a-z0-9._-]+", path.lower()).group()
         assert re.search(rf"^{re.escape(name)}==", lock, re.MULTILINE), name
     wrong = subprocess.run(
         [sys.executable, "requirements.py", "sweps"], cwd=context, capture_output=True, text=True, check=False
@@ -124,7 +126,9 @@ def test_the_image_starts_the_command_as_a_user_without_rights(capsys):
     words = [word for word, _ in every[last:]]
     assert of("USER")[-1] == "smoothlab"
     assert "chown" not in " ".join(rest for _, rest in every[last + words.index("USER") :])
-    (entry,), (arguments,) = ([yaml.safe_load(one) for one in of(kind)] for kind in ("ENTRYPOINT", "CMD"))
+    (entry,), (arguments,) = (
+        [yaml.safe_load(instruction) for instruction in of(kind)] for kind in ("ENTRYPOINT", "CMD")
+    )
     scripts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["scripts"]
     assert set(entry) <= set(scripts)
     assert main(arguments) == 0

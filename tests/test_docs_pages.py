@@ -41,8 +41,8 @@ def runs_of(words: list[str]) -> list[list[str]]:
 
 
 def newest_run(folder: Path) -> str:
-    found = [one.parent for one in folder.glob("outputs/**/results.json")]
-    return str(max(found, key=lambda one: (one / "results.json").stat().st_mtime))
+    runs = [results.parent for results in folder.glob("outputs/**/results.json")]
+    return str(max(runs, key=lambda run: (run / "results.json").stat().st_mtime))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -57,8 +57,8 @@ def test_the_commands_of_a_page_run(page, tmp_path, monkeypatch, capfd):
             continue
         words = shlex.split(command, comments=True)[1:]
         words = [word.replace("<run>", newest_run(tmp_path)) if "<run>" in word else word for word in words]
-        for one in runs_of(words):
-            assert main([*one, *SHORT.get(one[0], [])]) == 0, f"{command}\n{capfd.readouterr().err}"
+        for run in runs_of(words):
+            assert main([*run, *SHORT.get(run[0], [])]) == 0, f"{command}\n{capfd.readouterr().err}"
 
 
 def test_a_page_of_questions_names_every_drawback_with_a_command():

@@ -12,7 +12,7 @@ FOUND = json.loads((ROOT / "benchmarks" / "results" / "domains.json").read_text(
 SAYS = "(model=boosting is better here)"
 
 
-@pytest.mark.parametrize("experiment", [name for name, one in FOUND.items() if "against_boosting" in one])
+@pytest.mark.parametrize("experiment", [name for name, result in FOUND.items() if "against_boosting" in result])
 def test_a_preset_that_loses_to_boosting_by_more_than_two_standard_errors_says_so_first(experiment):
     against = FOUND[experiment]["against_boosting"]
     lines = (ROOT / "conf" / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8").splitlines()
@@ -22,7 +22,7 @@ def test_a_preset_that_loses_to_boosting_by_more_than_two_standard_errors_says_s
 
 def test_the_page_of_domains_has_every_preset_that_was_measured():
     page = (ROOT / "docs" / "domains.md").read_text(encoding="utf-8")
-    for experiment, one in FOUND.items():
-        if "preset" in one:
+    for experiment, result in FOUND.items():
+        if "preset" in result:
             assert f"| `{experiment}` | preset |" in page
-            assert f"{one['preset']['nll']:.4f}" in page
+            assert f"{result['preset']['nll']:.4f}" in page

@@ -119,8 +119,8 @@ def test_logits_that_say_nothing_ask_for_nothing():
 
 
 def test_its_standard_error_is_the_spread_over_repeated_draws():
-    found = [estimate(*drawn(400, 3, 2.0, 0.8, seed)) for seed in range(300)]
-    values, errors = zip(*found, strict=True)
+    estimates = [estimate(*drawn(400, 3, 2.0, 0.8, seed)) for seed in range(300)]
+    values, errors = zip(*estimates, strict=True)
     assert np.std(values) == pytest.approx(np.mean(errors), rel=0.12)
     assert np.mean(values) == pytest.approx(math.log(0.8), abs=0.02)
 

@@ -59,8 +59,8 @@ print(sys.modules["hydra_plugins.smoothlab_plugins"].__file__)
 
 def test_hydra_finds_the_plugins_of_this_install_without_heavy_imports(tmp_path):
     command = [sys.executable, "-c", REGISTERED]
-    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert told.startswith("True\n")
+    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert output.startswith("True\n")
 
 
 def test_hydra_finds_the_plugins_of_the_wheel(wheel, tmp_path):
@@ -68,8 +68,11 @@ def test_hydra_finds_the_plugins_of_the_wheel(wheel, tmp_path):
         archive.extractall(tmp_path / "site")
     command = [sys.executable, "-c", REGISTERED]
     environment = dict(os.environ) | {"PYTHONPATH": str(tmp_path / "site")}
-    told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
-    assert told.splitlines() == ["True", str(tmp_path / "site" / "hydra_plugins" / "smoothlab_plugins" / "__init__.py")]
+    output = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert output.splitlines() == [
+        "True",
+        str(tmp_path / "site" / "hydra_plugins" / "smoothlab_plugins" / "__init__.py"),
+    ]
 
 
 def test_the_installed_wheel_trains_from_an_empty_folder(wheel, tmp_path):

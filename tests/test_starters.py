@@ -58,8 +58,8 @@ OPERATOR = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "job-master-0", "MAST
 
 
 def place(environment, **more):
-    found = found_ranks(environment, **{"terminal": False, **more})
-    return found and (found.starter, found.rank, found.ranks, found.local_rank, found.node, found.nodes, found.address)
+    start = found_ranks(environment, **{"terminal": False, **more})
+    return start and (start.starter, start.rank, start.ranks, start.local_rank, start.node, start.nodes, start.address)
 
 
 def test_each_starter_gives_rank_machine_and_meeting_point():
@@ -129,10 +129,15 @@ def test_what_is_started_from_a_rank_is_alone_and_keeps_the_rest(environment):
 
 
 def test_lightning_is_told_and_not_left_to_guess(monkeypatch):
-    told = cluster_environment(STEP)
-    assert isinstance(told, StartedRanks)
-    assert (told.world_size(), told.global_rank(), told.local_rank(), told.node_rank()) == (4, 3, 1, 1)
-    assert (told.main_address, told.creates_processes_externally) == ("node1", True)
+    environment = cluster_environment(STEP)
+    assert isinstance(environment, StartedRanks)
+    assert (environment.world_size(), environment.global_rank(), environment.local_rank(), environment.node_rank()) == (
+        4,
+        3,
+        1,
+        1,
+    )
+    assert (environment.main_address, environment.creates_processes_externally) == ("node1", True)
     assert isinstance(cluster_environment(TORCHRUN), TorchElasticEnvironment)
 
 

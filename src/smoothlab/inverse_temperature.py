@@ -8,14 +8,10 @@ and curvature on both sides give a cubic whose root is within 1e-3 of it in log(
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
+from torch import Tensor
 
 from smoothlab.targets import check_tensor
 

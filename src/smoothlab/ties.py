@@ -6,12 +6,10 @@ of each other differ in their last bits, by how the sum was taken: by less than 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 ROUNDING = 1e-14
 

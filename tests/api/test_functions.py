@@ -69,11 +69,11 @@ def test_a_run_predicts_and_is_scored_on_new_tables(graded, graded_run, capsys):
     made = smoothlab.predict(graded_run, graded.drop(columns="grade").iloc[10:20], conformal="split", alpha=0.2)
     assert list(made.index) == list(range(10, 20))
     assert {"prediction", "prob_bad", "prob_good", "set"} <= set(made)
-    found = smoothlab.evaluate(graded_run.path, graded.iloc[:50])
-    assert found.new_rows.rows == 50
-    assert set(found.table.columns) == {"new", "test"}
-    assert "nll" in repr(found)
-    assert "<table" in found._repr_html_()
+    evaluated = smoothlab.evaluate(graded_run.path, graded.iloc[:50])
+    assert evaluated.new_rows.rows == 50
+    assert set(evaluated.table.columns) == {"new", "test"}
+    assert "nll" in repr(evaluated)
+    assert "<table" in evaluated._repr_html_()
     assert capsys.readouterr().out == ""
 
 

@@ -24,25 +24,25 @@ def test_the_risk_is_exceeded_no_more_often_than_delta():
     generator = np.random.default_rng(0)
     exceeded, coverages = 0, []
     for _ in range(300):
-        found = Abstention.fit(*drawn(generator, 1000), risk=0.25, delta=0.2)
-        if found is None:
+        abstention = Abstention.fit(*drawn(generator, 1000), risk=0.25, delta=0.2)
+        if abstention is None:
             coverages.append(0.0)
             continue
         # The true risk of a kept prediction: the mean of 1.1 - c over c in [threshold, 1].
-        exceeded += 1.1 - (found.threshold + 1) / 2 > 0.25
-        coverages.append(found.coverage)
+        exceeded += 1.1 - (abstention.threshold + 1) / 2 > 0.25
+        coverages.append(abstention.coverage)
     assert exceeded <= 300 * 0.2
     assert np.mean(coverages) > 0.3  # of 0.6 that an oracle would keep: not by abstaining always
 
 
 def test_what_it_says_of_itself_is_counted_on_its_samples():
     confidence, correct = drawn(np.random.default_rng(1), 2000)
-    found = Abstention.fit(confidence, correct, risk=0.3)
-    kept = confidence >= found.threshold
-    assert found.coverage == kept.mean()
-    assert found.error == pytest.approx(1 - correct[kept].mean())
-    assert found.error < found.bound <= 0.3
-    assert found.rows == 2000
+    abstention = Abstention.fit(confidence, correct, risk=0.3)
+    accepted = confidence >= abstention.threshold
+    assert abstention.coverage == accepted.mean()
+    assert abstention.error == pytest.approx(1 - correct[accepted].mean())
+    assert abstention.error < abstention.bound <= 0.3
+    assert abstention.rows == 2000
 
 
 def test_nothing_is_kept_back_where_all_is_well_and_nothing_promised_where_it_cannot_be():

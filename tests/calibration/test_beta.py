@@ -21,8 +21,8 @@ def test_it_is_logistic_regression_on_log_p_and_log_of_the_rest():
     features = np.stack([np.log(p), -np.log1p(-p)], 1)
     expected = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(features, labels)
     np.testing.assert_allclose(calibrator.coefficients[:2], expected.coef_[0], atol=1e-3)
-    found = calibrator(two(p)).softmax(1).numpy()
-    np.testing.assert_allclose(found, expected.predict_proba(features), atol=1e-4)
+    calibrated = calibrator(two(p)).softmax(1).numpy()
+    np.testing.assert_allclose(calibrated, expected.predict_proba(features), atol=1e-4)
 
 
 def test_beta_distributed_scores_have_known_coefficients():

@@ -80,11 +80,11 @@ def exact_sets(name, powers, labels, new, alpha, by_class):
         total, order = sum(parts), sorted(range(len(row)), key=lambda k: -row[k])
         if name == "split":
             return [(1 - part / total, part / total / 10**9) for part in parts]
-        found, left = [None] * len(row), Fraction(1)
+        masses, left = [None] * len(row), Fraction(1)
         for rank, k in enumerate(order):
             left -= parts[k] / total
-            found[k] = 1 - left + (Fraction(0.05) * max(0, rank + 1 - 2) if name == "raps" else 0), left / 10**9
-        return found
+            masses[k] = 1 - left + (Fraction(0.05) * max(0, rank + 1 - 2) if name == "raps" else 0), left / 10**9
+        return masses
 
     def quantile(known):
         rank = math.ceil((len(known) + 1) * (1 - alpha) - 1e-9)
@@ -103,10 +103,10 @@ def test_over_confident_logits_get_the_sets_that_unrounded_scores_give(drawn, na
     logits, labels = drawn(80, 5, seed=5)
     powers = (logits * scale).round().long() + torch.randperm(5, generator=torch.Generator().manual_seed(0))
     logits = powers.double() * math.log(2)
-    found = KINDS[name](0.2, by_class).fit(logits[:60], labels[:60]).sets(logits[60:])
-    assert found.equal(exact_sets(name, powers[:60], labels[:60], powers[60:], 0.2, by_class))
+    sets = KINDS[name](0.2, by_class).fit(logits[:60], labels[:60]).sets(logits[60:])
+    assert sets.equal(exact_sets(name, powers[:60], labels[:60], powers[60:], 0.2, by_class))
     if not by_class and name != "aps":
-        assert not bool(found.all(1).any())
+        assert not bool(sets.all(1).any())
 
 
 def test_class_conditional_sets_cover_a_rare_class_that_common_sets_give_up():

@@ -22,26 +22,26 @@ def samples(seed=0, rows=300):
 
 
 def rates(score, labels, threshold):
-    said = score >= threshold
-    hits = (labels & said).sum()
+    predicted = score >= threshold
+    hits = (labels & predicted).sum()
     return {
         "sensitivity": hits / labels.sum(),
-        "specificity": (~labels & ~said).sum() / (~labels).sum(),
-        "precision": hits / max(said.sum(), 1),
-        "f1": 2 * hits / (said.sum() + labels.sum()),
-        "accuracy": (said == labels).mean(),
-        "cost": -(8 * (labels & ~said) + (~labels & said)).mean(),
+        "specificity": (~labels & ~predicted).sum() / (~labels).sum(),
+        "precision": hits / max(predicted.sum(), 1),
+        "f1": 2 * hits / (predicted.sum() + labels.sum()),
+        "accuracy": (predicted == labels).mean(),
+        "cost": -(8 * (labels & ~predicted) + (~labels & predicted)).mean(),
     }
 
 
 WORTH = {
-    "youden": lambda one: one["sensitivity"] + one["specificity"],
-    "f1": lambda one: one["f1"],
-    "accuracy": lambda one: one["accuracy"],
-    "cost": lambda one: one["cost"],
-    "sensitivity": lambda one: one["specificity"] if one["sensitivity"] >= 0.9 else -1,
-    "specificity": lambda one: one["sensitivity"] if one["specificity"] >= 0.9 else -1,
-    "precision": lambda one: one["sensitivity"] if one["precision"] >= 0.7 else -1,
+    "youden": lambda rate: rate["sensitivity"] + rate["specificity"],
+    "f1": lambda rate: rate["f1"],
+    "accuracy": lambda rate: rate["accuracy"],
+    "cost": lambda rate: rate["cost"],
+    "sensitivity": lambda rate: rate["specificity"] if rate["sensitivity"] >= 0.9 else -1,
+    "specificity": lambda rate: rate["sensitivity"] if rate["specificity"] >= 0.9 else -1,
+    "precision": lambda rate: rate["sensitivity"] if rate["precision"] >= 0.7 else -1,
 }
 HELD = {"sensitivity": 0.9, "specificity": 0.9, "precision": 0.7}
 
@@ -52,13 +52,13 @@ def test_no_threshold_at_all_is_better(objective, positive):
     p, labels = samples()
     if positive == "healthy":
         p, labels = p.flip(1), 1 - labels
-    costs = {positive: {one: 8 for one in NAMES if one != positive}}
-    costs |= {one: {positive: 1} for one in NAMES if one != positive}
+    costs = {positive: {name: 8 for name in NAMES if name != positive}}
+    costs |= {name: {positive: 1} for name in NAMES if name != positive}
     rule = Threshold(NAMES, positive, objective, HELD.get(objective), costs).fit(p, labels)
     which = NAMES.index(positive)
     score, truth = p[:, which].numpy(), labels.numpy() == which
     every = np.arange(0, 1.02, 0.005)
-    best = max(WORTH[objective](rates(score, truth, one)) for one in every)
+    best = max(WORTH[objective](rates(score, truth, threshold)) for threshold in every)
     assert WORTH[objective](rates(score, truth, rule.threshold)) == pytest.approx(best)
     assert (rule.decide(p) == which).numpy().tolist() == (score >= rule.threshold).tolist()
 
@@ -94,12 +94,12 @@ def test_the_operating_point_is_scikit_learns(positive):
     p, labels = samples(1)
     decided = (p[:, 1] >= 0.4).long()
     point = operating_point(labels, decided, NAMES, positive=positive, costs=np.array([[0, 1], [8, 0]]))
-    truth, said = labels.numpy() == positive, decided.numpy() == positive
-    assert point["sensitivity"] == pytest.approx(recall_score(truth, said))
-    assert point["specificity"] == pytest.approx(recall_score(~truth, ~said))
-    assert point["precision"] == pytest.approx(precision_score(truth, said))
-    assert point["negative_predictive_value"] == pytest.approx(precision_score(~truth, ~said))
-    assert point["f1"] == pytest.approx(f1_score(truth, said))
+    truth, predicted = labels.numpy() == positive, decided.numpy() == positive
+    assert point["sensitivity"] == pytest.approx(recall_score(truth, predicted))
+    assert point["specificity"] == pytest.approx(recall_score(~truth, ~predicted))
+    assert point["precision"] == pytest.approx(precision_score(truth, predicted))
+    assert point["negative_predictive_value"] == pytest.approx(precision_score(~truth, ~predicted))
+    assert point["f1"] == pytest.approx(f1_score(truth, predicted))
     table = confusion_matrix(labels, decided)
     assert point["expected_cost"] == pytest.approx((table[0, 1] + 8 * table[1, 0]) / 300)
     json.dumps(point, allow_nan=False)

@@ -68,9 +68,12 @@ def tables(draw, sizes=(1, 2, 3, 20, 1000), counts=(0, 1, 2, 5, 30)):
 
 def test_no_public_calibrator_or_set_is_left_out():
     public = [getattr(calibration, name) for name in calibration.__all__]
-    classes = {one for one in public if inspect.isclass(one) and not inspect.isabstract(one)}
-    assert {one for one in classes if issubclass(one, Calibrator)} == {*MAKERS, Calibrator}
-    assert {one for one in classes if issubclass(one, ConformalSets)} == {*SETS, ConformalSets}
+    classes = {member for member in public if inspect.isclass(member) and not inspect.isabstract(member)}
+    assert {public_class for public_class in classes if issubclass(public_class, Calibrator)} == {*MAKERS, Calibrator}
+    assert {public_class for public_class in classes if issubclass(public_class, ConformalSets)} == {
+        *SETS,
+        ConformalSets,
+    }
 
 
 @pytest.mark.parametrize("kind", MAKERS, ids=lambda kind: kind.__name__)
@@ -96,17 +99,17 @@ def test_a_temperature_is_as_good_as_any_of_a_grid(table):
     logits, labels = table
     if bool((logits.gather(1, labels[:, None])[:, 0] == logits.amax(1)).all()):  # no optimum: see Temperature
         return
-    found = Temperature().fit(logits, labels)
+    fitted = Temperature().fit(logits, labels)
     nll = torch.nn.functional.cross_entropy
     least = min(float(nll(logits.double() / t, labels)) for t in np.geomspace(0.05, 20, 41))
-    assert float(nll(found(logits.double()), labels)) <= least + 1e-6 * max(1.0, least)
+    assert float(nll(fitted(logits.double()), labels)) <= least + 1e-6 * max(1.0, least)
 
 
 @given(tables(sizes=(2, 3, 20), counts=(1, 2, 5, 30)))
 def test_a_histogram_gives_groups_their_rates(table):
     """As many bins as samples: each group of equal probabilities is a bin, less those that are joined at the middle."""
     logits, labels = table
-    found = Histogram(num_bins=10_000, floor=0).fit(logits, labels)(logits).double().softmax(1)
+    calibrated = Histogram(num_bins=10_000, floor=0).fit(logits, labels)(logits).double().softmax(1)
     p = torch.softmax(logits.double(), 1).numpy()
     rates = np.empty_like(p)
     for k in range(p.shape[1]):
@@ -114,17 +117,17 @@ def test_a_histogram_gives_groups_their_rates(table):
         near = (np.abs(log_odds[:, None] - log_odds) <= 1e-6).astype(np.float64)
         rates[:, k] = near @ (labels.numpy() == k) / near.sum(1)
     rates = np.maximum(rates, 1e-12)
-    np.testing.assert_allclose(found.numpy(), rates / rates.sum(1, keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(calibrated.numpy(), rates / rates.sum(1, keepdims=True), atol=1e-6)
 
 
 @given(tables(sizes=(2,), counts=(1, 2, 5, 30)))
 def test_an_isotonic_curve_is_scikit_learns(table):
     logits, labels = table
     logits = logits.clamp(-20, 20)
-    found = Isotonic(floor=0).fit(logits, labels)(logits).double().softmax(1)[:, 1].numpy()
+    calibrated = Isotonic(floor=0).fit(logits, labels)(logits).double().softmax(1)[:, 1].numpy()
     p = torch.softmax(logits.double(), 1)[:, 1].numpy().round(12)
     expected = IsotonicRegression(y_min=0, y_max=1).fit(p, labels.numpy()).predict(p)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(calibrated, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("by_class", [False, True])
@@ -133,7 +136,7 @@ def test_an_isotonic_curve_is_scikit_learns(table):
 def test_sets_are_those_of_the_definition_or_an_error_that_names_the_argument(kind, by_class, table, alpha):
     logits, labels = table
     try:
-        found = SETS[kind](alpha, by_class).fit(logits, labels).sets(logits)
+        sets = SETS[kind](alpha, by_class).fit(logits, labels).sets(logits)
     except InvalidArgument:
         assert not len(labels) or logits.shape[1] < 2
         return
@@ -154,4 +157,4 @@ def test_sets_are_those_of_the_definition_or_an_error_that_names_the_argument(ki
         most = known[rank - 1] if rank <= len(known) else math.inf
         expected = (score[:, k] <= most + 1e-9) | (p.argmax(1) == k)
         close = np.abs(score[:, k] - most) < 2e-9
-        assert (found[:, k].numpy() == expected)[~close].all()
+        assert (sets[:, k].numpy() == expected)[~close].all()

@@ -23,7 +23,7 @@ def test_it_restores_an_order_that_the_size_of_the_logits_hides():
     new, truth = suppressed(1500, 1)
     calibrator = LogitNormalisation().fit(logits, labels)
     assert calibrator.summary()["order"] is not None
-    before, after = (reference(one, truth, from_logits=True) for one in (new, calibrator(new)))
+    before, after = (reference(values, truth, from_logits=True) for values in (new, calibrator(new)))
     assert after < 0.95 * before
     assert calibrator(new).argmax(1).equal(new.argmax(1))
 

@@ -24,8 +24,8 @@ def test_without_regularisation_it_is_multinomial_regression(drawn, calibrator, 
     logits, labels = drawn(500, 3, seed=0)
     logits = logits + torch.tensor([0.0, 1.0, -1.0])
     expected = logistic_regression(inputs_of(logits).numpy(), labels.numpy())
-    found = calibrator.fit(logits, labels)(logits).softmax(1).numpy()
-    np.testing.assert_allclose(found, expected, atol=2e-5)
+    calibrated = calibrator.fit(logits, labels)(logits).softmax(1).numpy()
+    np.testing.assert_allclose(calibrated, expected, atol=2e-5)
 
 
 def test_of_two_classes_vector_scaling_is_platts_sigmoid(drawn):
@@ -36,24 +36,24 @@ def test_of_two_classes_vector_scaling_is_platts_sigmoid(drawn):
     share = torch.where(labels == 1, (positive + 1) / (positive + 2), 1 / (300 - positive + 2)).double()
     votes = torch.stack([1 - share, share], 1)
     difference = torch.stack([torch.zeros(300, dtype=torch.float64), torch.from_numpy(score)], 1)
-    found = VectorScaling(0.0).fit(difference, votes)(difference).softmax(1)[:, 1]
-    np.testing.assert_allclose(found.numpy(), sigmoid.predict(score), atol=1e-5)
+    calibrated = VectorScaling(0.0).fit(difference, votes)(difference).softmax(1)[:, 1]
+    np.testing.assert_allclose(calibrated.numpy(), sigmoid.predict(score), atol=1e-5)
 
 
 def test_strong_regularisation_leaves_the_diagonal_alone(drawn):
     logits, labels = drawn(200, 4, seed=2)
-    found = MatrixScaling(1e4).fit(logits, labels)
-    off = found.weight - torch.diag(found.weight.diagonal())
+    fitted = MatrixScaling(1e4).fit(logits, labels)
+    off = fitted.weight - torch.diag(fitted.weight.diagonal())
     assert float(off.abs().max()) < 1e-3
-    assert float(found.bias.abs().max()) < 1e-3
-    assert float(found.weight.diagonal().min()) > 0.3  # half of its inputs' factor
+    assert float(fitted.bias.abs().max()) < 1e-3
+    assert float(fitted.weight.diagonal().min()) > 0.3  # half of its inputs' factor
 
 
 def test_the_penalty_is_the_one_that_is_stated(drawn):
     """At the optimum of a convex function no small step to any side is lower."""
     logits, labels = drawn(100, 3, seed=3)
     strength = 0.3
-    found = MatrixScaling(strength).fit(logits, labels)
+    fitted = MatrixScaling(strength).fit(logits, labels)
     start = 1 / torch.tensor(optimum(logits, labels))
 
     def loss(weight, bias):
@@ -62,7 +62,7 @@ def test_the_penalty_is_the_one_that_is_stated(drawn):
         diagonal = 0.01 * (weight.diagonal() - start).square().mean()
         return nll + strength * (off + bias.square().mean() + diagonal)
 
-    weight, bias = found.weight.clone().requires_grad_(), found.bias.clone().requires_grad_()
+    weight, bias = fitted.weight.clone().requires_grad_(), fitted.bias.clone().requires_grad_()
     loss(weight, bias).backward()
     assert float(weight.grad.abs().max()) < 1e-6
     assert float(bias.grad.abs().max()) < 1e-6
@@ -78,9 +78,9 @@ def optimum(logits, labels):
 def test_separable_samples_have_an_optimum(calibrator):
     labels = torch.arange(30) % 3
     logits = 4.0 * torch.nn.functional.one_hot(labels, 3).double()
-    found = calibrator(0.01).fit(logits, labels)
-    assert float(found.weight.abs().max()) < 50
-    assert found(logits).argmax(1).equal(labels)
+    fitted = calibrator(0.01).fit(logits, labels)
+    assert float(fitted.weight.abs().max()) < 50
+    assert fitted(logits).argmax(1).equal(labels)
 
 
 def test_auto_regularises_few_samples_more_than_many(drawn):

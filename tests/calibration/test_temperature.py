@@ -21,18 +21,18 @@ def test_the_optimum_of_every_published_set(vectors):
     for case in cases:
         logits = torch.tensor(case["inputs"]["logits"], dtype=torch.float64)
         labels = torch.tensor(case["inputs"]["target"])
-        found = fitted(logits, labels)
-        assert found == pytest.approx(case["optimum_T"], abs=1e-6), case["name"]
-        assert nll(logits, labels, found) <= case["nll_at_optimum"] + 1e-12
+        fitted_temperature = fitted(logits, labels)
+        assert fitted_temperature == pytest.approx(case["optimum_T"], abs=1e-6), case["name"]
+        assert nll(logits, labels, fitted_temperature) <= case["nll_at_optimum"] + 1e-12
 
 
 @pytest.mark.parametrize("factor", [0.02, 0.3, 1.0, 28.0, 900.0])
 def test_a_search_over_the_whole_range_finds_nothing_better(drawn, factor):
     logits, labels = drawn(200, 3, seed=1, factor=factor)
-    found = fitted(logits, labels)
+    fitted_temperature = fitted(logits, labels)
     best = minimize_scalar(lambda log: nll(logits, labels, 10**log), bounds=(-3, 4), options={"xatol": 1e-10})
-    assert nll(logits, labels, found) <= best.fun + 1e-10
-    assert found == pytest.approx(10**best.x, rel=1e-4)
+    assert nll(logits, labels, fitted_temperature) <= best.fun + 1e-10
+    assert fitted_temperature == pytest.approx(10**best.x, rel=1e-4)
 
 
 def test_scaled_logits_have_a_scaled_temperature(drawn):

@@ -29,16 +29,16 @@ def test_smoothed_targets_are_taken_back(name, epsilon):
     p = torch.from_numpy(np.random.default_rng(0).dirichlet([0.5] * 4, 50))
     rows = Smoother(Constant(epsilon), prior)(torch.arange(4)).dense(4).double()
     q = p @ rows
-    found = Unsmooth(epsilon, values, floor=0)(q.log()).softmax(1)
-    torch.testing.assert_close(found, p, atol=1e-6, rtol=0)
+    recovered = Unsmooth(epsilon, values, floor=0)(q.log()).softmax(1)
+    torch.testing.assert_close(recovered, p, atol=1e-6, rtol=0)
 
 
 @given(st.lists(st.floats(-3, 3), min_size=2, max_size=6))
 def test_the_projection_is_the_nearest_distribution(values):
     given_row = torch.tensor([values], dtype=torch.float64)
-    found = to_simplex(given_row)[0].numpy()
-    assert found.sum() == pytest.approx(1)
-    assert found.min() >= 0
+    projected = to_simplex(given_row)[0].numpy()
+    assert projected.sum() == pytest.approx(1)
+    assert projected.min() >= 0
     start = np.full(len(values), 1 / len(values))
     nearest = minimize(
         lambda x: ((x - values) ** 2).sum(),
@@ -49,7 +49,7 @@ def test_the_projection_is_the_nearest_distribution(values):
         method="SLSQP",
         options={"ftol": 1e-14},
     ).x
-    np.testing.assert_allclose(found, nearest, atol=1e-4)
+    np.testing.assert_allclose(projected, nearest, atol=1e-4)
 
 
 def test_the_predicted_class_stays_under_an_even_prior(drawn):

@@ -28,8 +28,8 @@ def missing() -> str | None:
 
 def programs() -> Path | None:
     """The folder of its programs, of the newest version."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return found[-1].parent if found else None
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return programs[-1].parent if programs else None
 
 
 class Postgres:

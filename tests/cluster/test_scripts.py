@@ -23,8 +23,8 @@ def submit(cluster, tmp_path):
         variables = {"PATH": f"{folder}:{cluster.environment['PATH']}", **environment}
         command = ["sbatch", "--parsable", "--wait", *HERE, *options, str(SCRIPTS / script), *words]
         answer = cluster.run(*command, check=False, cwd=tmp_path, env=variables)
-        said = "".join(path.read_text() for path in tmp_path.glob("slurm-*.out"))
-        assert answer.returncode == 0, answer.stderr + said[-3000:]
+        output = "".join(path.read_text() for path in tmp_path.glob("slurm-*.out"))
+        assert answer.returncode == 0, answer.stderr + output[-3000:]
         return answer.stdout.split()[0]
 
     return run

@@ -57,8 +57,8 @@ class Machine:
 
     def run_of(self, name):
         """The directory of the one run of a name; empty where there is none."""
-        found = subprocess.run(self.folder.on(self.name, "sh", "-c", f"echo outputs/{name}/*"), capture_output=True)
-        return found.stdout.decode().strip() if b"*" not in found.stdout else ""
+        listed = subprocess.run(self.folder.on(self.name, "sh", "-c", f"echo outputs/{name}/*"), capture_output=True)
+        return listed.stdout.decode().strip() if b"*" not in listed.stdout else ""
 
 
 @pytest.fixture
@@ -77,43 +77,43 @@ def test_the_machines_share_the_folder_and_nothing_else(folder):
 
 
 def test_a_run_is_trained_by_one_machine_and_a_killed_one_leaves_it_to_the_other(machines):
-    one, other = machines
-    process, _ = one.start("train", *LONG, "name=held")
-    wait(lambda: one.run_of("held") and other.epochs(one.run_of("held")) > 3, "the run trains")
-    run = one.run_of("held")
-    second, said = other.start("train", *LONG, "name=held", f"resume={run}")
-    assert second.wait(120) == 2, said.read_text()
-    assert re.search(r"in use by process \d+ on node1", said.read_text())
+    first, other = machines
+    process, _ = first.start("train", *LONG, "name=held")
+    wait(lambda: first.run_of("held") and other.epochs(first.run_of("held")) > 3, "the run trains")
+    run = first.run_of("held")
+    second, output = other.start("train", *LONG, "name=held", f"resume={run}")
+    assert second.wait(120) == 2, output.read_text()
+    assert re.search(r"in use by process \d+ on node1", output.read_text())
     process.kill()
     process.wait()
     assert goes_on(other, run)
-    assert other.state(run) == one.state(run) == "interrupted"
+    assert other.state(run) == first.state(run) == "interrupted"
 
 
 def goes_on(machine, run):
     """Whether a machine goes on with a run, which is then ended; else another one holds it."""
-    process, said = machine.start("train", *LONG, f"name={run.split('/')[1]}", f"resume={run}")
-    wait(lambda: process.poll() is not None or "epoch " in said.read_text(), "the run goes on")
+    process, output = machine.start("train", *LONG, f"name={run.split('/')[1]}", f"resume={run}")
+    wait(lambda: process.poll() is not None or "epoch " in output.read_text(), "the run goes on")
     process.send_signal(signal.SIGTERM)
     code = process.wait(120)
     if code == 2:
-        assert "in use by process " in said.read_text()
+        assert "in use by process " in output.read_text()
         return False
-    assert code == 143, said.read_text()
-    assert "resumed at step" in said.read_text()
+    assert code == 143, output.read_text()
+    assert "resumed at step" in output.read_text()
     return True
 
 
 def test_a_lost_machine_leaves_its_run_to_the_other(folder, machines, cables):
-    one, other = machines
+    first, other = machines
     process, _ = other.start("train", *LONG, "name=lost")
-    wait(lambda: one.run_of("lost") and one.epochs(one.run_of("lost")) > 3, "the run trains")
-    run = one.run_of("lost")
+    wait(lambda: first.run_of("lost") and first.epochs(first.run_of("lost")) > 3, "the run trains")
+    run = first.run_of("lost")
     folder.lose("node2")
     process.wait()
 
-    wait(lambda: goes_on(one, run), "the server of the files notices", 300.0)
-    assert one.state(run) == "interrupted"
+    wait(lambda: goes_on(first, run), "the server of the files notices", 300.0)
+    assert first.state(run) == "interrupted"
     cables.mend()
     folder.mount("node2")
     assert other.state(run) == "interrupted"

@@ -27,10 +27,10 @@ def test_train_evaluate_and_predict_agree_on_calibrated_probabilities_and_decisi
 
     # The decisions in the file are those of the operating point, on probabilities that were calibrated.
     test = pd.read_parquet(run / "predictions" / "test.parquet")
-    ill, said = test["label"] == "malignant", test["prediction"] == "malignant"
+    ill, decided = test["label"] == "malignant", test["prediction"] == "malignant"
     point = results["decision"]["test"]
-    assert point["sensitivity"] == pytest.approx((ill & said).sum() / ill.sum())
-    assert point["specificity"] == pytest.approx((~ill & ~said).sum() / (~ill).sum())
+    assert point["sensitivity"] == pytest.approx((ill & decided).sum() / ill.sum())
+    assert point["specificity"] == pytest.approx((~ill & ~decided).sum() / (~ill).sum())
     p = np.where(ill, test["prob_malignant"], test["prob_benign"])
     assert after["test"]["nll"] == pytest.approx(-np.log(p).mean(), abs=1e-6)
 

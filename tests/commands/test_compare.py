@@ -31,12 +31,12 @@ def compared(cli, root) -> Path:
     return folder
 
 
-def told(folder: Path) -> dict:
+def comparison_of(folder: Path) -> dict:
     return json.loads((folder / "comparison.json").read_text())
 
 
 def runs_of(folder: Path, arm: str) -> list[Path]:
-    return [folder / "runs" / name for name, one in told(folder)["arms"].items() if one == arm]
+    return [folder / "runs" / name for name, run_arm in comparison_of(folder)["arms"].items() if run_arm == arm]
 
 
 def results(run: Path) -> dict:
@@ -83,9 +83,9 @@ def test_the_strength_is_the_one_with_the_best_mean_validation_nll(compared):
         strength = float(run.name.split("epsilon=")[1].split(",")[0])
         means.setdefault(strength, []).append(results(run)["metrics"]["val"]["nll"])
     assert len(means) == 2
-    assert {len(one) for one in means.values()} == {3}
+    assert {len(values) for values in means.values()} == {3}
     best = min(means, key=lambda strength: np.mean(means[strength]))
-    assert told(compared)["chosen"]["standard"] == {"smoothing.strength.epsilon": best}
+    assert comparison_of(compared)["chosen"]["standard"] == {"smoothing.strength.epsilon": best}
     assert {run.name.split("epsilon=")[1].split(",")[0] for run in runs_of(compared, "standard")} == {str(best)}
 
 
@@ -144,8 +144,8 @@ def test_a_run_that_fails_is_named_and_the_others_are_compared(cli):
     assert err.count("failed: outputs/comparisons/medical/runs/bad,") == 2
     assert "bad" not in [line.split()[0] for line in out.splitlines() if line.strip()]
     assert "standard" in out
-    told_of = told(Path("outputs/comparisons/medical"))
-    assert [one["arm"] for one in told_of["failed"]] == ["bad", "bad"]
+    told_of = comparison_of(Path("outputs/comparisons/medical"))
+    assert [run["arm"] for run in told_of["failed"]] == ["bad", "bad"]
 
 
 def test_a_comparison_that_is_interrupted_goes_on_where_it_was(cli, monkeypatch):
@@ -220,7 +220,7 @@ def test_few_rows_are_compared_over_folds_by_default_at_the_cost_of_as_many_seed
     for arm in ("none", "standard", "temperature"):
         assert sorted(row for run in runs_of(folder, arm) for row in predictions(run, "test")["row"]) == list(range(90))
     assert "Every row is a test row once" in (folder / "report" / "report.html").read_text()
-    answer = told(folder)
+    answer = comparison_of(folder)
     assert answer["roles"] == {
         "none": "baseline",
         "standard": "smoothing",
@@ -240,7 +240,7 @@ def test_the_answer_is_data_too_and_the_commands_can_be_typed(cli):
     own = own_file()
     code, out, err = cli("compare", *own, *SHORT, "seeds=5", "level=0.9")
     assert code == 0, err
-    verdict = told(Path("outputs/comparisons/mine"))["verdict"]
+    verdict = comparison_of(Path("outputs/comparisons/mine"))["verdict"]
     assert verdict["hero"] == "standard"
     assert verdict["difference"]["level"] == 0.9
     assert verdict["findings"][0] in out

@@ -29,18 +29,18 @@ def test_each_level_is_a_comparison_of_its_own(cli, root, drawn_figures):
     assert code == 0, err
     assert "2 arms, 2 seeds, 2 levels of small_data: 8 runs" in err
     table = pd.read_csv(folder(root) / "small_data" / "levels.csv").query("metric == 'nll'")
-    told = json.loads((folder(root) / "small_data" / "comparison.json").read_text())
-    for level in told["levels"]:
+    comparison = json.loads((folder(root) / "small_data" / "comparison.json").read_text())
+    for level in comparison["levels"]:
         for arm in ("none", "standard"):
-            runs = [folder(root) / "runs" / name for name, one in level["arms"].items() if one == arm]
+            runs = [folder(root) / "runs" / name for name, run_arm in level["arms"].items() if run_arm == arm]
             results = [json.loads((run / "results.json").read_text()) for run in runs]
             configs = [yaml.safe_load((run / "config.yaml").read_text()) for run in runs]
             assert {config["data"]["train_share"] for config in configs} == {float(level["level"])}
             row = table[(table["arm"] == arm) & (table["at"] == float(level["level"]))]
-            mean = sum(one["metrics"]["test"]["nll"] for one in results) / 2
+            mean = sum(result["metrics"]["test"]["nll"] for result in results) / 2
             assert row["mean"].item() == pytest.approx(mean, abs=1e-6)
     assert out.count("page: ") == 2
-    Path(told["page"]).unlink()
+    Path(comparison["page"]).unlink()
     assert cli(*words)[0] == 0  # the answer is written anew, in this process, which draws
     assert (folder(root) / "small_data" / "levels.png").stat().st_size > 10_000
 

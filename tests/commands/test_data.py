@@ -83,9 +83,9 @@ def test_labels_that_cannot_be_used_are_the_first_warning_of_the_page(cli):
     code, out, err = cli("data", "describe", "fruit.csv", "target=fruit", "html=page.html")
     assert code == 0, err
     first = next(line for line in out.split("\n\n")[-1].splitlines() if line.startswith("warning"))
-    said = " ".join(out.split())
-    assert "training refuses these data: data.target: class 'kiwi' has 1 row(s)" in said
-    assert "data.rare_classes=" in said
+    text = " ".join(out.split())
+    assert "training refuses these data: data.target: class 'kiwi' has 1 row(s)" in text
+    assert "data.rare_classes=" in text
     assert first.startswith("warning: training refuses these data")
     assert "colour" in out
     assert "kiwi" in Path("page.html").read_text()

@@ -108,7 +108,7 @@ def test_evaluate_refuses_in_one_line(cli, words, message):
 @pytest.mark.parametrize(("value", "shown"), [("null", "None"), ("7", "7"), ("''", "''"), ("' '", "' '")])
 def test_predict_takes_text_only(cli, key, value, shown):
     words = {"run": "a", "input": "in.csv", "output": "out.csv"} | {key: value}
-    code, _, err = cli("predict", *(f"{name}={one}" for name, one in words.items()))
+    code, _, err = cli("predict", *(f"{name}={value}" for name, value in words.items()))
     assert code == 2
     assert err == f"smoothlab: {key} = {shown}: expected text that is not empty\n"
 

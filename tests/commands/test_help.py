@@ -116,10 +116,10 @@ def test_values_and_comments_of_a_file(tmp_path):
         "# What it is for: smoothlab train x=1\n# Above.\nfirst: [1, 2]\ndefaults:\n  - a: b  # Behind.\n"
         "_target_: x\nouter:\n  # Inner.\n  inner: 'a # b'  # More.\n  function: {_partial_: true}\n"
     )
-    found = read(file)
-    assert (found.about, found.examples) == ("What it is for.", ("smoothlab train x=1",))
-    assert [(choice.group, choice.option, choice.comment) for choice in found.choices] == [("a", "b", "Behind.")]
-    assert [(key.name, key.value, key.comment) for key in found.keys][:2] == [
+    texts = read(file)
+    assert (texts.about, texts.examples) == ("What it is for.", ("smoothlab train x=1",))
+    assert [(choice.group, choice.option, choice.comment) for choice in texts.choices] == [("a", "b", "Behind.")]
+    assert [(key.name, key.value, key.comment) for key in texts.keys][:2] == [
         ("first", "[1,2]", "Above."),
         ("outer.inner", "'a # b'", "Inner. More."),
     ]

@@ -129,7 +129,11 @@ def test_presets_train_on_npz_and_folders(cli, tmp_path, name, drawings):
     ],
 )
 def test_mistakes_end_in_one_line_and_no_directory(cli, leaves, words, message):
-    given = [word for word in SMALL if not (word.startswith("net") and any(one.startswith("net=") for one in words))]
+    given = [
+        word
+        for word in SMALL
+        if not (word.startswith("net") and any(given_word.startswith("net=") for given_word in words))
+    ]
     code, out, err = cli("train", *given, *words)
     assert (code, out) == (2, "")
     assert err.startswith(f"smoothlab: {message}"), err

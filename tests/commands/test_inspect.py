@@ -22,7 +22,7 @@ def inspected(cli, *words):
 
 
 def by_name(table):
-    return {one["name"]: one for one in table["classes"]}
+    return {label["name"]: label for label in table["classes"]}
 
 
 def test_the_usual_gap_floor_and_confidence_are_those_of_the_closed_form(cli):
@@ -30,11 +30,11 @@ def test_the_usual_gap_floor_and_confidence_are_those_of_the_closed_form(cli):
     out, numbers = inspected(cli, "smoothing=standard", f"smoothing.strength.epsilon={epsilon}")
     top, other = 1 - epsilon + epsilon / k, epsilon / k
     assert set(by_name(numbers["soft_targets"])) == {"benign", "malignant"}
-    for one in numbers["soft_targets"]["classes"]:
-        assert one["label_keeps"] == one["best_confidence"] == pytest.approx(top)
+    for label in numbers["soft_targets"]["classes"]:
+        assert label["label_keeps"] == label["best_confidence"] == pytest.approx(top)
         gap = math.log((1 - epsilon) * k / epsilon + 1)
-        assert one["smallest_logit_gap"] == one["largest_logit_gap"] == pytest.approx(gap)
-        assert one["loss_floor"] == pytest.approx(-top * math.log(top) - other * math.log(other))
+        assert label["smallest_logit_gap"] == label["largest_logit_gap"] == pytest.approx(gap)
+        assert label["loss_floor"] == pytest.approx(-top * math.log(top) - other * math.log(other))
     assert numbers["soft_targets"]["matrix"] == [pytest.approx([top, other]), pytest.approx([other, top])]
     assert "A label keeps 90.0% of its target" in out
     assert f"{gap:.2f}" in out
@@ -90,7 +90,7 @@ def test_a_schedule_that_early_stopping_may_cut_is_warned_of(cli):
     out, numbers = inspected(cli, "smoothing=gradual")
     curve = numbers["epsilon_over_progress"]
     assert curve["mean"] == pytest.approx([0.2 * (1 - x) for x in curve["progress"]])
-    assert [one["progress"] for one in numbers["over_training"]] == [0, 0.25, 0.5, 0.75, 1]
+    assert [moment["progress"] for moment in numbers["over_training"]] == [0, 0.25, 0.5, 0.75, 1]
     assert numbers["over_training"][-1]["smallest_logit_gap"] is None  # infinite
     assert any("early stopping may end the run from epoch 21" in text for text in numbers["warnings"])
     assert "warning: early stopping" in out
@@ -111,7 +111,7 @@ def test_a_schedule_that_early_stopping_may_cut_is_warned_of(cli):
 )
 def test_what_a_user_may_not_have_meant_is_said(cli, words, text):
     warnings = inspected(cli, *words)[1]["warnings"]
-    assert any(one.startswith(text) for one in warnings), warnings
+    assert any(line.startswith(text) for line in warnings), warnings
 
 
 def test_an_exclusive_epsilon_below_a_half_is_no_warning(cli):
@@ -121,9 +121,9 @@ def test_an_exclusive_epsilon_below_a_half_is_no_warning(cli):
 
 def test_loss_penalties_and_mixing_are_named_with_what_they_change(cli):
     _, numbers = inspected(cli, "loss=focal", "penalty=[confidence,margin]", "mixing=mixup")
-    said = "\n".join(numbers["summary"])
+    summary = "\n".join(numbers["summary"])
     for part in ("loss: Focal", "penalty.confidence: ", "penalty.margin: ", "mixing: Mixup"):
-        assert part in said
+        assert part in summary
     assert len(inspected(cli, "smoothing=standard")[1]["summary"]) == 1
 
 
@@ -212,7 +212,7 @@ def test_several_labels_a_sample_are_shown_label_by_label(cli):
         ),
         *("task=multilabel", "smoothing=multilabel", "smoothing.strength.epsilon=0.2"),
     )
-    assert {one["name"]: (one["present"], one["absent"]) for one in numbers["labels"]} == {
+    assert {label["name"]: (label["present"], label["absent"]) for label in numbers["labels"]} == {
         name: (pytest.approx(0.9), pytest.approx(0.1)) for name in "abc"
     }
     assert "What each label becomes" in out

@@ -81,8 +81,8 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(monkeypatch):
     resumed = smoothlab.train([*RUN, "output_root=cut", "resume=auto"])
     assert "resumed at step" in (resumed.path / "run.log").read_text()
     assert resumed.results["metrics"] == whole.results["metrics"]
-    one, two = (torch.load(run.path / "checkpoints" / "last.ckpt", weights_only=True) for run in (whole, resumed))
-    for key, weight in one["state_dict"].items():
+    first, two = (torch.load(run.path / "checkpoints" / "last.ckpt", weights_only=True) for run in (whole, resumed))
+    for key, weight in first["state_dict"].items():
         torch.testing.assert_close(weight, two["state_dict"][key], rtol=0, atol=0, equal_nan=True, msg=key)
 
 

@@ -44,7 +44,9 @@ def test_many_parts_give_what_one_part_gives_in_the_order_of_the_file(cli, run, 
     sizes = []
     monkeypatch.setattr(predicting, "PART_ROWS", 64)
     honest = predicting.Promises.beside
-    monkeypatch.setattr(predicting.Promises, "beside", lambda self, one: [sizes.append(len(one)), honest(self, one)][1])
+    monkeypatch.setattr(
+        predicting.Promises, "beside", lambda self, frame: [sizes.append(len(frame)), honest(self, frame)][1]
+    )
     code, _, err = cli("predict", *words, f"output=parts.{written}")
     assert code == 0
     assert "1000 rows written to" in err
@@ -66,7 +68,7 @@ def test_a_bad_row_far_down_leaves_the_old_file_as_it_is(cli, run, weather, monk
     assert code == 2
     assert "rows.csv: column 'wind', data row 901: expected a finite number, got 'strong'" in err
     assert Path("out.csv").read_text() == "what was there"
-    assert sorted(one.name for one in Path().iterdir()) == ["out.csv", "rows.csv", "run"]
+    assert sorted(path.name for path in Path().iterdir()) == ["out.csv", "rows.csv", "run"]
 
 
 def test_predictions_that_are_kept_are_wrong_as_seldom_as_was_asked(cli, run, weather):
@@ -75,11 +77,11 @@ def test_predictions_that_are_kept_are_wrong_as_seldom_as_was_asked(cli, run, we
     code, _, err = cli("predict", *words, "abstain_at_risk=0.2")
     assert code == 0
     out, label = pd.read_csv("out.csv"), pd.read_parquet(run / "predictions" / "val.parquet")["label"]
-    kept = ~out["abstain"]
-    assert kept.any()
-    assert (out["prediction"][kept] != label[kept]).mean() < 0.2 < (out["prediction"] != label).mean()
-    assert out["confidence"][kept].min() > out["confidence"][~kept].max()
-    assert f"{kept.mean():.1%} are kept" in err
+    answered = ~out["abstain"]
+    assert answered.any()
+    assert (out["prediction"][answered] != label[answered]).mean() < 0.2 < (out["prediction"] != label).mean()
+    assert out["confidence"][answered].min() > out["confidence"][~answered].max()
+    assert f"{answered.mean():.1%} are kept" in err
     code, _, err = cli("predict", *words, "abstain_at_risk=0.0001")
     assert code == 2
     assert err.startswith("smoothlab: abstain_at_risk = 0.0001: no threshold keeps it")
@@ -92,11 +94,11 @@ def test_sets_hold_the_label_as_often_as_was_asked(cli, run, weather, kind):
     assert cli("predict", *words)[0] == 0
     out, label = pd.read_csv("out.csv"), pd.read_parquet(run / "predictions" / "val.parquet")["label"]
     sets = out["set"].map(json.loads)
-    held = np.array([one in there for one, there in zip(label, sets, strict=True)])
+    held = np.array([label_name in there for label_name, there in zip(label, sets, strict=True)])
     groups = [label == name for name in NAMES] if kind == "class" else [np.ones(1000, bool)]
     assert all(held[group].mean() >= 0.8 for group in groups)
     assert sets.map(len).tolist() == out["set_size"].tolist()
-    assert sets.map(lambda one: one[0]).tolist() == out["prediction"].tolist()  # the most probable class first
+    assert sets.map(lambda names: names[0]).tolist() == out["prediction"].tolist()  # the most probable class first
     assert 1 < sets.map(len).mean() < 3
 
 

@@ -92,7 +92,7 @@ def test_another_smoothing_beside_an_experiment_is_the_whole_smoothing(name):
     """What an experiment says of the smoothing's own keys would be merged into any other smoothing."""
     chosen = "multilabel" if "multilabel" in (CONF / "experiment" / f"{name}.yaml").read_text() else "none"
     words = [f"smoothing={chosen}"]
-    alone, beside = (compose_config("train", [*words, f"experiment={one}"]) for one in ("medical", name))
+    alone, beside = (compose_config("train", [*words, f"experiment={option}"]) for option in ("medical", name))
     assert OmegaConf.to_container(beside.smoothing) == OmegaConf.to_container(alone.smoothing)
 
 

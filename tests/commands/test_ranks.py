@@ -95,8 +95,8 @@ def nobody_holds(run: Path) -> bool:
     inside = str(run.resolve())
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            files = [os.readlink(one) for one in (process / "fd").iterdir()]
-            if int(process.name) != os.getpid() and any(one.startswith(inside) for one in files):
+            files = [os.readlink(descriptor) for descriptor in (process / "fd").iterdir()]
+            if int(process.name) != os.getpid() and any(file.startswith(inside) for file in files):
                 return False
     return True
 
@@ -172,7 +172,7 @@ def test_a_stopped_run_says_so_and_goes_on_where_it_was(cli, what, code):
     assert cli("train", *words, "output_root=undisturbed")[0] == 0
     (other,) = (path.parent for path in Path("undisturbed").glob("*/*/status.json"))
     assert (run / "metrics.csv").read_text() == (other / "metrics.csv").read_text()
-    mine, theirs = (torch.load(one / "checkpoints/last.ckpt", weights_only=True) for one in (run, other))
+    mine, theirs = (torch.load(folder / "checkpoints/last.ckpt", weights_only=True) for folder in (run, other))
     assert_close(mine["state_dict"], theirs["state_dict"], rtol=0, atol=0)
     assert len(mine["smoothlab"]["random_of_ranks"]) == 1
 
@@ -210,10 +210,10 @@ def one_of_torchrun(words: list[str]) -> None:
 
 
 def test_ranks_that_torchrun_has_started_are_found_and_only_the_first_writes(server, monkeypatch):
-    told = rank_environment(2) | {"MASTER_PORT": str(free_port())}
+    environment = rank_environment(2) | {"MASTER_PORT": str(free_port())}
     words = ["train", *RUN, *TWO]
     children = [
-        server.launch(one_of_torchrun, (words,), env={**told, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        server.launch(one_of_torchrun, (words,), env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(2)
     ]
     endings = [child.wait(300) for child in children]
@@ -239,13 +239,13 @@ def test_ranks_that_torchrun_has_started_are_found_and_only_the_first_writes(ser
     ],
 )
 def test_ranks_without_a_parent_that_tells_them_end_alike(server, monkeypatch, phase, rank, what, codes):
-    monkeypatch.setattr("sys.path", [one for one in sys.path if not (Path(one) / "net_for_test.py").exists()])
+    monkeypatch.setattr("sys.path", [folder for folder in sys.path if not (Path(folder) / "net_for_test.py").exists()])
     Path("do").write_text(f"{phase} {rank} {what} 0")
-    told = rank_environment(2) | {"MASTER_PORT": str(free_port())}
+    environment = rank_environment(2) | {"MASTER_PORT": str(free_port())}
     words = ["train", *RUN, *TWO, *OWN_NET, "trainer.num_sanity_val_steps=2"]
     children = [
-        server.launch(one_of_torchrun, (words,), env={**told, "RANK": str(one), "LOCAL_RANK": str(one)})
-        for one in range(2)
+        server.launch(one_of_torchrun, (words,), env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(2)
     ]
     endings = [child.wait(300) for child in children]
     assert [ending and ending.code for ending in endings] == codes

@@ -22,8 +22,8 @@ def test_it_answers_and_writes_the_page_beside_the_runs(cli, runs):
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == "report outputs/runs/report/report.html"
     assert out.splitlines()[0][:120] in (runs / "report" / "report.html").read_text()
-    told = json.loads((runs / "report" / "report.json").read_text())
-    assert [arm["name"] for arm in told["arms"]] == ["epsilon 0.0", "epsilon 0.1"]
+    report = json.loads((runs / "report" / "report.json").read_text())
+    assert [arm["name"] for arm in report["arms"]] == ["epsilon 0.0", "epsilon 0.1"]
     assert cli("report", str(runs))[0] == 0  # its own folder is no run, and is replaced
 
 
@@ -33,8 +33,8 @@ def test_single_runs_can_be_named_and_the_options_do_what_they_say(cli, runs):
     assert code == 0
     assert out.splitlines()[-1] == "report doc/here/report.md"
     assert Path("doc/here/report.md").read_text().startswith("# Two runs\n")
-    told = json.loads(Path("doc/here/report.json").read_text())
-    assert [arm["name"] for arm in told["arms"] if arm["is_baseline"]] == ["epsilon 0.1"]
+    report = json.loads(Path("doc/here/report.json").read_text())
+    assert [arm["name"] for arm in report["arms"] if arm["is_baseline"]] == ["epsilon 0.1"]
 
 
 def test_a_broken_and_an_unfinished_run_are_named_and_the_rest_is_reported(cli, runs):
@@ -78,11 +78,11 @@ def test_runs_that_a_comparison_only_tried_are_left_out_unless_they_are_named(cl
     code, out, _ = cli("report", str(runs))
     assert code == 0
     assert "left out: 1 runs that a comparison tried" in out
-    told = json.loads((runs / "report" / "report.json").read_text())
-    assert {one["arm"] for one in told["runs"]} == {"arm 0.0", "arm 0.1"}
+    report = json.loads((runs / "report" / "report.json").read_text())
+    assert {run["arm"] for run in report["runs"]} == {"arm 0.0", "arm 0.1"}
     assert cli("report", str(runs), str(tried))[0] == 0
-    told = json.loads((runs / "report" / "report.json").read_text())
-    assert len(told["runs"]) == 5
+    report = json.loads((runs / "report" / "report.json").read_text())
+    assert len(report["runs"]) == 5
 
 
 MISTAKES = {

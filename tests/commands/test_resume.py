@@ -44,12 +44,12 @@ def test_killed_in_an_epoch_and_resumed_it_ends_with_the_same_weights_and_rows(e
     assert (cut / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
     assert resumed.results["metrics"] == whole.results["metrics"]
     for name in ("best", "last"):
-        one, two = (
+        first, second = (
             torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True) for run in (whole.path, resumed.path)
         )
-        assert one["global_step"] == two["global_step"]
-        for key, weight in one["state_dict"].items():
-            torch.testing.assert_close(weight, two["state_dict"][key], rtol=0, atol=0, equal_nan=True, msg=key)
+        assert first["global_step"] == second["global_step"]
+        for key, weight in first["state_dict"].items():
+            torch.testing.assert_close(weight, second["state_dict"][key], rtol=0, atol=0, equal_nan=True, msg=key)
 
 
 def test_ctrl_c_says_interrupted_and_exits_with_130():

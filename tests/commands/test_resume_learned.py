@@ -35,13 +35,13 @@ def test_killed_in_an_epoch_and_resumed_it_ends_with_the_same_weights_state_and_
     assert "resumed at step" in (resumed.path / "run.log").read_text()
     assert (resumed.path / "metrics.csv").read_bytes() == (whole.path / "metrics.csv").read_bytes()
     for name in ("best", "last"):
-        one, two = (
+        first, second = (
             torch.load(run.path / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
             for run in (whole, resumed)
         )
-        states = [key for key in one if key.endswith("_extra_state")]
+        states = [key for key in first if key.endswith("_extra_state")]
         assert len(states) == 5
-        assert_close(two, one, rtol=0, atol=0)
+        assert_close(second, first, rtol=0, atol=0)
     columns = set(resumed.metrics.columns)
     assert {"loss/gamma_mean", "penalty/multipliers_mean", "smoothing/accuracy"} <= columns
 

@@ -32,13 +32,13 @@ def folder() -> Path:
     return next(Path("outputs/sweeps").glob("*/mine"))
 
 
-def told() -> dict:
+def ledger() -> dict:
     return json.loads((folder() / "search.json").read_text())
 
 
 def values(trial: dict) -> dict:
     """What search.json says a trial tried."""
-    return dict(one.split("=", 1) for one in trial["overrides"])
+    return dict(override.split("=", 1) for override in trial["overrides"])
 
 
 def test_a_search_trains_what_it_says_goes_on_to_a_greater_total_and_finds_the_front(cli):
@@ -47,30 +47,32 @@ def test_a_search_trains_what_it_says_goes_on_to_a_greater_total_and_finds_the_f
     code, _, err = cli(*words, "hydra.sweeper.n_trials=2")
     assert code == 0, err
     assert "2 of 2 trials: 2 done" in err
-    first = told()["trials"]
-    started = {one["directory"]: RunDirectory(folder() / one["directory"]).read_status()["started"] for one in first}
+    first = ledger()["trials"]
+    started = {
+        trial["directory"]: RunDirectory(folder() / trial["directory"]).read_status()["started"] for trial in first
+    }
 
     code, _, err = cli(*words, "hydra.sweeper.n_trials=3")
     assert code == 0, err
     assert "2 of them done before" in err
-    found = told()
-    assert found["trials"][:2] == first
-    assert len(found["trials"]) == 3
-    for one in found["trials"]:
-        run = folder() / one["directory"]
+    search = ledger()
+    assert search["trials"][:2] == first
+    assert len(search["trials"]) == 3
+    for trial in search["trials"]:
+        run = folder() / trial["directory"]
         config = yaml.safe_load((run / "config.yaml").read_text())
-        assert config["optimizer"]["lr"] == float(values(one)["optimizer.lr"])
-        assert config["smoothing"]["strength"]["epsilon"] == float(values(one)["smoothing.strength.epsilon"])
+        assert config["optimizer"]["lr"] == float(values(trial)["optimizer.lr"])
+        assert config["smoothing"]["strength"]["epsilon"] == float(values(trial)["smoothing.strength.epsilon"])
         results = json.loads((run / "results.json").read_text())
-        assert one["values"]["val/nll"] == results["objective"]["value"]
-        assert one["values"]["val/ece"] == results["metrics"]["val"]["ece"]
+        assert trial["values"]["val/nll"] == results["objective"]["value"]
+        assert trial["values"]["val/ece"] == results["metrics"]["val"]["ece"]
         assert (run / ".hydra" / "overrides.yaml").is_file()
     for name, time_of_start in started.items():
         assert RunDirectory(folder() / name).read_status()["started"] == time_of_start
     front = yaml.safe_load((folder() / "best.yaml").read_text())["pareto_front"]
-    assert [one["trial"] for one in front] == found["best"]
-    nll = {one["trial"]: one["values"]["val/nll"] for one in found["trials"]}
-    assert min(nll, key=nll.get) in found["best"]
+    assert [trial["trial"] for trial in front] == search["best"]
+    nll = {trial["trial"]: trial["values"]["val/nll"] for trial in search["trials"]}
+    assert min(nll, key=nll.get) in search["best"]
 
 
 def test_a_hopeless_run_is_pruned_and_its_directory_says_so(cli):
@@ -79,7 +81,7 @@ def test_a_hopeless_run_is_pruned_and_its_directory_says_so(cli):
     words = ["train", *SEARCH, *long, rates, "hydra.sweeper.sampler=grid", "hydra.sweeper.pruner=asha"]
     code, _, err = cli(*words)
     assert code == 0, err
-    good, bad = told()["trials"]
+    good, bad = ledger()["trials"]
     assert [good["state"], bad["state"]] == ["done", "pruned"]
     run = RunDirectory(folder() / bad["directory"])
     status = run.read_status()
@@ -91,7 +93,7 @@ def test_a_hopeless_run_is_pruned_and_its_directory_says_so(cli):
     ]
     assert told_epochs == list(range(1, len(told_epochs) + 1))
     assert len(told_epochs) < 90
-    assert told()["best"] == [0]
+    assert ledger()["best"] == [0]
 
     code, _, err = cli(*words)
     assert code == 0, err
@@ -111,7 +113,7 @@ def test_a_trial_that_fails_is_recorded_the_others_go_on_and_the_code_is_1(cli):
     words += ["hydra.sweeper.sampler=grid"]
     code, _, err = cli(*words)
     assert code == 1, err
-    good, bad = told()["trials"]
+    good, bad = ledger()["trials"]
     assert [good["state"], bad["state"]] == ["done", "failed"]
     assert "out of ideas" in bad["reason"]
     assert "1 of 2 trials failed" in err
@@ -122,7 +124,7 @@ def test_a_search_whose_process_was_killed_ends_as_an_undisturbed_one(cli, tmp_p
     words += ["+hydra.sweeper.sampler_options.n_startup_trials=1"]
     code, _, err = cli(*words)
     assert code == 0, err
-    whole = [(one["overrides"], one["values"]) for one in told()["trials"]]
+    whole = [(trial["overrides"], trial["values"]) for trial in ledger()["trials"]]
 
     place = tmp_path / "again"
     place.mkdir()
@@ -133,13 +135,13 @@ def test_a_search_whose_process_was_killed_ends_as_an_undisturbed_one(cli, tmp_p
                 break
         process.send_signal(signal.SIGKILL)
     os.chdir(place)
-    assert not (folder() / "search.json").exists() or len(told()["trials"]) < 3
+    assert not (folder() / "search.json").exists() or len(ledger()["trials"]) < 3
     end = time.monotonic() + 60
-    while any(RunDirectory(one).is_locked() for one in folder().glob("*/")) and time.monotonic() < end:
+    while any(RunDirectory(path).is_locked() for path in folder().glob("*/")) and time.monotonic() < end:
         time.sleep(0.05)  # the runs die with their server, which notices in its own time
     code, _, err = cli(*words)
     assert code == 0, err
-    assert [(one["overrides"], one["values"]) for one in told()["trials"]] == whole
+    assert [(trial["overrides"], trial["values"]) for trial in ledger()["trials"]] == whole
 
 
 STOPPING = '''
@@ -185,16 +187,16 @@ def test_a_search_that_is_stopped_leaves_no_process_and_goes_on_where_it_was(cli
     assert "the same command goes on with it" in err
     runs = {path.parent.name.split("-")[0]: RunDirectory(path.parent) for path in folder().glob("*/status.json")}
     states = {name: json.loads(run.status.read_text()) for name, run in runs.items()}
-    assert {name: one["state"] for name, one in states.items()} == {"number=0": "done", "number=1": "interrupted"}
-    assert not any(Path(f"/proc/{one['pid']}").exists() for one in states.values())
+    assert {name: state["state"] for name, state in states.items()} == {"number=0": "done", "number=1": "interrupted"}
+    assert not any(Path(f"/proc/{state['pid']}").exists() for state in states.values())
     assert not RunDirectory(folder()).is_locked()
 
     code, _, err = cli(*words)
     assert code == 0, err
     assert "1 of them done before" in err
     assert "resumed at step" in (runs["number=1"].path / "run.log").read_text()
-    assert [one["values"] for one in told()["trials"]] == [
-        one["values"] for one in json.loads(whole.read_text())["trials"]
+    assert [trial["values"] for trial in ledger()["trials"]] == [
+        trial["values"] for trial in json.loads(whole.read_text())["trials"]
     ]
 
 
@@ -234,7 +236,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("words", "message"), MISTAKES)
 def test_a_mistake_is_one_line_and_nothing_is_made(cli, words, message):
-    search = [one for one in SEARCH if "launcher" not in one or "hydra/launcher=basic" not in words]
+    search = [option for option in SEARCH if "launcher" not in option or "hydra/launcher=basic" not in words]
     code, _, err = cli("train", *search, *SHORT, *words)
     assert (code, err.count("\n")) == (2, 1), err
     assert message in err
@@ -283,18 +285,18 @@ def test_other_launchers_run_the_trials_in_batches_and_leave_the_same_directorie
     batches = [*words, "hydra/launcher=basic", "hydra.sweeper.batch_size=2", "hydra.sweeper.sampler=random"]
     code, _, err = cli(*batches, "hydra.sweep.dir=outputs/sweeps/medical/mine")
     assert code == 0, err
-    first = told()["trials"]
-    for one in first:
-        run = RunDirectory(folder() / one["directory"])
+    first = ledger()["trials"]
+    for trial in first:
+        run = RunDirectory(folder() / trial["directory"])
         config = yaml.safe_load(run.config.read_text())
-        assert config["smoothing"]["strength"]["epsilon"] == float(values(one)["smoothing.strength.epsilon"])
-        assert one["directory"].endswith(f"-{run.read_status()['identity'][:8]}")
-        assert one["directory"].startswith("epsilon=")
+        assert config["smoothing"]["strength"]["epsilon"] == float(values(trial)["smoothing.strength.epsilon"])
+        assert trial["directory"].endswith(f"-{run.read_status()['identity'][:8]}")
+        assert trial["directory"].startswith("epsilon=")
     jobs = json.loads((folder() / "sweep.json").read_text())["jobs"]
-    assert [job["directory"] for job in jobs] == [one["directory"] for one in first]
-    assert {path.name for path in folder().glob("*/")} == {one["directory"] for one in first}
+    assert [job["directory"] for job in jobs] == [trial["directory"] for trial in first]
+    assert {path.name for path in folder().glob("*/")} == {trial["directory"] for trial in first}
     assert cli(*batches, "hydra.sweep.dir=outputs/sweeps/medical/mine")[0] == 0
-    assert told()["trials"] == first
+    assert ledger()["trials"] == first
 
 
 @pytest.mark.parametrize(
@@ -319,7 +321,7 @@ def test_each_preset_gives_its_lists_to_the_sweep(preset, keys):
     ours = "SmoothlabSweeper" in node["_target_"]
     assert ours == (preset == "search")
     space = Space.read(node["params"])
-    assert {one.key for one in space} == keys
+    assert {dimension.key for dimension in space} == keys
     pool = LauncherPool(None)  # which calls here
     check_space(space, Composing([f"sweep={preset}"]), pool)  # every option composes and can be trained
 

@@ -80,12 +80,12 @@ def prepared(*words):
 
 
 def test_every_option_of_smoothing_and_loss_is_here():
-    found = {
+    texts = {
         path.relative_to(CONF).with_suffix("").as_posix()
         for group in ("smoothing", "loss")
         for path in (CONF / group).rglob("*.yaml")
     }
-    assert found == {*OPTIONS, *FREE}
+    assert texts == {*OPTIONS, *FREE}
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -166,11 +166,11 @@ def test_a_comparison_leaves_out_the_arm_where_the_classes_have_no_order(order, 
 
 def test_presets_whose_smoothing_is_ordinal_have_data_with_an_order():
     """As composed: what public data need is fetched elsewhere."""
-    found = 0
+    count = 0
     for path in sorted((CONF / "experiment").rglob("*.yaml")):
         if "override /smoothing: ordinal" in path.read_text():
             name = path.relative_to(CONF / "experiment").with_suffix("").as_posix()
             data = plain(compose_config("train", [f"experiment={name}"]))["data"]
             assert data.get("labels") == "ordinal" or build(data["domain"], "data.domain").class_order, name
-            found += 1
-    assert found >= 3
+            count += 1
+    assert count >= 3

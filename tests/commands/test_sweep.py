@@ -36,9 +36,9 @@ def the_sweep() -> Path:
 
 def runs(sweep: Path) -> dict[int, smoothlab.Run]:
     """A sweep's runs by their seeds."""
-    told = json.loads((sweep / "sweep.json").read_text())["jobs"]
-    found = [smoothlab.Run(sweep / one["directory"]) for one in told]
-    return {run.config["seed"]: run for run in found}
+    jobs = json.loads((sweep / "sweep.json").read_text())["jobs"]
+    done = [smoothlab.Run(sweep / job["directory"]) for job in jobs]
+    return {run.config["seed"]: run for run in done}
 
 
 def objectives(sweep: Path) -> dict[int, float]:
@@ -62,13 +62,13 @@ def test_a_sweep_of_twenty_of_which_five_go_wrong_runs_only_the_five_again(cli, 
     assert code == 1, err
     assert "20 runs: 15 done, 5 failed" in err
     sweep = the_sweep()
-    told = {seed: run.status for seed, run in runs(sweep).items()}
-    assert {seed for seed, status in told.items() if status["state"] == "failed"} == {3, 4, 5, 6, 7}
+    statuses = {seed: run.status for seed, run in runs(sweep).items()}
+    assert {seed for seed, status in statuses.items() if status["state"] == "failed"} == {3, 4, 5, 6, 7}
     for seed in (3, 4, 5):
-        assert told[seed]["error"] == f"seed {seed} does not want to"
+        assert statuses[seed]["error"] == f"seed {seed} does not want to"
         assert f"RuntimeError: seed {seed} does not want to" in (runs(sweep)[seed].path / "run.log").read_text()
-    assert told[6]["error"].startswith("killed by SIGKILL")
-    assert "non-finite" in told[7]["error"]
+    assert statuses[6]["error"].startswith("killed by SIGKILL")
+    assert "non-finite" in statuses[7]["error"]
     before = written(sweep)
     assert len(before) == 15
 
@@ -85,7 +85,7 @@ def test_a_sweep_of_twenty_of_which_five_go_wrong_runs_only_the_five_again(cli, 
 
 
 def test_a_sweep_ends_as_its_runs_would_alone(cli):
-    words = [one for one in TINY if one not in ("train", "-m")]
+    words = [option for option in TINY if option not in ("train", "-m")]
     assert cli(*TINY, "seed=0,1", "smoothing=none,standard")[0] == 0
     names = sorted(path.name for path in the_sweep().iterdir() if path.is_dir())
     assert [name.rsplit("-", 1)[0] for name in names] == [
@@ -108,7 +108,7 @@ def test_another_base_config_is_refused_and_the_difference_shown(cli, empty_fold
     text = "# @package _global_\noptimizer:\n  lr: {}\n"
     preset.write_text(text.format(0.01))
     words = (*TINY, "--config-dir", "own", "experiment=mine", "data=breast_cancer", "trainer.max_epochs=1", "seed=0,1")
-    words = tuple(one for one in words if not one.startswith("data.") and one != "data=synthetic_medical")
+    words = tuple(option for option in words if not option.startswith("data.") and option != "data=synthetic_medical")
     assert cli(*words)[0] == 0
     before = written(the_sweep())
     preset.write_text(text.format(0.02))
@@ -271,7 +271,7 @@ def test_a_sweep_json_that_cannot_be_written_leaves_the_old_one(cli, monkeypatch
 
 
 def before_dirs(ledger: bytes) -> set[str]:
-    return {one["directory"] for one in json.loads(ledger)["jobs"]}
+    return {job["directory"] for job in json.loads(ledger)["jobs"]}
 
 
 def test_a_sweep_that_runs_already_is_refused(cli):
@@ -294,13 +294,13 @@ def test_other_launchers_leave_the_same_directories_and_go_on_too(cli, own_net, 
     assert code == 1, err
     assert "2 runs: 1 done, 1 failed" in err
     sweep = the_sweep()
-    found = runs(sweep)
-    assert {seed: run.status["state"] for seed, run in found.items()} == {3: "failed", 9: "done"}
-    assert found[3].status["error"] == "seed 3 does not want to"
-    for seed, run in found.items():
+    found_runs = runs(sweep)
+    assert {seed: run.status["state"] for seed, run in found_runs.items()} == {3: "failed", 9: "done"}
+    assert found_runs[3].status["error"] == "seed 3 does not want to"
+    for seed, run in found_runs.items():
         assert run.path.name == f"seed={seed}-{run.status['identity'][:8]}"
         assert (run.path / ".hydra" / "overrides.yaml").is_file()
-    assert {path.name for path in sweep.glob("*/")} - {".submitit"} == {run.path.name for run in found.values()}
+    assert {path.name for path in sweep.glob("*/")} - {".submitit"} == {run.path.name for run in found_runs.values()}
     if launcher != "basic":
         return  # its jobs are new interpreters, seconds each
     before = written(sweep)

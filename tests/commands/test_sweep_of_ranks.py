@@ -54,38 +54,40 @@ def own_code(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def the_runs(expected: int) -> dict[Path, dict[str, Any]]:
     """What W&B has of each run of the one sweep, by run directory: a W&B run for each, in one group, and no others."""
     (ledger,) = Path("outputs").resolve().glob("sweeps/*/*/sweep.json")
-    found = {path.parent for path in ledger.parent.glob("*/status.json")}
-    assert {path for path in ledger.parent.iterdir() if path.is_dir()} == found
-    assert len(found) == expected
+    folders = {path.parent for path in ledger.parent.glob("*/status.json")}
+    assert {path for path in ledger.parent.iterdir() if path.is_dir()} == folders
+    assert len(folders) == expected
     files = list(Path.cwd().rglob("*.wandb"))
     assert len(files) == expected
-    assert {file.parents[2] for file in files} == found
-    seen = {path: read_run(path) for path in found}
-    assert {one["run"].run_group for one in seen.values()} == {f"medical-{ledger.parent.name}"}
-    assert len({one["run"].run_id for one in seen.values()}) == expected
-    assert {one["exit_code"] for one in seen.values()} == {0}
+    assert {file.parents[2] for file in files} == folders
+    seen = {path: read_run(path) for path in folders}
+    assert {online["run"].run_group for online in seen.values()} == {f"medical-{ledger.parent.name}"}
+    assert len({online["run"].run_id for online in seen.values()}) == expected
+    assert {online["exit_code"] for online in seen.values()} == {0}
     return seen
 
 
-def epochs_of(told: dict[str, Any]) -> list[dict[str, Any]]:
+def epochs_of(online: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of an epoch's metrics, without W&B's own columns."""
-    rows = [row for row in told["history"] if "train/loss" in row]
+    rows = [row for row in online["history"] if "train/loss" in row]
     return [{key: value for key, value in row.items() if not key.startswith("_")} for row in rows]
 
 
-def check_metrics(path: Path, told: dict[str, Any]) -> None:
+def check_metrics(path: Path, online: dict[str, Any]) -> None:
     """Each epoch once, with the numbers of metrics.csv."""
     table = pd.read_csv(path / "metrics.csv").rename(columns={"step": "trainer/global_step"})
     assert table["epoch"].tolist() == [0, 1]
-    pd.testing.assert_frame_equal(pd.DataFrame(epochs_of(told)), table, check_like=True, check_dtype=False, rtol=1e-12)
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(epochs_of(online)), table, check_like=True, check_dtype=False, rtol=1e-12
+    )
 
 
 def check_ranks(path: Path) -> float:
     """Both ranks train with the config of the run; returns a weight that the run began with."""
     config = smoothlab.Run(path).config
-    zero, one = (json.loads((path / f"probe{rank}.json").read_text()) for rank in (0, 1))
-    assert (zero.pop("rank"), one.pop("rank")) == (0, 1)
-    assert zero == one
+    zero, first = (json.loads((path / f"probe{rank}.json").read_text()) for rank in (0, 1))
+    assert (zero.pop("rank"), first.pop("rank")) == (0, 1)
+    assert zero == first
     assert (zero["world"], zero["lr"]) == (2, config["optimizer"]["lr"])
     assert zero["epsilon"] == config["smoothing"]["strength"]["epsilon"]
     assert zero["prior"] == config["smoothing"]["prior"]["_target_"].rsplit(".", 1)[1]
@@ -97,10 +99,10 @@ def test_six_runs_are_six_directories_and_six_runs_of_wandb_with_the_numbers_of_
     assert code == 0, err
     seen = the_runs(6)
     trained = {}
-    for path, told in seen.items():
-        check_metrics(path, told)
+    for path, online in seen.items():
+        check_metrics(path, online)
         config = smoothlab.Run(path).config
-        assert told["config"]["smoothing"] == config["smoothing"]
+        assert online["config"]["smoothing"] == config["smoothing"]
         trained[path.name.rsplit("-", 1)[0]] = (config["seed"], check_ranks(path))
     assert set(trained) == {
         f"seed={seed},smoothing={name}" for seed in (0, 1) for name in ("none", "standard", "online")
@@ -128,12 +130,12 @@ def test_all_ranks_of_a_trial_train_with_the_values_of_the_trial(cli):
     assert code == 0, err
     seen = the_runs(3)
     (file,) = Path("outputs").glob("sweeps/*/*/search.json")
-    trials = {one["directory"]: one for one in json.loads(file.read_text())["trials"]}
+    trials = {trial["directory"]: trial for trial in json.loads(file.read_text())["trials"]}
     assert set(trials) == {path.name for path in seen}
-    for path, told in seen.items():
-        check_metrics(path, told)
+    for path, online in seen.items():
+        check_metrics(path, online)
         check_ranks(path)
-        tried = dict(one.split("=", 1) for one in trials[path.name]["overrides"])
+        tried = dict(override.split("=", 1) for override in trials[path.name]["overrides"])
         config = smoothlab.Run(path).config
         assert config["optimizer"]["lr"] == float(tried["optimizer.lr"])
         if tried["smoothing"] != "none":

@@ -32,8 +32,8 @@ def sweep(empty_folder) -> Path:
             run.status.write_text(json.dumps({"state": "failed", "error": "the reason", "epoch": 2}))
             continue
         run.status.write_text(json.dumps({"state": "done"}))
-        told = {"objective": {"value": objective, "mode": "min"}, "seconds": {"total": 1.5}, "epochs": 3}
-        run.results.write_text(json.dumps(told))
+        results = {"objective": {"value": objective, "mode": "min"}, "seconds": {"total": 1.5}, "epochs": 3}
+        run.results.write_text(json.dumps(results))
     ledger.write()
     return folder
 
@@ -66,10 +66,10 @@ def test_status_shows_states_objectives_and_errors(cli, sweep):
 def test_status_for_other_programs(cli, sweep):
     code, out, _ = cli("sweep", "status", str(sweep), "--json")
     assert code == 1
-    told = json.loads(out)
-    assert [row["objective"] for row in told] == list(OBJECTIVES.values())
-    assert told[3]["error"] == "the reason"
-    assert told[3]["epoch"] == 2
+    table = json.loads(out)
+    assert [row["objective"] for row in table] == list(OBJECTIVES.values())
+    assert table[3]["error"] == "the reason"
+    assert table[3]["epoch"] == 2
 
 
 def test_a_damaged_run_is_shown_and_does_not_hide_the_others(cli, sweep):

@@ -32,14 +32,14 @@ def test_a_run_reports_its_distance_from_the_truth_and_saves_the_posterior(domai
     metrics = json.loads((run / "results.json").read_text())["metrics"]
     assert set(NAMES) <= set(metrics["val"])
     assert not [name for name in metrics["test"] if name.startswith("clean_")]
-    told = metrics["test"]
-    assert told["nll"] == pytest.approx(told["bayes_nll"] + told["excess_nll"], abs=0.15)  # less the draw of the labels
-    assert told["accuracy"] == pytest.approx(told["true_accuracy"], abs=0.12)
+    test = metrics["test"]
+    assert test["nll"] == pytest.approx(test["bayes_nll"] + test["excess_nll"], abs=0.15)  # less the draw of the labels
+    assert test["accuracy"] == pytest.approx(test["true_accuracy"], abs=0.12)
 
     table = pd.read_parquet(run / "predictions" / "test.parquet")
-    true, said = (torch.tensor(table.filter(regex=f"^{kind}_").to_numpy()).double() for kind in ("true", "prob"))
-    excess = (true * (true.log() - said.log())).nan_to_num().sum(1).mean()
-    assert float(excess) == pytest.approx(told["excess_nll"], abs=1e-5)
+    true, predicted = (torch.tensor(table.filter(regex=f"^{kind}_").to_numpy()).double() for kind in ("true", "prob"))
+    excess = (true * (true.log() - predicted.log())).nan_to_num().sum(1).mean()
+    assert float(excess) == pytest.approx(test["excess_nll"], abs=1e-5)
     assert (true.sum(1) - 1).abs().max() < 1e-5
 
 
@@ -67,17 +67,17 @@ def test_a_net_that_is_large_enough_gets_near_the_bayes_nll(stream):
     words = ["data=synthetic_medical", f"data.stream={stream}", "data.rows=20000", "data.test_rows=4000"]
     words += ["data.domain.features=3", "data.domain.classes=3", "data.domain.categories=[2]", "net.hidden=[32,32]"]
     words += ["data.batch_size=256", "trainer.max_epochs=12", "optimizer.lr=0.01", "scheduler=cosine", "smoothing=none"]
-    told = smoothlab.train([*words, "logger=csv", "progress=none"]).results["metrics"]["test"]
-    assert 0 < told["excess_nll"] < 0.01
-    assert told["bayes_nll"] > 0.2
-    assert told["true_calibration_error"] < 0.04
-    assert told["true_accuracy"] > told["bayes_accuracy"] - 0.01
+    test = smoothlab.train([*words, "logger=csv", "progress=none"]).results["metrics"]["test"]
+    assert 0 < test["excess_nll"] < 0.01
+    assert test["bayes_nll"] > 0.2
+    assert test["true_calibration_error"] < 0.04
+    assert test["true_accuracy"] > test["bayes_accuracy"] - 0.01
 
 
 def test_votes_are_judged_by_the_posterior_too(cli):
     assert cli("train", "experiment=medical/synthetic_votes", "data.label=votes", *SMALL)[0] == 0
-    told = json.loads((only_run("outputs/medical") / "results.json").read_text())["metrics"]["test"]
-    assert told["nll"] == pytest.approx(told["bayes_nll"] + told["excess_nll"], abs=0.1)
+    test = json.loads((only_run("outputs/medical") / "results.json").read_text())["metrics"]["test"]
+    assert test["nll"] == pytest.approx(test["bayes_nll"] + test["excess_nll"], abs=0.1)
 
 
 def test_names_say_synthetic():

@@ -80,12 +80,12 @@ def test_predictions_are_enough_to_compute_every_metric_again(cli):
 
 
 def test_two_runs_with_one_seed_are_identical():
-    one, two = smoothlab.train(SHORT), smoothlab.train(SHORT)
-    assert one.path != two.path
-    assert (one.path / "metrics.csv").read_bytes() == (two.path / "metrics.csv").read_bytes()
-    assert one.results["metrics"] == two.results["metrics"]
+    first, second = smoothlab.train(SHORT), smoothlab.train(SHORT)
+    assert first.path != second.path
+    assert (first.path / "metrics.csv").read_bytes() == (second.path / "metrics.csv").read_bytes()
+    assert first.results["metrics"] == second.results["metrics"]
     other = smoothlab.train([*SHORT, "seed=1"])
-    assert other.results["metrics"] != one.results["metrics"]
+    assert other.results["metrics"] != first.results["metrics"]
 
 
 def test_from_python_a_run_gives_results_and_a_model():

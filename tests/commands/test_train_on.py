@@ -87,12 +87,12 @@ def snapshots(folder):
 def test_the_mean_of_the_later_epochs_weights_is_what_is_validated_kept_and_tested(tmp_path):
     words = [*RUN[:-1], "callbacks=swa", "trainer.max_epochs=4", f"output_root={tmp_path}", *snapshots(tmp_path)]
     run = smoothlab.train(words)
-    kept = [torch.load(tmp_path / f"{epoch}.pt", weights_only=True) for epoch in range(1, 4)]
+    states = [torch.load(tmp_path / f"{epoch}.pt", weights_only=True) for epoch in range(1, 4)]
     last = read_checkpoint(run.directory.last_checkpoint)
-    for name, value in kept[0].items():
-        mean = torch.stack([weights[name] for weights in kept]).mean(0)
+    for name, value in states[0].items():
+        mean = torch.stack([weights[name] for weights in states]).mean(0)
         torch.testing.assert_close(last["state_dict"][f"net.{name}"], mean)
-        assert torch.equal(last["current_model_state"][f"net.{name}"], kept[-1][name])
+        assert torch.equal(last["current_model_state"][f"net.{name}"], states[-1][name])
         assert value.shape == mean.shape
     epoch = run.metrics.dropna(subset=["val/nll"])["val/nll"].min()
     assert run.results["metrics"]["val"]["nll"] == pytest.approx(epoch, abs=1e-5)

@@ -27,8 +27,8 @@ def sentences(empty_folder, monkeypatch):
     monkeypatch.setattr("smoothlab.scoring.outcome.save_figure", lambda *_: None)
     random = np.random.default_rng(0)
     numbers = [random.integers(0, 10, random.integers(1, 6)) for _ in range(200)]
-    source = [" ".join(map(str, one)) for one in numbers]
-    target = [" ".join(DIGITS[digit] for digit in one) for one in numbers]
+    source = [" ".join(map(str, row)) for row in numbers]
+    target = [" ".join(DIGITS[digit] for digit in row) for row in numbers]
     Path("train.en").write_text("\n".join(source) + "\n")
     Path("train.de").write_text("\n".join(target) + "\n")
     return pd.DataFrame({"source": source, "target": target})
@@ -44,17 +44,17 @@ def test_a_model_is_scored_again_and_translates_line_by_line(cli, drawn_figures)
     assert test["perplexity"] == pytest.approx(np.exp(test["nll"]))
     assert "tok:13a" in results["uncertainty"]["test"]["signatures"]["bleu"]
     assert "val/bleu" in pd.read_csv(run / "metrics.csv").columns
-    told = pd.read_parquet(run / "predictions" / "test.parquet")
+    token_table = pd.read_parquet(run / "predictions" / "test.parquet")
     tokens = pd.read_parquet(run / "predictions" / "test_tokens.parquet")
     assert tokens["nll"].mean() == pytest.approx(test["nll"])
-    assert tokens["sequence"].nunique() == len(told)
+    assert tokens["sequence"].nunique() == len(token_table)
     samples = pd.read_csv(run / "predictions" / "samples_test.csv")
     assert samples["bleu"].is_monotonic_increasing
 
     assert cli("evaluate", f"run={run}", "output=again.json")[0] == 0
     assert json.loads(Path("again.json").read_text())["metrics"] == results["metrics"]
 
-    lines = [*told["source"][:5], "", "  ", "日本 🐶", " ".join("123456789012")]
+    lines = [*token_table["source"][:5], "", "  ", "日本 🐶", " ".join("123456789012")]
     with gzip.open("new.en.gz", "wt", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     code, _, err = cli("predict", f"run={run}", "input=new.en.gz", "output=new.txt", "batch_size=12")
@@ -62,14 +62,14 @@ def test_a_model_is_scored_again_and_translates_line_by_line(cli, drawn_figures)
     assert "1 sentence(s) of more than 10 tokens were cut, the first in line 9" in err
     translated = Path("new.txt").read_text().split("\n")[:-1]
     assert len(translated) == len(lines)
-    assert translated[:5] == told["translation"][:5].tolist()
+    assert translated[:5] == token_table["translation"][:5].tolist()
     assert translated[5:7] == ["", ""]
     code, _, err = cli("predict", f"run={run}", "input=new.en.gz", "output=new.csv")
     assert code == 0, err
     table = pd.read_csv("new.csv", keep_default_na=False)
     assert table["translation"].tolist() == translated
     assert table["line"].tolist() == list(range(1, 10))
-    assert np.allclose(table["confidence"][:5].astype(float), told["confidence"][:5], atol=1e-6)
+    assert np.allclose(table["confidence"][:5].astype(float), token_table["confidence"][:5], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_model_is_scored_again_and_translates_line_by_line(cli, drawn_figures)
         ("smoothing=auto",),
         ("smoothing=none", "penalty=[confidence]", "loss=focal"),
     ],
-    ids=lambda words: " ".join(one.rsplit("=", 1)[-1][:20] for one in words),
+    ids=lambda words: " ".join(word.rsplit("=", 1)[-1][:20] for word in words),
 )
 def test_strategies_train_on_tokens(smoothing, cli):
     code, _, err = cli("train", *SMALL, *smoothing)
@@ -135,7 +135,7 @@ def test_a_mistake_is_one_line_and_leaves_no_directory(words, message, cli):
     target = Path("train.de").read_text()
     Path("short.de").write_text("\n".join(target.split("\n")[:150]) + "\n")
     Path("latin.de").write_bytes(target.encode("latin-1"))
-    keys = {one.split("=")[0]: one for one in words}  # the last one of a key counts
+    keys = {word.split("=")[0]: word for word in words}  # the last one of a key counts
     code, _, err = cli("train", *keys.values(), "logger=csv")
     assert code == 2, err
     (line,) = err.splitlines()
@@ -156,20 +156,20 @@ SYNTHETIC = ("experiment=translation", "data.rows=60", "data.val_rows=20", "data
 def test_synthetic_sentences_with_several_translations_are_told_apart(cli):
     code, _, err = cli("train", *SYNTHETIC, *SMALL[len(OWN) : len(OWN) + 4])
     assert code == 0, err
-    told = json.loads((only_run() / "results.json").read_text())["slices"]
-    assert told["column"] == "ambiguous"
-    assert sum(one["rows"] for one in told["test"]) == 40
+    slices = json.loads((only_run() / "results.json").read_text())["slices"]
+    assert slices["column"] == "ambiguous"
+    assert sum(part["rows"] for part in slices["test"]) == 40
 
 
 @pytest.mark.parametrize("prior", ["uniform", "exclusive", "neighbours"])
 def test_inspect_shows_where_the_mass_of_a_token_goes(prior, cli):
     code, out, err = cli("inspect", *OWN, "data.tokenizer=words", f"smoothing/prior={prior}", "output=seen")
     assert code == 0, err
-    told = json.loads(Path("seen/inspection.json").read_text())["soft_targets"]
-    by_name = {one["name"]: place for place, one in enumerate(told["classes"])}
+    targets = json.loads(Path("seen/inspection.json").read_text())["soft_targets"]
+    by_name = {entry["name"]: place for place, entry in enumerate(targets["classes"])}
     assert {"[EOS]", "null"} <= set(by_name)
     assert "[EOS]" in out
-    for row in np.array(told["matrix"]):
+    for row in np.array(targets["matrix"]):
         assert row.sum() == pytest.approx(1)
         assert row[:2] == pytest.approx(0)  # padding and begin
 
@@ -184,9 +184,9 @@ def test_inspect_takes_neighbours_of_a_sentence_that_stand_side_by_side(cli, mon
     more = ("data.test=[same.en,same.de]", "data.tokenizer=words", "smoothing/prior=neighbours", "output=seen")
     code, _, err = cli("inspect", *words, *more, "smoothing.prior.weights=[1.0]", "smoothing.strength.epsilon=0.2")
     assert code == 0, err
-    told = json.loads(Path("seen/inspection.json").read_text())["soft_targets"]
-    names = [one["name"] for one in told["classes"]]
-    matrix = dict(zip(names, np.array(told["matrix"]), strict=True))
+    targets = json.loads(Path("seen/inspection.json").read_text())["soft_targets"]
+    names = [entry["name"] for entry in targets["classes"]]
+    matrix = dict(zip(names, np.array(targets["matrix"]), strict=True))
     letters = {name: 4 + place for place, name in enumerate("abcdefghij")}  # their ids, after four special tokens
     for left, name, right in zip("abcdefgh", "bcdefghi", "cdefghij", strict=True):
         assert matrix[name][[letters[left], letters[name], letters[right]]] == pytest.approx([0.1, 0.8, 0.1]), name

@@ -100,6 +100,6 @@ def test_a_search_minimises_the_objective(cli):
     words = ["-m", "hydra/sweeper=smoothlab", "hydra.sweeper.n_trials=2", "optimizer.lr=interval(0.001,0.05)"]
     code, _, err = cli("train", *RUN, ODD, "trainer.val_check_interval=0.4", *words)
     assert code == 0, err
-    found = [json.loads(path.read_text()) for path in Path("outputs").rglob("results.json")]
-    assert len(found) == 2
-    assert all(results["objective"]["value"] == results["metrics"]["val"]["nll"] for results in found)
+    results = [json.loads(path.read_text()) for path in Path("outputs").rglob("results.json")]
+    assert len(results) == 2
+    assert all(results["objective"]["value"] == results["metrics"]["val"]["nll"] for results in results)

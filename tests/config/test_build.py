@@ -47,9 +47,9 @@ class Either:
 @pytest.fixture(autouse=True)
 def own_takers() -> Iterator[None]:
     module = types.ModuleType("own_takers_for_test")
-    for one in (Unsaid, Numbers, Nested, Texts, Either):
-        setattr(module, one.__name__, one)
-        one.__module__ = module.__name__
+    for hinted in (Unsaid, Numbers, Nested, Texts, Either):
+        setattr(module, hinted.__name__, hinted)
+        hinted.__module__ = module.__name__
     sys.modules[module.__name__] = module
     yield
     del sys.modules[module.__name__]

@@ -38,9 +38,9 @@ def checked(*words):
     ],
 )
 def test_it_is_refused_in_one_line(words, what):
-    with pytest.raises(UserMistake) as told:
+    with pytest.raises(UserMistake) as caught:
         checked(*words)
-    assert str(told.value) == f"trainer.max_epochs = -1: {what} needs an end; give a number"
+    assert str(caught.value) == f"trainer.max_epochs = -1: {what} needs an end; give a number"
 
 
 def test_what_does_not_change_may_go_on_without_end():
@@ -60,16 +60,16 @@ def test_what_does_not_change_may_go_on_without_end():
     ],
 )
 def test_it_is_found_by_its_class(part, name):
-    found = following_progress(part)
-    assert (None if found is None else type(found).__name__) == name
+    names = following_progress(part)
+    assert (None if names is None else type(names).__name__) == name
 
 
 def test_parts_that_hold_one_another_come_to_an_end():
     class Ring:
         pass
 
-    one, other = Ring(), Ring()
-    one.other, other.other = other, one
-    assert following_progress(one) is None
+    first, other = Ring(), Ring()
+    first.other, other.other = other, first
+    assert following_progress(first) is None
     other.schedule = [{"deep": (Linear(0.0, 0.1),)}]
-    assert isinstance(following_progress(one), Linear)
+    assert isinstance(following_progress(first), Linear)

@@ -54,14 +54,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def schedulers() -> dict[str, type]:
     """The schedulers of torch that take an optimizer first, by name."""
-    found = {}
+    rates = {}
     for module in (lr_scheduler, swa_utils):
         for name, kind in vars(module).items():
             if not (inspect.isclass(kind) and issubclass(kind, lr_scheduler.LRScheduler)) or name.startswith("_"):
                 continue
             if next(iter(inspect.signature(kind).parameters)) == "optimizer" and kind is not lr_scheduler.LRScheduler:
-                found[name] = kind
-    return found
+                rates[name] = kind
+    return rates
 
 
 def test_each_scheduler_of_torch_has_arguments_here():
@@ -192,8 +192,8 @@ def test_chained_schedulers_and_one_cycle_by_epochs():
     }
     assert train(prepared_with(chained)).steps == bare_loop(chained, False, [])
     one_cycle = {"_target_": OF_TORCH + "OneCycleLR", "max_lr": 0.3, "interval": "epoch"}
-    told = {**one_cycle, "total_steps": EPOCHS}
-    assert train(prepared_with(one_cycle)).steps == bare_loop(told, False, [])
+    options = {**one_cycle, "total_steps": EPOCHS}
+    assert train(prepared_with(one_cycle)).steps == bare_loop(options, False, [])
 
 
 @pytest.mark.parametrize("option", ["step", "cosine_restarts", "one_cycle", "plateau", "cosine", "inverse_sqrt"])
@@ -278,8 +278,8 @@ def test_a_cycle_after_a_warm_up_has_the_steps_that_are_left():
     cycle = {"_target_": OF_TORCH + "OneCycleLR", "max_lr": 0.4}
     warm_up = {"_target_": OF_TORCH + "LinearLR", "total_iters": 3}
     node = {"_target_": OF_TORCH + "SequentialLR", "milestones": [3], "interval": "step"}
-    told = node | {"schedulers": [warm_up, cycle | {"total_steps": EPOCHS * BATCHES - 3}]}
-    assert train(prepared_with(node | {"schedulers": [warm_up, cycle]})).steps == bare_loop(told, True, [])
+    options = node | {"schedulers": [warm_up, cycle | {"total_steps": EPOCHS * BATCHES - 3}]}
+    assert train(prepared_with(node | {"schedulers": [warm_up, cycle]})).steps == bare_loop(options, True, [])
 
 
 def test_only_a_scheduler_of_the_whole_run_needs_its_end():

@@ -143,9 +143,9 @@ def test_code_with_a_mistake_is_named_in_one_line(tmp_path):
 def test_the_fingerprint_of_code_follows_its_content(tmp_path):
     file = tmp_path / "own.py"
     file.write_text("a = 1\n")
-    one = code_fingerprint(str(file))
+    fingerprint = code_fingerprint(str(file))
     file.write_text("a = 2\n")
-    assert code_fingerprint(str(file)) != one
+    assert code_fingerprint(str(file)) != fingerprint
     assert code_fingerprint(str(tmp_path)) == code_fingerprint(str(file))
     assert code_fingerprint(None) == ""
 

@@ -67,10 +67,10 @@ def test_split_seed_decides_the_split():
 def test_fingerprint_follows_the_content():
     changed = breast_cancer()
     changed.iloc[5, 0] += 1e-9
-    one, two, three = make(), make(), make(source=lambda: changed)
-    for data in (one, two, three):
+    first, second, three = make(), make(), make(source=lambda: changed)
+    for data in (first, second, three):
         data.setup()
-    assert one.fingerprint == two.fingerprint != three.fingerprint
+    assert first.fingerprint == second.fingerprint != three.fingerprint
 
 
 def test_mistakes_are_named():

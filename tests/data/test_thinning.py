@@ -12,8 +12,8 @@ LABELS = np.repeat([0, 1, 2], [600, 300, 100])[np.random.default_rng(0).permutat
 INDEX = np.arange(5000, 6000)
 
 
-def counts(kept: np.ndarray) -> list[int]:
-    return np.bincount(LABELS[kept - 5000], minlength=3).tolist()
+def counts(rows: np.ndarray) -> list[int]:
+    return np.bincount(LABELS[rows - 5000], minlength=3).tolist()
 
 
 def test_a_share_is_that_of_each_class_and_lies_in_every_larger_share():

@@ -63,10 +63,10 @@ class History:
         self.source, self.tokens = self.source[index], self.tokens[index]
 
 
-def same(one, other):
-    assert one.tokens == other.tokens
-    assert torch.allclose(one.log_probabilities, other.log_probabilities, rtol=0, atol=1e-11)
-    assert torch.equal(one.lengths, other.lengths)
+def same(first, other):
+    assert first.tokens == other.tokens
+    assert torch.allclose(first.log_probabilities, other.log_probabilities, rtol=0, atol=1e-11)
+    assert torch.equal(first.lengths, other.lengths)
 
 
 SENTENCES = random_sentences([3, 1, 6, 2, 4, 5, 2, 1, 3, 6], 9, seed=3)
@@ -90,12 +90,12 @@ def test_a_beam_of_one_is_greedy_search(seed, length_penalty):
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0, 3.0])
 def test_a_wide_beam_finds_the_best_of_all_translations(seed, length_penalty):
     net, sources = lively_net(5, seed=seed), random_sentences([1, 4, 2], 5, seed=seed)
-    every = [list(one) for length in range(4) for one in itertools.product([3, 4], repeat=length)]
-    found = search(net, source_of(sources), len(every), length_penalty, 3)
+    every = [list(tokens) for length in range(4) for tokens in itertools.product([3, 4], repeat=length)]
+    decoded = search(net, source_of(sources), len(every), length_penalty, 3)
     for row, source in enumerate(sources):
-        best = max(every, key=lambda one: score(net, source, one, length_penalty))
-        assert found.tokens[row] == best
-        assert found.log_probabilities[row].item() == pytest.approx(log_probability(net, source, best), abs=1e-11)
+        best = max(every, key=lambda tokens: score(net, source, tokens, length_penalty))
+        assert decoded.tokens[row] == best
+        assert decoded.log_probabilities[row].item() == pytest.approx(log_probability(net, source, best), abs=1e-11)
 
 
 def plain_beam_search(net, source, beam_size, length_penalty, max_length):
@@ -107,35 +107,35 @@ def plain_beam_search(net, source, beam_size, length_penalty, max_length):
             logits = net(pairs_of([source], [tokens])[0])[-1].log_softmax(0)
             allowed = range(2, len(logits)) if place < max_length else [END]
             candidates += [(tokens, token, log_p + logits[token].item()) for token in allowed]
-        candidates.sort(key=lambda one: -one[2])
+        candidates.sort(key=lambda candidate: -candidate[2])
         candidates = candidates[: beam_size - len(ended)]
         ended += [(tokens, log_p) for tokens, token, log_p in candidates if token == END]
         running = [([*tokens, token], log_p) for tokens, token, log_p in candidates if token != END]
-    return max(ended, key=lambda one: one[1] / ((6 + len(one[0])) / 6) ** length_penalty)
+    return max(ended, key=lambda candidate: candidate[1] / ((6 + len(candidate[0])) / 6) ** length_penalty)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 3, 7])
 @pytest.mark.parametrize(("beam_size", "length_penalty"), [(2, 0.0), (2, 1.0), (4, 0.6), (5, 2.0)])
 def test_a_narrow_beam_keeps_what_a_plain_one_keeps(seed, beam_size, length_penalty):
     net = lively_net(seed=seed)
-    found = search(net, source_of(SENTENCES), beam_size, length_penalty)
+    decoded = search(net, source_of(SENTENCES), beam_size, length_penalty)
     for row, source in enumerate(SENTENCES):
         tokens, log_p = plain_beam_search(net, source, beam_size, length_penalty, 6)
-        assert found.tokens[row] == tokens
-        assert found.log_probabilities[row].item() == pytest.approx(log_p, abs=1e-11)
+        assert decoded.tokens[row] == tokens
+        assert decoded.log_probabilities[row].item() == pytest.approx(log_p, abs=1e-11)
 
 
 @pytest.mark.parametrize("find", [search_greedily, search])
 def test_log_probabilities_are_those_of_training_and_count_the_end(find):
     net = lively_net()
-    found = find(net, source_of(SENTENCES))
-    assert found.log_probabilities.dtype == torch.float64
+    decoded = find(net, source_of(SENTENCES))
+    assert decoded.log_probabilities.dtype == torch.float64
     for row, source in enumerate(SENTENCES):
-        assert found.log_probabilities[row].item() == pytest.approx(
-            log_probability(net, source, found.tokens[row]), abs=1e-11
+        assert decoded.log_probabilities[row].item() == pytest.approx(
+            log_probability(net, source, decoded.tokens[row]), abs=1e-11
         )
-    assert found.lengths.tolist() == [len(tokens) + 1 for tokens in found.tokens]
-    assert len(set(map(len, found.tokens))) > 2  # of different lengths, so that the above says something
+    assert decoded.lengths.tolist() == [len(tokens) + 1 for tokens in decoded.tokens]
+    assert len(set(map(len, decoded.tokens))) > 2  # of different lengths, so that the above says something
 
 
 @pytest.mark.parametrize("find", [search_greedily, search])
@@ -143,8 +143,8 @@ def test_the_batch_around_a_sentence_does_not_matter(find):
     net = lively_net()
     together = find(net, source_of(SENTENCES))
     order = [7, 2, 9, 0, 4, 1, 8, 3, 6, 5]
-    mixed = find(net, source_of([SENTENCES[one] for one in order]))
-    assert mixed.tokens == [together.tokens[one] for one in order]
+    mixed = find(net, source_of([SENTENCES[place] for place in order]))
+    assert mixed.tokens == [together.tokens[place] for place in order]
     for row, sentence in enumerate(SENTENCES):
         alone = find(net, source_of([sentence]))
         assert alone.tokens[0] == together.tokens[row]
@@ -161,13 +161,13 @@ def net_that_prefers(token, vocabulary=9, strength=40.0):
 @pytest.mark.parametrize("find", [search_greedily, search])
 def test_a_translation_without_an_end_gets_one_at_max_length_and_pays_for_it(find):
     net = net_that_prefers(5)
-    found = find(net, source_of(SENTENCES), max_length=4)
+    decoded = find(net, source_of(SENTENCES), max_length=4)
     if find is search_greedily:
-        assert found.tokens == [[5, 5, 5, 5]] * len(SENTENCES)
-        assert found.lengths.tolist() == [5] * len(SENTENCES)
-    expected = [log_probability(net, *pair) for pair in zip(SENTENCES, found.tokens, strict=True)]
-    assert found.log_probabilities.tolist() == pytest.approx(expected, abs=1e-11)
-    assert found.log_probabilities.max() < -20
+        assert decoded.tokens == [[5, 5, 5, 5]] * len(SENTENCES)
+        assert decoded.lengths.tolist() == [5] * len(SENTENCES)
+    expected = [log_probability(net, *pair) for pair in zip(SENTENCES, decoded.tokens, strict=True)]
+    assert decoded.log_probabilities.tolist() == pytest.approx(expected, abs=1e-11)
+    assert decoded.log_probabilities.max() < -20
 
 
 @pytest.mark.parametrize("find", [search_greedily, search])
@@ -184,16 +184,16 @@ def test_the_longest_translation_is_as_long_as_the_nets_longest(find):
 @pytest.mark.parametrize("token", [PADDING, BEGIN])
 def test_padding_and_begin_are_never_written(find, token):
     net = net_that_prefers(token)
-    found = find(net, source_of(SENTENCES))
-    assert not {PADDING, BEGIN, END} & set(itertools.chain(*found.tokens))
-    assert found.log_probabilities.max() < -20  # what is left is not blown up to a whole
+    decoded = find(net, source_of(SENTENCES))
+    assert not {PADDING, BEGIN, END} & set(itertools.chain(*decoded.tokens))
+    assert decoded.log_probabilities.max() < -20  # what is left is not blown up to a whole
 
 
 @pytest.mark.parametrize("find", [search_greedily, search])
 def test_an_empty_translation_and_an_empty_batch(find):
-    found = find(net_that_prefers(END), source_of(SENTENCES))
-    assert found.tokens == [[]] * len(SENTENCES)
-    assert found.lengths.tolist() == [1] * len(SENTENCES)
+    decoded = find(net_that_prefers(END), source_of(SENTENCES))
+    assert decoded.tokens == [[]] * len(SENTENCES)
+    assert decoded.lengths.tolist() == [1] * len(SENTENCES)
     none = find(lively_net(), torch.zeros(0, 3, dtype=torch.int64))
     assert (none.tokens, len(none), none.log_probabilities.shape, none.lengths.shape) == ([], 0, (0,), (0,))
 
@@ -220,8 +220,8 @@ class Counting:
 
 def test_ended_sentences_cost_nothing():
     net = Counting(lively_net())
-    found = search_greedily(net, source_of(SENTENCES))
-    assert net.rows == found.lengths.sum()
+    decoded = search_greedily(net, source_of(SENTENCES))
+    assert net.rows == decoded.lengths.sum()
 
 
 def test_a_beam_stops_when_no_beginning_can_win():
@@ -232,17 +232,17 @@ def test_a_beam_stops_when_no_beginning_can_win():
 
 def test_a_beam_wider_than_the_vocabulary_works():
     net = lively_net(4)
-    found = search(net, source_of([[3], [3, 3]]), 50, 1.0, 2)
-    best = [max(([], [3], [3, 3]), key=lambda one: score(net, source, one, 1.0)) for source in ([3], [3, 3])]
-    assert found.tokens == best
+    decoded = search(net, source_of([[3], [3, 3]]), 50, 1.0, 2)
+    best = [max(([], [3], [3, 3]), key=lambda tokens: score(net, source, tokens, 1.0)) for source in ([3], [3, 3])]
+    assert decoded.tokens == best
 
 
 def test_a_net_that_gives_nan_has_no_translation():
     net = lively_net()
     net.bias.data.fill_(torch.nan)
-    found = search(net, source_of([[3]]))
-    assert found.tokens == [[]]
-    assert found.log_probabilities.item() == -torch.inf
+    decoded = search(net, source_of([[3]]))
+    assert decoded.tokens == [[]]
+    assert decoded.log_probabilities.item() == -torch.inf
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,9 @@ def patients() -> pd.DataFrame:
 
 
 def table_encoder(frame: pd.DataFrame, categories: str, scaling: str = "standard") -> TableEncoder:
-    kinds = {one.name: one.kind for one in understand(frame, {"note": "text"}).values() if one.name != "constant"}
+    kinds = {
+        column.name: column.kind for column in understand(frame, {"note": "text"}).values() if column.name != "constant"
+    }
     empty = [name for name in frame if frame[name].isna().any()]
     encoding = Encoding(categories=categories, scaling=scaling, rare=2)
     return TableEncoder.fit(frame, kinds, may_be_missing=empty, encoding=encoding)
@@ -97,8 +99,8 @@ def test_raw_rows_of_a_table_give_what_the_run_gives(tmp_path, patients, net, ca
     written.metadata.unlink()
     made = load(tmp_path / "out")
     pd.testing.assert_frame_equal(made.predict(rows), expected, atol=1e-5, rtol=0)
-    one = made.predict(rows.iloc[[3]])
-    assert one["prob_low"].to_numpy() == pytest.approx(expected["prob_low"].iloc[[3]].to_numpy(), abs=1e-5)
+    row = made.predict(rows.iloc[[3]])
+    assert row["prob_low"].to_numpy() == pytest.approx(expected["prob_low"].iloc[[3]].to_numpy(), abs=1e-5)
     with pytest.raises(UserMistake, match="column 'pressure' missing"):
         made.predict(rows.drop(columns="pressure"))
 
@@ -169,11 +171,11 @@ def test_images_are_standardised_and_calibrated_in_the_graph(tmp_path):
     run = write_run(tmp_path / "run", encoder, CONVNET, ["healthy", "yellow"], **after)
     written = export(run, tmp_path / "leaf.onnx")
     rows = encoder.read(tmp_path / "leaves")
-    found = load(written.path).predict(rows)
-    pd.testing.assert_frame_equal(found, load_run(run).predict(rows), atol=1e-5, rtol=0)
+    prediction = load(written.path).predict(rows)
+    pd.testing.assert_frame_equal(prediction, load_run(run).predict(rows), atol=1e-5, rtol=0)
     raw = load_run(plain).logits(rows)
     expected = torch.softmax(calibrator(raw).double(), 1).numpy()
-    assert np.abs(found[["prob_healthy", "prob_yellow"]].to_numpy() - expected).max() < 1e-5
+    assert np.abs(prediction[["prob_healthy", "prob_yellow"]].to_numpy() - expected).max() < 1e-5
     assert np.abs(torch.softmax(raw, 1).numpy() - expected).max() > 0.01  # the calibrator does something
     assert json.loads(written.metadata.read_text())["calibrator"]["kind"] == "Temperature"
 
@@ -195,10 +197,10 @@ def test_smoothing_changes_the_weights_and_nothing_else_of_the_graph(tmp_path, p
         assert export(wider, tmp_path / "of_wider", kind).graph != written["none"].graph
     else:  # and as onnx itself reads them: the same but for the numbers in the weights
         nodes, weights = [], []
-        for one in written.values():
-            graph = onnx.load(one.path).graph
+        for exported in written.values():
+            graph = onnx.load(exported.path).graph
             nodes.append([node.SerializeToString() for node in graph.node])
-            weights.append([one.raw_data for one in graph.initializer])
+            weights.append([tensor.raw_data for tensor in graph.initializer])
         assert nodes[0] == nodes[1]
         assert weights[0] != weights[1]
 
@@ -206,9 +208,9 @@ def test_smoothing_changes_the_weights_and_nothing_else_of_the_graph(tmp_path, p
 def test_several_labels_are_exported_as_probabilities_of_their_own(tmp_path, patients):
     run = write_run(tmp_path / "run", table_encoder(patients, "one_hot"), LINEAR, NAMES, kind="multilabel")
     export(run, tmp_path / "out", "torch")
-    found = load(tmp_path / "out").predict(patients)
-    pd.testing.assert_frame_equal(found, load_run(run).predict(patients), atol=1e-5, rtol=0)
-    assert (found.filter(like="prob_").sum(axis=1) - 1).abs().max() > 0.01
+    prediction = load(tmp_path / "out").predict(patients)
+    pd.testing.assert_frame_equal(prediction, load_run(run).predict(patients), atol=1e-5, rtol=0)
+    assert (prediction.filter(like="prob_").sum(axis=1) - 1).abs().max() > 0.01
 
 
 def test_metadata_stand_beside_and_inside_and_name_no_place_of_the_machine(tmp_path, patients):
@@ -263,10 +265,10 @@ def test_mistakes_are_one_line_and_leave_no_folder(tmp_path, patients, monkeypat
     monkeypatch.chdir(tmp_path)
     run = write_run(tmp_path / "run", table_encoder(patients, "one_hot"), LINEAR, NAMES)
     assert main(["export", f"run={run}", *words]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"smoothlab: {message}")
-    assert told.count("\n") == 1
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["run"]
+    output = capsys.readouterr().err
+    assert output.startswith(f"smoothlab: {message}")
+    assert output.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
 def test_models_of_translation_are_refused_in_one_line(tmp_path, patients, monkeypatch):
@@ -282,8 +284,8 @@ def test_a_program_that_would_be_unpickled_is_not_opened(tmp_path, patients):
         bad = tmp_path / f"{name}.pt2"
         with zipfile.ZipFile(written.path) as good, zipfile.ZipFile(bad, "w") as file:
             folder = good.namelist()[0].split("/")[0]
-            for one in good.namelist():
-                file.writestr(one, good.read(one))
+            for member in good.namelist():
+                file.writestr(member, good.read(member))
             file.writestr(f"{folder}/data/constants/{name}", content)
         with pytest.raises(UserMistake, match="can run code when loaded"):
             load(bad)

@@ -32,14 +32,14 @@ def test_a_full_disk_is_one_line_and_with_room_again_the_run_goes_on(whole, tmp_
         disk.at, disk.fault = round(share * whole.changes), fault
         log = tmp_path / "log"
         code = run_command(TRAIN, disk.root, log, disk)
-        said = log.read_text()
+        output = log.read_text()
         assert disk.failed
-        assert "Traceback" not in said
-        assert "Logging error" not in said
+        assert "Traceback" not in output
+        assert "Logging error" not in output
         if code:
             assert code in (1, 2)
-            lines = [line for line in said.splitlines() if re.search(r"cannot (be written|be made|write)", line)]
-            assert len(lines) == 1, said
+            lines = [line for line in output.splitlines() if re.search(r"cannot (be written|be made|write)", line)]
+            assert len(lines) == 1, output
         assert run_command(TRAIN, disk.root, log) == 0, log.read_text()
         assert differences(whole.root, disk.root) == []
 
@@ -93,9 +93,9 @@ def test_outputs_that_are_removed_or_limited_in_size_end_the_run_by_one_line(tmp
     ]
     words.remove("net.dropout=0.3")
     assert run_command(words, tmp_path, tmp_path / "log") == 1
-    said = (tmp_path / "log").read_text()
-    assert "Traceback" not in said, said
-    assert len([line for line in said.splitlines() if says in line]) == 1, said
+    output = (tmp_path / "log").read_text()
+    assert "Traceback" not in output, output
+    assert len([line for line in output.splitlines() if says in line]) == 1, output
 
 
 def test_a_ledger_that_cannot_be_written_ends_a_sweep_by_one_line_and_stands_as_it_was(tmp_path):
@@ -108,8 +108,8 @@ def test_a_ledger_that_cannot_be_written_ends_a_sweep_by_one_line_and_stands_as_
         disk.at, disk.fault = 1, FULL
         words[2] = "seed=0,1"
         assert run_command(words, disk.root, tmp_path / "log", disk) in (1, 2)
-        said = (tmp_path / "log").read_text()
-        assert "Traceback" not in said
-        assert "No space left on device" in said.splitlines()[-1]
+        output = (tmp_path / "log").read_text()
+        assert "Traceback" not in output
+        assert "No space left on device" in output.splitlines()[-1]
         assert ledger.read_bytes() == before
         assert run_command(words, disk.root, tmp_path / "log") == 0, (tmp_path / "log").read_text()

@@ -54,12 +54,12 @@ def with_gradients(loss, *leaves):
 def test_loss_and_gradient_are_those_of_the_reference_on_the_cpu(device, name, dtype):
     z = torch.randn(ROWS, K, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(dtype)
     there, here = z.to(device).requires_grad_(), z.double().requires_grad_()
-    found = with_gradients(
+    gradients = with_gradients(
         soft_cross_entropy(there, targets(device, torch.promote_types(dtype, torch.float32))[name]), there
     )
     expected = with_gradients(soft_cross_entropy(here, targets("cpu")[name], implementation="reference"), here)
     tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
-    for left, right in zip(found, expected, strict=True):
+    for left, right in zip(gradients, expected, strict=True):
         torch.testing.assert_close(left.double(), right, rtol=tolerance, atol=tolerance)
 
 
@@ -69,12 +69,12 @@ def test_the_loss_of_a_large_vocabulary_is_that_of_all_logits(device, name):
     hidden, weight = (torch.randn(size, D, generator=generator, dtype=torch.float64) for size in (ROWS, K))
     leaves = [each.to(device).requires_grad_() for each in (hidden, weight)]
     expected_leaves = [each.requires_grad_() for each in (hidden, weight)]
-    found = with_gradients(linear_soft_cross_entropy(*leaves, None, targets(device)[name], chunk_size=16), *leaves)
+    gradients = with_gradients(linear_soft_cross_entropy(*leaves, None, targets(device)[name], chunk_size=16), *leaves)
     logits = expected_leaves[0] @ expected_leaves[1].T
     expected = with_gradients(
         soft_cross_entropy(logits, targets("cpu")[name], implementation="reference"), *expected_leaves
     )
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(gradients, expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("smoothing", ["standard", "online", "none"])
@@ -86,9 +86,9 @@ def test_a_training_ends_with_the_metrics_of_the_cpu(device, cli, tmp_path, monk
             "train", *SMALL, *options, f"smoothing={smoothing}", f"name={name}", "trainer.precision=64-true"
         )
         assert code == 0, err
-    found, expected = (metrics_of(tmp_path, name) for name in ("there", "here"))
-    assert found["nll"] == pytest.approx(expected["nll"], abs=1e-6)
-    assert found["ece"] == pytest.approx(expected["ece"], abs=1e-6)
+    metrics, expected = (metrics_of(tmp_path, name) for name in ("there", "here"))
+    assert metrics["nll"] == pytest.approx(expected["nll"], abs=1e-6)
+    assert metrics["ece"] == pytest.approx(expected["ece"], abs=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])

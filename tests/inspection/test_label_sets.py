@@ -35,57 +35,57 @@ def inspection(strength, prior, labels=LABELS, tree=None, **more) -> LabelInspec
 
 
 def test_present_and_absent_labels_of_half_smoothing_are_the_known_ones():
-    found = inspection(Constant(0.2), Half())
-    torch.testing.assert_close(found.present, torch.full((5,), 0.9, dtype=torch.double))
-    torch.testing.assert_close(found.absent, torch.full((5,), 0.1, dtype=torch.double))
+    inspected = inspection(Constant(0.2), Half())
+    torch.testing.assert_close(inspected.present, torch.full((5,), 0.9, dtype=torch.double))
+    torch.testing.assert_close(inspected.absent, torch.full((5,), 0.1, dtype=torch.double))
     floor = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
-    torch.testing.assert_close(found.floor, torch.full((5,), floor, dtype=torch.double))
+    torch.testing.assert_close(inspected.floor, torch.full((5,), floor, dtype=torch.double))
 
 
 def test_the_flow_is_the_mean_change_in_the_rows_that_have_a_label():
-    found = inspection(Constant(0.2), Half())
+    inspected = inspection(Constant(0.2), Half())
     for j in range(5):
         for k in range(5):
             rows = [row for row in LABELS.tolist() if row[j] > 0.5 and row[k] >= 0]
             expected = np.mean([0.1 if row[k] == 0 else -0.1 for row in rows])
-            assert float(found.flow[j, k]) == pytest.approx(expected)
+            assert float(inspected.flow[j, k]) == pytest.approx(expected)
 
 
 def test_epsilon_by_label_is_told_label_by_label():
     epsilons = [0.0, 0.1, 0.2, 0.3, 0.4]
-    found = inspection(ByClass(dict(zip(NAMES, epsilons, strict=True)), 0.0), Half())
-    assert found.epsilon.tolist() == pytest.approx(epsilons)
-    assert found.present.tolist() == pytest.approx([1 - one / 2 for one in epsilons])
+    inspected = inspection(ByClass(dict(zip(NAMES, epsilons, strict=True)), 0.0), Half())
+    assert inspected.epsilon.tolist() == pytest.approx(epsilons)
+    assert inspected.present.tolist() == pytest.approx([1 - epsilon / 2 for epsilon in epsilons])
 
 
 def test_mass_flows_to_siblings_before_strangers_and_lines_are_of_deepest_labels():
-    found = inspection(Constant(0.1), Flow(TREE, 2.0), tree=TREE)
+    inspected = inspection(Constant(0.1), Flow(TREE, 2.0), tree=TREE)
     apple, pear, saw = (NAMES.index(name) for name in ("apple", "pear", "saw"))
-    assert float(found.flow[pear, apple]) > float(found.flow[pear, saw]) > 0
-    assert torch.isnan(found.flow[NAMES.index("food")]).all()  # a fruit is always told
-    assert [NAMES[k] for k in found.order] == ["food", "apple", "pear", "tool", "saw"]
+    assert float(inspected.flow[pear, apple]) > float(inspected.flow[pear, saw]) > 0
+    assert torch.isnan(inspected.flow[NAMES.index("food")]).all()  # a fruit is always told
+    assert [NAMES[k] for k in inspected.order] == ["food", "apple", "pear", "tool", "saw"]
 
 
 def test_labels_that_the_tree_adds_are_told():
     unclosed = LABELS.clone()
     unclosed[:2, 0] = 0
-    found = inspection(Constant(0.1), Flow(TREE, 2.0), unclosed, TREE)
-    assert "The tree adds labels to 2 of 6 rows: those above a present one." in found.sentences
-    assert torch.equal(found.labels[0], LABELS[0].double())
+    inspected = inspection(Constant(0.1), Flow(TREE, 2.0), unclosed, TREE)
+    assert "The tree adds labels to 2 of 6 rows: those above a present one." in inspected.sentences
+    assert torch.equal(inspected.labels[0], LABELS[0].double())
 
 
 def test_examples_are_rows_of_the_commonest_sets():
-    found = inspection(Constant(0.1), Half())
-    assert found.examples[0] == 0
-    assert len({tuple(LABELS[row].tolist()) for row in found.examples}) == len(found.examples)
-    assert 4 not in found.examples  # has no label
+    inspected = inspection(Constant(0.1), Half())
+    assert inspected.examples[0] == 0
+    assert len({tuple(LABELS[row].tolist()) for row in inspected.examples}) == len(inspected.examples)
+    assert 4 not in inspected.examples  # has no label
 
 
 def test_the_moment_with_the_largest_epsilon_is_shown():
-    found = inspection(Cosine(0.0, 0.2), Half())
-    assert [one for one, _ in found.over_training] == list(MOMENTS)
-    assert found.shown_at == 1.0
-    torch.testing.assert_close(found.present, torch.full((5,), 0.9, dtype=torch.double))
+    inspected = inspection(Cosine(0.0, 0.2), Half())
+    assert [moment for moment, _ in inspected.over_training] == list(MOMENTS)
+    assert inspected.shown_at == 1.0
+    torch.testing.assert_close(inspected.present, torch.full((5,), 0.9, dtype=torch.double))
 
 
 def test_labels_that_never_occur_are_warned_of():
@@ -111,13 +111,13 @@ def test_no_smoothing_is_said_in_words():
     ],
 )
 def test_tables_and_figures_are_made_of_any_labels(prior, tree, labels):
-    found = inspection(Constant(0.1), prior, labels, tree)
-    said = io.StringIO()
-    show_labels(found, Console(file=said, width=100))
-    assert all(name in said.getvalue() for name in found.class_names)
-    for figure in label_figures(found).values():
+    inspected = inspection(Constant(0.1), prior, labels, tree)
+    output = io.StringIO()
+    show_labels(inspected, Console(file=output, width=100))
+    assert all(name in output.getvalue() for name in inspected.class_names)
+    for figure in label_figures(inspected).values():
         saved = io.BytesIO()
         figure.savefig(saved, format="png", dpi=30)
         assert saved.getvalue()[:4] == b"\x89PNG"
-    numbers = found.json()
-    assert [one["name"] for one in numbers["labels"]] == list(found.class_names)
+    numbers = inspected.json()
+    assert [label["name"] for label in numbers["labels"]] == list(inspected.class_names)

@@ -18,7 +18,7 @@ from smoothlab.targets import PerSample
 
 def inspection(strength, prior, labels, k, **batch):
     counts = torch.bincount(labels, minlength=k).tolist()
-    names = [f"c{one}" for one in range(k)]
+    names = [f"c{index}" for index in range(k)]
     smoother = Smoother(strength, prior)
     smoother.bind(ClassInfo(names, counts, len(labels)))
     rows = Batch(torch.zeros(len(labels), 1), labels, torch.arange(len(labels)), **batch)
@@ -28,34 +28,34 @@ def inspection(strength, prior, labels, k, **batch):
 @pytest.mark.parametrize("k", [2, 3, 10])
 @pytest.mark.parametrize("epsilon", [0.01, 0.1, 0.7])
 def test_the_gap_of_uniform_smoothing_is_the_known_one(k, epsilon):
-    found = inspection(Constant(epsilon), Uniform(), torch.arange(k), k).targets
+    targets = inspection(Constant(epsilon), Uniform(), torch.arange(k), k).targets
     gap = math.log((1 - epsilon) * k / epsilon + 1)
-    assert found.smallest_gap.tolist() == found.largest_gap.tolist() == [pytest.approx(gap)] * k
+    assert targets.smallest_gap.tolist() == targets.largest_gap.tolist() == [pytest.approx(gap)] * k
     # a softmax with this gap gives the target back
     logits = gap * torch.eye(k, dtype=torch.float64)
-    assert torch.allclose(torch.softmax(logits, 1), found.matrix, atol=1e-9)
+    assert torch.allclose(torch.softmax(logits, 1), targets.matrix, atol=1e-9)
 
 
 def test_the_floor_is_the_least_loss_that_any_logits_reach():
-    found = inspection(Constant(0.2), Sord(1.0), torch.arange(4), 4).targets
-    at_best = -(found.matrix * found.matrix.log()).sum(1)
-    assert found.entropy.tolist() == pytest.approx(at_best.tolist())
-    worse = -(found.matrix * torch.log_softmax(torch.randn(4, 4, dtype=torch.float64), 1)).sum(1)
-    assert (found.entropy < worse).all()
+    targets = inspection(Constant(0.2), Sord(1.0), torch.arange(4), 4).targets
+    at_best = -(targets.matrix * targets.matrix.log()).sum(1)
+    assert targets.entropy.tolist() == pytest.approx(at_best.tolist())
+    worse = -(targets.matrix * torch.log_softmax(torch.randn(4, 4, dtype=torch.float64), 1)).sum(1)
+    assert (targets.entropy < worse).all()
 
 
 def test_epsilon_by_sample_is_averaged_over_each_class_and_the_whole():
     noise = torch.tensor([0.0, 1.0, 0.5, 0.5, 0.0, 0.0])
     labels = torch.tensor([0, 0, 1, 1, 1, 2])
     strength = Column("noise", "rising", minimum=0, maximum=1, low=0.0, high=0.4, missing=0.1)
-    found = inspection(strength, Exclusive(), labels, 3, metadata={"noise": noise})
-    assert found.targets.epsilon.tolist() == pytest.approx([0.2, 0.4 / 3, 0.0])
-    assert found.epsilon.mean[0] == pytest.approx(0.8 / 6)
-    assert (found.epsilon.low[0], found.epsilon.high[0]) == (0.0, pytest.approx(0.4))
-    assert found.by_confidence == {}
+    targets = inspection(strength, Exclusive(), labels, 3, metadata={"noise": noise})
+    assert targets.targets.epsilon.tolist() == pytest.approx([0.2, 0.4 / 3, 0.0])
+    assert targets.epsilon.mean[0] == pytest.approx(0.8 / 6)
+    assert (targets.epsilon.low[0], targets.epsilon.high[0]) == (0.0, pytest.approx(0.4))
+    assert targets.by_confidence == {}
     # the floor of a class is the mean of its rows' entropies, not the entropy of the mean
     rows = [0.0, -(0.6 * math.log(0.6) + 0.4 * math.log(0.2))]
-    assert float(found.targets.entropy[0]) == pytest.approx(sum(rows) / 2)
+    assert float(targets.targets.entropy[0]) == pytest.approx(sum(rows) / 2)
 
 
 def test_rows_of_a_prior_by_sample_are_averaged_by_class():
@@ -64,20 +64,20 @@ def test_rows_of_a_prior_by_sample_are_averaged_by_class():
     def prior(step):
         return PerSample(table[step.rows])
 
-    found = inspection(Constant(0.5), prior, torch.tensor([0, 0, 1]), 2).targets
-    assert found.matrix[0].tolist() == pytest.approx([0.5 + 0.5 * 0.3, 0.5 * 0.7])
-    assert found.matrix[1].tolist() == [0.0, 1.0]
-    assert found.largest_gap.tolist()[1] == math.inf
+    targets = inspection(Constant(0.5), prior, torch.tensor([0, 0, 1]), 2).targets
+    assert targets.matrix[0].tolist() == pytest.approx([0.5 + 0.5 * 0.3, 0.5 * 0.7])
+    assert targets.matrix[1].tolist() == [0.0, 1.0]
+    assert targets.largest_gap.tolist()[1] == math.inf
 
 
 def test_a_large_probe_keeps_every_class_and_weighs_it_by_its_rows():
     labels = torch.cat([torch.zeros(3 * MOST_ROWS, dtype=torch.int64), torch.arange(3)])
-    found = inspection(ByClass([0.1, 0.2, 0.4]), Uniform(), labels, 3)
-    assert len(found.probe.classes) <= MOST_ROWS + 3
-    assert float(found.probe.weights.sum()) == pytest.approx(len(labels))
+    inspected = inspection(ByClass([0.1, 0.2, 0.4]), Uniform(), labels, 3)
+    assert len(inspected.probe.classes) <= MOST_ROWS + 3
+    assert float(inspected.probe.weights.sum()) == pytest.approx(len(labels))
     mean = (0.1 * (3 * MOST_ROWS + 1) + 0.2 + 0.4) / len(labels)
-    assert found.epsilon.mean[0] == pytest.approx(mean)
-    assert found.targets.counts.tolist() == pytest.approx([3 * MOST_ROWS + 1, 1, 1])
+    assert inspected.epsilon.mean[0] == pytest.approx(mean)
+    assert inspected.targets.counts.tolist() == pytest.approx([3 * MOST_ROWS + 1, 1, 1])
 
 
 def test_of_very_many_classes_the_largest_are_asked_about():
@@ -124,18 +124,18 @@ def test_asking_teaches_a_learner_nothing():
             return "a counting\n  strength"
 
     learner = Counting()
-    found = inspection(learner, Uniform(), torch.arange(3), 3)
-    found.json()
+    inspected = inspection(learner, Uniform(), torch.arange(3), 3)
+    inspected.json()
     assert float(learner.seen["steps"]) == 0
     assert moved_by(learner) == "the training steps, at each epoch's end"
     assert described(learner) == "a counting strength"
-    assert found.learned[0].key == "smoothing.strength"
+    assert inspected.learned[0].key == "smoothing.strength"
 
 
 def test_a_class_without_rows_is_told():
-    found = inspection(Constant(0.1), Uniform(), torch.tensor([0, 0, 2]), 3)
-    assert any("no training row of c1" in text for text in found.warnings)
-    assert found.targets.classes.tolist() == [0, 2]
+    inspected = inspection(Constant(0.1), Uniform(), torch.tensor([0, 0, 2]), 3)
+    assert any("no training row of c1" in text for text in inspected.warnings)
+    assert inspected.targets.classes.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(

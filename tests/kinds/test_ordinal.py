@@ -43,8 +43,8 @@ def by_definition(outputs: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("classes", [2, 3, 7])
 def test_probabilities_are_those_of_the_definition(classes):
     outputs = torch.randn(50, classes - 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2
-    found = Thresholds(nn.Identity())(outputs)
-    np.testing.assert_allclose(found.exp().numpy(), by_definition(outputs.numpy()), rtol=1e-9, atol=1e-14)
+    log_probabilities = Thresholds(nn.Identity())(outputs)
+    np.testing.assert_allclose(log_probabilities.exp().numpy(), by_definition(outputs.numpy()), rtol=1e-9, atol=1e-14)
 
 
 def test_gradients_are_those_of_differences():
@@ -54,8 +54,8 @@ def test_gradients_are_those_of_differences():
 
 @pytest.mark.parametrize("classes", [2, 5])
 def test_outputs_of_zero_are_uniform(classes):
-    found = Thresholds(nn.Identity())(torch.zeros(1, classes - 1))
-    torch.testing.assert_close(found.exp(), torch.full((1, classes), 1 / classes))
+    log_probabilities = Thresholds(nn.Identity())(torch.zeros(1, classes - 1))
+    torch.testing.assert_close(log_probabilities.exp(), torch.full((1, classes), 1 / classes))
 
 
 @pytest.mark.parametrize("size", [60.0, 1000.0])

@@ -86,13 +86,13 @@ def test_a_strategy_that_learns_from_validation_learns(batch):
     from smoothlab.smoothing.strengths.auto import Auto
 
     logits, labels = batch
-    kept = labels != -100
+    counted = labels != -100
     criterion = SmoothCrossEntropy(Smoother(Auto(), Uniform()))
     before = criterion.smoother(labels).epsilon
     for _ in range(5):
         criterion(logits, labels)
         criterion.end_epoch()
-        criterion.validate(20 * logits[kept], labels[kept])
+        criterion.validate(20 * logits[counted], labels[counted])
         criterion.end_validation()
     assert not torch.equal(torch.as_tensor(criterion.smoother(labels).epsilon), torch.as_tensor(before))
 

@@ -115,8 +115,8 @@ def test_the_loss_is_that_of_transformers_with_padding(causal):
     torch.testing.assert_close(whole * 50, made * (counted != -100).sum())
     loss, outputs = trainer.compute_loss(model.eval(), {"input_ids": None, "labels": labels}, return_outputs=True)
     assert outputs["logits"] is logits
-    kept = logits[..., :-1, :] if causal else logits
-    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(kept.reshape(-1, 7), counted.reshape(-1)))
+    shifted = logits[..., :-1, :] if causal else logits
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(shifted.reshape(-1, 7), counted.reshape(-1)))
 
 
 def test_calibration_metrics_leave_padding_out():

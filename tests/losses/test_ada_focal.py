@@ -71,10 +71,10 @@ def by_hand(logits, q, gammas, edges):
     """The formula, number by number."""
     rows = []
     for z, weights in zip(logits.tolist(), q.tolist(), strict=True):
-        total = sum(math.exp(one) for one in z)
+        total = sum(math.exp(logit) for logit in z)
         row = 0.0
-        for one, weight in zip(z, weights, strict=True):
-            p = math.exp(one) / total
+        for logit, weight in zip(z, weights, strict=True):
+            p = math.exp(logit) / total
             gamma = gammas[sum(edge <= p for edge in edges)]
             factor = (1 - p) ** gamma if gamma > 0 else (1 + p) ** -gamma
             row -= weight * factor * math.log(p)

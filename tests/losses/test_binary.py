@@ -147,8 +147,8 @@ def test_a_row_without_known_labels_and_one_of_weight_zero_do_not_count():
     z = logits.clone().requires_grad_()
     value = soft_binary_cross_entropy(z, labels, epsilon=0.1, sample_weight=weight)
     value.backward()
-    kept = soft_binary_cross_entropy(logits[[0, 2]], labels[[0, 2]], epsilon=0.1, sample_weight=weight[[0, 2]])
-    assert_close(value, kept)
+    loss = soft_binary_cross_entropy(logits[[0, 2]], labels[[0, 2]], epsilon=0.1, sample_weight=weight[[0, 2]])
+    assert_close(value, loss)
     assert not z.grad[[1, 3]].any()
 
 

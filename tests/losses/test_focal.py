@@ -89,8 +89,8 @@ def test_dual_focal_against_a_search_through_all_classes():
     p, q = logits.softmax(-1), target.dense(6, dtype=torch.float64)
     for row, row_p, row_q in zip(DualFocal(3.0)(logits, target), p.tolist(), q.tolist(), strict=True):
         terms = (
-            -weight * (1 - one + max((other for other in row_p if other < one), default=0.0)) ** 3 * math.log(one)
-            for one, weight in zip(row_p, row_q, strict=True)
+            -weight * (1 - value + max((other for other in row_p if other < value), default=0.0)) ** 3 * math.log(value)
+            for value, weight in zip(row_p, row_q, strict=True)
         )
         assert row.item() == pytest.approx(sum(terms), rel=1e-10)
 

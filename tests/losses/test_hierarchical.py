@@ -143,13 +143,15 @@ def by_paths(loss, logits, q):
     for p, mass in zip(logits.softmax(-1).tolist(), q.tolist(), strict=True):
         below = dict.fromkeys(counted, 0.0)
         for node, share in zip(nodes, p, strict=True):
-            for one in (node, *tree.ancestors(node)):
-                below[one] += share
+            for ancestor in (node, *tree.ancestors(node)):
+                below[ancestor] += share
         value = 0.0
         for node, weight in zip(nodes, mass, strict=True):
             way = [node, *tree.ancestors(node)]
-            for one, up in itertools.pairwise(way):
-                value -= weight * math.exp(-loss.alpha * depth[one]) / total * math.log(below[one] / below[up])
+            for ancestor, up in itertools.pairwise(way):
+                value -= (
+                    weight * math.exp(-loss.alpha * depth[ancestor]) / total * math.log(below[ancestor] / below[up])
+                )
         values.append(value)
     return number(values)
 
@@ -194,11 +196,11 @@ def test_a_branch_that_is_masked_as_a_whole_is_as_if_it_were_not_there():
     logits, labels = draw(3, 6), torch.tensor([0, 2, 5])
     logits[:, [3, 4]] = -math.inf
     rows, gradient = value_and_gradient(loss, logits, SoftTarget(labels, 0.2))
-    kept = [0, 1, 2, 5]
-    q = 0.8 * (labels.unsqueeze(1) == torch.tensor(kept)).double() + 0.2 / 4
-    alone, of_alone = value_and_gradient(left, logits[:, kept], SoftTarget(q))
+    chosen = [0, 1, 2, 5]
+    q = 0.8 * (labels.unsqueeze(1) == torch.tensor(chosen)).double() + 0.2 / 4
+    alone, of_alone = value_and_gradient(left, logits[:, chosen], SoftTarget(q))
     assert_close(rows, alone)
-    assert_close(gradient[:, kept], of_alone)
+    assert_close(gradient[:, chosen], of_alone)
     assert not gradient[:, [3, 4]].any()
 
 

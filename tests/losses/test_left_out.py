@@ -111,22 +111,22 @@ def seeded():
 @pytest.mark.parametrize("mixing", [Mixup(1.0, 5), CutMix(1.0, 5)])
 def test_a_mixed_batch_leaves_out_the_rows_without_a_label_and_no_others(mixing, form):
     """With features that are the labels, both are mixed alike; no row without a label gets into another."""
-    kept = torch.arange(12) % 3 != 1
-    labels = (torch.arange(12) % 5).where(kept, -100)
+    counted = torch.arange(12) % 3 != 1
+    labels = (torch.arange(12) % 5).where(counted, -100)
     one_hot = torch.nn.functional.one_hot(labels.clamp_min(0), 5).float()
-    images = one_hot.masked_fill(~kept.unsqueeze(-1), math.nan).reshape(12, 5, 1, 1).expand(12, 5, 6, 6)
-    base_in = labels if form == "labels" else one_hot.masked_fill(~kept.unsqueeze(-1), -100)
+    images = one_hot.masked_fill(~counted.unsqueeze(-1), math.nan).reshape(12, 5, 1, 1).expand(12, 5, 6, 6)
+    base_in = labels if form == "labels" else one_hot.masked_fill(~counted.unsqueeze(-1), -100)
     mixed_some = False
     for _ in range(10):
         features, base = mixing(images, base_in)
         assert base.shape == (12, 5)
-        assert_close(features.mean((2, 3))[kept], base[kept])
-        assert (base[~kept] == -100).all()
-        assert_close(base[kept].sum(-1), torch.ones(8))
-        mixed_some |= bool(((base[kept] > 0) & (base[kept] < 1)).any())
+        assert_close(features.mean((2, 3))[counted], base[counted])
+        assert (base[~counted] == -100).all()
+        assert_close(base[counted].sum(-1), torch.ones(8))
+        mixed_some |= bool(((base[counted] > 0) & (base[counted] < 1)).any())
         logits = torch.randn(12, 5)
         loss = soft_cross_entropy(logits, Smoother(Constant(0.1), Uniform())(base))
-        assert_close(loss, soft_cross_entropy(logits[kept], SoftTarget(base[kept], 0.1)))
+        assert_close(loss, soft_cross_entropy(logits[counted], SoftTarget(base[counted], 0.1)))
     assert mixed_some
 
 
@@ -151,12 +151,14 @@ def test_what_learns_from_training_does_not_count_a_row_that_is_left_out():
         lambda: Accuracy(0.0, 0.2, 1.0, 0.2, "global", "running"),
         lambda: Online(initial="label", unseen="uniform"),
     ):
-        all_rows, kept = make(), make()
+        all_rows, counted = make(), make()
         all_rows.observe(Step(base, logits))
-        kept.observe(Step(base[KEPT], logits[KEPT]))
-        for name, one in kept.seen.items():
-            keep = slice(None, -1) if isinstance(kept, Online) else slice(None)  # its last row is what does not count
-            assert_close(all_rows.seen[name][keep], one[keep])
+        counted.observe(Step(base[KEPT], logits[KEPT]))
+        for name, tensor in counted.seen.items():
+            keep = (
+                slice(None, -1) if isinstance(counted, Online) else slice(None)
+            )  # its last row is what does not count
+            assert_close(all_rows.seen[name][keep], tensor[keep])
 
 
 @pytest.mark.parametrize("wrong", [[0, 1], np.array([0, 1])])

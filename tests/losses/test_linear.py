@@ -49,8 +49,8 @@ PRIORS = {
 
 def operands(dtype=torch.float64, *, bias=True):
     """Hidden, weight and bias, leaves that want gradients."""
-    found = [draw(N, D, scale=2.0), draw(K, D, seed=7), draw(K, seed=8) if bias else None]
-    return [None if tensor is None else tensor.to(dtype).requires_grad_() for tensor in found]
+    leaves = [draw(N, D, scale=2.0), draw(K, D, seed=7), draw(K, seed=8) if bias else None]
+    return [None if tensor is None else tensor.to(dtype).requires_grad_() for tensor in leaves]
 
 
 def multiplied_out(base, epsilon, prior):
@@ -73,10 +73,10 @@ def loss_and_gradients(value, leaves):
     return value.detach(), torch.autograd.grad(value, wanted)
 
 
-def assert_same(found, expected, **tolerance):
-    assert_close(found[0], expected[0], **tolerance)
-    assert len(found[1]) == len(expected[1])
-    for ours, theirs in zip(found[1], expected[1], strict=True):
+def assert_same(computed, expected, **tolerance):
+    assert_close(computed[0], expected[0], **tolerance)
+    assert len(computed[1]) == len(expected[1])
+    for ours, theirs in zip(computed[1], expected[1], strict=True):
         assert_close(ours, theirs, **tolerance)
 
 
@@ -116,9 +116,9 @@ def test_loss_and_all_gradients_are_those_of_the_definition(fused, base, epsilon
         expected = loss_and_gradients(value, leaves)
         target = SoftTarget(labels if base == "labels" else votes, EPSILONS[epsilon], PRIORS[prior])
         for chunk_size in (1, 7, 1000):
-            found = fused(*leaves, target, reduction=reduction, chunk_size=chunk_size, **options)
-            assert found.dtype is torch.float64
-            assert_same(loss_and_gradients(found, leaves), expected, rtol=1e-10, atol=1e-12)
+            loss = fused(*leaves, target, reduction=reduction, chunk_size=chunk_size, **options)
+            assert loss.dtype is torch.float64
+            assert_same(loss_and_gradients(loss, leaves), expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(("epsilon", "prior"), list(itertools.product(EPSILONS, PRIORS)))
@@ -128,9 +128,9 @@ def test_float32_agrees_with_all_logits_at_once(fused, epsilon, prior):
         leaves = operands(torch.float32, bias=bias)
         value = soft_cross_entropy(F.linear(*leaves), target, reduction=reduction)
         expected = loss_and_gradients(value, leaves)
-        found = loss_and_gradients(fused(*leaves, target, reduction=reduction, chunk_size=chunk_size), leaves)
-        assert found[0].dtype is torch.float32
-        assert_same(found, expected, rtol=1e-5, atol=1e-5)
+        computed = loss_and_gradients(fused(*leaves, target, reduction=reduction, chunk_size=chunk_size), leaves)
+        assert computed[0].dtype is torch.float32
+        assert_same(computed, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_it_is_torch_cross_entropy_of_a_linear_layer(fused):
@@ -203,12 +203,12 @@ def test_a_nan_in_an_ignored_row_reaches_nothing(fused):
     """Neither the loss nor any gradient, by label or by weight; the other rows are as without it."""
     hidden, weight, bias = operands()
     poisoned = hidden.detach().masked_fill(~KEPT.unsqueeze(-1), math.nan).requires_grad_()
-    kept = KEPT.nonzero().squeeze(1)
+    counted = KEPT.nonzero().squeeze(1)
     for option in ("label", "weight"):
         labels = Y.where(KEPT, -100) if option == "label" else Y
         options = {} if option == "label" else {"sample_weight": KEPT.double()}
         value = fused(poisoned, weight, bias, SoftTarget(labels, 0.1), chunk_size=7, **options)
-        expected = F.cross_entropy(F.linear(hidden[kept], weight, bias), Y[kept], label_smoothing=0.1)
+        expected = F.cross_entropy(F.linear(hidden[counted], weight, bias), Y[counted], label_smoothing=0.1)
         assert_same(
             loss_and_gradients(value, [poisoned, weight, bias]), loss_and_gradients(expected, [hidden, weight, bias])
         )
@@ -295,12 +295,12 @@ def test_half_precision_is_close_and_its_loss_is_float32(fused, dtype, reduction
     target = SoftTarget(Y.where(KEPT, -100), 0.1, PRIORS["vector"])
     wide = [leaf.detach().double().requires_grad_() for leaf in leaves]
     expected = loss_and_gradients(soft_cross_entropy(F.linear(*wide), target, reduction=reduction), wide)
-    found = loss_and_gradients(fused(*leaves, target, reduction=reduction, chunk_size=7), leaves)
-    assert found[0].dtype is torch.float32
-    assert [gradient.dtype for gradient in found[1]] == [dtype] * 3
+    computed = loss_and_gradients(fused(*leaves, target, reduction=reduction, chunk_size=7), leaves)
+    assert computed[0].dtype is torch.float32
+    assert [gradient.dtype for gradient in computed[1]] == [dtype] * 3
     resolution = torch.finfo(dtype).eps
-    assert_close(found[0].double(), expected[0], rtol=2 * resolution, atol=0)
-    for ours, theirs in zip(found[1], expected[1], strict=True):
+    assert_close(computed[0].double(), expected[0], rtol=2 * resolution, atol=0)
+    for ours, theirs in zip(computed[1], expected[1], strict=True):
         assert_close(ours.double(), theirs, rtol=4 * resolution, atol=4 * resolution * theirs.abs().max().item())
 
 
@@ -326,13 +326,13 @@ def test_under_autocast_it_is_the_linear_layer_under_autocast(fused):
     with torch.autocast("cpu", torch.bfloat16):
         plain = soft_cross_entropy(F.linear(*leaves), target)
         value = fused(*leaves, target, chunk_size=7)
-    found, expected = loss_and_gradients(value, leaves), loss_and_gradients(plain, leaves)
-    assert found[0].dtype is torch.float32
-    assert [gradient.dtype for gradient in found[1]] == [torch.float32] * 3
-    assert_close(found[0], expected[0], rtol=1e-6, atol=0)  # the same rounded logits
+    computed, expected = loss_and_gradients(value, leaves), loss_and_gradients(plain, leaves)
+    assert computed[0].dtype is torch.float32
+    assert [gradient.dtype for gradient in computed[1]] == [torch.float32] * 3
+    assert_close(computed[0], expected[0], rtol=1e-6, atol=0)  # the same rounded logits
     full = soft_cross_entropy(F.linear(*leaves), target).detach()
-    assert abs(full - found[0]) > 1e-5  # which float32 logits are not
-    for ours, theirs in zip(found[1], expected[1], strict=True):
+    assert abs(full - computed[0]) > 1e-5  # which float32 logits are not
+    for ours, theirs in zip(computed[1], expected[1], strict=True):
         assert_close(ours, theirs, rtol=0.02, atol=0.01 * theirs.abs().max().item())
 
 
@@ -411,9 +411,9 @@ def test_factors_that_are_learned_get_their_gradients():
 
 def test_torch_func_takes_the_reference_path():
     hidden, weight, bias = (leaf.detach() for leaf in operands())
-    found = torch.func.grad(lambda w: linear_soft_cross_entropy(hidden, w, bias, SoftTarget(Y, 0.1)))(weight)
+    gradient = torch.func.grad(lambda w: linear_soft_cross_entropy(hidden, w, bias, SoftTarget(Y, 0.1)))(weight)
     plain = torch.func.grad(lambda w: F.cross_entropy(F.linear(hidden, w, bias), Y, label_smoothing=0.1))(weight)
-    assert_close(found, plain)
+    assert_close(gradient, plain)
 
 
 @pytest.mark.parametrize("prior", PRIORS)

@@ -45,12 +45,12 @@ REFUSED = {
 
 def functions_in_source():
     """Each class of the package with a gradient of its own."""
-    found = set()
+    functions = set()
     for path in SOURCE.rglob("*.py"):
         text = path.read_text()
         for name in re.findall(r"^class (\w+)\([\w.]*\bFunction\)", text, re.M):
-            found.add(f"{path.relative_to(SOURCE).as_posix()}:{name}")
-    return found
+            functions.add(f"{path.relative_to(SOURCE).as_posix()}:{name}")
+    return functions
 
 
 def test_every_gradient_of_our_own_is_tested_here():

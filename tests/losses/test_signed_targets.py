@@ -87,10 +87,10 @@ def test_votes_can_be_sharpened_too(loss, epsilon):
 def test_float32_and_leading_dimensions_and_ignored_labels_are_as_ever(loss):
     logits, labels = draw()
     labels[2] = -100
-    kept = labels != -100
+    counted = labels != -100
     target = SoftTarget(labels.reshape(2, 3), torch.full((2, 3), -2.0), signed=True)
     value = loss(logits.float().reshape(2, 3, 4), target)
-    assert_close(value, loss(logits[kept], SoftTarget(labels[kept], -2.0, signed=True)).float())
+    assert_close(value, loss(logits[counted], SoftTarget(labels[counted], -2.0, signed=True)).float())
 
 
 def test_the_loss_has_no_lower_bound(loss):

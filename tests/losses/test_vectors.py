@@ -250,9 +250,9 @@ def test_composer_counts_ignored_rows_and_we_do_not(loss, vectors):
     cases = [case for case in vectors("composer")["cases"] if case["inputs"]["target_kind"] == "index_ignored"]
     for case in cases:
         logits, y = number(case["inputs"]["logits"]), base_of(case["inputs"]["target"])
-        epsilon, kept = case["params"]["smoothing"], y != -100
+        epsilon, counted = case["params"]["smoothing"], y != -100
         value = loss(logits, SoftTarget(y, epsilon))
-        assert_close(value, loss(logits[kept], SoftTarget(y[kept], epsilon)))
+        assert_close(value, loss(logits[counted], SoftTarget(y[counted], epsilon)))
         assert abs(value.item() - case["loss"]) > 1e-4
-        assert number(case["grad_logits"])[~kept].any()  # theirs
+        assert number(case["grad_logits"])[~counted].any()  # theirs
     assert len(cases) == 12

@@ -194,6 +194,6 @@ def test_rows_with_a_vote_base_are_ignored_by_weight_zero(loss):
     logits.requires_grad_()
     value = loss(logits, SoftTarget(votes, 0.1), sample_weight=torch.tensor([1.0, 0, 0, 1]))
     value.backward()
-    kept = [0, 3]
-    assert_close(value, loss(logits.detach()[kept], SoftTarget(votes[kept], 0.1)))
+    rows = [0, 3]
+    assert_close(value, loss(logits.detach()[rows], SoftTarget(votes[rows], 0.1)))
     assert not logits.grad[1:3].any()

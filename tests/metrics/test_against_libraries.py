@@ -59,11 +59,11 @@ def test_scikit_learn_agrees_on_binary_and_multi_label():
     assert ours["micro_f1"] == pytest.approx(sklearn.metrics.f1_score(y, p > 0.5, average="micro"))
     assert ours["subset_accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(y, p > 0.5))
     assert ours["accuracy"] == pytest.approx(1 - sklearn.metrics.hamming_loss(y, p > 0.5))
-    one = metrics.binary_metrics(p[:, 0], y[:, 0], from_logits=False)
-    assert one["brier"] == pytest.approx(sklearn.metrics.brier_score_loss(y[:, 0], p[:, 0]))
-    assert one["nll"] == pytest.approx(sklearn.metrics.log_loss(y[:, 0], p[:, 0]))
-    assert one["auroc"] == pytest.approx(sklearn.metrics.roc_auc_score(y[:, 0], p[:, 0]))
-    assert one["f1"] == pytest.approx(sklearn.metrics.f1_score(y[:, 0], p[:, 0] > 0.5))
+    binary = metrics.binary_metrics(p[:, 0], y[:, 0], from_logits=False)
+    assert binary["brier"] == pytest.approx(sklearn.metrics.brier_score_loss(y[:, 0], p[:, 0]))
+    assert binary["nll"] == pytest.approx(sklearn.metrics.log_loss(y[:, 0], p[:, 0]))
+    assert binary["auroc"] == pytest.approx(sklearn.metrics.roc_auc_score(y[:, 0], p[:, 0]))
+    assert binary["f1"] == pytest.approx(sklearn.metrics.f1_score(y[:, 0], p[:, 0] > 0.5))
 
 
 @pytest.mark.parametrize(("norm", "ours"), [("l1", metrics.ece), ("l2", metrics.rmsce), ("max", metrics.mce)])

@@ -87,12 +87,12 @@ def test_sharpness_runs_from_uniform_to_one_hot():
 
 def test_binary_and_multi_label_by_hand():
     p, y = np.array([[0.9, 0.4], [0.2, 0.6]]), np.array([[1, 0], [0, 0]])
-    told = metrics.multilabel_metrics(p, y, **KNOWN)
-    assert told["accuracy"] == 0.75
-    assert told["subset_accuracy"] == 0.5
-    assert told["brier"] == pytest.approx((0.01 + 0.16 + 0.04 + 0.36) / 4)
-    assert told["confidence_gap"] == pytest.approx(2.1 / 4 - 0.25)
-    assert told["macro_f1"] == pytest.approx(0.5)
+    by_hand = metrics.multilabel_metrics(p, y, **KNOWN)
+    assert by_hand["accuracy"] == 0.75
+    assert by_hand["subset_accuracy"] == 0.5
+    assert by_hand["brier"] == pytest.approx((0.01 + 0.16 + 0.04 + 0.36) / 4)
+    assert by_hand["confidence_gap"] == pytest.approx(2.1 / 4 - 0.25)
+    assert by_hand["macro_f1"] == pytest.approx(0.5)
     unknown = metrics.multilabel_metrics(
         np.where(y == 0, p, p), [[1, -1], [0, 0]], mask=[[True, False], [True, True]], **KNOWN
     )

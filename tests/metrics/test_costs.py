@@ -44,8 +44,8 @@ def test_a_matrix_that_makes_no_sense_is_refused(costs, message):
 def test_by_hand():
     """At 5 to 1 the credit is refused from a sixth on: of 0.1, 0.2 and 0.3 for bad, the last two."""
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]])
-    told = metrics.cost_metrics(p, [1, 0, 1], [[0, 1], [5, 0]], from_logits=False)
-    assert told == {"expected_cost": pytest.approx((5 + 1 + 0) / 3), "expected_cost_of_argmax": pytest.approx(10 / 3)}
+    values = metrics.cost_metrics(p, [1, 0, 1], [[0, 1], [5, 0]], from_logits=False)
+    assert values == {"expected_cost": pytest.approx((5 + 1 + 0) / 3), "expected_cost_of_argmax": pytest.approx(10 / 3)}
 
 
 @given(st.integers(2, 6), st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
@@ -61,16 +61,16 @@ def test_they_are_those_of_brute_force(classes, seed, voted, weighted):
         risks = [sum(p[i] * costs[i, j] for i in range(classes)) for j in range(classes)]
         cheapest += weight * sum(true[i] * costs[i, int(np.argmin(risks))] for i in range(classes))
         argmax += weight * sum(true[i] * costs[i, int(row.argmax())] for i in range(classes))
-    told = metrics.cost_metrics(logits, labels, costs, from_logits=True, sample_weight=weights)
-    assert told["expected_cost"] == pytest.approx(cheapest / weights.sum())
-    assert told["expected_cost_of_argmax"] == pytest.approx(argmax / weights.sum())
+    values = metrics.cost_metrics(logits, labels, costs, from_logits=True, sample_weight=weights)
+    assert values["expected_cost"] == pytest.approx(cheapest / weights.sum())
+    assert values["expected_cost_of_argmax"] == pytest.approx(argmax / weights.sum())
 
 
 def test_equal_costs_give_the_error_rate(predictions):
     logits, labels = predictions(400, 4)
-    told = metrics.cost_metrics(logits, labels, 1 - np.eye(4), from_logits=True)
+    values = metrics.cost_metrics(logits, labels, 1 - np.eye(4), from_logits=True)
     error = 1 - metrics.accuracy(logits, labels, from_logits=True)
-    assert told == {"expected_cost": pytest.approx(error), "expected_cost_of_argmax": pytest.approx(error)}
+    assert values == {"expected_cost": pytest.approx(error), "expected_cost_of_argmax": pytest.approx(error)}
 
 
 def test_calibration_lowers_the_cost_at_the_same_accuracy():

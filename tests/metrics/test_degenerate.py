@@ -131,7 +131,7 @@ NO_STREAMS = {"ScaledNLL", "ScoreParts", "BrierParts", "ECEBias", "Interval", "R
 def numbers(result):
     """(name, number) of whatever a metric gives."""
     if isinstance(result, dict):
-        return [(name, value) for name, one in result.items() for _, value in numbers(one)]
+        return [(name, value) for name, values in result.items() for _, value in numbers(values)]
     if isinstance(result, float):
         return [("", result)]
     if hasattr(result, "_asdict"):
@@ -143,8 +143,8 @@ def numbers(result):
 
 def test_no_public_metric_is_left_out():
     public = [(name, getattr(metrics, name)) for name in metrics.__all__]
-    assert {name for name, one in public if inspect.isfunction(one)} == set(CALLS) | NO_METRICS
-    assert {name for name, one in public if inspect.isclass(one)} == set(STREAMS) | NO_STREAMS
+    assert {name for name, member in public if inspect.isfunction(member)} == set(CALLS) | NO_METRICS
+    assert {name for name, member in public if inspect.isclass(member)} == set(STREAMS) | NO_STREAMS
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
@@ -167,12 +167,12 @@ def test_a_metric_is_finite_or_an_error_that_names_the_argument(name, table):
 def test_metrics_are_what_their_definitions_give(table):
     p, y, _ = table
     expected = by_definition(p.tolist(), y.tolist())
-    found = {}
+    results = {}
     for name in ("classification_metrics", "ordinal_metrics", *(set(expected) & set(CALLS))):
         result = CALLS[name](p, y)
-        found |= result if isinstance(result, dict) else {name: result}
+        results |= result if isinstance(result, dict) else {name: result}
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), name
+        assert results[name] == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), name
 
 
 @pytest.mark.parametrize("name", sorted(STREAMS))
@@ -193,17 +193,17 @@ def test_streams_are_their_functions(name, table):
         except InvalidArgument:
             assert p.shape[1] == 1
             return
-    told = stream.compute()
+    values = stream.compute()
     if not len(y):
-        assert all(math.isnan(value) for value in told.values())
+        assert all(math.isnan(value) for value in values.values())
         return
     exact = CALLS[function](p, y)
-    assert list(told) == list(exact)
+    assert list(values) == list(exact)
     for key, value in exact.items():
         if key in ("macro_map", "micro_map"):  # of counts by steps of the logit, within which all are ties
-            assert 0 <= told[key] <= 1
+            assert 0 <= values[key] <= 1
         else:
-            assert told[key] == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), key
+            assert values[key] == pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True), key
 
 
 @given(tables(sizes=(2, 3, 16, 20, 200), counts=(1, 2, 3, 17, 40)), st.sampled_from(["float32", "float64"]))
@@ -214,9 +214,9 @@ def test_logits_give_in_both_forms_the_same(table, precision):
     exact = metrics.classification_metrics(logits, y, from_logits=True)
     stream = metrics.ClassificationMetrics(p.shape[1])
     stream.update(logits, y)
-    told = stream.compute()
+    values = stream.compute()
     for key in ("nll", "brier", "accuracy", "macro_f1", "confidence_gap", "smece", "aurc"):  # no edges to fall across
-        assert told[key] == pytest.approx(exact[key], rel=1e-6, abs=1e-6), key
+        assert values[key] == pytest.approx(exact[key], rel=1e-6, abs=1e-6), key
 
 
 @pytest.mark.parametrize("num_bins", [1, 2, 15, 100])

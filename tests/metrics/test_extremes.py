@@ -25,38 +25,38 @@ def both(values, labels, *, from_logits, **known):
 
 
 def test_one_sample():
-    told = both([[0.2, 0.8]], [1], from_logits=False)
-    assert told["ece"] == told["mce"] == pytest.approx(0.2)
-    assert told["ece_equal_mass"] == pytest.approx(0.2)
-    assert told["ece_classwise"] == pytest.approx(0.2)
-    assert told["confidence_gap"] == pytest.approx(-0.2)
-    assert told["smece"] == pytest.approx(0.2)
-    assert (told["accuracy"], told["aurc"], told["macro_f1"]) == (1.0, 0.0, 1.0)
-    assert told["brier"] == pytest.approx(0.08)
+    values = both([[0.2, 0.8]], [1], from_logits=False)
+    assert values["ece"] == values["mce"] == pytest.approx(0.2)
+    assert values["ece_equal_mass"] == pytest.approx(0.2)
+    assert values["ece_classwise"] == pytest.approx(0.2)
+    assert values["confidence_gap"] == pytest.approx(-0.2)
+    assert values["smece"] == pytest.approx(0.2)
+    assert (values["accuracy"], values["aurc"], values["macro_f1"]) == (1.0, 0.0, 1.0)
+    assert values["brier"] == pytest.approx(0.08)
 
 
 def test_certain_and_right_is_perfect():
-    told = both([[0.0, 1.0], [1.0, 0.0]], [1, 0], from_logits=False)
-    for name, value in told.items():
+    values = both([[0.0, 1.0], [1.0, 0.0]], [1, 0], from_logits=False)
+    for name, value in values.items():
         assert value == pytest.approx(1.0 if name in ("accuracy", "macro_f1") else 0.0), name
 
 
 def test_certain_and_wrong_costs_infinity():
-    told = both([[0.0, 1.0], [1.0, 0.0]], [0, 1], from_logits=False)
-    assert told["nll"] == math.inf
-    assert (told["ece"], told["mce"], told["brier"], told["aurc"]) == (1.0, 1.0, 2.0, 1.0)
-    assert told["smece"] == pytest.approx(1.0)
+    values = both([[0.0, 1.0], [1.0, 0.0]], [0, 1], from_logits=False)
+    assert values["nll"] == math.inf
+    assert (values["ece"], values["mce"], values["brier"], values["aurc"]) == (1.0, 1.0, 2.0, 1.0)
+    assert values["smece"] == pytest.approx(1.0)
 
 
 def test_logits_keep_the_loss_where_probabilities_underflow():
-    told = both([[0.0, 5000.0]], [0], from_logits=True)
-    assert told["nll"] == pytest.approx(5000.0)
-    assert told["brier"] == pytest.approx(2.0)
+    values = both([[0.0, 5000.0]], [0], from_logits=True)
+    assert values["nll"] == pytest.approx(5000.0)
+    assert values["brier"] == pytest.approx(2.0)
 
 
 def test_masked_classes_of_minus_infinity():
-    told = both([[0.0, -math.inf, 0.0], [1.0, -math.inf, 2.0]], [0, 2], from_logits=True)
-    assert math.isfinite(told["nll"])
+    values = both([[0.0, -math.inf, 0.0], [1.0, -math.inf, 2.0]], [0, 2], from_logits=True)
+    assert math.isfinite(values["nll"])
     assert both([[0.0, -math.inf]], [1], from_logits=True)["nll"] == math.inf
 
 
@@ -103,11 +103,11 @@ def test_ties_in_top_k_share_the_places():
 
 def test_votes_score_losses_against_shares_and_accuracy_against_the_mode():
     p, votes = np.array([[0.7, 0.2, 0.1]]), np.array([[3, 1, 0]])
-    told = both(p, votes, from_logits=False)
-    assert told["nll"] == pytest.approx(-0.75 * math.log(0.7) - 0.25 * math.log(0.2))
-    assert told["brier"] == pytest.approx(0.05**2 + 0.05**2 + 0.1**2)
-    assert told["accuracy"] == 1.0
-    assert told["confidence_gap"] == pytest.approx(-0.3)
+    values = both(p, votes, from_logits=False)
+    assert values["nll"] == pytest.approx(-0.75 * math.log(0.7) - 0.25 * math.log(0.2))
+    assert values["brier"] == pytest.approx(0.05**2 + 0.05**2 + 0.1**2)
+    assert values["accuracy"] == 1.0
+    assert values["confidence_gap"] == pytest.approx(-0.3)
     assert both([[1.0, 0.0]], [[5.0, 0.0]], from_logits=False)["nll"] == 0.0
 
 
@@ -116,17 +116,17 @@ def test_token_sequences_flatten_and_skip_the_mask(predictions):
     sequences, tokens = logits.reshape(4, 6, 5).clone(), labels.reshape(4, 6).clone()
     mask = torch.arange(6) < torch.tensor([6, 3, 1, 0])[:, None]
     sequences[~mask], tokens[~mask] = torch.nan, -100
-    told = both(sequences, tokens, from_logits=True, mask=mask)
+    values = both(sequences, tokens, from_logits=True, mask=mask)
     plain = metrics.classification_metrics(sequences[mask], tokens[mask], from_logits=True)
-    assert told == pytest.approx(plain)
+    assert values == pytest.approx(plain)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_half_precision_is_read_exactly(predictions, dtype):
     logits, labels = predictions(200, 7)
     rounded = logits.to(dtype)
-    told = both(rounded, labels, from_logits=True)
-    assert told == pytest.approx(metrics.classification_metrics(rounded.double(), labels, from_logits=True))
+    values = both(rounded, labels, from_logits=True)
+    assert values == pytest.approx(metrics.classification_metrics(rounded.double(), labels, from_logits=True))
     metrics.classification_metrics(torch.softmax(rounded, 1), labels, from_logits=False)
 
 

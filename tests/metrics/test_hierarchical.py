@@ -25,15 +25,15 @@ def one_hot(predicted):
 
 
 def test_by_hand():
-    told = metrics.hierarchical_metrics(one_hot([0, 1, 2, 3, 3]), [0, 0, 0, 0, 3], HIERARCHY, from_logits=False)
-    assert told == {
+    values = metrics.hierarchical_metrics(one_hot([0, 1, 2, 3, 3]), [0, 0, 0, 0, 3], HIERARCHY, from_logits=False)
+    assert values == {
         "mistake_severity": pytest.approx((1 + 2 + 3) / 3),
         "hierarchical_distance": pytest.approx(6 / 5),
         "accuracy_level_1": pytest.approx(4 / 5),
         "accuracy_level_2": pytest.approx(3 / 5),
         "accuracy_level_3": pytest.approx(2 / 5),
     }
-    assert list(told) == metrics.hierarchical_names(HIERARCHY)
+    assert list(values) == metrics.hierarchical_names(HIERARCHY)
 
 
 def test_the_distance_of_the_most_probable_ones():
@@ -45,9 +45,9 @@ def test_the_distance_of_the_most_probable_ones():
 
 
 def test_no_mistake_has_no_severity():
-    told = metrics.hierarchical_metrics(np.eye(4), range(4), HIERARCHY, from_logits=False)
-    assert math.isnan(told["mistake_severity"])
-    assert told["hierarchical_distance"] == 0.0
+    values = metrics.hierarchical_metrics(np.eye(4), range(4), HIERARCHY, from_logits=False)
+    assert math.isnan(values["mistake_severity"])
+    assert values["hierarchical_distance"] == 0.0
     assert metrics.mistake_severity(np.eye(4)[::-1], range(4), HIERARCHY, from_logits=False) == 2.5
 
 
@@ -79,71 +79,71 @@ def test_they_are_what_walks_up_the_tree_give(hierarchy, seed, weighted):
     values, labels = random.normal(size=(9, classes)), random.integers(0, classes, 9)
     weights = random.integers(0, 3, 9) + np.eye(9, dtype=int)[0] if weighted else np.ones(9)
 
-    def distance(one, other):
-        shared = [a for a, b in zip(*(walk(tree, hierarchy.nodes[k]) for k in (one, other)), strict=False) if a == b]
-        return 0 if one == other else height(tree, shared[-1])
+    def distance(node, other):
+        shared = [a for a, b in zip(*(walk(tree, hierarchy.nodes[k]) for k in (node, other)), strict=False) if a == b]
+        return 0 if node == other else height(tree, shared[-1])
 
     far = np.array([distance(p, y) for p, y in zip(values.argmax(1), labels, strict=True)])
     k = min(3, classes)
     top = np.array(
         [np.mean([distance(p, y) for p in np.argsort(-row)[:k]]) for row, y in zip(values, labels, strict=True)]
     )
-    told = metrics.hierarchical_metrics(
+    judged = metrics.hierarchical_metrics(
         values, labels, hierarchy, from_logits=True, sample_weight=weights if weighted else None, top_k=(k,)
     )
     wrong = values.argmax(1) != labels
     if weights @ wrong:
-        assert told["mistake_severity"] == pytest.approx((weights * far)[wrong].sum() / weights[wrong].sum())
-    assert told["hierarchical_distance"] == pytest.approx(weights @ far / weights.sum())
-    assert told[f"hierarchical_distance_top_{k}"] == pytest.approx(weights @ top / weights.sum())
+        assert judged["mistake_severity"] == pytest.approx((weights * far)[wrong].sum() / weights[wrong].sum())
+    assert judged["hierarchical_distance"] == pytest.approx(weights @ far / weights.sum())
+    assert judged[f"hierarchical_distance_top_{k}"] == pytest.approx(weights @ top / weights.sum())
     for number in range(1, hierarchy.depth + 1):
         ends = [walk(tree, hierarchy.nodes[c])[: number + 1][-1] for c in range(classes)]
         same = np.array([ends[p] == ends[y] for p, y in zip(values.argmax(1), labels, strict=True)])
-        assert told[f"accuracy_level_{number}"] == pytest.approx(weights @ same / weights.sum())
+        assert judged[f"accuracy_level_{number}"] == pytest.approx(weights @ same / weights.sum())
     accuracy = metrics.accuracy(values, labels, from_logits=True, sample_weight=weights)
-    assert told[f"accuracy_level_{hierarchy.depth}"] == pytest.approx(accuracy)
+    assert judged[f"accuracy_level_{hierarchy.depth}"] == pytest.approx(accuracy)
 
 
 def test_sets_of_labels_by_hand():
     """Predicted hiking brings boots and footwear; the true ones are footwear, and footwear and boots and hats."""
     p = np.array([[0.4, 0.3, 0.9, 0.1], [0.9, 0.8, 0.2, 0.3]])
-    told = metrics.multilabel_hierarchical_metrics(p, [[1, 0, 0, 0], [0, 1, 0, 1]], LABELS, from_logits=False)
-    assert told == {
+    values = metrics.multilabel_hierarchical_metrics(p, [[1, 0, 0, 0], [0, 1, 0, 1]], LABELS, from_logits=False)
+    assert values == {
         "hierarchical_precision": pytest.approx(3 / 5),
         "hierarchical_recall": pytest.approx(3 / 4),
         "hierarchical_f1": pytest.approx(6 / 9),
         "hierarchy_violations": pytest.approx(1 / 4),
     }
-    precision, recall = told["hierarchical_precision"], told["hierarchical_recall"]
-    assert told["hierarchical_f1"] == pytest.approx(2 / (1 / precision + 1 / recall))
+    precision, recall = values["hierarchical_precision"], values["hierarchical_recall"]
+    assert values["hierarchical_f1"] == pytest.approx(2 / (1 / precision + 1 / recall))
 
 
 def test_labels_that_are_unknown_do_not_count():
     p = np.array([[0.6, 0.9, 0.1, 0.1]])
     known = {"from_logits": False, "mask": [[True, False, True, True]]}
-    told = metrics.multilabel_hierarchical_metrics(p, [[1, 0, 0, 0]], LABELS, **known)
-    assert (told["hierarchical_precision"], told["hierarchical_recall"]) == (1.0, 1.0)
-    assert math.isnan(told["hierarchy_violations"])  # no pair of known labels
+    values = metrics.multilabel_hierarchical_metrics(p, [[1, 0, 0, 0]], LABELS, **known)
+    assert (values["hierarchical_precision"], values["hierarchical_recall"]) == (1.0, 1.0)
+    assert math.isnan(values["hierarchy_violations"])  # no pair of known labels
 
 
 def test_the_root_is_in_every_set_and_does_not_count():
     hierarchy = Hierarchy(NESTED, ["clothes", "hats"])
-    told = metrics.multilabel_hierarchical_metrics([[0.9, 0.1]], [[1, 1]], hierarchy, from_logits=False)
-    assert told["hierarchical_recall"] == 0.0
-    assert math.isnan(told["hierarchical_precision"])
+    values = metrics.multilabel_hierarchical_metrics([[0.9, 0.1]], [[1, 1]], hierarchy, from_logits=False)
+    assert values["hierarchical_recall"] == 0.0
+    assert math.isnan(values["hierarchical_precision"])
 
 
 @given(trees(), st.integers(0, 2**32 - 1))
 def test_sets_of_labels_against_sets(hierarchy, seed):
     random, size = np.random.default_rng(seed), len(hierarchy)
     values, labels = random.normal(size=(6, size)), random.integers(0, 2, (6, size))
-    told = metrics.multilabel_hierarchical_metrics(values, labels, hierarchy, from_logits=True)
+    computed = metrics.multilabel_hierarchical_metrics(values, labels, hierarchy, from_logits=True)
     sets = []
     for there in (values > 0, labels > 0):
         nodes = [{n for c in np.flatnonzero(row) for n in walk(hierarchy.tree, hierarchy.nodes[c])} for row in there]
-        sets.append([(one & set(hierarchy.nodes)) - {0} for one in nodes])
+        sets.append([(label_set & set(hierarchy.nodes)) - {0} for label_set in nodes])
     hits = sum(len(p & t) for p, t in zip(*sets, strict=True))
-    predicted, true = (sum(map(len, one)) for one in sets)
+    predicted, true = (sum(map(len, label_sets)) for label_sets in sets)
     pairs = [(c, up) for c, up in enumerate(hierarchy.parents) if up != -1]
     expected = {
         "hierarchical_precision": hits / predicted if predicted else math.nan,
@@ -151,7 +151,7 @@ def test_sets_of_labels_against_sets(hierarchy, seed):
         "hierarchical_f1": 2 * hits / (predicted + true) if predicted + true else math.nan,
         "hierarchy_violations": np.mean([row[c] > row[up] for row in values for c, up in pairs]) if pairs else math.nan,
     }
-    assert told == pytest.approx(expected, nan_ok=True)
+    assert computed == pytest.approx(expected, nan_ok=True)
 
 
 # Streaming -----------------------------------------------------------------------------------------------------------
@@ -206,8 +206,8 @@ def test_ranks_add_up():
     values, labels, sets = draw()
     expected = metrics.hierarchical_metrics(values, labels, HIERARCHY, from_logits=True)
     expected |= metrics.multilabel_hierarchical_metrics(values, sets, LABELS, from_logits=True)
-    for told in on_ranks(on_one_rank):
-        assert told == pytest.approx(expected, abs=1e-12)
+    for on_rank in on_ranks(on_one_rank):
+        assert on_rank == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -21,27 +21,27 @@ def exact(name, values, labels):
 def test_each_resample_is_the_metric_of_resampled_data(predictions, monkeypatch):
     logits, labels = predictions(90, 3)
     logits[::7] = logits[0]  # ties
-    kept = {}
+    resampled = {}
     original = boot._resampled
 
     def keep(cells, counts, *rest):
-        kept["counts"], kept["drawn"] = counts, original(cells, counts, *rest)
-        return kept["drawn"]
+        resampled["counts"], resampled["drawn"] = counts, original(cells, counts, *rest)
+        return resampled["drawn"]
 
     monkeypatch.setattr(boot, "_resampled", keep)
     metrics.bootstrap(logits, labels, from_logits=True, metrics=ALL, resamples=5)
-    told = metrics.RiskCoverage.of(logits, labels, from_logits=True)
+    curve = metrics.RiskCoverage.of(logits, labels, from_logits=True)
     p = torch.softmax(logits, 1)
     confidence, correct = p.amax(1).numpy(), (p.argmax(1) == labels).numpy()
     order = np.lexsort((correct, -confidence))
-    assert told.total == 90
-    for row, counts in enumerate(kept["counts"]):
+    assert curve.total == 90
+    for row, counts in enumerate(resampled["counts"]):
         picked = np.repeat(order, counts.astype(int))
         assert len(picked) == 90
         for name in ALL:
-            assert kept["drawn"][name][row] == pytest.approx(exact(name, logits[picked], labels[picked]), abs=1e-9), (
-                name
-            )
+            assert resampled["drawn"][name][row] == pytest.approx(
+                exact(name, logits[picked], labels[picked]), abs=1e-9
+            ), name
 
 
 @pytest.mark.parametrize("n", [600, 6000])
@@ -51,11 +51,11 @@ def test_intervals_are_those_of_plain_resampling(predictions, n):
     ours = metrics.bootstrap(logits, labels, from_logits=True, metrics=names, resamples=400)
     random = np.random.default_rng(1)
     picks = [random.integers(0, n, n) for _ in range(60)]
-    plain = [metrics.classification_metrics(logits[one], labels[one], from_logits=True) for one in picks]
+    plain = [metrics.classification_metrics(logits[pick], labels[pick], from_logits=True) for pick in picks]
     for name in names:
         assert ours[name].estimate == pytest.approx(exact(name, logits, labels), abs=1e-12)
         width = ours[name].high - ours[name].low
-        assert width == pytest.approx(3.92 * np.std([one[name] for one in plain]), rel=0.35), name
+        assert width == pytest.approx(3.92 * np.std([values[name] for values in plain]), rel=0.35), name
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say(predictions):
@@ -64,22 +64,22 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(predictions):
     truth = {name: exact(name, logits, labels) for name in names}
     hits = dict.fromkeys(names, 0)
     for seed in range(60):
-        told = metrics.bootstrap(*predictions(500, 3, seed=seed), from_logits=True, metrics=names, resamples=200)
+        intervals = metrics.bootstrap(*predictions(500, 3, seed=seed), from_logits=True, metrics=names, resamples=200)
         for name in names:
-            hits[name] += told[name].low <= truth[name] <= told[name].high
+            hits[name] += intervals[name].low <= truth[name] <= intervals[name].high
     for name in names:
         assert hits[name] >= 51, (name, hits[name])  # 85% of 60; 95% is aimed at
 
 
 def test_the_bias_of_ece_is_shown_and_taken_out(predictions):
     calibrated = [predictions(300, 4, seed=seed, cold=1.0) for seed in range(12)]
-    told = [metrics.ece_bias(*pair, from_logits=True, draws=200) for pair in calibrated]
-    mean = np.mean([one.ece for one in told])
+    biases = [metrics.ece_bias(*pair, from_logits=True, draws=200) for pair in calibrated]
+    mean = np.mean([bias.ece for bias in biases])
     assert mean > 0.04  # though the source is calibrated
-    assert np.mean([one.calibrated for one in told]) == pytest.approx(mean, rel=0.15)
-    assert np.mean([one.p_value < 0.05 for one in told]) <= 0.25
+    assert np.mean([bias.calibrated for bias in biases]) == pytest.approx(mean, rel=0.15)
+    assert np.mean([bias.p_value < 0.05 for bias in biases]) <= 0.25
     intervals = [metrics.bootstrap(*pair, from_logits=True, metrics=("ece",))["ece"] for pair in calibrated]
-    assert np.mean([one.corrected for one in intervals]) < 0.75 * mean
+    assert np.mean([interval.corrected for interval in intervals]) < 0.75 * mean
     over = metrics.ece_bias(*predictions(3000, 4, cold=0.5), from_logits=True)
     assert over.p_value < 0.01
     assert over.ece > over.calibrated_high > over.calibrated
@@ -106,26 +106,28 @@ def test_every_interval_holds_its_own_estimate(seed, n, k, cold):
     random = np.random.default_rng(seed)
     logits = np.round(random.normal(size=(n, k)) * 2)
     labels = (cold * logits + random.gumbel(size=logits.shape)).argmax(1)
-    for name, told in metrics.bootstrap(logits, labels, from_logits=True, metrics=ALL, resamples=40).items():
-        assert told.low <= told.estimate <= told.high, name
-        assert told.estimate == pytest.approx(exact(name, logits, labels), abs=1e-12)
-        assert np.isfinite([told.low, told.high, told.bias]).all()
+    for name, interval in metrics.bootstrap(logits, labels, from_logits=True, metrics=ALL, resamples=40).items():
+        assert interval.low <= interval.estimate <= interval.high, name
+        assert interval.estimate == pytest.approx(exact(name, logits, labels), abs=1e-12)
+        assert np.isfinite([interval.low, interval.high, interval.bias]).all()
 
 
 def test_an_infinite_loss_has_an_infinite_interval_and_the_others_theirs():
-    told = metrics.bootstrap([[1.0, 0.0], [0.4, 0.6], [0.3, 0.7]], [1, 1, 0], from_logits=False)
-    assert (told["nll"].low, told["nll"].estimate, told["nll"].high) == (np.inf, np.inf, np.inf)
-    assert all(np.isfinite([one.low, one.high]).all() for name, one in told.items() if name != "nll")
+    intervals = metrics.bootstrap([[1.0, 0.0], [0.4, 0.6], [0.3, 0.7]], [1, 1, 0], from_logits=False)
+    assert (intervals["nll"].low, intervals["nll"].estimate, intervals["nll"].high) == (np.inf, np.inf, np.inf)
+    assert all(
+        np.isfinite([interval.low, interval.high]).all() for name, interval in intervals.items() if name != "nll"
+    )
 
 
 @pytest.mark.parametrize("cold", [1.0, 0.5])
 def test_intervals_of_errors_cover_what_the_metric_is_on_average_at_this_size(predictions, cold):
     names = ("ece", "ece_equal_mass", "rmsce")
-    told = [
+    bootstrapped = [
         metrics.bootstrap(*predictions(300, 4, seed=seed, cold=cold), from_logits=True, metrics=names, resamples=200)
         for seed in range(100)
     ]
     for name in names:
-        truth = np.mean([one[name].estimate for one in told])
-        covered = np.mean([one[name].low <= truth <= one[name].high for one in told])
+        truth = np.mean([intervals[name].estimate for intervals in bootstrapped])
+        covered = np.mean([intervals[name].low <= truth <= intervals[name].high for intervals in bootstrapped])
         assert covered >= 0.88, (name, covered)  # 95% is aimed at; three standard errors are 6.5%

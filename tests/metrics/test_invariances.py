@@ -145,18 +145,18 @@ def test_areas_are_means_over_all_orders_of_ties(table):
 def test_relations_between_metrics_hold(table):
     p, y, _ = table
     known = {"from_logits": False}
-    told = metrics.classification_metrics(p, y, **known)
-    gap = abs(told["confidence_gap"])
-    assert gap - 1e-9 <= told["ece"] <= told["mce"] + 1e-9
-    assert gap - 1e-9 <= told["ece_equal_mass"]
-    assert gap - 1e-9 <= told["smece"] <= 1 + 1e-9
-    assert told["ece"] <= metrics.rmsce(p, y, **known) + 1e-9 <= told["mce"] + 2e-9
+    values = metrics.classification_metrics(p, y, **known)
+    gap = abs(values["confidence_gap"])
+    assert gap - 1e-9 <= values["ece"] <= values["mce"] + 1e-9
+    assert gap - 1e-9 <= values["ece_equal_mass"]
+    assert gap - 1e-9 <= values["smece"] <= 1 + 1e-9
+    assert values["ece"] <= metrics.rmsce(p, y, **known) + 1e-9 <= values["mce"] + 2e-9
     parts = metrics.brier_parts(p, y, **known)
     whole = parts.reliability - parts.resolution + parts.uncertainty + parts.within_bins
-    assert whole == pytest.approx(told["brier"], abs=1e-12)
+    assert whole == pytest.approx(values["brier"], abs=1e-12)
     assert min(parts.reliability, parts.resolution, parts.uncertainty) >= -1e-12
     assert 0 <= metrics.sharpness(p, **known) <= 1 + 1e-12
-    auroc, right = metrics.confidence_auroc(p, y, **known), told["accuracy"]
+    auroc, right = metrics.confidence_auroc(p, y, **known), values["accuracy"]
     if not np.isnan(auroc):
         expected = (1 - auroc) * right * (1 - right) + (1 - right) ** 2 / 2
         assert metrics.augrc(p, y, **known) == pytest.approx(expected, abs=1e-9)

@@ -18,9 +18,9 @@ from smoothlab import InvalidArgument, metrics
 
 def test_by_hand():
     values = np.eye(4)[[0, 1, 3, 3]]
-    told = metrics.ordinal_metrics(values, [0, 2, 3, 0], from_logits=False)
+    computed = metrics.ordinal_metrics(values, [0, 2, 3, 0], from_logits=False)
     # squared distances 0, 1, 0, 9; of all 16 pairs of a prediction and a label 58, so by chance 58 / 4
-    assert told == {"ordinal_mae": pytest.approx(4 / 4), "quadratic_kappa": pytest.approx(1 - 10 / (58 / 4))}
+    assert computed == {"ordinal_mae": pytest.approx(4 / 4), "quadratic_kappa": pytest.approx(1 - 10 / (58 / 4))}
 
 
 @given(st.integers(2, 9), st.integers(2, 40), st.booleans(), st.integers(0, 2**32 - 1))
@@ -28,22 +28,22 @@ def test_they_are_those_of_scikit_learn(classes, count, weighted, seed):
     random = np.random.default_rng(seed)
     values, labels = random.normal(size=(count, classes)), random.integers(0, classes, count)
     weights = random.uniform(0.1, 3, count) if weighted else None
-    told = metrics.ordinal_metrics(values, labels, from_logits=True, sample_weight=weights)
+    computed = metrics.ordinal_metrics(values, labels, from_logits=True, sample_weight=weights)
     predicted = values.argmax(1)
     known = {"sample_weight": weights}
-    assert told["ordinal_mae"] == pytest.approx(mean_absolute_error(labels, predicted, **known))
+    assert computed["ordinal_mae"] == pytest.approx(mean_absolute_error(labels, predicted, **known))
     if len(set(labels) | set(predicted)) > 1:
         expected = cohen_kappa_score(labels, predicted, labels=range(classes), weights="quadratic", **known)
-        assert told["quadratic_kappa"] == pytest.approx(expected, abs=1e-9)
+        assert computed["quadratic_kappa"] == pytest.approx(expected, abs=1e-9)
     else:
-        assert math.isnan(told["quadratic_kappa"])
+        assert math.isnan(computed["quadratic_kappa"])
 
 
 def test_kappa_is_that_of_torchmetrics(predictions):
     logits, labels = predictions(300, 6, seed=3)
     peer = MulticlassCohenKappa(6, weights="quadratic")(logits, labels)
-    told = metrics.ordinal_metrics(logits, labels, from_logits=True)
-    assert told["quadratic_kappa"] == pytest.approx(float(peer), abs=1e-6)
+    computed = metrics.ordinal_metrics(logits, labels, from_logits=True)
+    assert computed["quadratic_kappa"] == pytest.approx(float(peer), abs=1e-6)
 
 
 def test_one_class_alone_has_no_kappa_and_all_right_has_one():
@@ -87,5 +87,5 @@ def _on_rank(rank):
 
 
 def test_two_ranks_give_what_one_process_gives():
-    for told, whole in on_ranks(_on_rank):
-        assert told == whole
+    for computed, whole in on_ranks(_on_rank):
+        assert computed == whole

@@ -31,25 +31,25 @@ def test_they_are_those_of_scikit_learn(size, count, weighted, seed):
     random = np.random.default_rng(seed)
     p, labels = random.integers(0, 5, (count, size)) / 4, random.integers(0, 2, (count, size))  # with ties
     known = {"sample_weight": random.uniform(0.1, 3, count) if weighted else None}
-    told = metrics.ranking_metrics(p, labels, from_logits=False, **known)
-    assert told["ranking_loss"] == pytest.approx(label_ranking_loss(labels, p, **known))
-    assert told["coverage_error"] == pytest.approx(coverage_error(labels, p, **known))
-    assert told["ranking_precision"] == pytest.approx(label_ranking_average_precision_score(labels, p, **known))
+    values = metrics.ranking_metrics(p, labels, from_logits=False, **known)
+    assert values["ranking_loss"] == pytest.approx(label_ranking_loss(labels, p, **known))
+    assert values["coverage_error"] == pytest.approx(coverage_error(labels, p, **known))
+    assert values["ranking_precision"] == pytest.approx(label_ranking_average_precision_score(labels, p, **known))
     each = [average_precision_score(labels[:, k], p[:, k], **known) for k in range(size) if labels[:, k].any()]
     if each:
-        assert told["macro_map"] == pytest.approx(np.mean(each))
-        assert told["micro_map"] == pytest.approx(average_precision_score(labels, p, average="micro", **known))
+        assert values["macro_map"] == pytest.approx(np.mean(each))
+        assert values["micro_map"] == pytest.approx(average_precision_score(labels, p, average="micro", **known))
     else:
-        assert math.isnan(told["macro_map"])
-        assert math.isnan(told["micro_map"])
+        assert math.isnan(values["macro_map"])
+        assert math.isnan(values["micro_map"])
 
 
 def test_map_is_that_of_torchmetrics():
     logits, labels = drawn()
-    told = metrics.ranking_metrics(logits, labels, from_logits=True)
+    values = metrics.ranking_metrics(logits, labels, from_logits=True)
     for average in ("macro", "micro"):
         peer = MultilabelAveragePrecision(5, average=average)(torch.sigmoid(logits), labels.long())
-        assert told[f"{average}_map"] == pytest.approx(float(peer), abs=1e-6)
+        assert values[f"{average}_map"] == pytest.approx(float(peer), abs=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -57,18 +57,18 @@ def test_a_sample_is_ranked_over_its_known_labels(seed):
     random = np.random.default_rng(seed)
     p, labels, known = random.random((6, 5)), random.integers(0, 2, (6, 5)), random.random((6, 5)) < 0.7
     known[:, :2] = True  # scikit-learn takes two columns at least
-    told = metrics.ranking_metrics(p, labels, from_logits=False, mask=known)
+    values = metrics.ranking_metrics(p, labels, from_logits=False, mask=known)
     of_rows = [(y[there][None], q[there][None]) for y, q, there in zip(labels, p, known, strict=True)]
     peers = (label_ranking_loss, coverage_error, label_ranking_average_precision_score)
     for name, peer in zip(("ranking_loss", "coverage_error", "ranking_precision"), peers, strict=True):
-        assert told[name] == pytest.approx(np.mean([peer(y, q) for y, q in of_rows]))
+        assert values[name] == pytest.approx(np.mean([peer(y, q) for y, q in of_rows]))
     each = [
         average_precision_score(labels[known[:, k], k], p[known[:, k], k])
         for k in range(5)
         if labels[known[:, k], k].any()
     ]
     if each:
-        assert told["macro_map"] == pytest.approx(np.mean(each))
+        assert values["macro_map"] == pytest.approx(np.mean(each))
 
 
 def test_nothing_known_is_refused():
@@ -84,11 +84,11 @@ def test_the_streaming_form_is_near_the_exact_one(shift):
     streaming = metrics.RankingMetrics(5)
     for part in (slice(0, 10), slice(10, 10), slice(10, 3000)):
         streaming.update(logits[part] + shift, labels[part], mask=mask[part])
-    told = streaming.compute()
-    assert list(told) == list(exact)
-    assert told == pytest.approx(exact, abs=2e-3)
+    values = streaming.compute()
+    assert list(values) == list(exact)
+    assert values == pytest.approx(exact, abs=2e-3)
     for name in ("ranking_loss", "coverage_error", "ranking_precision"):
-        assert told[name] == pytest.approx(exact[name], abs=1e-12)
+        assert values[name] == pytest.approx(exact[name], abs=1e-12)
 
 
 def test_its_state_is_bounded():
@@ -106,16 +106,16 @@ def test_each_label_apart_is_that_label_alone():
     logits, labels = drawn(200, 4)
     mask = torch.rand(logits.shape, generator=torch.Generator().manual_seed(1)) < 0.6
     mask[:, 3] = False
-    told = metrics.labelwise_metrics(logits, labels, from_logits=True, mask=mask)
+    values = metrics.labelwise_metrics(logits, labels, from_logits=True, mask=mask)
     for k in range(3):
         alone = metrics.binary_metrics(logits[:, k], labels[:, k], from_logits=True, mask=mask[:, k])
         for name in ("nll", "ece", "confidence_gap"):
-            assert told[name][k] == pytest.approx(alone[name])
-        assert told["known"][k] == mask[:, k].sum()
-        assert told["present"][k] == labels[mask[:, k], k].sum()
+            assert values[name][k] == pytest.approx(alone[name])
+        assert values["known"][k] == mask[:, k].sum()
+        assert values["present"][k] == labels[mask[:, k], k].sum()
         expected = average_precision_score(labels[mask[:, k], k], logits[mask[:, k], k])
-        assert told["average_precision"][k] == pytest.approx(expected)
-    assert math.isnan(told["ece"][3])
-    assert math.isnan(told["nll"][3])
+        assert values["average_precision"][k] == pytest.approx(expected)
+    assert math.isnan(values["ece"][3])
+    assert math.isnan(values["nll"][3])
     overall = metrics.multilabel_metrics(logits, labels, from_logits=True, mask=mask)
-    assert np.nanmean(told["ece"]) == pytest.approx(overall["ece_labelwise"])
+    assert np.nanmean(values["ece"]) == pytest.approx(overall["ece_labelwise"])

@@ -50,14 +50,14 @@ def test_ranks_agree_with_one_process():
     processes = [context.Process(target=rank, args=(number, port, answers)) for number in range(2)]
     for process in processes:
         process.start()
-    found = [answers.get(timeout=300) for _ in range(2 * len(SHARDINGS))]
+    results = [answers.get(timeout=300) for _ in range(2 * len(SHARDINGS))]
     for process in processes:
         process.join(timeout=60)
         assert process.exitcode == 0
     values, labels, votes = draw()
     single = metrics.classification_metrics(values, labels, from_logits=True)
     several = metrics.multilabel_metrics(values, votes, from_logits=True)
-    for samples, streamed, streamed_several, weight, shape in found:
+    for samples, streamed, streamed_several, weight, shape in results:
         assert streamed == pytest.approx(single, abs=1e-12)
         assert streamed_several == pytest.approx(several, abs=1e-12)
         assert weight == samples

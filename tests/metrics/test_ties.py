@@ -94,10 +94,10 @@ def test_the_noise_of_a_comparison_does_not_depend_on_the_order_of_ties():
         sizes.append([noise[name] @ noise[name] for name in ("ece", "ece_equal_mass", "aurc")])
     np.testing.assert_allclose(sizes[1], sizes[0], rtol=0.25)  # blocks of resamples hold other rows
     np.testing.assert_allclose(sizes[2], sizes[0], rtol=0.25)
-    told = Prediction.of(logits, labels, from_logits=True)
+    prediction = Prediction.of(logits, labels, from_logits=True)
     shuffled = Prediction.of(logits[by_label], labels[by_label], from_logits=True)
     np.testing.assert_allclose(
-        Stack(told, 1).influence_on_aurc[0, by_label],
+        Stack(prediction, 1).influence_on_aurc[0, by_label],
         Stack(shuffled, 1).influence_on_aurc[0],
     )
 
@@ -117,12 +117,12 @@ def test_the_influence_on_the_area_is_that_of_leaving_a_sample_out_with_ties():
 def test_ranking_is_scikit_learns_to_the_last_digits():
     random = np.random.default_rng(0)
     p, labels = random.random((500, 7)), random.integers(0, 2, (500, 7))
-    told = metrics.ranking_metrics(p, labels, from_logits=False)
+    values = metrics.ranking_metrics(p, labels, from_logits=False)
     stream = metrics.RankingMetrics(7, from_logits=False)
     stream.update(p, labels)
     for name, peer in (
         ("ranking_loss", label_ranking_loss),
         ("ranking_precision", label_ranking_average_precision_score),
     ):
-        assert told[name] == pytest.approx(peer(labels, p), abs=1e-14)
+        assert values[name] == pytest.approx(peer(labels, p), abs=1e-14)
         assert stream.compute()[name] == pytest.approx(peer(labels, p), abs=1e-14)

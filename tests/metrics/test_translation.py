@@ -20,9 +20,10 @@ def sentences(seed=0, count=60):
     references = [" ".join(random.choice(WORDS, random.integers(3, 14))) for _ in range(count)]
     translations = [
         " ".join(
-            random.choice(WORDS) if random.random() < 0.2 else word for word in one.split()[: random.integers(3, 16)]
+            random.choice(WORDS) if random.random() < 0.2 else word
+            for word in reference.split()[: random.integers(3, 16)]
         )
-        for one in references
+        for reference in references
     ]
     return translations, references
 
@@ -89,13 +90,13 @@ def test_reduced_predictions_give_the_metrics_of_whole_ones(classes):
     labels = torch.where(
         torch.rand(400, generator=random) < 0.6, logits.argmax(1), torch.randint(classes, (400,), generator=random)
     )
-    kept = reduce_rows(logits, labels, from_logits=True)
-    assert kept.pop("predicted").tolist() == logits.argmax(1).tolist()
-    reduced = ReducedPrediction(**kept)
+    reduced_rows = reduce_rows(logits, labels, from_logits=True)
+    assert reduced_rows.pop("predicted").tolist() == logits.argmax(1).tolist()
+    reduced = ReducedPrediction(**reduced_rows)
     whole = metrics.classification_metrics(logits, labels, from_logits=True)
-    found = metrics_of_predicted(reduced, 15)
-    assert found == pytest.approx({name: whole[name] for name in OF_PREDICTED}, abs=1e-12)
-    assert set(whole) - set(found) == set(BY_CLASS)
+    values = metrics_of_predicted(reduced, 15)
+    assert values == pytest.approx({name: whole[name] for name in OF_PREDICTED}, abs=1e-12)
+    assert set(whole) - set(values) == set(BY_CLASS)
     names = ("nll", "ece", "aurc")
     of_whole = metrics.bootstrap(logits, labels, from_logits=True, metrics=names, resamples=20)
     of_reduced = metrics.bootstrap(reduced, None, from_logits=True, metrics=names, resamples=20)

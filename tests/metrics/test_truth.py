@@ -43,9 +43,9 @@ def test_the_truth_itself_has_no_error_and_no_excess_in_float32_either():
 
 
 def test_classes_that_cannot_be_count_nothing_and_a_certain_mistake_counts_without_end():
-    one, other = [[0.0, 1.0]], [[1.0, 0.0]]
-    assert truth_metrics(one, one, from_logits=False)["excess_nll"] == 0
-    assert truth_metrics(other, one, from_logits=False)["excess_nll"] == np.inf
+    first, other = [[0.0, 1.0]], [[1.0, 0.0]]
+    assert truth_metrics(first, first, from_logits=False)["excess_nll"] == 0
+    assert truth_metrics(other, first, from_logits=False)["excess_nll"] == np.inf
 
 
 def test_chunks_change_nothing(monkeypatch):

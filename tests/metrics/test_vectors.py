@@ -37,20 +37,20 @@ FLOAT32 = 2e-7  # their sums
 @pytest.fixture(params=CASES)
 def calibration(request, vectors):
     """Probabilities, labels, others' numbers."""
-    found = [case for case in vectors("calibration_metrics")["cases"] if case["name"] == request.param]
-    if not found:
+    cases = [case for case in vectors("calibration_metrics")["cases"] if case["name"] == request.param]
+    if not cases:
         pytest.skip(f"no case {request.param} in this copy of the vectors")
-    inputs = found[0]["inputs"]
-    return np.array(inputs["probs"]), np.array(inputs["target"]), found[0]["metrics"]
+    inputs = cases[0]["inputs"]
+    return np.array(inputs["probs"]), np.array(inputs["target"]), cases[0]["metrics"]
 
 
 @pytest.fixture(params=CASES)
 def selective(request, vectors):
-    found = [case for case in vectors("selective_aurc")["cases"] if case["name"] == request.param]
-    if not found:
+    cases = [case for case in vectors("selective_aurc")["cases"] if case["name"] == request.param]
+    if not cases:
         pytest.skip(f"no case {request.param} in this copy of the vectors")
-    inputs = found[0]["inputs"]
-    return np.array(inputs["logits"]), np.array(inputs["target"]), found[0]["metrics"]
+    inputs = cases[0]["inputs"]
+    return np.array(inputs["logits"]), np.array(inputs["target"]), cases[0]["metrics"]
 
 
 @pytest.mark.parametrize("bins", [10, 15])

@@ -120,7 +120,7 @@ def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path):
     AtomicCheckpointIO().save_checkpoint(content(class_names=["a", "b"]), path)
     whole, draw = path.read_bytes(), random.Random(0)
     expected = read_checkpoint(path)
-    found = 0
+    mutated = 0
     for _ in range(300):
         flipped = bytearray(whole)
         flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
@@ -128,11 +128,11 @@ def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path):
         try:
             read = read_checkpoint(path)
         except UserMistake:
-            found += 1
+            mutated += 1
         else:  # padding between the parts, or a date that nobody reads
             assert torch.equal(read.pop("state_dict")["w"], expected["state_dict"]["w"])
             assert read == {key: value for key, value in expected.items() if key != "state_dict"}
-    assert found > 100
+    assert mutated > 100
 
 
 def test_equal_content_gives_equal_bytes(tmp_path, monkeypatch):

@@ -54,30 +54,30 @@ def test_predictions_are_the_mean_of_the_probabilities_wherever_the_folders_are_
     weather.to_csv("rows.csv", index=False)
     assert main(["predict", "run=moved/together/mean", "input=rows.csv", "output=out.csv"]) == 0
     out = pd.read_csv("out.csv")
-    each = [load(moved / one.name).predict(weather)[PROBABILITIES].to_numpy() for one in runs]
+    each = [load(moved / run.name).predict(weather)[PROBABILITIES].to_numpy() for run in runs]
     assert out[PROBABILITIES].to_numpy() == pytest.approx(np.mean(each, axis=0), abs=1e-6)
     assert out["prediction"].tolist() == [NAMES[at] for at in np.mean(each, axis=0).argmax(1)]
 
 
 def test_its_metrics_are_those_of_the_mean_on_the_rows_that_all_runs_have(runs, capsys):
     assert main(["ensemble", "runs=[x,y,z]", "output=mean"]) == 0
-    said = capsys.readouterr()
-    tables = [pd.read_parquet(one / "predictions" / "test.parquet").sort_values("row") for one in runs]
-    mean = np.mean([one[PROBABILITIES].to_numpy() for one in tables], axis=0)
+    output = capsys.readouterr()
+    tables = [pd.read_parquet(run / "predictions" / "test.parquet").sort_values("row") for run in runs]
+    mean = np.mean([table[PROBABILITIES].to_numpy() for table in tables], axis=0)
     truth = [NAMES.index(name) for name in tables[0]["label"]]
-    told = json.loads(Path("mean/ensemble.json").read_text())
-    assert told["metrics"]["test"]["nll"] == pytest.approx(-np.log(mean[range(90), truth]).mean())
-    assert told["metrics"]["test"]["accuracy"] == pytest.approx((mean.argmax(1) == truth).mean())
-    assert "val: no metrics of the ensemble, 3 runs have no predictions of it" in said.err
-    assert "accuracy" in said.out
-    kept = pd.read_parquet("mean/predictions/test.parquet")
-    assert kept[PROBABILITIES].to_numpy() == pytest.approx(mean)
-    assert kept["label"].tolist() == tables[0]["label"].tolist()
+    ensemble = json.loads(Path("mean/ensemble.json").read_text())
+    assert ensemble["metrics"]["test"]["nll"] == pytest.approx(-np.log(mean[range(90), truth]).mean())
+    assert ensemble["metrics"]["test"]["accuracy"] == pytest.approx((mean.argmax(1) == truth).mean())
+    assert "val: no metrics of the ensemble, 3 runs have no predictions of it" in output.err
+    assert "accuracy" in output.out
+    predictions = pd.read_parquet("mean/predictions/test.parquet")
+    assert predictions[PROBABILITIES].to_numpy() == pytest.approx(mean)
+    assert predictions["label"].tolist() == tables[0]["label"].tolist()
 
 
 def test_runs_of_other_test_rows_give_a_model_without_metrics(runs, capsys):
     file = runs[1] / "predictions" / "test.parquet"
-    pd.read_parquet(file).assign(row=lambda one: one["row"] + 1).to_parquet(file)
+    pd.read_parquet(file).assign(row=lambda frame: frame["row"] + 1).to_parquet(file)
     assert main(["ensemble", "runs=[x,y]", "output=mean"]) == 0
     assert "test: no metrics of the ensemble, its rows or labels are not the same" in capsys.readouterr().err
     assert json.loads(Path("mean/ensemble.json").read_text())["metrics"] == {}
@@ -105,8 +105,8 @@ def test_several_labels_are_joined_label_by_label(weather, tmp_path, monkeypatch
     mean = np.mean(each, axis=0)
     known = ~np.isnan(truth)
     by_hand = -np.log(np.where(truth == 1, mean, 1 - mean))[known].mean()
-    told = json.loads(Path("mean/ensemble.json").read_text())["metrics"]["test"]
-    assert told["nll"] == pytest.approx(by_hand, rel=1e-5)
+    metrics = json.loads(Path("mean/ensemble.json").read_text())["metrics"]["test"]
+    assert metrics["nll"] == pytest.approx(by_hand, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +122,13 @@ def test_several_labels_are_joined_label_by_label(weather, tmp_path, monkeypatch
 )
 def test_mistakes_are_one_line_and_leave_no_folder(runs, weather, tmp_path, capsys, words, message):
     make_run(tmp_path / "other", weather, 0, names=["calm", "cold", "hot"])
-    before = sorted(one.name for one in tmp_path.iterdir())
+    before = sorted(path.name for path in tmp_path.iterdir())
     capsys.readouterr()
     assert main(["ensemble", "output=mean", *words]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"smoothlab: {message}")
-    assert said.count("\n") == 1
-    assert sorted(one.name for one in tmp_path.iterdir()) == before
+    output = capsys.readouterr().err
+    assert output.startswith(f"smoothlab: {message}")
+    assert output.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_an_ensemble_whose_run_is_gone_says_which(runs, capsys):

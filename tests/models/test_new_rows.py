@@ -28,38 +28,38 @@ def evaluate(run: Path, frame: pd.DataFrame, folder: Path, capsys) -> tuple[dict
     frame.to_csv(folder / "new.csv", index=False)
     capsys.readouterr()
     assert main(["evaluate", f"run={run}", f"input={folder / 'new.csv'}", f"output={folder / 'found.json'}"]) == 0
-    said = capsys.readouterr()
-    return json.loads((folder / "found.json").read_text()), said.out + said.err
+    output = capsys.readouterr()
+    return json.loads((folder / "found.json").read_text()), output.out + output.err
 
 
 def test_the_test_rows_as_a_new_file_have_the_metrics_of_the_test_rows(run, tmp_path, capsys):
     rows = pd.read_parquet(run / "predictions" / "test.parquet")["row"]
-    found, said = evaluate(run, breast_cancer().iloc[rows], tmp_path, capsys)
+    evaluated, output = evaluate(run, breast_cancer().iloc[rows], tmp_path, capsys)
     results = json.loads((run / "results.json").read_text())
-    assert found["metrics"] == pytest.approx(results["metrics"]["test"], abs=1e-5)
-    assert found["test"] == results["metrics"]["test"]
-    assert found["intervals"]["nll"] == pytest.approx(found["test_intervals"]["nll"], abs=1e-5)
-    assert found["rows"] == len(rows)
-    assert not any(one["noted"] for one in found["columns"])
-    assert "drift from the training rows in 0 of 30 columns" in said
+    assert evaluated["metrics"] == pytest.approx(results["metrics"]["test"], abs=1e-5)
+    assert evaluated["test"] == results["metrics"]["test"]
+    assert evaluated["intervals"]["nll"] == pytest.approx(evaluated["test_intervals"]["nll"], abs=1e-5)
+    assert evaluated["rows"] == len(rows)
+    assert not any(column["noted"] for column in evaluated["columns"])
+    assert "drift from the training rows in 0 of 30 columns" in output
 
 
 def test_what_moved_is_named_first_and_rows_without_a_label_are_left_out(run, tmp_path, capsys):
     new = breast_cancer()
     new["worst area"] *= 2
-    kept = new["diagnosis"] == "malignant"
-    new["diagnosis"] = new["diagnosis"].where(kept | (new.index % 2 == 0))
-    found, said = evaluate(run, new, tmp_path, capsys)
-    assert found["columns"][0]["column"] == "worst area"
-    assert found["columns"][0]["noted"]
-    assert found["label_shift"]["index"] > found["label_shift"]["chance"]
+    malignant = new["diagnosis"] == "malignant"
+    new["diagnosis"] = new["diagnosis"].where(malignant | (new.index % 2 == 0))
+    evaluated, output = evaluate(run, new, tmp_path, capsys)
+    assert evaluated["columns"][0]["column"] == "worst area"
+    assert evaluated["columns"][0]["noted"]
+    assert evaluated["label_shift"]["index"] > evaluated["label_shift"]["chance"]
     left_out = int(new["diagnosis"].isna().sum())
-    assert found["rows"] == len(new) - left_out
-    assert f"{left_out} rows without a label are left out" in said
-    shares = {one["class"]: one["new"] for one in found["classes"]}
-    assert shares["malignant"] == pytest.approx(kept.sum() / found["rows"])
+    assert evaluated["rows"] == len(new) - left_out
+    assert f"{left_out} rows without a label are left out" in output
+    shares = {entry["class"]: entry["new"] for entry in evaluated["classes"]}
+    assert shares["malignant"] == pytest.approx(malignant.sum() / evaluated["rows"])
     logits = load(run).logits(new[new["diagnosis"].notna()].reset_index(drop=True))
-    predicted = {one["class"]: one["predicted"] for one in found["classes"]}
+    predicted = {entry["class"]: entry["predicted"] for entry in evaluated["classes"]}
     assert predicted["malignant"] == pytest.approx(float(torch.softmax(logits, 1)[:, 1].mean()), abs=1e-5)
 
 
@@ -72,12 +72,12 @@ def test_an_old_checkpoint_says_what_it_lacks(run, tmp_path, capsys):
     del content["smoothlab"]["class_counts"], content["smoothlab"]["encoder"]["summary"]
     torch.save(content, old / "checkpoints" / "best.ckpt")
     (old / "results.json").unlink()
-    found, said = evaluate(old, breast_cancer(), tmp_path, capsys)
-    assert found["columns"] is None
-    assert found["label_shift"] is None
-    assert found["test"] == {}
-    for told in ("keeps no summaries of its training rows", "keeps no class counts", "no results.json"):
-        assert told in said
+    evaluated, output = evaluate(old, breast_cancer(), tmp_path, capsys)
+    assert evaluated["columns"] is None
+    assert evaluated["label_shift"] is None
+    assert evaluated["test"] == {}
+    for message in ("keeps no summaries of its training rows", "keeps no class counts", "no results.json"):
+        assert message in output
 
 
 def test_classes_that_the_model_does_not_know_are_named_in_one_line(run, tmp_path, capsys):
@@ -85,9 +85,9 @@ def test_classes_that_the_model_does_not_know_are_named_in_one_line(run, tmp_pat
     new.loc[:4, "diagnosis"] = ["borderline", "unclear", "borderline", "unclear", "unclear"]
     new.to_csv(tmp_path / "new.csv", index=False)
     assert main(["evaluate", f"run={run}", f"input={tmp_path / 'new.csv'}"]) == 2
-    said = capsys.readouterr().err
-    assert "2 classes that the model does not know: 'borderline', 'unclear' (5 labels)" in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert "2 classes that the model does not know: 'borderline', 'unclear' (5 labels)" in output
+    assert output.count("\n") == 1
     new.drop(columns="diagnosis").to_csv(tmp_path / "new.csv", index=False)
     assert main(["evaluate", f"run={run}", f"input={tmp_path / 'new.csv'}"]) == 2
     assert "no column 'diagnosis' with the label" in capsys.readouterr().err
@@ -96,15 +96,15 @@ def test_classes_that_the_model_does_not_know_are_named_in_one_line(run, tmp_pat
 def test_labels_are_read_as_the_run_read_its_own():
     frame = pd.DataFrame({"kind": ["1", "x", None, "3"], "tags": ["b;a", "c", "", None]})
     data = {"target": "kind", "classes": {"1": "one"}, "rare_classes": 5}
-    values, kept = new_labels(frame, data, ["one", "other"], "classification")
+    values, rows = new_labels(frame, data, ["one", "other"], "classification")
     assert values.tolist() == [0, 1, 1]
-    assert kept.tolist() == [0, 1, 3]
+    assert rows.tolist() == [0, 1, 3]
     data = {"target": "tags", "labels": "multilabel", "label_separator": ";", "classes": {"a": "first"}}
-    values, kept = new_labels(frame, data, ["first", "b", "c", "never here"], "multilabel")
+    values, rows = new_labels(frame, data, ["first", "b", "c", "never here"], "multilabel")
     assert values.tolist()[:2] == [[1, 1, 0, 0], [0, 0, 1, 0]]
-    assert kept[:2].tolist() == [0, 1]
+    assert rows[:2].tolist() == [0, 1]
     votes = pd.DataFrame({"no": [3, 0], "yes": [1, 0]})
-    values, kept = new_labels(votes.iloc[:1], {"target": ["no", "yes"], "labels": "votes"}, ["no", "yes"], "")
+    values, rows = new_labels(votes.iloc[:1], {"target": ["no", "yes"], "labels": "votes"}, ["no", "yes"], "")
     assert values.numpy() == pytest.approx(np.array([[0.75, 0.25]]))
     with pytest.raises(UserMistake, match="'c' \\(1 labels\\); it knows 'a', 'b'"):
         new_labels(frame.iloc[:2], {"target": "tags", "labels": "multilabel", "label_separator": ";"}, ["a", "b"], "")

@@ -25,7 +25,7 @@ def test_equals_the_same_layers_by_hand():
 def test_takes_images_of_any_size_from_the_smallest_on(size, layers):
     net = ConvNet(3, 7, widths=[4, 8, 8], layers=layers, dropout=0.5, image_size=size)
     assert net(torch.randn(2, 3, *size)).shape == (2, 7)
-    assert sum(isinstance(one, nn.Conv2d) for one in net.modules()) == 3 * layers
+    assert sum(isinstance(module, nn.Conv2d) for module in net.modules()) == 3 * layers
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_a_text_of_padding_alone_has_finite_logits_and_gradients():
     logits = net(torch.zeros(2, 3, dtype=torch.int64))
     logits.sum().backward()
     assert torch.equal(logits[0], net.head.get_submodule("0").bias)
-    assert all(one.grad is None or one.grad.isfinite().all() for one in net.parameters())
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in net.parameters())
 
 
 @pytest.mark.parametrize("options", [{"width": 0}, {"pooling": "max"}, {"dropout": 1.0}, {"hidden": [0]}])

@@ -11,9 +11,9 @@ from smoothlab.nets import ResNet
 @pytest.mark.parametrize(("depth", "millions"), [(20, 0.27), (32, 0.46), (56, 0.85)])
 def test_has_the_parameters_of_the_paper(depth, millions):
     net = ResNet(3, 10, depth=depth)
-    count = sum(one.numel() for one in net.parameters())
+    count = sum(parameter.numel() for parameter in net.parameters())
     assert count / 1e6 == pytest.approx(millions, abs=0.01)  # table 6; its shortcuts have no weights, ours 2688
-    main = [one for one in net.modules() if isinstance(one, nn.Conv2d) and one.kernel_size == (3, 3)]
+    main = [module for module in net.modules() if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)]
     assert len(main) + 1 == depth
 
 

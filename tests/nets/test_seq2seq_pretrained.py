@@ -41,9 +41,9 @@ def lively(net):
     """In float64, far from its first weights, so that logits spread, with a bias at the end where there is one."""
     net = net.double().eval()
     with torch.no_grad():
-        for one in net.parameters():
-            if one.requires_grad:  # waves of places are stored as weights, and are not saved
-                one.add_(torch.randn_like(one), alpha=0.2)
+        for parameter in net.parameters():
+            if parameter.requires_grad:  # waves of places are stored as weights, and are not saved
+                parameter.add_(torch.randn_like(parameter), alpha=0.2)
         if hasattr(net.net, "final_logits_bias"):
             net.net.final_logits_bias.normal_()
     return net
@@ -88,10 +88,10 @@ def test_token_by_token_gives_the_logits_of_whole_sentences(net, pairs):
 def test_decoding_finds_translations_with_the_log_probabilities_of_training(net):
     sources = random_sentences([2, 7, 1, 4, 3], 9)
     source = pairs_of(sources, [[]] * 5)[0].source
-    one = greedy(net, source, max_length=6, **SPECIAL)
-    found = beam_search(net, source, beam_size=3, length_penalty=0.6, max_length=6, **SPECIAL)
-    assert beam_search(net, source, beam_size=1, length_penalty=0.6, max_length=6, **SPECIAL).tokens == one.tokens
-    for decoded in (one, found):
+    first = greedy(net, source, max_length=6, **SPECIAL)
+    beam = beam_search(net, source, beam_size=3, length_penalty=0.6, max_length=6, **SPECIAL)
+    assert beam_search(net, source, beam_size=1, length_penalty=0.6, max_length=6, **SPECIAL).tokens == first.tokens
+    for decoded in (first, beam):
         for row, sentence in enumerate(sources):
             pairs, labels = pairs_of([sentence], [decoded.tokens[row]])
             loss = nn.functional.cross_entropy(net(pairs), labels, reduction="sum")
@@ -117,7 +117,7 @@ def test_a_training_step_reaches_every_weight_and_drops(pairs):
     assert all(module.training for module in net.modules())
     assert not torch.equal(net(pairs), net(pairs))
     net(pairs).square().sum().backward()
-    missing = {name for name, one in net.named_parameters() if one.requires_grad and one.grad is None}
+    missing = {name for name, parameter in net.named_parameters() if parameter.requires_grad and parameter.grad is None}
     assert not missing
 
 
@@ -138,7 +138,7 @@ def test_a_saved_model_is_read_with_its_weights_and_its_own_begin_token(architec
 def test_half_precision_weights_are_trained_in_float32(tmp_path):
     net_of("marian").half().net.save_pretrained(tmp_path / "model")
     net = net_of(pretrained=str(tmp_path / "model"))
-    assert {one.dtype for one in net.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
 
 
 def test_settings_change_a_saved_model(tmp_path):

@@ -15,8 +15,8 @@ from smoothlab.nets.attention import DecoderBlock
 def test_a_decoder_block_equals_torchs_layer():
     torch.manual_seed(0)
     block = DecoderBlock(8, 2, 16, 0.0).double()
-    for one in block.parameters():
-        nn.init.normal_(one)
+    for parameter in block.parameters():
+        nn.init.normal_(parameter)
     layer = nn.TransformerDecoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True).double()
     forward = block.feed_forward
     copied = {
@@ -72,7 +72,7 @@ def test_padding_gets_no_gradient_and_changes_none():
         net.zero_grad()
         pairs, labels = pairs_of(sources, targets, more=more)
         nn.functional.cross_entropy(net(pairs), labels, reduction="sum").backward()
-        grads.append([one.grad.clone() for one in net.parameters()])
+        grads.append([parameter.grad.clone() for parameter in net.parameters()])
     assert all(torch.allclose(a, b, rtol=0, atol=1e-11) for a, b in zip(*grads, strict=True))
     assert not net.tokens.weight.grad[PADDING].any()
     assert not net.source_tokens.weight.grad[PADDING].any()
@@ -101,10 +101,10 @@ def test_logits_are_a_linear_map_of_the_hidden_vectors_at_the_known_places():
 
 def test_tied_vectors_are_one_parameter_for_source_target_and_output():
     net, loose = toy_net(), toy_net(tied=False)
-    tables = [one for one in net.parameters() if one.shape == (9, 8)]
+    tables = [parameter for parameter in net.parameters() if parameter.shape == (9, 8)]
     assert len(tables) == 1
     assert tables[0] is net.output_weight
-    assert len([one for one in loose.parameters() if one.shape == (9, 8)]) == 3
+    assert len([parameter for parameter in loose.parameters() if parameter.shape == (9, 8)]) == 3
     with pytest.raises(InvalidArgument, match=r"tied = True: expected false for vocabularies of 7 tokens"):
         Seq2SeqTransformer(7, 9, **OPTIONS)
     Seq2SeqTransformer(7, 9, **(OPTIONS | {"tied": False}))
@@ -178,19 +178,19 @@ def test_selected_rows_go_on_as_if_they_had_been_alone():
     net.next(torch.tensor([BEGIN] * 3), state)
     net.next(first, state)
     state.select(rows)
-    kept = [net.next(then, state)]
+    logits = [net.next(then, state)]
     state.select(torch.tensor([3, 2, 1, 0]))  # changes places within sentences, and between them
-    kept.append(net.next(then, state))
+    logits.append(net.next(then, state))
     state.select(torch.tensor([1]))
-    kept.append(net.next(then[:1], state))
+    logits.append(net.next(then[:1], state))
     histories = [[first[row].item(), token.item()] for row, token in zip(rows, then, strict=True)]
     histories = [[*histories[3 - place], then[place].item()] for place in range(4)]
     sentences = [sources[rows[3 - place]] for place in range(4)]
-    alone = [net(pairs_of([one], [history])[0]) for one, history in zip(sentences, histories, strict=True)]
-    assert torch.allclose(torch.stack([alone[3 - place][2] for place in range(4)]), kept[0], rtol=0, atol=1e-12)
-    assert torch.allclose(torch.stack([one[3] for one in alone]), kept[1], rtol=0, atol=1e-12)
+    alone = [net(pairs_of([sentence], [history])[0]) for sentence, history in zip(sentences, histories, strict=True)]
+    assert torch.allclose(torch.stack([alone[3 - place][2] for place in range(4)]), logits[0], rtol=0, atol=1e-12)
+    assert torch.allclose(torch.stack([logits_alone[3] for logits_alone in alone]), logits[1], rtol=0, atol=1e-12)
     last = net(pairs_of([sentences[1]], [[*histories[1], then[0].item()]])[0])
-    assert torch.allclose(last[4:], kept[2], rtol=0, atol=1e-12)
+    assert torch.allclose(last[4:], logits[2], rtol=0, atol=1e-12)
 
 
 def test_rows_that_part_within_a_sentence_keep_its_memory():
@@ -212,7 +212,7 @@ def test_a_source_without_any_token_has_finite_logits_and_gradients():
     pairs.source[0] = PADDING
     net(pairs).sum().backward()
     assert net(pairs).isfinite().all()
-    assert all(one.grad.isfinite().all() for one in net.parameters())
+    assert all(parameter.grad.isfinite().all() for parameter in net.parameters())
 
 
 def test_dropout_acts_in_training_only():

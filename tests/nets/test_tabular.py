@@ -100,7 +100,7 @@ def test_a_batch_of_one_sample_trains():
 def test_by_layer_the_batch_does_not_matter():
     net = TabularResNet(3, **RESNET, **CODES, dropout=0.0).train()
     features, _ = rows()
-    assert_close(net(features), torch.cat([net(one[None]) for one in features]))
+    assert_close(net(features), torch.cat([net(row[None]) for row in features]))
 
 
 @pytest.mark.parametrize("made", [MLP, Linear, TabularResNet])
@@ -153,8 +153,8 @@ def categories_matter(tmp_path, monkeypatch):
 def test_codes_train_from_the_command_line_and_predict_again(categories_matter, net):
     words = ["data=table", "data.path=t.csv", "data.target=label", "data.categories=codes", f"net={net}"]
     smoothlab.train([*SHORT, "threads=1", "progress=none", *words, "trainer.max_epochs=8", "optimizer.lr=0.05"])
-    told = json.loads((only_run() / "results.json").read_text())
-    assert told["metrics"]["test"]["accuracy"] > 0.9
+    results = json.loads((only_run() / "results.json").read_text())
+    assert results["metrics"]["test"]["accuracy"] > 0.9
     frame = pd.read_csv("t.csv")
     model = smoothlab.load(only_run())
     assert (model.predict(frame)["prediction"].astype(str) == frame["label"].astype(str)).mean() > 0.9

@@ -18,8 +18,8 @@ def net_of(**options) -> TextTransformer:
 def test_a_block_equals_torchs_encoder_layer():
     torch.manual_seed(0)
     block = EncoderBlock(8, 2, 16, 0.0)
-    for one in block.parameters():
-        nn.init.normal_(one)
+    for parameter in block.parameters():
+        nn.init.normal_(parameter)
     layer = nn.TransformerEncoderLayer(8, 2, 16, 0.0, "gelu", batch_first=True, norm_first=True)
     forward = block.feed_forward
     pairs = {
@@ -67,7 +67,7 @@ def test_a_text_of_padding_alone_has_finite_logits_and_gradients():
     logits.sum().backward()
     assert logits.isfinite().all()
     assert torch.equal(logits[0], net.head.bias)
-    assert all(one.grad.isfinite().all() for one in net.parameters())
+    assert all(parameter.grad.isfinite().all() for parameter in net.parameters())
     assert not net.tokens.weight.grad[0].any()
 
 

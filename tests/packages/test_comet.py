@@ -15,13 +15,13 @@ class Experiment:
     project_name = "mine"
 
     def __init__(self):
-        self.told = []
+        self.calls = []
 
     def get_key(self):
         return "0123456789abcdef0123456789abcdef"
 
     def __getattr__(self, name):
-        return lambda *positional, **given: self.told.append((name, positional, given))
+        return lambda *positional, **given: self.calls.append((name, positional, given))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -31,11 +31,11 @@ def test_comet_gets_config_numbers_of_epochs_final_and_best_numbers_and_the_end(
     node = "+logger.comet={_target_: pytorch_lightning.loggers.CometLogger, project: mine}"
     words = ["logger=csv", "figures=false", "progress=none", "trainer.max_epochs=2", f"output_root={tmp_path}", node]
     run = smoothlab.train(words)
-    configs = [given["parameters"] for name, _, given in experiment.told if "log_parameters" in name]
+    configs = [given["parameters"] for name, _, given in experiment.calls if "log_parameters" in name]
     assert configs[0]["optimizer"]["lr"] == run.config["optimizer"]["lr"]
-    numbers = [positional[0] for name, positional, _ in experiment.told if "log_metrics" in name]
+    numbers = [positional[0] for name, positional, _ in experiment.calls if "log_metrics" in name]
     assert sum("val/nll" in each for each in numbers) == 2
     merged = {name: value for each in numbers for name, value in each.items()}
     assert merged["final/test/nll"] == pytest.approx(run.results["metrics"]["test"]["nll"])
     assert "best/val/nll" in merged
-    assert experiment.told[-1][0] == "flush"
+    assert experiment.calls[-1][0] == "flush"

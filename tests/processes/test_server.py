@@ -24,8 +24,8 @@ LONG = 120.0  # seconds that a loaded machine may take
 
 @pytest.fixture(scope="module")
 def server():
-    with WarmServer() as one:
-        yield one
+    with WarmServer() as warm_server:
+        yield warm_server
 
 
 def content(path: Path) -> list[str]:
@@ -131,9 +131,9 @@ def test_what_a_process_leaves_running_ends_with_it(server, tmp_path):
 def test_two_processes_draw_different_numbers(server, tmp_path):
     for name in "ab":
         server.launch(targets.draw, (str(tmp_path / name),)).wait(LONG)
-    one, two = (content(tmp_path / name) for name in "ab")
-    assert one[0] != two[0]
-    assert one[1] != two[1]
+    first, second = (content(tmp_path / name) for name in "ab")
+    assert first[0] != second[0]
+    assert first[1] != second[1]
 
 
 def test_a_process_of_the_server_can_be_a_server_itself_at_once(server, tmp_path):

@@ -42,20 +42,26 @@ def better(tmp_path_factory):
 
 
 def test_smoothing_that_is_truly_better_helps(better):
-    found = compared(better)
-    assert [arm.name for arm in found.arms] == ["none", "smooth", "same"]
-    assert found.arms[0].is_baseline
-    assert (found.verdict.kind, found.verdict.hero, found.verdict.arm) == ("helps", "smooth", "smooth")
-    assert found.verdict.sentences[0].startswith("Smoothing helps: smooth lowers the test NLL of no smoothing by ")
-    assert "does not do as well" in found.verdict.sentences[1]
-    assert found.verdict.sentences[2] == "Use smooth."
-    assert all(check.passed for check in found.verdict.checks)
-    row = found.row("smooth", "nll")
+    compared_runs = compared(better)
+    assert [arm.name for arm in compared_runs.arms] == ["none", "smooth", "same"]
+    assert compared_runs.arms[0].is_baseline
+    assert (compared_runs.verdict.kind, compared_runs.verdict.hero, compared_runs.verdict.arm) == (
+        "helps",
+        "smooth",
+        "smooth",
+    )
+    assert compared_runs.verdict.sentences[0].startswith(
+        "Smoothing helps: smooth lowers the test NLL of no smoothing by "
+    )
+    assert "does not do as well" in compared_runs.verdict.sentences[1]
+    assert compared_runs.verdict.sentences[2] == "Use smooth."
+    assert all(check.passed for check in compared_runs.verdict.checks)
+    row = compared_runs.row("smooth", "nll")
     assert row["difference_low"] < row["difference"] < row["difference_high"] < 0
     # the arm that stands for smoothing is tested once, for what its choice has seen of the luck of the trainings
     assert row["p"] < row["p_holm"] < 2 * row["p"]
     assert row["prob_best"] > 0.95
-    assert found.row("same", "nll")["p_holm"] > 0.05
+    assert compared_runs.row("same", "nll")["p_holm"] > 0.05
 
 
 def test_the_table_has_each_arm_variant_and_metric_once(better):
@@ -72,24 +78,24 @@ def test_the_table_has_each_arm_variant_and_metric_once(better):
 
 def test_means_and_differences_are_those_of_the_runs(better):
     records = read_records([better]).records
-    found = Comparison.of(records)
+    comparison = Comparison.of(records)
     for metric in ("nll", "accuracy", "ece", "aurc", "macro_f1"):
         values = {
-            arm: np.array([one.metrics("test")[metric] for one in records if one.arm == arm])
+            arm: np.array([record.metrics("test")[metric] for record in records if record.arm == arm])
             for arm in ("none", "smooth")
         }
-        row = found.row("smooth", metric)
+        row = comparison.row("smooth", metric)
         assert row["mean"] == pytest.approx(values["smooth"].mean())
         assert row["difference"] == pytest.approx((values["smooth"] - values["none"]).mean())
 
 
 def test_temperature_scaling_that_does_as_well_is_said_in_the_second_sentence(tmp_path):
     folder = simulated_arms(tmp_path, {"none": {"scale": 3.0}, "smooth": {"noise": 0.48}}, seeds=4)
-    found = compared(folder)
-    assert found.verdict.arm == "smooth"
-    assert "Temperature scaling after no smoothing does as well" in found.verdict.sentences[1]
-    assert found.row("none", "nll", "temperature")["mean"] < found.row("none", "nll")["mean"] - 0.1
-    assert found.row("none", "accuracy", "temperature")["mean"] == found.row("none", "accuracy")["mean"]
+    comparison = compared(folder)
+    assert comparison.verdict.arm == "smooth"
+    assert "Temperature scaling after no smoothing does as well" in comparison.verdict.sentences[1]
+    assert comparison.row("none", "nll", "temperature")["mean"] < comparison.row("none", "nll")["mean"] - 0.1
+    assert comparison.row("none", "accuracy", "temperature")["mean"] == comparison.row("none", "accuracy")["mean"]
 
 
 def test_an_arm_that_is_the_scaled_baseline_is_said_to_be_it(tmp_path):
@@ -101,67 +107,78 @@ def test_an_arm_that_is_the_scaled_baseline_is_said_to_be_it(tmp_path):
         results = run.results | {"made_of": "temperature"}
         temperature = optimal_temperature(run.predictions("val"))
         for split in ("val", "test"):
-            told = run.predictions(split)
-            shares = told.probabilities ** (1 / temperature)
+            predictions = run.predictions(split)
+            shares = predictions.probabilities ** (1 / temperature)
             shares /= shares.sum(1, keepdims=True)
-            results["metrics"][split] = classification_metrics(shares, told.labels, from_logits=False)
+            results["metrics"][split] = classification_metrics(shares, predictions.labels, from_logits=False)
             table = pd.read_parquet(path / "predictions" / f"{split}.parquet")
-            table[[f"prob_{name}" for name in told.class_names]] = shares
+            table[[f"prob_{name}" for name in predictions.class_names]] = shares
             table.to_parquet(path / "predictions" / f"{split}.parquet", index=False)
         (path / "results.json").write_text(json.dumps(results))
     (folder / "comparison.json").write_text(json.dumps({"arms": arms}))
-    found = compared(folder)
-    assert (found.verdict.hero, found.verdict.best, found.verdict.arm) == (None, "temperature", "temperature")
-    assert "no arm smooths" in found.verdict.smoothing
-    assert "temperature (after training) has the lowest validation NLL" in found.verdict.overall
+    comparison = compared(folder)
+    assert (comparison.verdict.hero, comparison.verdict.best, comparison.verdict.arm) == (
+        None,
+        "temperature",
+        "temperature",
+    )
+    assert "no arm smooths" in comparison.verdict.smoothing
+    assert "temperature (after training) has the lowest validation NLL" in comparison.verdict.overall
 
 
 def test_smoothing_that_is_truly_worse_hurts(tmp_path):
-    found = compared(simulated_arms(tmp_path, {"none": {}, "worse": {"noise": 1.4}}, seeds=3, rows=900))
-    assert (found.verdict.kind, found.verdict.hero, found.verdict.best) == ("hurts", "worse", "none")
-    assert found.verdict.sentences[0].startswith("Smoothing hurts: worse raises the test NLL of no smoothing by ")
-    assert found.verdict.sentences[2].startswith("Keep no smoothing")
+    comparison = compared(simulated_arms(tmp_path, {"none": {}, "worse": {"noise": 1.4}}, seeds=3, rows=900))
+    assert (comparison.verdict.kind, comparison.verdict.hero, comparison.verdict.best) == ("hurts", "worse", "none")
+    assert comparison.verdict.sentences[0].startswith("Smoothing hurts: worse raises the test NLL of no smoothing by ")
+    assert comparison.verdict.sentences[2].startswith("Keep no smoothing")
 
 
 def test_a_gain_within_noise_cannot_be_told(tmp_path):
-    found = compared(simulated_arms(tmp_path, {"none": {"noise": 0.5}, "hardly": {"noise": 0.47}}, seeds=2, rows=120))
-    assert (found.verdict.kind, found.verdict.arm) == ("cannot_tell", None)
-    assert "cannot be told from these rows and runs" in found.verdict.sentences[0]
-    assert found.verdict.detectable > abs(found.verdict.difference.mean)
+    comparison = compared(
+        simulated_arms(tmp_path, {"none": {"noise": 0.5}, "hardly": {"noise": 0.47}}, seeds=2, rows=120)
+    )
+    assert (comparison.verdict.kind, comparison.verdict.arm) == ("cannot_tell", None)
+    assert "cannot be told from these rows and runs" in comparison.verdict.sentences[0]
+    assert comparison.verdict.detectable > abs(comparison.verdict.difference.mean)
 
 
 def test_arms_that_hardly_differ_make_no_difference_that_matters(tmp_path):
     arms = {"none": {"noise": 0.5}, "alike": {"noise": 0.5, "epsilon": 0.0001}}  # the same errors: epsilon rounds to 0
-    found = compared(simulated_arms(tmp_path, arms, seeds=3, rows=600))
-    assert found.verdict.kind == "no_difference"
-    assert found.verdict.margin == pytest.approx(0.02 * found.row("none", "nll")["mean"])
+    comparison = compared(simulated_arms(tmp_path, arms, seeds=3, rows=600))
+    assert comparison.verdict.kind == "no_difference"
+    assert comparison.verdict.margin == pytest.approx(0.02 * comparison.row("none", "nll")["mean"])
     assert (
-        -found.verdict.margin < found.verdict.equivalence.low <= found.verdict.equivalence.high < found.verdict.margin
+        -comparison.verdict.margin
+        < comparison.verdict.equivalence.low
+        <= comparison.verdict.equivalence.high
+        < comparison.verdict.margin
     )
     assert compared(tmp_path, margin=0.0).verdict.kind == "cannot_tell"
 
 
 def test_a_gain_in_nll_that_costs_accuracy_says_so_and_is_not_recommended(tmp_path):
     """The baseline is right more often, but far over-confident."""
-    found = compared(
+    comparison = compared(
         simulated_arms(tmp_path, {"none": {"noise": 0.1, "scale": 6.0}, "calm": {"noise": 1.5, "scale": 0.7}})
     )
-    assert found.row("calm", "nll")["difference_high"] < 0
-    assert (found.verdict.kind, found.verdict.arm) == ("helps", "none")
-    assert ", but its test accuracy is lower by " in found.verdict.sentences[0]
-    assert {check.name for check in found.verdict.checks if not check.passed} >= {"accuracy", "AURC"}
+    assert comparison.row("calm", "nll")["difference_high"] < 0
+    assert (comparison.verdict.kind, comparison.verdict.arm) == ("helps", "none")
+    assert ", but its test accuracy is lower by " in comparison.verdict.sentences[0]
+    assert {check.name for check in comparison.verdict.checks if not check.passed} >= {"accuracy", "AURC"}
 
 
 def test_one_seed_has_intervals_over_samples_and_says_so(tmp_path):
-    found = compared(simulated_arms(tmp_path, {"none": {"noise": 1.2}, "smooth": {"noise": 0.4}}, seeds=1))
-    assert "One run an arm" in found.notes[0]
-    assert found.verdict.kind == "cannot_tell"
-    assert math.isnan(found.verdict.detectable)
-    assert "cannot be told from one run an arm" in found.verdict.sentences[0]
-    row = found.row("none", "nll")
-    (run,) = [one for one in read_records([tmp_path]).records if one.arm == "none"]
-    told = run.predictions("test")
-    expected = bootstrap(told.probabilities, told.labels, from_logits=False, metrics=["nll"], resamples=4000)["nll"]
+    comparison = compared(simulated_arms(tmp_path, {"none": {"noise": 1.2}, "smooth": {"noise": 0.4}}, seeds=1))
+    assert "One run an arm" in comparison.notes[0]
+    assert comparison.verdict.kind == "cannot_tell"
+    assert math.isnan(comparison.verdict.detectable)
+    assert "cannot be told from one run an arm" in comparison.verdict.sentences[0]
+    row = comparison.row("none", "nll")
+    (run,) = [record for record in read_records([tmp_path]).records if record.arm == "none"]
+    predictions = run.predictions("test")
+    expected = bootstrap(
+        predictions.probabilities, predictions.labels, from_logits=False, metrics=["nll"], resamples=4000
+    )["nll"]
     assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high), rel=0.05)
 
 
@@ -172,14 +189,14 @@ def fold_runs(tmp_path, **data):
             simulated_run(tmp_path / f"{arm}{fold}", epsilon=epsilon, noise=noise, test=fold, data=own)
     records = read_records([tmp_path]).records
     values = {
-        arm: np.array([one.metrics("test")["nll"] for one in records if one.arm == arm])
+        arm: np.array([record.metrics("test")["nll"] for record in records if record.arm == arm])
         for arm in ("epsilon 0.0", "epsilon 0.1")
     }
     return Comparison.of(records), values["epsilon 0.1"] - values["epsilon 0.0"]
 
 
 def test_folds_have_the_interval_of_their_rows_each_a_test_row_once(tmp_path):
-    found, values = fold_runs(tmp_path)
+    comparison, values = fold_runs(tmp_path)
     within = []
     for fold in range(3):
         nll = []
@@ -190,17 +207,17 @@ def test_folds_have_the_interval_of_their_rows_each_a_test_row_once(tmp_path):
         blocks = np.bincount(np.arange(300) % 256, difference - difference.mean())
         within.append(float((blocks**2).sum()) / 300**2 * 256 / 255)
     expected = cross_validated(values, within, samples=900)
-    row = found.row("epsilon 0.1", "nll")
+    row = comparison.row("epsilon 0.1", "nll")
     assert (row["difference_low"], row["difference_high"]) == pytest.approx((expected.low, expected.high), rel=1e-6)
-    assert "Every row is a test row once" in found.notes[0]
+    assert "Every row is a test row once" in comparison.notes[0]
 
 
 def test_folds_of_whole_groups_have_the_corrected_interval(tmp_path):
-    found, values = fold_runs(tmp_path, split="group", split_column="patient")
+    comparison, values = fold_runs(tmp_path, split="group", split_column="patient")
     expected = nadeau_bengio(values, 0.5)
-    row = found.row("epsilon 0.1", "nll")
+    row = comparison.row("epsilon 0.1", "nll")
     assert (row["difference_low"], row["difference_high"]) == pytest.approx((expected.low, expected.high))
-    assert "Nadeau" in found.notes[0]
+    assert "Nadeau" in comparison.notes[0]
 
 
 def test_folds_without_predictions_have_the_t_interval_over_them(tmp_path):
@@ -210,7 +227,7 @@ def test_folds_without_predictions_have_the_t_interval_over_them(tmp_path):
     records = read_records([tmp_path]).records
     row = Comparison.of(records).row("epsilon 0.1", "nll")
     values = {
-        arm: np.array([one.metrics("test")["nll"] for one in records if one.arm == arm])
+        arm: np.array([record.metrics("test")["nll"] for record in records if record.arm == arm])
         for arm in ("epsilon 0.0", "epsilon 0.1")
     }
     expected = paired_t(values["epsilon 0.1"] - values["epsilon 0.0"])
@@ -230,22 +247,25 @@ def test_seeds_on_each_fold_are_averaged_and_smoothing_arms_hold_at_once(tmp_pat
     (tmp_path / "comparison.json").write_text(json.dumps({"arms": named}))
     records = read_records([tmp_path]).records
     both = Comparison.of(records)
-    alone = Comparison.of([one for one in records if one.arm != "gradual"])
-    wide, narrow = (one.row("standard", "nll") for one in (both, alone))
+    alone = Comparison.of([record for record in records if record.arm != "gradual"])
+    wide, narrow = (comparison.row("standard", "nll") for comparison in (both, alone))
     assert wide["difference"] == pytest.approx(narrow["difference"])
     factor = (wide["difference_high"] - wide["difference"]) / (narrow["difference_high"] - narrow["difference"])
     assert 1.0 < factor < 1.16  # Sidak's of two: 1.14
     assert both.row("dropout", "nll")["difference_low"] == alone.row("dropout", "nll")["difference_low"]
-    means = [np.mean([one.metrics("test")["nll"] for one in records if one.arm == arm]) for arm in ("standard", "none")]
+    means = [
+        np.mean([record.metrics("test")["nll"] for record in records if record.arm == arm])
+        for arm in ("standard", "none")
+    ]
     assert wide["difference"] == pytest.approx(means[0] - means[1])
 
 
 def test_over_seeds_intervals_of_smoothing_arms_are_wider_for_the_luck_that_their_choice_has_seen(better):
     records = read_records([better]).records
     both = Comparison.of(records)
-    alone = Comparison.of([one for one in records if one.arm != "same"])
+    alone = Comparison.of([record for record in records if record.arm != "same"])
     for metric in ("nll", "accuracy"):
-        wide, narrow = (one.row("smooth", metric) for one in (both, alone))
+        wide, narrow = (comparison.row("smooth", metric) for comparison in (both, alone))
         factor = (wide["difference_high"] - wide["difference"]) / (narrow["difference_high"] - narrow["difference"])
         assert wide["difference"] == narrow["difference"]
         assert 1.0 < factor < 1.16  # Sidak's of two: 1.14
@@ -256,8 +276,8 @@ def test_rows_of_groups_on_one_split_are_warned_of(tmp_path):
         for seed in range(2):
             data = {"split": "group", "split_column": "patient"}
             simulated_run(tmp_path / f"{epsilon}_{seed}", epsilon=epsilon, seed=seed, data=data)
-    found = Comparison.of(read_records([tmp_path]).records)
-    assert any("Rows of one group stay together" in note for note in found.notes)
+    comparison = Comparison.of(read_records([tmp_path]).records)
+    assert any("Rows of one group stay together" in note for note in comparison.notes)
 
 
 def test_rows_drawn_anew_for_each_seed_have_the_paired_t_interval(tmp_path):
@@ -269,7 +289,7 @@ def test_rows_drawn_anew_for_each_seed_have_the_paired_t_interval(tmp_path):
     row = Comparison.of(records).row("epsilon 0.1", "accuracy")
     values = np.array(
         [
-            [one.metrics("test")["accuracy"] for one in records if one.arm == f"epsilon {epsilon}"]
+            [record.metrics("test")["accuracy"] for record in records if record.arm == f"epsilon {epsilon}"]
             for epsilon in (0.0, 0.1)
         ]
     )
@@ -281,31 +301,31 @@ def test_arms_without_a_partner_are_compared_on_what_is_paired(tmp_path):
     folder = simulated_arms(tmp_path, {"none": {}, "smooth": {}, "elsewhere": {"test": 7}}, seeds=3)
     shutil.rmtree(folder / "run_1_0")
     (folder / "run_1_1" / "status.json").write_text(json.dumps({"state": "failed", "error": "it broke"}))
-    found = compared(folder)
-    assert found.row("smooth", "nll")["seeds"] == 1
-    assert math.isfinite(found.row("smooth", "nll")["difference"])
-    assert math.isnan(found.row("elsewhere", "nll")["difference"])
-    said = " ".join(found.notes)
-    assert "Not finished, of 2 runs of smooth: 1 failed (it broke)" in said
-    assert "Unequal splits: 3 runs of elsewhere" in said
+    comparison = compared(folder)
+    assert comparison.row("smooth", "nll")["seeds"] == 1
+    assert math.isfinite(comparison.row("smooth", "nll")["difference"])
+    assert math.isnan(comparison.row("elsewhere", "nll")["difference"])
+    notes = " ".join(comparison.notes)
+    assert "Not finished, of 2 runs of smooth: 1 failed (it broke)" in notes
+    assert "Unequal splits: 3 runs of elsewhere" in notes
 
 
 def test_an_arm_that_failed_altogether_is_named(tmp_path):
     folder = simulated_arms(tmp_path, {"none": {}, "smooth": {}}, seeds=1)
     (folder / "run_1_0" / "status.json").write_text(json.dumps({"state": "failed", "error": "it broke"}))
-    found = compared(folder)
-    assert [(arm.name, arm.runs) for arm in found.arms] == [("none", 1), ("smooth", 0)]
-    assert "nothing is known of this arm" in " ".join(found.notes)
-    assert (found.verdict.kind, found.verdict.hero) == ("cannot_tell", None)
-    assert "no smoothing arm has finished runs" in found.verdict.sentences[0]
+    comparison = compared(folder)
+    assert [(arm.name, arm.runs) for arm in comparison.arms] == [("none", 1), ("smooth", 0)]
+    assert "nothing is known of this arm" in " ".join(comparison.notes)
+    assert (comparison.verdict.kind, comparison.verdict.hero) == ("cannot_tell", None)
+    assert "no smoothing arm has finished runs" in comparison.verdict.sentences[0]
 
 
 def test_predictions_that_cannot_be_read_leave_the_run_out(tmp_path):
     folder = simulated_arms(tmp_path, {"none": {}, "smooth": {}}, seeds=2)
     (folder / "run_1_0" / "predictions" / "test.parquet").write_bytes(b"nothing")
-    found = compared(folder)
-    assert found.row("smooth", "nll")["seeds"] == 1
-    assert any("not readable as predictions" in note for note in found.notes)
+    comparison = compared(folder)
+    assert comparison.row("smooth", "nll")["seeds"] == 1
+    assert any("not readable as predictions" in note for note in comparison.notes)
 
 
 def test_runs_without_such_predictions_count_with_their_results(tmp_path):
@@ -319,17 +339,17 @@ def test_runs_without_such_predictions_count_with_their_results(tmp_path):
             split: {"nll": 1.0 + 0.1 * seed, "bleu": 30.0 + seed, "own_metric": 1.0} for split in ("val", "test")
         }
         (path / "results.json").write_text(json.dumps(results))
-    found = compared(folder)
-    assert set(found.metrics) == {"nll", "bleu"}
-    assert set(found.table["variant"]) == {"raw"}
-    row = found.row("none", "bleu")
+    comparison = compared(folder)
+    assert set(comparison.metrics) == {"nll", "bleu"}
+    assert set(comparison.table["variant"]) == {"raw"}
+    row = comparison.row("none", "bleu")
     expected = paired_t([30.0, 31.0, 32.0])
     assert (row["low"], row["high"], row["better"]) == (
         pytest.approx(expected.low),
         pytest.approx(expected.high),
         "max",
     )
-    assert any("metrics are those in results.json" in note for note in found.notes)
+    assert any("metrics are those in results.json" in note for note in comparison.notes)
 
 
 def test_votes_are_known_by_metrics_that_the_predictions_do_not_give(tmp_path):
@@ -338,16 +358,16 @@ def test_votes_are_known_by_metrics_that_the_predictions_do_not_give(tmp_path):
         results = json.loads((path / "results.json").read_text())
         results["metrics"]["test"]["nll"] = 0.123
         (path / "results.json").write_text(json.dumps(results))
-    found = compared(folder)
-    assert found.row("none", "nll")["mean"] == pytest.approx(0.123)
-    assert any("votes" in note for note in found.notes)
+    comparison = compared(folder)
+    assert comparison.row("none", "nll")["mean"] == pytest.approx(0.123)
+    assert any("votes" in note for note in comparison.notes)
 
 
 def test_another_baseline_can_be_named_and_an_unknown_one_is_a_mistake(better):
-    found = compared(better, baseline="smooth")
-    assert found.arms[0].name == "smooth"
-    assert (found.verdict.kind, found.verdict.hero) == ("hurts", "same")
-    assert found.verdict.sentences[0].startswith("Other smoothing hurts: same raises the test NLL of smooth by ")
+    comparison = compared(better, baseline="smooth")
+    assert comparison.arms[0].name == "smooth"
+    assert (comparison.verdict.kind, comparison.verdict.hero) == ("hurts", "same")
+    assert comparison.verdict.sentences[0].startswith("Other smoothing hurts: same raises the test NLL of smooth by ")
     with pytest.raises(UserMistake, match="baseline = 'nine': no such arm; expected one of none, same, smooth"):
         compared(better, baseline="nine")
     with pytest.raises(UserMistake, match="nothing to compare"):
@@ -356,9 +376,9 @@ def test_another_baseline_can_be_named_and_an_unknown_one_is_a_mistake(better):
 
 def test_what_is_written_as_json_has_no_number_that_is_none(better):
     text = json.dumps(compared(better).to_json(), allow_nan=False)
-    told = json.loads(text)
-    assert told["verdict"]["arm"] == "smooth"
-    assert told["table"][0]["difference"] is None
+    content = json.loads(text)
+    assert content["verdict"]["arm"] == "smooth"
+    assert content["table"][0]["difference"] is None
 
 
 def test_the_noise_of_smooth_metrics_is_what_leaving_a_sample_out_shows():
@@ -376,11 +396,11 @@ def test_the_noise_of_smooth_metrics_is_what_leaving_a_sample_out_shows():
 def test_the_noise_of_means_and_binned_errors_is_that_of_the_bootstrap():
     random = np.random.default_rng(1)
     logits, labels = 2 * random.normal(size=(250, 3)), random.integers(0, 3, 250)
-    told = Prediction.of(logits, labels, from_logits=True)
-    values, noise = judged(told, 15)
+    prediction = Prediction.of(logits, labels, from_logits=True)
+    values, noise = judged(prediction, 15)
     expected = classification_metrics(logits, labels, from_logits=True)
     assert values == pytest.approx({name: expected[name] for name in values})
-    assert noise["nll"] @ noise["nll"] == pytest.approx(bootstrap_variance(told.nll), rel=1e-9)
+    assert noise["nll"] @ noise["nll"] == pytest.approx(bootstrap_variance(prediction.nll), rel=1e-9)
     intervals = bootstrap(logits, labels, from_logits=True, metrics=["ece"], resamples=2000)
     width = intervals["ece"].high - intervals["ece"].low
     assert 2 * 1.96 * math.sqrt(noise["ece"] @ noise["ece"]) == pytest.approx(width, rel=0.15)
@@ -452,14 +472,14 @@ def test_intervals_of_equal_arms_cover_and_their_family_is_seldom_wrong(tmp_path
     sys.modules[spec.name] = benchmark
     spec.loader.exec_module(benchmark)
     setting = benchmark.Setting("small", seeds=3, samples=150, arms=3)
-    told, _ = benchmark.of_equal_arms(setting, 120, 0)
+    shares, _ = benchmark.of_equal_arms(setting, 120, 0)
     for metric in ("nll", "brier", "accuracy", "aurc"):
-        assert told[metric]["mean"] >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 120)
-        assert told[metric]["difference"] >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 240)
-        assert told[metric]["family"] <= 0.05 + 3 * math.sqrt(0.95 * 0.05 / 120)
-    found = benchmark.of_a_better_arm(benchmark.Setting("small", seeds=4, samples=400, arms=3), 0.8, 20, 1)
-    assert found["found"] >= 0.5
-    assert found["other"] <= 0.1
+        assert shares[metric]["mean"] >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 120)
+        assert shares[metric]["difference"] >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 240)
+        assert shares[metric]["family"] <= 0.05 + 3 * math.sqrt(0.95 * 0.05 / 120)
+    counts = benchmark.of_a_better_arm(benchmark.Setting("small", seeds=4, samples=400, arms=3), 0.8, 20, 1)
+    assert counts["found"] >= 0.5
+    assert counts["other"] <= 0.1
 
 
 def drawn_comparison(means, metric="nll", better="min"):
@@ -478,11 +498,11 @@ def test_arms_that_are_always_best_are_told_apart_over_many_data_sets():
         for number in range(12)
     }
     sets["set 3"] = drawn_comparison({"a": 1.0, "c": 1.3, "b": 1.4, "only here": 0.1})
-    found = CriticalDifference.of(sets)
-    assert found.arms == ("a", "b", "c")
-    assert found.ranking.ranks[0] == 1.0
-    assert found.ranking.groups == ((1, 2),)
-    assert "only here" in found.notes[0]
+    difference = CriticalDifference.of(sets)
+    assert difference.arms == ("a", "b", "c")
+    assert difference.ranking.ranks[0] == 1.0
+    assert difference.ranking.groups == ((1, 2),)
+    assert "only here" in difference.notes[0]
 
 
 def test_more_is_better_where_it_is():
@@ -493,10 +513,10 @@ def test_more_is_better_where_it_is():
 def test_the_diagram_names_each_arm_with_its_rank():
     sets = {str(number): drawn_comparison({"a": 1.0, "<b> $x$": 2.0, "c": 3.0}) for number in range(6)}
     figure = CriticalDifference.of(sets).figure(title="six sets")
-    said = [text.get_text() for text in figure.axes[0].texts]
-    assert "a 1.00 " in [text.replace("  ", " ") for text in said]
-    assert any("<b> $x$" in text for text in said)
-    assert any(text.startswith("critical difference") for text in said)
+    labels = [text.get_text() for text in figure.axes[0].texts]
+    assert "a 1.00 " in [text.replace("  ", " ") for text in labels]
+    assert any("<b> $x$" in text for text in labels)
+    assert any(text.startswith("critical difference") for text in labels)
     figure.savefig("/dev/null", format="png")
 
 

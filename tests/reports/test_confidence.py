@@ -18,7 +18,7 @@ def results(gap, ends, *, accuracy=0.8, ece=0.05, chance=0.1, rows=None, **more)
 
 
 @pytest.mark.parametrize(
-    ("found", "kind", "sentence"),
+    ("results_of_arm", "kind", "sentence"),
     [
         (
             results(0.042, [0.011, 0.073]),
@@ -49,8 +49,8 @@ def results(gap, ends, *, accuracy=0.8, ece=0.05, chance=0.1, rows=None, **more)
         ),
     ],
 )
-def test_kinds_and_their_sentences(found, kind, sentence):
-    confidence = Confidence.of(found, {"smoothing": NONE})
+def test_kinds_and_their_sentences(results_of_arm, kind, sentence):
+    confidence = Confidence.of(results_of_arm, {"smoothing": NONE})
     assert (confidence.kind, confidence.sentence) == (kind, sentence)
 
 
@@ -81,20 +81,20 @@ def test_what_to_try(sign, config, remedy):
 
 
 def test_nothing_is_tried_where_validation_rows_lean_the_other_way():
-    found = results(0.04, [0.02, 0.06])
-    found["metrics"]["val"] = {"confidence_gap": -0.01}
-    confidence = Confidence.of(found, {"smoothing": NONE})
+    made_results = results(0.04, [0.02, 0.06])
+    made_results["metrics"]["val"] = {"confidence_gap": -0.01}
+    confidence = Confidence.of(made_results, {"smoothing": NONE})
     assert confidence.remedy is None
     assert confidence.advice.endswith(
         "; validation rows, to which strengths and temperatures are fitted, lean the other way."
     )
-    found["metrics"]["val"] = {"confidence_gap": 0.01}
-    assert Confidence.of(found, {"smoothing": NONE}).remedy == "smoothing=auto"
+    made_results["metrics"]["val"] = {"confidence_gap": 0.01}
+    assert Confidence.of(made_results, {"smoothing": NONE}).remedy == "smoothing=auto"
 
 
 def test_nothing_is_tried_where_logits_are_those_of_tokens_and_nothing_said_of_several_labels():
-    found = results(0.04, [0.02, 0.06], task_kind="translation")
-    assert Confidence.of(found, {"smoothing": STANDARD}).remedy is None
+    made_results = results(0.04, [0.02, 0.06], task_kind="translation")
+    assert Confidence.of(made_results, {"smoothing": STANDARD}).remedy is None
     assert Confidence.of({"metrics": {"test": {"nll": 0.1}}}, {}) is None
     assert Confidence.of({}, {}) is None
 
@@ -105,8 +105,8 @@ def test_a_calibrated_model_is_seldom_called_anything():
     for _ in range(20):
         logits, labels = calibrated(draw, 40)
         made = Scores.of([{"logits": logits, "labels": labels, "rows": labels}], Task(), None, "test")
-        found = {"metrics": {"test": made.metrics}, "uncertainty": {"test": made.uncertainty()}}
-        wrong += Confidence.of(found, {}).kind in (OVER, UNDER)
+        made_results = {"metrics": {"test": made.metrics}, "uncertainty": {"test": made.uncertainty()}}
+        wrong += Confidence.of(made_results, {}).kind in (OVER, UNDER)
     assert wrong <= 2  # of 20 draws, of which 5% may be
 
 

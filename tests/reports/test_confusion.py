@@ -37,8 +37,8 @@ def test_rows_are_labels_and_columns_predictions():
 def test_cells_say_their_counts_where_they_have_room():
     logits = torch.eye(3)[[0, 1, 1, 2]] * 9
     figure = confusion_matrix(logits, torch.tensor([0, 1, 0, 2]), from_logits=True, class_names=["a", "b", "c"])
-    said = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
-    assert said == {(0, 0): "1", (1, 0): "1", (1, 1): "1", (2, 2): "1"}
+    texts_by_place = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert texts_by_place == {(0, 0): "1", (1, 0): "1", (1, 1): "1", (2, 2): "1"}
     assert not confusion_matrix(*draw(99, 20), from_logits=True, class_names=names(20)).axes[0].texts
 
 

@@ -58,11 +58,11 @@ def texts(figure):
 
 def test_the_diagram_says_the_error_the_sign_and_the_number():
     logits, labels = draw(500, 4)
-    said = texts(figures.reliability_diagram(logits, labels, from_logits=True))
-    assert "over-confident" in said
-    assert "N = 500" in said
+    drawn_texts = texts(figures.reliability_diagram(logits, labels, from_logits=True))
+    assert "over-confident" in drawn_texts
+    assert "N = 500" in drawn_texts
     bins = reliability_bins(logits, labels, from_logits=True)
-    assert f"ECE {float(bins.share @ np.abs(bins.gap)):.3f}" in said
+    assert f"ECE {float(bins.share @ np.abs(bins.gap)):.3f}" in drawn_texts
     assert "under-confident" in texts(figures.reliability_diagram(logits * 0.2, labels, from_logits=True))
 
 
@@ -89,7 +89,7 @@ def test_no_text_overlaps_another_or_leaves_the_figure():
 
     for name, figure in figure_of.items():
         FigureCanvasAgg(figure).draw()
-        found = [figure._suptitle]
+        artists = [figure._suptitle]
         for axes in figure.axes:
             if axes.get_visible():
                 labels = [
@@ -98,13 +98,20 @@ def test_no_text_overlaps_another_or_leaves_the_figure():
                     for tick in axis.get_major_ticks()
                     if axis.get_view_interval()[0] <= tick.get_loc() <= axis.get_view_interval()[1]
                 ]
-                found += [axes.title, axes._left_title, axes._right_title, axes.xaxis.label, axes.yaxis.label, *labels]
-                found += axes.get_legend().get_texts() if axes.get_legend() else []
+                artists += [
+                    axes.title,
+                    axes._left_title,
+                    axes._right_title,
+                    axes.xaxis.label,
+                    axes.yaxis.label,
+                    *labels,
+                ]
+                artists += axes.get_legend().get_texts() if axes.get_legend() else []
         for legend in figure.legends:
-            found += legend.get_texts()
+            artists += legend.get_texts()
         boxes = [
             (text.get_text(), text.get_window_extent())
-            for text in found
+            for text in artists
             if text.get_text() and text.get_visible() and text.get_window_extent().width > 1
         ]
         size = figure.get_window_extent()

@@ -17,16 +17,16 @@ from smoothlab.smoothing import Cosine, Smoother, Sord, Uncertainty, Uniform
 
 def inspection(k, strength, prior, *, names=None, history=False):
     labels = torch.cat([torch.arange(k), torch.arange(k // 2)])
-    names = names or [f"class {one}" for one in range(k)]
+    names = names or [f"class {index}" for index in range(k)]
     counts = torch.bincount(labels, minlength=k).tolist()
     smoother = Smoother(strength, prior)
     smoother.bind(ClassInfo(names, counts, len(labels)))
     probe = Probe.of(Batch(torch.zeros(len(labels), 1), labels, torch.arange(len(labels))), k)
-    found = Inspection(smoother, probe, names, counts, Plan(100, 21))
+    inspected = Inspection(smoother, probe, names, counts, Plan(100, 21))
     if not history:
-        return found
+        return inspected
     columns = {"epoch": [0, 1], "epsilon": [0.1, 0.2], "epsilon_min": [0.1, 0.2], "epsilon_max": [0.1, 0.3]}
-    past = RunHistory("run", "last.ckpt", 1, found.targets, columns)
+    past = RunHistory("run", "last.ckpt", 1, inspected.targets, columns)
     return Inspection(smoother, probe, names, counts, Plan(100), {}, past)
 
 
@@ -43,7 +43,7 @@ def test_every_figure_is_drawn_and_no_text_leaves_it(case):
     for name, figure in figures(CASES[case]()).items():
         FigureCanvasAgg(figure).draw()
         size = figure.get_window_extent()
-        texts = [figure._suptitle, *(text for one in figure.legends for text in one.get_texts())]
+        texts = [figure._suptitle, *(text for legend in figure.legends for text in legend.get_texts())]
         for axes in figure.axes:
             texts += [axes.title, axes.xaxis.label, axes.yaxis.label]
             assert "colorbar" in axes.get_label() or axes.get_window_extent().width > 0.3 * size.width, (
@@ -60,9 +60,9 @@ def test_every_figure_is_drawn_and_no_text_leaves_it(case):
 
 
 def test_the_heat_map_shows_the_matrix_and_leaves_the_label_out_of_the_colours():
-    found = CASES["five"]()
-    image = figures(found)["soft_targets"].axes[0].images[0].get_array()
-    matrix = found.targets.matrix.numpy()
+    inspected = CASES["five"]()
+    image = figures(inspected)["soft_targets"].axes[0].images[0].get_array()
+    matrix = inspected.targets.matrix.numpy()
     off = ~np.eye(5, dtype=bool)
     assert np.allclose(image.data[off], matrix[off])
     assert image.mask.tolist() == np.eye(5, dtype=bool).tolist()
@@ -78,8 +78,8 @@ def test_of_many_classes_the_largest_are_shown_and_the_figure_says_so():
 
 
 def test_gaps_without_an_end_are_arrows():
-    found = inspection(3, Cosine(0.0, 0.0), Uniform())
-    right = figures(found)["logit_gaps"].axes[1]
+    inspected = inspection(3, Cosine(0.0, 0.0), Uniform())
+    right = figures(inspected)["logit_gaps"].axes[1]
     assert {line.get_marker() for line in right.lines if len(line.get_xdata()) == 3} >= {">"}
 
 
@@ -88,5 +88,5 @@ def test_a_run_is_drawn_before_and_after_with_the_epsilon_of_its_epochs():
     titles = [axes.get_title() for axes in drawn["soft_targets"].axes]
     assert titles[0].startswith("before the training")
     assert titles[1].startswith("after epoch 1")
-    (line,) = [one for one in drawn["epsilon_by_epoch"].axes[0].lines if one.get_label() == "mean of the epoch"]
+    (line,) = [line for line in drawn["epsilon_by_epoch"].axes[0].lines if line.get_label() == "mean of the epoch"]
     assert list(line.get_ydata()) == [0.1, 0.2]

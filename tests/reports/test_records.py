@@ -17,14 +17,14 @@ from smoothlab.reports.records import read_records
 
 def test_a_run_is_read_with_its_predictions(tmp_path):
     simulated_run(tmp_path / "run", seed=3, data={"fold": 2})
-    found = read_records([tmp_path])
-    (run,) = found.records
-    assert not found.problems
+    records = read_records([tmp_path])
+    (run,) = records.records
+    assert not records.problems
     assert (run.state, run.seed, run.fold, run.name, run.kind) == ("done", 3, 2, "simulated", "classification")
-    told = run.predictions("test")
-    assert told.class_names == ("a", "b", "c")
-    assert told.probabilities.dtype == np.float64
-    metrics = classification_metrics(told.probabilities, told.labels, from_logits=False)
+    predictions = run.predictions("test")
+    assert predictions.class_names == ("a", "b", "c")
+    assert predictions.probabilities.dtype == np.float64
+    metrics = classification_metrics(predictions.probabilities, predictions.labels, from_logits=False)
     assert metrics["nll"] == pytest.approx(run.metrics("test")["nll"])
     assert run.epochs(("epoch",)) == {}
     assert run.flat["smoothing.strength.epsilon"] == 0.0
@@ -34,8 +34,8 @@ def test_runs_are_found_at_and_below_a_path_each_once(tmp_path):
     simulated_run(tmp_path / "sweep" / "one", seed=0)
     simulated_run(tmp_path / "sweep" / "two", seed=1)
     simulated_run(tmp_path / "sweep" / "one" / "inside", seed=2)  # what is inside of a run is none
-    found = read_records([tmp_path, tmp_path / "sweep" / "one", str(tmp_path / "sweep")])
-    assert [run.path.name for run in found.records] == ["one", "two"]
+    records = read_records([tmp_path, tmp_path / "sweep" / "one", str(tmp_path / "sweep")])
+    assert [run.path.name for run in records.records] == ["one", "two"]
 
 
 def test_broken_directories_are_named_and_the_others_are_read(tmp_path):
@@ -47,21 +47,21 @@ def test_broken_directories_are_named_and_the_others_are_read(tmp_path):
     (tmp_path / "status" / "status.json").write_text("[1, 2]")
     (tmp_path / "config" / "config.yaml").write_text("seed: [1")
     (tmp_path / "no_metrics" / "results.json").write_text("{}")
-    found = read_records([tmp_path, tmp_path / "not there"])
-    assert [run.path.name for run in found.records] == ["good"]
-    said = {problem.path.name: problem.says for problem in found.problems}
-    assert set(said) == {"results", "no_results", "status", "config", "no_metrics", "not there"}
-    assert said["not there"] == "no such directory"
-    assert "no such file" in said["no_results"]
-    assert all("\n" not in one for one in said.values())
+    records = read_records([tmp_path, tmp_path / "not there"])
+    assert [run.path.name for run in records.records] == ["good"]
+    problems = {problem.path.name: problem.says for problem in records.problems}
+    assert set(problems) == {"results", "no_results", "status", "config", "no_metrics", "not there"}
+    assert problems["not there"] == "no such directory"
+    assert "no such file" in problems["no_results"]
+    assert all("\n" not in message for message in problems.values())
 
 
 def test_a_config_that_asks_for_code_is_not_obeyed(tmp_path):
     path = simulated_run(tmp_path / "run")
     (path / "config.yaml").write_text(f"seed: !!python/object/apply:os.mkdir [{tmp_path / 'made'}]\n")
-    found = read_records([tmp_path])
-    assert not found.records
-    assert "not readable" in found.problems[0].says
+    records = read_records([tmp_path])
+    assert not records.records
+    assert "not readable" in records.problems[0].says
     assert not (tmp_path / "made").exists()
 
 
@@ -86,10 +86,10 @@ def test_arms_are_those_that_a_comparison_wrote(tmp_path):
     assert [run.arm for run in read_records([tmp_path]).records] == ["none", "none", "mine", "mine"]
 
 
-@pytest.mark.parametrize("told", ["[1]", '{"arms": 3}', "nothing"])
-def test_a_mapping_of_arms_that_is_none_is_passed_over(tmp_path, told):
+@pytest.mark.parametrize("content", ["[1]", '{"arms": 3}', "nothing"])
+def test_a_mapping_of_arms_that_is_none_is_passed_over(tmp_path, content):
     simulated_run(tmp_path / "one", epsilon=0.1)
-    (tmp_path / "comparison.json").write_text(told)
+    (tmp_path / "comparison.json").write_text(content)
     (run,) = read_records([tmp_path]).records
     assert run.arm == "this setting"
 

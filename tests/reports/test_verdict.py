@@ -23,37 +23,37 @@ def near(text, interval, *, sign=1):
 
 
 def test_smoothing_helps():
-    told = verdict(HELPS)
-    assert (told.kind, told.hero, told.best, told.arm) == ("helps", "standard", "standard", "standard")
-    assert told.smoothing.startswith("Smoothing helps: standard lowers the test NLL of no smoothing by 0.050 (95%")
-    assert near(told.smoothing, told.difference, sign=-1)
-    assert told.steps[0].says == "Use standard."
-    assert told.steps[0].command == COMMANDS["standard"]
+    text = verdict(HELPS)
+    assert (text.kind, text.hero, text.best, text.arm) == ("helps", "standard", "standard", "standard")
+    assert text.smoothing.startswith("Smoothing helps: standard lowers the test NLL of no smoothing by 0.050 (95%")
+    assert near(text.smoothing, text.difference, sign=-1)
+    assert text.steps[0].says == "Use standard."
+    assert text.steps[0].command == COMMANDS["standard"]
 
 
 def test_smoothing_hurts():
-    told = verdict(HURTS, candidate("gradual", 0.06))
-    assert (told.kind, told.best, told.arm) == ("hurts", "none", "none")
+    text = verdict(HURTS, candidate("gradual", 0.06))
+    assert (text.kind, text.best, text.arm) == ("hurts", "none", "none")
     start = "Smoothing hurts: standard, the best of it by validation NLL, raises the test NLL of no smoothing by 0.050"
-    assert told.smoothing.startswith(start)
-    assert near(told.smoothing, told.difference)
-    assert told.steps[0].says == "Keep no smoothing."
-    assert told.steps[0].command == COMMANDS["none"]
+    assert text.smoothing.startswith(start)
+    assert near(text.smoothing, text.difference)
+    assert text.steps[0].says == "Keep no smoothing."
+    assert text.steps[0].command == COMMANDS["none"]
     scaled = verdict(HURTS, scaled=change(-0.04))
     assert scaled.steps[0].says.endswith("scale its temperature, which lowers its test NLL by 0.040.")
     assert scaled.steps[0].command == ADVICE.scaled
 
 
 def test_smoothing_makes_no_difference_larger_than_the_margin():
-    told = verdict(ALIKE)
-    assert (told.kind, told.arm, told.margin) == ("no_difference", "none", pytest.approx(0.01))
-    assert told.equivalence.level == pytest.approx(0.9)
-    sentence = told.smoothing
+    text = verdict(ALIKE)
+    assert (text.kind, text.arm, text.margin) == ("no_difference", "none", pytest.approx(0.01))
+    assert text.equivalence.level == pytest.approx(0.9)
+    sentence = text.smoothing
     assert sentence.startswith(
         "Smoothing makes no difference larger than 0.01 in test NLL (2% of that of no smoothing)"
     )
     assert numbers(sentence)[:4] == pytest.approx(
-        [told.margin, told.equivalence.mean, told.equivalence.low, told.equivalence.high], abs=6e-4
+        [text.margin, text.equivalence.mean, text.equivalence.low, text.equivalence.high], abs=6e-4
     )
     assert "90% interval" in sentence
     assert verdict(ALIKE, margin=0.001).kind == "cannot_tell"
@@ -61,12 +61,12 @@ def test_smoothing_makes_no_difference_larger_than_the_margin():
 
 
 def test_whether_smoothing_helps_cannot_be_told():
-    told = verdict(OPEN)
-    assert (told.kind, told.arm) == ("cannot_tell", None)
-    assert near(told.smoothing, told.difference)
-    assert numbers(told.smoothing)[3] == pytest.approx(told.detectable, abs=6e-4)
-    assert told.detectable == pytest.approx((1.972 + 0.843) * 0.01, rel=0.01)
-    (step,) = told.steps
+    text = verdict(OPEN)
+    assert (text.kind, text.arm) == ("cannot_tell", None)
+    assert near(text.smoothing, text.difference)
+    assert numbers(text.smoothing)[3] == pytest.approx(text.detectable, abs=6e-4)
+    assert text.detectable == pytest.approx((1.972 + 0.843) * 0.01, rel=0.01)
+    (step,) = text.steps
     assert step.command == ADVICE.more
     assert step.says.startswith("To tell more, run more (about 4 min): then a difference shows from about 0.028 on")
     assert "needs about 6 times as many rows too" in step.says
@@ -76,21 +76,21 @@ def test_whether_smoothing_helps_cannot_be_told():
 
 
 def test_one_run_an_arm_cannot_tell():
-    told = verdict(HELPS, design="one")
-    assert (told.kind, told.arm) == ("cannot_tell", None)
-    assert "from one run an arm" in told.smoothing
-    assert math.isnan(told.detectable)
+    text = verdict(HELPS, design="one")
+    assert (text.kind, text.arm) == ("cannot_tell", None)
+    assert "from one run an arm" in text.smoothing
+    assert math.isnan(text.detectable)
     lone = t_estimate(-0.05, [(math.nan, 0)], 0.95, "a difference")
-    told = verdict(Candidate("standard", "smoothing", -0.05, lone, math.nan, lone))
-    assert told.kind == "cannot_tell"
-    assert "nan" not in " ".join(told.sentences)
+    text = verdict(Candidate("standard", "smoothing", -0.05, lone, math.nan, lone))
+    assert text.kind == "cannot_tell"
+    assert "nan" not in " ".join(text.sentences)
 
 
 def test_a_gain_that_costs_accuracy_says_so():
-    told = verdict(candidate("standard", -0.05, accuracy=change(-0.04), aurc=change(0.001)))
-    assert (told.kind, told.arm) == ("helps", "none")
-    assert ", but its test accuracy is lower by 0.040 (95% interval 0.020 to 0.060)" in told.smoothing
-    assert {check.name for check in told.checks if not check.passed} == {"accuracy"}
+    text = verdict(candidate("standard", -0.05, accuracy=change(-0.04), aurc=change(0.001)))
+    assert (text.kind, text.arm) == ("helps", "none")
+    assert ", but its test accuracy is lower by 0.040 (95% interval 0.020 to 0.060)" in text.smoothing
+    assert {check.name for check in text.checks if not check.passed} == {"accuracy"}
     only_aurc = verdict(candidate("standard", -0.05, aurc=change(0.04)))
     assert ", but its test AURC is higher by 0.040" in only_aurc.smoothing
     assert verdict(candidate("standard", -0.05, aurc=change(0.001))).smoothing.endswith(", and its AURC holds.")
@@ -98,15 +98,15 @@ def test_a_gain_that_costs_accuracy_says_so():
 
 def test_a_rival_that_beats_smoothing_is_what_to_use():
     rival = candidate("boosting", -0.12, role="rival")
-    told = verdict(HELPS, rival, between=change(-0.07))
-    assert (told.kind, told.hero, told.best, told.arm) == ("helps", "standard", "boosting", "boosting")
+    text = verdict(HELPS, rival, between=change(-0.07))
+    assert (text.kind, text.hero, text.best, text.arm) == ("helps", "standard", "boosting", "boosting")
     assert (
-        "boosting (rival) has the lowest validation NLL, and its test NLL is below that of standard by" in told.overall
+        "boosting (rival) has the lowest validation NLL, and its test NLL is below that of standard by" in text.overall
     )
-    assert near(told.overall, told.best_difference, sign=-1)
-    assert told.steps[0].command == COMMANDS["boosting"]
-    assert told.heroes == ("standard", "boosting")
-    assert told.sentences[:2] == (told.overall, told.smoothing)  # who wins is said first
+    assert near(text.overall, text.best_difference, sign=-1)
+    assert text.steps[0].command == COMMANDS["boosting"]
+    assert text.heroes == ("standard", "boosting")
+    assert text.sentences[:2] == (text.overall, text.smoothing)  # who wins is said first
     within = verdict(HELPS, rival, between=change(-0.01))
     assert within.arm == "standard"
     assert within.overall.endswith("within noise.")
@@ -125,22 +125,22 @@ def test_the_scaled_baseline_is_a_rival_of_the_second_sentence():
 
 
 def test_a_baseline_that_smooths_is_called_by_its_name():
-    told = verdict(candidate("gradual", -0.05), hero="gradual", baseline="standard", plain=False)
-    assert told.smoothing.startswith("Other smoothing helps: gradual lowers the test NLL of standard by")
-    told = verdict(candidate("none", 0.05, role="rival"), hero=None, baseline="standard", plain=False)
-    assert told.smoothing == "Whether other smoothing helps is left open here: no arm smooths in another way."
+    text = verdict(candidate("gradual", -0.05), hero="gradual", baseline="standard", plain=False)
+    assert text.smoothing.startswith("Other smoothing helps: gradual lowers the test NLL of standard by")
+    text = verdict(candidate("none", 0.05, role="rival"), hero=None, baseline="standard", plain=False)
+    assert text.smoothing == "Whether other smoothing helps is left open here: no arm smooths in another way."
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_no_sentence_has_a_bare_none_a_negative_zero_or_a_double_negation(kind):
-    told = EVERY[kind]()
-    texts = [*told.sentences, *(check.says for check in told.checks)]
+    answer_text = EVERY[kind]()
+    texts = [*answer_text.sentences, *(check.says for check in answer_text.checks)]
     for text in texts:
         assert not re.search(r"\bnone\b", text, re.IGNORECASE), text
         assert not re.search(r"[-+]0\.0*(?![\d.])", text), text
         assert not re.search(r"\bnot\b[^.]*\b(not|no|nor|never)\b(?! smoothing)", text), text
         assert "nan" not in text
-    json.dumps(plain_values(asdict(told)), allow_nan=False)
+    json.dumps(plain_values(asdict(answer_text)), allow_nan=False)
 
 
 def test_numbers_have_the_digits_of_their_error():

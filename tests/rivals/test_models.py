@@ -126,10 +126,10 @@ def test_a_class_without_training_rows_keeps_the_probability_of_half_a_row(kind)
 def test_votes_count_as_shares_of_a_row(kind):
     features, labels = drawn(450, 3)
     votes = torch.nn.functional.one_hot(labels, 3).float() * 5
-    one, other = kind(3, NUMBERS), kind(3, NUMBERS)
-    one.fit(*split(features, labels))
+    first, other = kind(3, NUMBERS), kind(3, NUMBERS)
+    first.fit(*split(features, labels))
     other.fit(*split(features, votes))
-    assert probabilities(one, features) == pytest.approx(probabilities(other, features), abs=1e-6)
+    assert probabilities(first, features) == pytest.approx(probabilities(other, features), abs=1e-6)
     shared = Rows.of(features[:2], torch.tensor([[1.0, 3.0, 0.0], [0.0, 0.0, 2.0]]), torch.tensor([2.0, 1.0]))
     assert shared.labels.tolist() == [0, 1, 2]
     assert shared.weights.tolist() == [0.5, 1.5, 1.0]

@@ -94,8 +94,8 @@ def test_boosting_exports_to_a_graph_with_the_same_probabilities(cli, table):
 def test_the_same_command_gives_the_same_predictions(table, model):
     runs = [smoothlab.train(words(table, model, "figures=false")) for _ in range(2)]
     assert runs[0].results["identity"] == runs[1].results["identity"]
-    one, other = (pd.read_parquet(run.path / "predictions" / "test.parquet") for run in runs)
-    pd.testing.assert_frame_equal(one, other)
+    first, other = (pd.read_parquet(run.path / "predictions" / "test.parquet") for run in runs)
+    pd.testing.assert_frame_equal(first, other)
 
 
 def test_the_net_that_it_stands_for_is_not_a_part_of_its_identity(table):
@@ -214,14 +214,14 @@ def test_compare_takes_them_as_arms_and_scales_one(cli, table):
     )
     assert code == 0, err
     folder = next(Path("compared").rglob("comparison.json")).parent
-    told = json.loads((folder / "comparison.json").read_text())
-    assert set(told["arms"].values()) == {"none", "logistic_regression", "boosting", "boosting_temperature"}
-    assert len(told["tried"]["boosting"]) == 2
-    for name, arm in told["arms"].items():
+    comparison = json.loads((folder / "comparison.json").read_text())
+    assert set(comparison["arms"].values()) == {"none", "logistic_regression", "boosting", "boosting_temperature"}
+    assert len(comparison["tried"]["boosting"]) == 2
+    for name, arm in comparison["arms"].items():
         if arm == "boosting_temperature":
             results = json.loads((folder / "runs" / name / "results.json").read_text())
             (member,) = results["members"]
-            assert told["arms"][member] == "boosting"
+            assert comparison["arms"][member] == "boosting"
             assert results["temperature"] > 0
     lines = [line.split()[0] for line in out.splitlines() if line]
     assert {"logistic_regression", "boosting", "boosting_temperature"} <= set(lines)

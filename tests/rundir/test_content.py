@@ -126,12 +126,12 @@ def test_damaged_tables_of_an_old_run_are_one_line(tmp_path, read):
         flipped = bytearray(whole)
         flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
         changed.append(bytes(flipped))
-    said = []
+    messages = []
     for content in changed:
         path.write_bytes(content)
         try:
             read(path)
         except UnreadableFile as error:
-            said.append(str(error))
-    assert len(said) > 3
-    assert all(len(line.splitlines()) == 1 for line in said)
+            messages.append(str(error))
+    assert len(messages) > 3
+    assert all(len(line.splitlines()) == 1 for line in messages)

@@ -47,11 +47,11 @@ def test_the_diff_has_tracked_files_and_never_secrets(repository, monkeypatch):
 
 
 def test_a_large_diff_is_left_out(repository, monkeypatch):
-    said = []
-    monkeypatch.setattr(provenance.log, "warning", lambda text, *values: said.append(text % values))
+    messages = []
+    monkeypatch.setattr(provenance.log, "warning", lambda text, *values: messages.append(text % values))
     (repository / "net.py").write_text("x" * (provenance.MOST_DIFF + 1))
     assert code_diff() is None
-    assert said == ["code: the diff to the commit is larger than 1000000 characters and is not sent"]
+    assert messages == ["code: the diff to the commit is larger than 1000000 characters and is not sent"]
 
 
 def test_outside_a_repository_nothing_is_known(tmp_path, monkeypatch):

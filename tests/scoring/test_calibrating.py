@@ -31,8 +31,8 @@ def task(smoother=None, classes=3, kind="classification", costs=None):
     return SimpleNamespace(kind=kind, class_names=names, smoother=smoother, costs=costs)
 
 
-def made(name, one=None, **settings) -> Afterwards:
-    return make_afterwards({"calibrator": {"_target_": f"{HOME}.{name}", **settings}}, one or task(), ALLOWED)
+def made(name, of_task=None, **settings) -> Afterwards:
+    return make_afterwards({"calibrator": {"_target_": f"{HOME}.{name}", **settings}}, of_task or task(), ALLOWED)
 
 
 def test_nothing_is_made_of_nothing():
@@ -41,13 +41,13 @@ def test_nothing_is_made_of_nothing():
 
 
 def test_several_labels_are_calibrated_answer_by_answer():
-    found = made("Temperature", task(kind="multilabel")).calibrator
-    assert isinstance(found, EachAnswer)
-    assert isinstance(found.inner, Temperature)
+    calibrator = made("Temperature", task(kind="multilabel")).calibrator
+    assert isinstance(calibrator, EachAnswer)
+    assert isinstance(calibrator.inner, Temperature)
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "message"),
+    ("name", "of_task", "message"),
     [
         ("Temperature", task(kind="translation"), "calibrator: there is none for translation"),
         ("Unsmooth", task(kind="multilabel"), "calibrator: Unsmooth is for one label a sample"),
@@ -57,9 +57,9 @@ def test_several_labels_are_calibrated_answer_by_answer():
         ("Split", task(), "calibrator._target_ = 'smoothlab.calibration.Split': expected one of"),
     ],
 )
-def test_what_does_not_fit_the_task_is_refused_before_anything_runs(name, one, message):
+def test_what_does_not_fit_the_task_is_refused_before_anything_runs(name, of_task, message):
     with pytest.raises(UserMistake, match=re.escape(message)):
-        made(name, one)
+        made(name, of_task)
 
 
 def test_a_wrong_number_names_its_key():
@@ -81,12 +81,12 @@ MANY = [
 def test_unsmooth_takes_back_what_a_constant_smoothing_does(smoother, epsilon):
     names = ["c0", "c1", "c2"]
     smoother.bind(ClassInfo(names, [5, 5, 5]))
-    found = made("Unsmooth", task(smoother), epsilon=None, prior=None, floor=0).calibrator
-    assert isinstance(found, Unsmooth)
-    assert found.epsilon == epsilon
+    calibrator = made("Unsmooth", task(smoother), epsilon=None, prior=None, floor=0).calibrator
+    assert isinstance(calibrator, Unsmooth)
+    assert calibrator.epsilon == epsilon
     p = torch.tensor([[0.7, 0.2, 0.1], [0.2, 0.3, 0.5]], dtype=torch.float64)
     q = p @ smoother(torch.arange(3), logits=torch.zeros(3, 3)).dense(3).double()
-    torch.testing.assert_close(found(q.log()).softmax(1), p, atol=1e-6, rtol=0)
+    torch.testing.assert_close(calibrator(q.log()).softmax(1), p, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_unsmooth_takes_numbers_by_hand_whatever_the_smoothing():
         made("Unsmooth", task(smoother), epsilon=0.2, prior=[0.5, 0.5])
 
 
-def decided(one, **settings):
+def decided(of_task, **settings):
     return make_afterwards(
-        {"decision": {"_target_": f"{HOME}.decision.{settings.pop('name')}", **settings}}, one, ALLOWED
+        {"decision": {"_target_": f"{HOME}.decision.{settings.pop('name')}", **settings}}, of_task, ALLOWED
     )
 
 

@@ -73,7 +73,7 @@ def test_sentences_are_in_the_run_directory_and_only_in_loggers_that_ask_for_the
     assert set(asking.got) - set(plain.got) == {"tables/samples_test"}
     assert len(pd.read_csv(run.predictions / "samples_test.csv")) == 2
     assert {f"figures/{path.stem}" for path in run.figures.glob("*.png")} == {
-        one for one in plain.got if "figures" in one
+        call for call in plain.got if "figures" in call
     }
     assert plain.got["best"] == ("best.ckpt", 1, 15.0)
     assert "last" not in plain.got
@@ -97,7 +97,7 @@ def task_and_data():
 
 
 def test_epsilon_is_drawn_where_it_changed_and_soft_targets_where_anything_was_smoothed(task_and_data, monkeypatch):
-    monkeypatch.setattr(drawing, "soft_target_map", lambda found: "map")
+    monkeypatch.setattr(drawing, "soft_target_map", lambda targets: "map")
     monkeypatch.setattr(drawing, "Probe", SimpleNamespace(of=lambda *_, **__: None))
     drawn = {
         name: set(drawing.of_smoothing(*task_and_data, used, 0, title="t"))
@@ -117,15 +117,15 @@ def test_epsilon_is_drawn_where_it_changed_and_soft_targets_where_anything_was_s
 
 
 def test_a_figure_of_the_smoothing_that_fails_is_a_line_in_the_log_and_no_failed_run(task_and_data, monkeypatch):
-    def fail(found):
+    def fail(targets):
         raise ValueError("no such picture")
 
-    said = []
+    messages = []
     monkeypatch.setattr(drawing, "soft_target_map", fail)
     monkeypatch.setattr(drawing, "Probe", SimpleNamespace(of=lambda *_, **__: None))
-    monkeypatch.setattr(drawing.log, "warning", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(drawing.log, "warning", lambda text, *values: messages.append(text % values))
     assert drawing.of_smoothing(*task_and_data, smoothed([0.1]), 0, title="t") == {}
-    assert said == ["figures of the smoothing are left out: no such picture"]
+    assert messages == ["figures of the smoothing are left out: no such picture"]
 
 
 def test_columns_of_metrics_are_those_that_are_full_in_the_epochs_that_count(tmp_path):

@@ -34,29 +34,29 @@ class Trainer:
 
 def test_scores_are_those_of_all_rows_together():
     trainer = Trainer()
-    (one,) = score(Task(), Data(), trainer, ["test"]).values()
-    assert one.precision == "exact"
-    assert one.metrics == classification_metrics(trainer.logits, trainer.labels, from_logits=True)
-    assert one.rows.tolist() == list(range(500))
+    (scores,) = score(Task(), Data(), trainer, ["test"]).values()
+    assert scores.precision == "exact"
+    assert scores.metrics == classification_metrics(trainer.logits, trainer.labels, from_logits=True)
+    assert scores.rows.tolist() == list(range(500))
 
 
 def test_beyond_a_size_they_are_streamed_and_say_so(monkeypatch):
     monkeypatch.setattr(scores, "EXACT_ROWS", 100)
     monkeypatch.setattr(scores, "STREAM_ROWS", 64)
     trainer = Trainer()
-    (one,) = score(Task(), Data(), trainer, ["test"]).values()
+    (scores_of_split,) = score(Task(), Data(), trainer, ["test"]).values()
     exact = classification_metrics(trainer.logits, trainer.labels, from_logits=True)
-    assert one.precision == "streaming"
-    assert one.metrics == pytest.approx(exact, abs=1e-4)
+    assert scores_of_split.precision == "streaming"
+    assert scores_of_split.metrics == pytest.approx(exact, abs=1e-4)
 
 
 def test_uncertainty_brackets_the_metrics():
-    (one,) = score(Task(), Data(), Trainer(), ["test"]).values()
-    told = one.uncertainty()
+    (scores,) = score(Task(), Data(), Trainer(), ["test"]).values()
+    uncertainty = scores.uncertainty()
     for name in ("nll", "accuracy", "brier"):
-        low, high = told["intervals"][name]
-        assert low < one.metrics[name] < high
-    assert 0 < told["ece_of_a_calibrated_model"]["mean"] < told["ece_of_a_calibrated_model"]["high"]
+        low, high = uncertainty["intervals"][name]
+        assert low < scores.metrics[name] < high
+    assert 0 < uncertainty["ece_of_a_calibrated_model"]["mean"] < uncertainty["ece_of_a_calibrated_model"]["high"]
 
 
 def test_metrics_that_json_does_not_have_are_left_out():

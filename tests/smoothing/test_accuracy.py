@@ -55,7 +55,7 @@ def test_each_class_has_its_own_and_one_without_samples_that_of_all():
     smoother = taught(accuracy(scope="per_class"))
     a = [(3 / 4 - 1 / 3) / (2 / 3), 0.0, (4 / 7 - 1 / 3) / (2 / 3)]
     epsilon = smoother(torch.tensor([0, 1, 2]), logits=logits_of(torch.tensor([0, 1, 2]))).epsilon
-    assert epsilon.tolist() == pytest.approx([0.1 + 0.3 * (1 - one) for one in a])
+    assert epsilon.tolist() == pytest.approx([0.1 + 0.3 * (1 - accuracy_of_class) for accuracy_of_class in a])
 
 
 @pytest.mark.parametrize(("predicted", "epsilon"), [([1, 2, 1, 2, 2, 0, 0, 2], 0.4), ([0, 0, 0, 0, 1, 1, 0, 1], 0.1)])
@@ -74,8 +74,8 @@ def test_votes_count_by_their_mode():
 
 @pytest.mark.parametrize("scope", ["global", "per_class"])
 def test_what_is_learned_does_not_depend_on_how_an_epoch_is_cut(scope):
-    one, other = (taught(accuracy(scope=scope), batch=batch).strength for batch in (1, 8))
-    assert torch.equal(one.kept["epsilon"], other.kept["epsilon"])
+    first, other = (taught(accuracy(scope=scope), batch=batch).strength for batch in (1, 8))
+    assert torch.equal(first.kept["epsilon"], other.kept["epsilon"])
 
 
 def test_an_epoch_without_samples_changes_nothing():
@@ -115,12 +115,12 @@ def test_evaluation_leaves_it_untouched():
 
 def go_on(smoother: Smoother) -> list:
     """The epsilons of the rest of the epoch and of another one."""
-    found = []
+    epsilons = []
     for part in (slice(4, 8), slice(0, 3)):
         epsilon = smoother(LABELS[part], logits=logits_of(PREDICTED[part])).epsilon
-        found.append(torch.as_tensor(epsilon).tolist())
+        epsilons.append(torch.as_tensor(epsilon).tolist())
         smoother.strength.end_epoch()
-    return [*found, smoother.strength.kept["epsilon"].tolist()]
+    return [*epsilons, smoother.strength.kept["epsilon"].tolist()]
 
 
 @pytest.mark.parametrize("scope", ["global", "per_class"])

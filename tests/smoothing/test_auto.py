@@ -151,7 +151,7 @@ def test_the_options_defaults_are_the_librarys():
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("trainer.limit_val_batches=0", "trainer.limit_val_batches = 0: smoothing learns from validation (Auto)"),
         (
@@ -161,10 +161,10 @@ def test_the_options_defaults_are_the_librarys():
         ),
     ],
 )
-def test_a_run_without_validation_is_refused(override, said):
+def test_a_run_without_validation_is_refused(override, message):
     with pytest.raises(UserMistake) as error:
         check_config(plain(compose_config("train", ["smoothing=auto", "callbacks=none", override])))
-    assert str(error.value) == said
+    assert str(error.value) == message
 
 
 def test_the_pages_python_runs():
@@ -240,10 +240,10 @@ def test_nothing_but_validation_changes_it():
 
 
 def test_its_state_has_the_same_size_for_every_validation():
-    one, other = from_zero(), from_zero()
-    one.validate(*samples(5, 1.0))
+    first, other = from_zero(), from_zero()
+    first.validate(*samples(5, 1.0))
     other.validate(torch.randn(1000, 50), torch.zeros(1000, dtype=torch.int64))
-    shapes = [{name: value.shape for name, value in each.validated.items()} for each in (one, other, from_zero())]
+    shapes = [{name: value.shape for name, value in each.validated.items()} for each in (first, other, from_zero())]
     assert shapes[0] == shapes[1] == shapes[2]
 
 

@@ -84,7 +84,7 @@ def test_a_validation_without_samples_and_training_steps_change_nothing():
 def run_loop(strength: Controller, *, lag: float, noise: float = 0.0, epochs: int = 200) -> np.ndarray:
     """Epsilons of a toy model with accuracy 0.8 whose confidence follows 0.95 - 0.8 epsilon, a share a validation."""
     random = np.random.default_rng(0)
-    right, total, confidence, found = 80, 100, 0.95, []
+    right, total, confidence, epsilons = 80, 100, 0.95, []
     labels = torch.tensor([0] * right + [1] * (total - right))
     predicted = torch.zeros(total, dtype=torch.int64)
     for _ in range(epochs):
@@ -93,8 +93,8 @@ def run_loop(strength: Controller, *, lag: float, noise: float = 0.0, epochs: in
         seen = torch.full((total,), min(confidence + noise * random.normal(), 0.999), dtype=torch.float64)
         strength.validate(logits_of(predicted, seen, 2), labels)
         strength.end_validation()
-        found.append(strength(Step(labels)))
-    return np.array(found)
+        epsilons.append(strength(Step(labels)))
+    return np.array(epsilons)
 
 
 REST = 0.15 / 0.8  # where confidence is accuracy
@@ -150,8 +150,8 @@ def test_a_resumed_loop_goes_on_exactly(scope):
 
 @pytest.mark.parametrize("scope", ["global", "per_class"])
 def test_how_a_validation_is_cut_does_not_matter(scope):
-    one, other = (validated(controller(scope=scope), batch=batch).kept["epsilon"] for batch in (1, 7))
-    torch.testing.assert_close(one, other, rtol=1e-14, atol=0)
+    first, other = (validated(controller(scope=scope), batch=batch).kept["epsilon"] for batch in (1, 7))
+    torch.testing.assert_close(first, other, rtol=1e-14, atol=0)
 
 
 def one_rank(rank: int) -> list:

@@ -96,7 +96,7 @@ def test_arguments_outside_their_range_are_refused(make, message):
 
 
 def test_it_is_espressos_unigram_smoothing(vectors):
-    case = next(one for one in vectors("espresso_unigram_temporal")["cases"] if one["smoothing_type"] == "unigram")
+    case = next(case for case in vectors("espresso_unigram_temporal")["cases"] if case["smoothing_type"] == "unigram")
     frequencies = torch.tensor(case["inputs"]["unigram"], dtype=torch.float64)
     logits = torch.tensor(case["inputs"]["logits"], dtype=torch.float64, requires_grad=True)
     pseudo = case["params"]["pseudo_count"]

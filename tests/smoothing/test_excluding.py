@@ -142,11 +142,11 @@ def test_no_smoothing_stays_no_smoothing():
 @pytest.mark.parametrize("factor", FACTORS.values(), ids=FACTORS)
 def test_on_a_device_no_value_is_looked_at(factor):
     move = {
-        PerClass: lambda one: PerClass(one.matrix.to("meta")),
-        PerSample: lambda one: PerSample(one.rows.to("meta")),
-        OtherClasses: lambda one: OtherClasses(one.weights.to("meta")),
+        PerClass: lambda factor: PerClass(factor.matrix.to("meta")),
+        PerSample: lambda factor: PerSample(factor.rows.to("meta")),
+        OtherClasses: lambda factor: OtherClasses(factor.weights.to("meta")),
     }
-    factor = factor if isinstance(factor, str) else move.get(type(factor), lambda one: one.to("meta"))(factor)
+    factor = factor if isinstance(factor, str) else move.get(type(factor), lambda part: part.to("meta"))(factor)
     labels = LABELS.to("meta")
     target = Smoother(Constant(0.3), Given(factor), exclude=[0])(labels, logits=torch.zeros(6, 5, device="meta"))
     assert target.dense(5).device.type == "meta"
@@ -183,9 +183,9 @@ def test_it_is_opennmts_smoothing(vectors):
         pad = case["params"]["ignore_index"]
         smoother = Smoother(Constant(case["params"]["label_smoothing"]), Exclusive(), exclude=[pad])
         target = smoother(labels, logits=logits)
-        kept = (labels != pad).double()
-        loss = soft_cross_entropy(logits, target, sample_weight=kept, reduction="none")
-        loss = (loss - kept * target.entropy(logits.shape[1])).sum()
+        counted = (labels != pad).double()
+        loss = soft_cross_entropy(logits, target, sample_weight=counted, reduction="none")
+        loss = (loss - counted * target.entropy(logits.shape[1])).sum()
         loss.backward()
         assert_close(loss.detach(), double(case["loss"]), rtol=1e-7, atol=0)
         assert_close(logits.grad, double(case["grad_logits"]), rtol=1e-7, atol=1e-12)
@@ -204,20 +204,20 @@ def test_espressos_unigram_prior_without_its_padding_column(vectors):
             continue
         logits, labels = double(case["inputs"]["logits"], requires_grad=True), torch.tensor(case["inputs"]["target"])
         epsilon, pad, unigram = case["params"]["epsilon"], case["params"]["ignore_index"], case["inputs"]["unigram"]
-        kept = (labels != pad).double()
+        counted = (labels != pad).double()
         smoother = Smoother(Constant(epsilon), Vector(unigram))
-        loss = soft_cross_entropy(logits, smoother(labels), sample_weight=kept, reduction="sum")
+        loss = soft_cross_entropy(logits, smoother(labels), sample_weight=counted, reduction="sum")
         loss.backward()
         assert_close(loss.detach(), double(case["loss"]), rtol=1e-7, atol=0)  # their frequencies are float32
         assert_close(logits.grad, double(case["grad_logits"]), rtol=1e-7, atol=1e-12)
 
         target = Smoother(Constant(epsilon), Vector(unigram), exclude=[pad])(labels, logits=logits).validate()
         ours, theirs = (
-            target.dense(len(unigram))[kept > 0],
-            smoother(labels, logits=logits).dense(len(unigram))[kept > 0],
+            target.dense(len(unigram))[counted > 0],
+            smoother(labels, logits=logits).dense(len(unigram))[counted > 0],
         )
         assert (ours[:, pad] == 0).all()
-        one_hot = torch.nn.functional.one_hot(labels, len(unigram)).double()[kept > 0]
+        one_hot = torch.nn.functional.one_hot(labels, len(unigram)).double()[counted > 0]
         share = 1 - unigram[pad]
         assert_close((ours - (1 - epsilon) * one_hot)[:, 1:] * share, (theirs - (1 - epsilon) * one_hot)[:, 1:])
 

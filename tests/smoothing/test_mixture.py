@@ -54,10 +54,10 @@ def exclusive_as(request, monkeypatch):
 @pytest.mark.parametrize("base", [LABELS, drawn(5, 4, seed=3)], ids=["labels", "votes"])
 @pytest.mark.usefixtures("exclusive_as")
 def test_its_target_is_the_mean_of_the_targets(names, base):
-    one, other = (Given(FACTORS[name]) for name in names)
-    mixed = Smoother(Constant(0.4), Mixture({"one": one, "other": other}, {"one": 3.0, "other": 1.0}))
+    first, other = (Given(FACTORS[name]) for name in names)
+    mixed = Smoother(Constant(0.4), Mixture({"one": first, "other": other}, {"one": 3.0, "other": 1.0}))
     target = mixed(base, logits=LOGITS).validate().dense(4)
-    apart = [Smoother(Constant(0.4), prior)(base, logits=LOGITS).dense(4) for prior in (one, other)]
+    apart = [Smoother(Constant(0.4), prior)(base, logits=LOGITS).dense(4) for prior in (first, other)]
     assert_close(target, (0.75 * apart[0] + 0.25 * apart[1]).to(target.dtype), rtol=1e-6, atol=1e-7)
 
 

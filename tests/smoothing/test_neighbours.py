@@ -107,16 +107,16 @@ def temporal(vectors):
 
 def test_it_is_espressos_temporal_smoothing_but_for_labels_that_are_alone(vectors):
     """Their targets of labels without a neighbour sum to 1 - epsilon, ours to 1."""
-    for case, logits, target, kept, epsilon in temporal(vectors):
+    for case, logits, target, counted, epsilon in temporal(vectors):
         mask = double(case["prob_mask"]).reshape(logits.shape)
-        weight = kept * torch.where(mask.sum(-1) > 0, 1.0, 1 - epsilon)
+        weight = counted * torch.where(mask.sum(-1) > 0, 1.0, 1 - epsilon)
         loss = soft_cross_entropy(logits, target, sample_weight=weight, reduction="sum")
         loss.backward()
         assert_close(loss.detach(), double(case["loss"]), rtol=1e-7, atol=0)  # their shares are float32
         assert_close(logits.grad, double(case["grad_logits"]), rtol=1e-6, atol=1e-8)
         one_hot = target.dense(logits.shape[-1]) - target.epsilon.unsqueeze(-1) * target.prior.rows
         ours = (target.dense(logits.shape[-1]) - one_hot) / epsilon
-        assert_close(ours[kept > 0], mask[kept > 0], rtol=1e-6, atol=1e-7)
+        assert_close(ours[counted > 0], mask[counted > 0], rtol=1e-6, atol=1e-7)
 
 
 def test_a_label_alone_in_its_padding_keeps_its_mass_where_espressos_loses_it():
@@ -130,5 +130,5 @@ def test_flat_tokens_have_neighbours_within_their_sequence() -> None:
     flat = Step(torch.cat([first, second]), metadata={"sequence": torch.tensor([7, 7, 7, 7, 2, 2])})
     prior = Neighbours()
     prior.bind(ClassInfo([str(k) for k in range(5)], [1] * 5))
-    apart = [prior(Step(one.unsqueeze(0))).rows[0] for one in (first, second)]
+    apart = [prior(Step(position.unsqueeze(0))).rows[0] for position in (first, second)]
     torch.testing.assert_close(prior(flat).rows, torch.cat(apart))

@@ -115,7 +115,7 @@ def test_deviation_from_the_port_rows_belong_to_the_true_class_not_columns():
 def test_deviation_from_the_port_a_class_without_a_right_prediction_has_no_zero_row(vectors):
     """There its column becomes zero and its smoothing vanishes: the target no longer sums to 1."""
     for case in vectors("ols_port_maxsup")["cases"]:
-        smoother, found = port_of(case), False
+        smoother, rare = port_of(case), False
         for epoch in case["epochs"]:
             for step in epoch["steps"]:
                 smoother(torch.tensor(step["target"]), logits=number(step["logits"])).validate()
@@ -124,9 +124,9 @@ def test_deviation_from_the_port_a_class_without_a_right_prediction_has_no_zero_
             assert_close(matrix.sum(1), torch.ones(len(matrix), dtype=torch.float64))
             for c in torch.nonzero(number(epoch["supervise_after"]).sum(0) == 0).flatten().tolist():
                 assert_close(matrix[c], torch.full_like(matrix[c], 1 / len(matrix)))
-                found = True
+                rare = True
         if case["params"]["n_classes"] == 3:
-            assert found
+            assert rare
 
 
 def test_deviation_from_the_port_logits_that_sum_to_one_are_still_logits():
@@ -232,32 +232,32 @@ def test_evaluation_teaches_nothing_and_needs_no_logits():
 
 @pytest.mark.parametrize("where", ["in an epoch", "at its end"])
 def test_a_resumed_training_goes_on_with_the_same_targets(where):
-    one, batches = bound(4), [draw(seed) for seed in range(6)]
+    trained, batches = bound(4), [draw(seed) for seed in range(6)]
     other = bound(4)
     for position, (logits, labels) in enumerate(batches):
         if position == (3 if where == "at its end" else 4):
-            other.load_state_dict(copy.deepcopy(one.state_dict()))
-        targets = [one(labels, logits=logits)] + ([other(labels, logits=logits)] if position >= 4 else [])
+            other.load_state_dict(copy.deepcopy(trained.state_dict()))
+        targets = [trained(labels, logits=logits)] + ([other(labels, logits=logits)] if position >= 4 else [])
         if len(targets) == 2:
             assert_close(targets[0].dense(4), targets[1].dense(4), rtol=0, atol=0)
         elif position == 3 and where == "at its end":
             other(labels, logits=logits)
         if position == 2:
-            one.prior.end_epoch()
-    for smoother in (one, other):
+            trained.prior.end_epoch()
+    for smoother in (trained, other):
         smoother.prior.end_epoch()
-    assert_close(one.prior.kept["matrix"], other.prior.kept["matrix"], rtol=0, atol=0)
-    assert one.prior.kept["learned"].any()
+    assert_close(trained.prior.kept["matrix"], other.prior.kept["matrix"], rtol=0, atol=0)
+    assert trained.prior.kept["learned"].any()
 
 
 def test_the_state_fits_a_smoother_that_was_not_bound():
-    one = bound(4)
+    smoother = bound(4)
     logits, labels = draw(5)
-    one(labels, logits=logits)
-    one.prior.end_epoch()
+    smoother(labels, logits=logits)
+    smoother.prior.end_epoch()
     other = Smoother(Constant(0.5), Online("label", "uniform"))
-    other.load_state_dict(one.state_dict())
-    assert_close(other(labels, logits=logits).dense(4), one(labels, logits=logits).dense(4))
+    other.load_state_dict(smoother.state_dict())
+    assert_close(other(labels, logits=logits).dense(4), smoother(labels, logits=logits).dense(4))
 
 
 def test_other_numbers_of_classes_are_refused():

@@ -44,7 +44,7 @@ def epsilons(rules, default=0.0, step=STEP, **options):
     ],
 )
 def test_a_rule_is_met_where_all_its_conditions_are(when, met):
-    assert epsilons([{"when": when, "epsilon": 0.5}]) == [0.5 * one for one in met]
+    assert epsilons([{"when": when, "epsilon": 0.5}]) == [0.5 * share for share in met]
 
 
 def test_the_first_rule_that_is_met_decides():
@@ -62,8 +62,8 @@ def test_words_stand_for_the_numbers_of_a_column():
         {"when": {"column": "source", "equals": "web"}, "epsilon": 0.5},
         {"when": {"column": "source", "in": ["clinic"]}, "epsilon": 0.25},
     ]
-    found = epsilons(rules, categories={"source": ["clinic", "forum", "web"]})
-    assert found == [0.25, 0.0, 0.5, 0.5, 0.0, 0.0, 0.25]
+    values = epsilons(rules, categories={"source": ["clinic", "forum", "web"]})
+    assert values == [0.25, 0.0, 0.5, 0.5, 0.0, 0.0, 0.25]
 
 
 def test_a_rule_and_the_default_can_be_other_strengths():

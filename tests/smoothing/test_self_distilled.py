@@ -143,25 +143,25 @@ def test_a_resumed_training_goes_on_with_the_same_targets(limit, tmp_path, where
 
 
 def test_a_training_that_was_cut_off_in_the_next_epoch_is_resumed_from_its_checkpoint(tmp_path):
-    one = bound(IN_FILES, folder=tmp_path)
-    prior_of(one, draw(0, [1, 2]))
-    one.prior.end_epoch()
-    state = pickle.loads(pickle.dumps(one.state_dict()))
-    prior_of(one, draw(1, [1, 2]))
-    one.prior.end_epoch()  # and no checkpoint
+    smoother = bound(IN_FILES, folder=tmp_path)
+    prior_of(smoother, draw(0, [1, 2]))
+    smoother.prior.end_epoch()
+    state = pickle.loads(pickle.dumps(smoother.state_dict()))
+    prior_of(smoother, draw(1, [1, 2]))
+    smoother.prior.end_epoch()  # and no checkpoint
     other = bound(IN_FILES, folder=tmp_path)
     other.load_state_dict(state)
     assert_close(prior_of(other, draw(1, [1, 2])), draw(0, [1, 2])["logits"].softmax(1))
 
 
 def test_a_checkpoint_whose_file_was_written_over_is_refused(tmp_path):
-    one = bound(IN_FILES, folder=tmp_path)
-    prior_of(one, draw(0, [1, 2]))
-    one.prior.end_epoch()
-    state = pickle.loads(pickle.dumps(one.state_dict()))
+    smoother = bound(IN_FILES, folder=tmp_path)
+    prior_of(smoother, draw(0, [1, 2]))
+    smoother.prior.end_epoch()
+    state = pickle.loads(pickle.dumps(smoother.state_dict()))
     for seed in (1, 2):
-        prior_of(one, draw(seed, [1, 2]))
-        one.prior.end_epoch()
+        prior_of(smoother, draw(seed, [1, 2]))
+        smoother.prior.end_epoch()
     other = bound(IN_FILES, folder=tmp_path)
     other.load_state_dict(state)  # as it is at the end of a run, to score its best model
     with pytest.raises(InvalidArgument, match=r"mark of .*: expected that of the checkpoint, 1;"):
@@ -169,11 +169,11 @@ def test_a_checkpoint_whose_file_was_written_over_is_refused(tmp_path):
 
 
 def test_a_checkpoint_whose_files_are_gone_is_refused(tmp_path):
-    one = bound(IN_FILES, folder=tmp_path / "a")
-    prior_of(one, draw(0, [1, 2]))
-    one.prior.end_epoch()
+    smoother = bound(IN_FILES, folder=tmp_path / "a")
+    prior_of(smoother, draw(0, [1, 2]))
+    smoother.prior.end_epoch()
     with pytest.raises(InvalidArgument, match=r"None: expected the 128 bytes that the checkpoint goes with"):
-        prior_of(resumed(one, IN_FILES, tmp_path / "b"), draw(3, [1]))
+        prior_of(resumed(smoother, IN_FILES, tmp_path / "b"), draw(3, [1]))
 
 
 def test_files_hold_what_is_beyond_the_limit_and_the_checkpoint_does_not(tmp_path):
@@ -281,9 +281,9 @@ def test_a_run_computes_the_same_in_files_as_in_memory_and_leaves_no_files(tmp_p
     runs = [smoothlab.train([*SHORT, f"smoothing.prior.memory_limit={limit}"]) for limit in (IN_MEMORY, IN_FILES)]
     assert len(folders) == 2
     assert not any(folder.exists() for folder in folders)
-    one, other = (run.metrics for run in runs)
-    assert_close(torch.tensor(one["train/loss"].values), torch.tensor(other["train/loss"].values), rtol=0, atol=0)
-    assert one["smoothing/self_distilled_rows"].max() > 300
+    first, other = (run.metrics for run in runs)
+    assert_close(torch.tensor(first["train/loss"].values), torch.tensor(other["train/loss"].values), rtol=0, atol=0)
+    assert first["smoothing/self_distilled_rows"].max() > 300
 
 
 def test_a_run_with_mixup_is_refused_before_its_directory_is_made(tmp_path, monkeypatch):

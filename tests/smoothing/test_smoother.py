@@ -112,9 +112,9 @@ ELK = {"when": {"confidence": {"below": 0.5}}, "strength": ByClass({"elk": 0.1},
     ],
 )
 def test_a_part_that_does_not_fit_the_data_is_named_by_its_place(smoother, name):
-    with pytest.raises(InvalidArgument) as told:
+    with pytest.raises(InvalidArgument) as caught:
         smoother.bind(ClassInfo(["cat", "dog"], [1, 1]))
-    assert told.value.name == name
+    assert caught.value.name == name
 
 
 @pytest.mark.parametrize(

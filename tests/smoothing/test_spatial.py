@@ -63,9 +63,9 @@ def test_an_ignored_label_takes_no_mass_from_its_neighbours():
     labels = torch.tensor([[[0, 0, 0], [0, -100, 0], [0, 0, 0]]])
     target = Smoother(Constant(0.5), Spatial(1.0, 3))(labels, logits=torch.zeros(1, 3, 3, 2)).validate()
     dense = target.dense(2)
-    kept = labels != -100
-    assert_close(dense[kept][:, 0], torch.ones(8))
-    assert_close(dense.sum(-1)[kept], torch.ones(8))
+    counted = labels != -100
+    assert_close(dense[counted][:, 0], torch.ones(8))
+    assert_close(dense.sum(-1)[counted], torch.ones(8))
     alone = torch.tensor([[[-100, -100], [1, -100]]])
     dense = Smoother(Constant(0.5), Spatial(1.0, 3))(alone, logits=torch.zeros(1, 2, 2, 2)).validate().dense(2)
     assert_close(dense[0, 1, 0], torch.tensor([0.0, 1.0]))

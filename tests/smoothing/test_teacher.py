@@ -47,14 +47,14 @@ def loss_of(case):
 
 
 def test_published_losses_and_gradients_of_instance_based_smoothing(vectors):
-    found = set()
+    words = set()
     for case in vectors("instance_based_ls")["cases"]:
         variant, loss, gradient, *_ = loss_of(case)
         if variant in ("2", "11"):
-            found.add(variant)
+            words.add(variant)
             assert_close(loss, number(case["loss"]), **EXACT)
             assert_close(gradient, number(case["grad_logits"]), **EXACT)
-    assert found == {"2", "11"}
+    assert words == {"2", "11"}
 
 
 def test_deviation_versions_12_and_112_sum_to_one_here(vectors):
@@ -109,7 +109,7 @@ def test_a_student_is_taught_what_the_formula_says(exclusive):
         tau = tau * (1 - plain) / (tau * (1 - plain)).sum(1, keepdim=True)
     expected = -((0.3 * plain + 0.7 * tau) * logits.log_softmax(1)).sum(1).mean()
     assert_close(loss, expected)
-    ours, theirs = (torch.autograd.grad(one, student.weight, retain_graph=True)[0] for one in (loss, expected))
+    ours, theirs = (torch.autograd.grad(value, student.weight, retain_graph=True)[0] for value in (loss, expected))
     assert_close(ours, theirs)
 
 

@@ -73,12 +73,12 @@ def test_it_asks_for_logits_and_a_power():
 
 def test_its_rows_without_the_label_are_the_published_ones(vectors):
     """Those that rank the logits; the others rank votes of a feature map, which no prior sees."""
-    found = 0
+    cases = 0
     for case in vectors("zipf_ls")["cases"]:
         if case["params"]["distribution"] == "rank_zipf" and not case["params"]["dense"]:
             logits, labels = double(case["inputs"]["logits"]), torch.tensor(case["inputs"]["target"])
             others = torch.ones_like(logits, dtype=torch.bool).scatter(1, labels.unsqueeze(1), False)
             made = rows(labels, logits, case["params"]["power"])
             assert_close(made[others].reshape(len(labels), -1), double(case["non_target_pdf"]), rtol=1e-8, atol=0)
-            found += 1
-    assert found
+            cases += 1
+    assert cases

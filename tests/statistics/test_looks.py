@@ -14,7 +14,7 @@ from smoothlab.statistics import cannot_win, levels_of_looks
 
 def bounds(looks: tuple[int, ...], level: float = 0.95) -> list[float]:
     shares = tuple(look / looks[-1] for look in looks)
-    return [float(stats.norm.ppf(0.5 + one / 2)) for one in levels_of_looks(shares, level=level)]
+    return [float(stats.norm.ppf(0.5 + share / 2)) for share in levels_of_looks(shares, level=level)]
 
 
 def test_the_boundaries_are_those_of_lan_and_demets():

@@ -30,10 +30,10 @@ def test_differences_over_seeds_have_the_interval_and_p_of_scipys_paired_t_test(
     random = np.random.default_rng(0)
     first, second = random.normal(size=(2, 6)) + np.array([[0.5], [0.0]])
     expected = stats.ttest_rel(first, second)
-    told = paired_t(first - second)
-    assert told.p == pytest.approx(expected.pvalue, rel=1e-6)
-    assert (told.low, told.high) == pytest.approx(tuple(expected.confidence_interval()), rel=1e-9)
-    assert "seeds" in told.estimand
+    test = paired_t(first - second)
+    assert test.p == pytest.approx(expected.pvalue, rel=1e-6)
+    assert (test.low, test.high) == pytest.approx(tuple(expected.confidence_interval()), rel=1e-9)
+    assert "seeds" in test.estimand
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e-3, 0.3, 40.0])
@@ -43,19 +43,19 @@ def test_p_values_agree_with_scipy_from_no_difference_to_a_huge_one(shift):
 
 
 def test_one_seed_has_no_interval_over_seeds():
-    told = paired_t([0.3])
-    assert told.mean == 0.3
-    assert math.isnan(told.low)
-    assert math.isnan(told.p)
+    test = paired_t([0.3])
+    assert test.mean == 0.3
+    assert math.isnan(test.low)
+    assert math.isnan(test.p)
 
 
 def test_folds_are_corrected_by_the_rows_that_they_share():
     values = np.array([0.02, 0.05, -0.01, 0.03, 0.04])
-    told = nadeau_bengio(values, 1 / 4)
+    test = nadeau_bengio(values, 1 / 4)
     error = math.sqrt(values.var(ddof=1) * (1 / 5 + 1 / 4))
-    assert told.error == pytest.approx(error)
-    assert told.p == pytest.approx(2 * stats.t.sf(values.mean() / error, 4), rel=1e-6)
-    assert told.error == pytest.approx(1.5 * paired_t(values).error)
+    assert test.error == pytest.approx(error)
+    assert test.p == pytest.approx(2 * stats.t.sf(values.mean() / error, 4), rel=1e-6)
+    assert test.error == pytest.approx(1.5 * paired_t(values).error)
 
 
 def test_the_bootstrap_in_closed_form_is_the_one_that_is_drawn():
@@ -71,19 +71,19 @@ def test_the_bootstrap_in_closed_form_is_the_one_that_is_drawn():
 def test_the_paired_bootstrap_agrees_with_scipys():
     random = np.random.default_rng(2)
     first, second = random.exponential(size=(2, 80))
-    told = paired_bootstrap(first, second, resamples=6000)
+    test = paired_bootstrap(first, second, resamples=6000)
     expected = stats.bootstrap(
         (first - second,), np.mean, method="percentile", n_resamples=6000, rng=3
     ).confidence_interval
     width = expected.high - expected.low
-    assert told.low == pytest.approx(expected.low, abs=0.05 * width)
-    assert told.high == pytest.approx(expected.high, abs=0.05 * width)
+    assert test.low == pytest.approx(expected.low, abs=0.05 * width)
+    assert test.high == pytest.approx(expected.high, abs=0.05 * width)
 
 
 def test_seeds_on_test_samples_of_their_own_have_the_paired_t_interval():
     values = [0.1, 0.3, 0.2, 0.15]
-    told = variances_added(values, np.diag([0.02] * 4), samples=100)
-    assert (told.low, told.high, told.p) == pytest.approx(
+    test = variances_added(values, np.diag([0.02] * 4), samples=100)
+    assert (test.low, test.high, test.p) == pytest.approx(
         (paired_t(values).low, paired_t(values).high, paired_t(values).p)
     )
 
@@ -96,19 +96,19 @@ def test_what_the_seeds_share_is_added_and_what_they_do_not_share_is_not_counted
     for _ in range(repetitions):
         of_sample = random.normal(size=samples) * 1.0
         scores = random.normal(size=(seeds, 1)) * 0.1 + of_sample + random.normal(size=(seeds, samples)) * 1.5
-        told = variances_added(scores.mean(1), bootstrap_covariance(scores), samples=samples)
-        means.append(told.mean)
-        variances.append(told.error**2)
+        test = variances_added(scores.mean(1), bootstrap_covariance(scores), samples=samples)
+        means.append(test.mean)
+        variances.append(test.error**2)
     truth = 0.1**2 / seeds + 1.0**2 / samples + 1.5**2 / (seeds * samples)
     assert np.mean(variances) == pytest.approx(truth, rel=0.08)
     assert np.var(means) == pytest.approx(truth, rel=0.12)
 
 
 def test_one_seed_has_the_interval_over_samples_and_says_so():
-    told = variances_added([0.4], [[0.01]], samples=50)
+    test = variances_added([0.4], [[0.01]], samples=50)
     half = stats.t.ppf(0.975, 49) * 0.1
-    assert (told.low, told.high) == pytest.approx((0.4 - half, 0.4 + half))
-    assert "this one training" in told.estimand
+    assert (test.low, test.high) == pytest.approx((0.4 - half, 0.4 + half))
+    assert "this one training" in test.estimand
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.95, 1.0])
@@ -119,19 +119,19 @@ def test_an_interval_of_two_variances_never_covers_less_than_it_says(share):
     means = random.normal(size=draws)
     spread = np.array([-1.0, 0.0, 1.0])  # three seeds with a variance of one
     hit = []
-    for mean, one in zip(means, between, strict=True):
-        values = mean + spread * math.sqrt(3 * one)
+    for mean, noise in zip(means, between, strict=True):
+        values = mean + spread * math.sqrt(3 * noise)
         shared = np.full((3, 3), 1.0 - share)
-        told = variances_added(values, shared)
-        hit.append(told.low <= 0 <= told.high)
+        test = variances_added(values, shared)
+        hit.append(test.low <= 0 <= test.high)
     assert np.mean(hit) > 0.95 - 3 * math.sqrt(0.05 * 0.95 / draws)
     assert np.mean(hit) < 0.98
 
 
 def test_p_and_interval_say_the_same():
     values, shared = np.array([0.2, 0.5, 0.1]), np.full((3, 3), 0.005)
-    told = variances_added(values, shared, samples=200)
-    at_its_p = variances_added(values, shared, samples=200, level=1 - told.p)
+    test = variances_added(values, shared, samples=200)
+    at_its_p = variances_added(values, shared, samples=200, level=1 - test.p)
     assert at_its_p.low == pytest.approx(0.0, abs=1e-6)
 
 
@@ -158,41 +158,41 @@ def test_an_arm_without_a_test_does_not_count_for_holm():
 def test_friedmans_test_agrees_with_scipy_ties_included():
     random = np.random.default_rng(7)
     scores = random.integers(0, 4, (9, 5)) + np.arange(5) * 0.5
-    told = friedman_nemenyi(scores)
-    assert told.p == pytest.approx(stats.friedmanchisquare(*scores.T).pvalue)
-    np.testing.assert_allclose(told.ranks, stats.rankdata(scores, axis=1).mean(0))
+    ranks = friedman_nemenyi(scores)
+    assert ranks.p == pytest.approx(stats.friedmanchisquare(*scores.T).pvalue)
+    np.testing.assert_allclose(ranks.ranks, stats.rankdata(scores, axis=1).mean(0))
 
 
 def test_critical_differences_are_those_of_demsars_table():
     """Demšar, JMLR 2006, table 5: q for 5% and 2, 4, 10 classifiers."""
     for arms, q in ((2, 1.960), (4, 2.569), (10, 3.164)):
-        told = friedman_nemenyi(np.random.default_rng(8).random((14, arms)))
-        assert told.critical_difference == pytest.approx(q * math.sqrt(arms * (arms + 1) / (6 * 14)), abs=2e-3)
+        ranks = friedman_nemenyi(np.random.default_rng(8).random((14, arms)))
+        assert ranks.critical_difference == pytest.approx(q * math.sqrt(arms * (arms + 1) / (6 * 14)), abs=2e-3)
 
 
 def test_groups_are_the_largest_sets_of_arms_that_are_not_told_apart():
     """Three arms that always come in this order: the outer two are told apart, their neighbours are not."""
-    told = friedman_nemenyi([[1.0, 2.0, 3.0]] * 6)
-    assert 1.0 < told.critical_difference < 2.0
-    assert told.groups == ((0, 1), (1, 2))
-    assert told.order == (0, 1, 2)
+    ranks = friedman_nemenyi([[1.0, 2.0, 3.0]] * 6)
+    assert 1.0 < ranks.critical_difference < 2.0
+    assert ranks.groups == ((0, 1), (1, 2))
+    assert ranks.order == (0, 1, 2)
 
 
 def test_the_chance_of_being_best_of_two_is_the_tail_of_their_difference():
     error = np.diag([0.3, 0.4])
-    told = probability_of_best([1.0, 1.2], [(error, math.inf)], draws=40_000)
-    assert told[0] == pytest.approx(stats.norm.cdf(0.2 / 0.5), abs=0.01)
-    assert told.sum() == pytest.approx(1.0)
+    chances = probability_of_best([1.0, 1.2], [(error, math.inf)], draws=40_000)
+    assert chances[0] == pytest.approx(stats.norm.cdf(0.2 / 0.5), abs=0.01)
+    assert chances.sum() == pytest.approx(1.0)
 
 
 def test_errors_that_arms_share_do_not_blur_which_is_best():
-    told = probability_of_best([1.0, 1.1], [(np.array([[5.0], [5.0]]), 3)])
-    assert told.tolist() == [1.0, 0.0]
+    chances = probability_of_best([1.0, 1.1], [(np.array([[5.0], [5.0]]), 3)])
+    assert chances.tolist() == [1.0, 0.0]
 
 
 def test_arms_that_tie_share_the_chance_and_one_without_a_value_has_none():
-    told = probability_of_best([1.0, np.nan, 1.0], [])
-    np.testing.assert_allclose(told, [0.5, np.nan, 0.5])
+    chances = probability_of_best([1.0, np.nan, 1.0], [])
+    np.testing.assert_allclose(chances, [0.5, np.nan, 0.5])
 
 
 def test_nearest_to_zero_can_be_best():
@@ -221,20 +221,20 @@ def test_folds_whose_rows_explain_them_have_the_interval_of_the_rows():
     random = np.random.default_rng(5)
     rows = random.standard_t(4, size=(5, 60))
     rows -= 0.7 * (rows.mean(1, keepdims=True) - rows.mean())  # folds that differ by less than chance
-    told = cross_validated(rows.mean(1), rows.var(1, ddof=1) / 60, samples=300)
+    test = cross_validated(rows.mean(1), rows.var(1, ddof=1) / 60, samples=300)
     pooled = math.sqrt(((rows - rows.mean(1, keepdims=True)) ** 2).sum() / (300 - 5) / 300)
-    assert told.error == pytest.approx(pooled)
-    assert told.mean == pytest.approx(rows.mean())
-    assert (told.low, told.high) == pytest.approx(stats.t.interval(0.95, 295, rows.mean(), pooled))
-    assert told.of_runs == 0
+    assert test.error == pytest.approx(pooled)
+    assert test.mean == pytest.approx(rows.mean())
+    assert (test.low, test.high) == pytest.approx(stats.t.interval(0.95, 295, rows.mean(), pooled))
+    assert test.of_runs == 0
 
 
 def test_what_folds_differ_by_beyond_their_rows_is_added():
     values = np.array([0.1, 0.5, -0.3, 0.2, 0.0])
-    told = cross_validated(values, np.full(5, 0.01), samples=500)
-    assert told.error**2 == pytest.approx(values.var(ddof=1) / 5)
-    assert told.of_runs == pytest.approx((values.var(ddof=1) - 0.01) / 5)
-    assert stats.norm.ppf(0.975) < (told.high - told.mean) / told.error < stats.t.ppf(0.975, 4)
+    test = cross_validated(values, np.full(5, 0.01), samples=500)
+    assert test.error**2 == pytest.approx(values.var(ddof=1) / 5)
+    assert test.of_runs == pytest.approx((values.var(ddof=1) - 0.01) / 5)
+    assert stats.norm.ppf(0.975) < (test.high - test.mean) / test.error < stats.t.ppf(0.975, 4)
     with pytest.raises(InvalidArgument, match="5 variances"):
         cross_validated(values, [0.1], samples=500)
     with pytest.raises(InvalidArgument, match="at least two"):
@@ -246,34 +246,34 @@ def test_intervals_over_folds_cover_whatever_the_luck_of_trainings_is(luck):
     """``luck`` is the variance between trainings over that of rows, which five folds need not show."""
     random = np.random.default_rng(8)
     values = random.standard_normal((3000, 5)) * math.sqrt(1 + luck)
-    told = [cross_validated(row, np.ones(5), samples=500) for row in values]
-    covered = np.mean([one.low <= 0 <= one.high for one in told])
+    tests = [cross_validated(row, np.ones(5), samples=500) for row in values]
+    covered = np.mean([test.low <= 0 <= test.high for test in tests])
     assert 0.932 < covered < 0.976
-    assert all((one.p < 0.05) != (one.low <= 0 <= one.high) for one in told)
-    wider = told[0].widened(1.3, 0.95)
+    assert all((test.p < 0.05) != (test.low <= 0 <= test.high) for test in tests)
+    wider = tests[0].widened(1.3, 0.95)
     assert (wider.p < 0.05) != (wider.low <= 0 <= wider.high)
 
 
 def test_the_smallest_detectable_difference_is_found_in_four_of_five():
     random = np.random.default_rng(6)
-    told = paired_t(random.normal(size=40))
-    assert told.of_runs == pytest.approx(told.error**2)
-    truth = told.detectable()
-    drawn = random.normal(truth, told.error * math.sqrt(40), size=(4000, 40))
-    low = drawn.mean(1) - stats.t.ppf(0.975, 39) * told.error
+    test = paired_t(random.normal(size=40))
+    assert test.of_runs == pytest.approx(test.error**2)
+    truth = test.detectable()
+    drawn = random.normal(truth, test.error * math.sqrt(40), size=(4000, 40))
+    low = drawn.mean(1) - stats.t.ppf(0.975, 39) * test.error
     assert (low > 0).mean() == pytest.approx(0.8, abs=0.03)
-    assert told.detectable(runs=4) == pytest.approx(truth / 2)
-    assert told.detectable(rows=4) == truth
+    assert test.detectable(runs=4) == pytest.approx(truth / 2)
+    assert test.detectable(rows=4) == truth
     assert math.isnan(paired_t([1.0]).detectable())
     assert paired_t([1.0, 1.0]).detectable() == 0
 
 
 def test_a_widened_interval_and_its_p_value_agree():
-    told = paired_t([0.3, 0.1, 0.4, 0.2, 0.25])
+    test = paired_t([0.3, 0.1, 0.4, 0.2, 0.25])
     for factor in np.linspace(1, 12, 60):
-        wide = told.widened(float(factor), 0.95)
+        wide = test.widened(float(factor), 0.95)
         assert (wide.low > 0) == (wide.p < 0.05)
-        assert wide.high - wide.mean == pytest.approx(factor * (told.high - told.mean))
+        assert wide.high - wide.mean == pytest.approx(factor * (test.high - test.mean))
     assert math.isnan(paired_t([0.3]).widened(2.0, 0.95).low)
 
 

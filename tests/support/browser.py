@@ -18,7 +18,7 @@ PATIENCE = 60.0  # seconds without an answer after which the browser counts as h
 
 def chromium() -> str | None:
     """The path of a Chromium, if there is one."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 class Browser:
@@ -52,9 +52,9 @@ class Browser:
         )
         os.close(theirs_in)
         os.close(theirs_out)
-        target = next(one for one in self("Target.getTargets")["targetInfos"] if one["type"] == "page")
-        told = self("Target.attachToTarget", targetId=target["targetId"], flatten=True)
-        self._session = told["sessionId"]
+        target = next(target for target in self("Target.getTargets")["targetInfos"] if target["type"] == "page")
+        session = self("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        self._session = session["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self(f"{domain}.enable")
 
@@ -88,22 +88,22 @@ class Browser:
         self("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self("Page.navigate", url=path.resolve().as_uri())
-        while not any(one.get("method") == "Page.loadEventFired" for one in self._events):
+        while not any(event.get("method") == "Page.loadEventFired" for event in self._events):
             self._next()
         self._events.clear()
 
     def run(self, expression: str) -> Any:
         """The value of an expression in the page."""
-        told = self("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in told, told["exceptionDetails"]
-        return told["result"].get("value")
+        result = self("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        return result["result"].get("value")
 
     def picture(self, path: Path) -> Path:
         """Save the whole page as a PNG."""
         size = self("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        told = self("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
-        path.write_bytes(base64.b64decode(told["data"]))
+        picture = self("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+        path.write_bytes(base64.b64decode(picture["data"]))
         return path
 
     def _next(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class Browser:
     def _note(self, message: dict[str, Any]) -> None:
         method, params = message.get("method"), message.get("params", {})
         if method == "Runtime.consoleAPICalled":
-            self.messages.append(" ".join(str(one.get("value", "")) for one in params["args"]))
+            self.messages.append(" ".join(str(argument.get("value", "")) for argument in params["args"]))
         elif method == "Runtime.exceptionThrown":
             self.messages.append(str(params["exceptionDetails"].get("text")))
         elif method == "Log.entryAdded":

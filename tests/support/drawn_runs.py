@@ -98,13 +98,13 @@ def draw_comparison(records: Sequence[Any], baseline: str | None = None) -> Any:
         def to_json(self) -> dict[str, Any]:
             return {"arms": [arm.name for arm in self.arms], "table": self.table.to_dict("records")}
 
-    done = [one for one in records if one.done]
-    by_arm = {one.arm: [other for other in done if other.arm == one.arm] for one in done}
-    names = list(dict.fromkeys(one.arm for one in done))
+    done = [record for record in records if record.done]
+    by_arm = {record.arm: [other for other in done if other.arm == record.arm] for record in done}
+    names = list(dict.fromkeys(record.arm for record in done))
     first = baseline or names[0]
     better = {"nll": "min", "accuracy": "max", "ece": "min", "confidence_gap": "zero", "aurc": "min"}
     mean = {
-        (arm, metric): float(np.mean([one.metrics("test")[metric] for one in done if one.arm == arm]))
+        (arm, metric): float(np.mean([record.metrics("test")[metric] for record in done if record.arm == arm]))
         for arm in names
         for metric in better
     }
@@ -120,14 +120,14 @@ def draw_comparison(records: Sequence[Any], baseline: str | None = None) -> Any:
                 chance = (np.nan, np.nan) if own else (0.0004, 0.04)
                 rows.append((arm, variant, metric, *numbers, *chance, 1 / len(names), way))
     best = min(names, key=lambda arm: mean[arm, "nll"])
-    said = (
+    sentence = (
         f"{best} is better here: it lowers the negative log-likelihood from {mean[first, 'nll']:.3f} to "
         f"{mean[best, 'nll']:.3f}, beyond noise.",
         "Temperature scaling after plain training gets about half of the way.",
     )
     return Drawn(
         arms=tuple(
-            Arm(arm, sum(one.arm == arm for one in done), arm == first, {}, roles_of(by_arm, first)[arm])
+            Arm(arm, sum(record.arm == arm for record in done), arm == first, {}, roles_of(by_arm, first)[arm])
             for arm in names
         ),
         metrics=tuple(better),
@@ -142,7 +142,7 @@ def draw_comparison(records: Sequence[Any], baseline: str | None = None) -> Any:
             best=best,
             best_difference=None,
             arm=best,
-            findings=said,
+            findings=sentence,
             steps=(Step(f"Use {best}.", "smoothlab train smoothing=standard"),),
             checks=(
                 Check("accuracy", True, "accuracy is not lower beyond noise: +0.4 points, interval -0.2 to +1.0"),
@@ -150,5 +150,5 @@ def draw_comparison(records: Sequence[Any], baseline: str | None = None) -> Any:
             ),
         ),
         notes=("ECE is biased upwards with few test samples: a calibrated model would show 0.02 here.",),
-        classes=tuple(next(one for one in done).predictions("test").class_names),
+        classes=tuple(next(record for record in done).predictions("test").class_names),
     )

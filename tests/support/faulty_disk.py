@@ -105,21 +105,21 @@ class Disk:
             What was lost, a line a file or name.
         """
         lost: list[str] = []
-        kept = draw.choice([0.0, 0.5, 0.5, 1.0])  # how likely an unsynced change is on the disk all the same
+        likely = draw.choice([0.0, 0.5, 0.5, 1.0])  # how likely an unsynced change is on the disk all the same
         after = self.store / "after"
-        self._rebuild(self.root, os.stat(self.root).st_ino, after, draw, kept, lost)
+        self._rebuild(self.root, os.stat(self.root).st_ino, after, draw, likely, lost)
         shutil.rmtree(self.root)
         shutil.move(after, self.root)
         return lost
 
     def _rebuild(
-        self, now: Path | None, inode: int, to: Path, draw: random.Random, kept: float, lost: list[str]
+        self, now: Path | None, inode: int, to: Path, draw: random.Random, likely: float, lost: list[str]
     ) -> None:
         to.mkdir()
         synced = self._names(inode)
         there = {} if now is None else {entry.name: entry.inode() for entry in os.scandir(now)}
         for name in sorted({*synced, *there}):
-            inode = there.get(name, 0) if draw.random() < kept else synced.get(name, 0)
+            inode = there.get(name, 0) if draw.random() < likely else synced.get(name, 0)
             if inode != there.get(name, 0):
                 lost.append(f"the {'removal' if name not in there else 'name'} of {to.name}/{name}")
             if not inode:
@@ -128,18 +128,18 @@ class Disk:
             if place is not None and place.is_symlink():
                 os.symlink(os.readlink(place), to / name)
             elif place.is_dir() if place is not None else (self.store / "names" / str(inode)).is_file():
-                self._rebuild(place, inode, to / name, draw, kept, lost)
+                self._rebuild(place, inode, to / name, draw, likely, lost)
             else:
-                self._rebuild_file(place, inode, to / name, draw, kept, lost)
+                self._rebuild_file(place, inode, to / name, draw, likely, lost)
 
     def _rebuild_file(
-        self, now: Path | None, inode: int, to: Path, draw: random.Random, kept: float, lost: list[str]
+        self, now: Path | None, inode: int, to: Path, draw: random.Random, likely: float, lost: list[str]
     ) -> None:
         content, pinned = self.store / "content" / str(inode), self.store / "inode" / str(inode)
         synced = content.read_bytes() if content.is_file() else b""
         current = now or (pinned if pinned.is_file() else None)
         written = synced if current is None else current.read_bytes()
-        if written != synced and draw.random() >= kept:
+        if written != synced and draw.random() >= likely:
             length = draw.randint(0, len(written))
             parts = [synced, written[:length], written[:length] + b"\0" * (len(written) - length)]
             if written.startswith(synced):  # what follows was appended: the beginning stands

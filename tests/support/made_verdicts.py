@@ -48,7 +48,7 @@ def verdict(*candidates, hero="standard", nll=0.5, design="folds", scaled=None, 
 
 def numbers(text):
     """Every number of a sentence, names of arms and percentages apart."""
-    return [float(one) for one in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%])", text)]
+    return [float(number) for number in re.findall(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w%])", text)]
 
 
 HELPS = candidate("standard", -0.05)

@@ -8,7 +8,7 @@ from collections import defaultdict
 import numpy as np
 
 
-def told(p):
+def scores(p):
     """Confidence and predicted class of each row."""
     return [max(row) for row in p], [int(np.argmax(row)) for row in p]
 
@@ -52,25 +52,25 @@ def whole_bins(confidence, outcome, num_bins):
 
 def gaps(bins):
     """(count, |mean confidence - mean outcome|, mean outcome) of the filled bins."""
-    found = []
+    edges = []
     for part in bins.values():
         if len(part):
             c, o = (math.fsum(x) / len(part) for x in zip(*part, strict=True))
-            found.append((len(part), abs(c - o), o))
-    return found
+            edges.append((len(part), abs(c - o), o))
+    return edges
 
 
 def expected(bins):
     """Gaps weighted by their samples."""
-    found = gaps(bins)
-    return sum(n * g for n, g, _ in found) / sum(n for n, _, _ in found)
+    sizes = gaps(bins)
+    return sum(n * g for n, g, _ in sizes) / sum(n for n, _, _ in sizes)
 
 
 def debiased(bins):
     """Squared gaps less what chance adds, weighted by their samples."""
-    found = gaps(bins)
-    total = sum(n for n, _, _ in found)
-    return sum(n / total * (g**2 - o * (1 - o) / (n - 1)) for n, g, o in found if n > 1)
+    sizes = gaps(bins)
+    total = sum(n for n, _, _ in sizes)
+    return sum(n / total * (g**2 - o * (1 - o) / (n - 1)) for n, g, o in sizes if n > 1)
 
 
 def risks(confidence, right):
@@ -85,7 +85,7 @@ def risks(confidence, right):
 def by_definition(p, y):
     """Metrics of probabilities (N, K), as lists, and labels, by name."""
     n, size = len(p), len(p[0])
-    confidence, predicted = told(p)
+    confidence, predicted = scores(p)
     right = [float(k == label) for k, label in zip(predicted, y, strict=True)]
     one_hot = [[float(k == label) for k in range(size)] for label in y]
     columns = [([row[k] for row in p], [row[k] for row in one_hot]) for k in range(size)]

@@ -117,11 +117,11 @@ def write_listening(path: str) -> None:
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     lines += [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
     files = {os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}
-    found = []
+    values = []
     for line in lines:
         address, _, port = line[1].partition(":")
         if line[3] == "0A" and (f"socket:[{line[9]}]" in files or int(port, 16) == owner):
-            found.append(".".join(str(byte) for byte in bytes.fromhex(address)[::-1]))
-    Path(f"{path}.{os.environ['RANK']}").write_text(" ".join(found))
+            values.append(".".join(str(byte) for byte in bytes.fromhex(address)[::-1]))
+    Path(f"{path}.{os.environ['RANK']}").write_text(" ".join(values))
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

@@ -40,7 +40,7 @@ def dual_focal(gamma):
     def row(z, q, y):
         log_p = log_softmax(z)
         p = np.exp(log_p)
-        below = np.array([max(p[p < one], default=0.0) for one in p])
+        below = np.array([max(p[p < p_k], default=0.0) for p_k in p])
         return -(q * (-np.expm1(log_p) + below) ** gamma * log_p).sum()
 
     return row
@@ -219,7 +219,7 @@ def zipf(weight):
     def row(z, q, y):
         if len(z) < 2:
             return 0.0
-        ranks = np.array([1 + (z > one).sum() for one in z])
+        ranks = np.array([1 + (z > z_k).sum() for z_k in z])
         shares = np.delete(1 / ranks, y)
         shares = shares / shares.sum()
         return weight * (shares * (np.log(shares) - log_softmax(np.delete(z, y)))).sum()

@@ -12,7 +12,7 @@ NLL = Objective("val/nll", "min")
 
 def floats(trial):
     """A trial's own values by key."""
-    return {key: float(value) for key, _, value in (one.partition("=") for one in trial.overrides)}
+    return {key: float(value) for key, _, value in (override.partition("=") for override in trial.overrides)}
 
 
 def bowl(x, y):
@@ -42,7 +42,7 @@ class Here:
         return f"trial-{trial.number}"
 
     def wait(self, seconds):
-        number = min(self.running, key=lambda one: (self.epoch[one], one))
+        number = min(self.running, key=lambda trial: (self.epoch[trial], trial))
         trial = self.running[number]
         if number in self.stopped:
             del self.running[number]

@@ -22,10 +22,10 @@ def ordinal(**changes: Any) -> OrdinalThreshold:
 def rows_of(domain: Domain, rows: int = 2000, **changes: Any) -> SyntheticRows:
     """Rows of all splits; the labels are clean, or as ``changes`` say."""
     labels = {"noise": "none", "noise_rate": 0.2, "sources": 1, "readers": 1}
-    told = {name: changes.pop(name, value) for name, value in labels.items()}
+    given = {name: changes.pop(name, value) for name, value in labels.items()}
     options = {"label": "first", "noisy": ("train", "val"), "seed": 7} | changes
     counts = {"train": rows, "val": 100, "test": 200} | options.pop("counts", {})
-    return SyntheticRows(domain, Labelling(domain.num_classes, **told), counts, **options)
+    return SyntheticRows(domain, Labelling(domain.num_classes, **given), counts, **options)
 
 
 WORLDS = {

@@ -22,9 +22,9 @@ def finished(root: Path) -> dict[str, Path]:
     return runs
 
 
-def differences(expected: Path, found: Path) -> list[str]:
+def differences(expected: Path, actual: Path) -> list[str]:
     """What of the finished runs below ``found`` is not as below ``expected``; empty where all is."""
-    undisturbed, resumed = finished(expected), finished(found)
+    undisturbed, resumed = finished(expected), finished(actual)
     lines = [f"no finished run {identity[:8]}" for identity in undisturbed if identity not in resumed]
     for identity, run in undisturbed.items():
         if identity in resumed:
@@ -32,11 +32,11 @@ def differences(expected: Path, found: Path) -> list[str]:
     return lines
 
 
-def _differences(expected: Path, found: Path) -> list[str]:
+def _differences(expected: Path, actual: Path) -> list[str]:
     files = {path.relative_to(expected) for path in expected.rglob("*") if path.is_file()}
     lines = []
     for file in sorted(files):
-        other = found / file
+        other = actual / file
         if file.name in ("run.log", "status.json", ".lock", "output.log") or ".hydra" in file.parts:
             continue
         if not other.is_file():
@@ -45,14 +45,16 @@ def _differences(expected: Path, found: Path) -> list[str]:
             if not _same(_checkpoint(expected / file), _checkpoint(other)):
                 lines.append(f"{file}: other content")
         elif file.name == "results.json":
-            one, two = (json.loads(path.read_text()) for path in (expected / file, other))
-            lines += [f"results.json: {key}" for key in one if key not in OF_THE_MACHINE and one[key] != two.get(key)]
+            first, second = (json.loads(path.read_text()) for path in (expected / file, other))
+            lines += [
+                f"results.json: {key}" for key in first if key not in OF_THE_MACHINE and first[key] != second.get(key)
+            ]
         elif file.name == "SHA256SUMS":
             if _names(expected / file) != _names(other) or _wrong(other):
                 lines.append(f"{file}: other files, or wrong sums")
         elif (expected / file).read_bytes() != other.read_bytes():
             lines.append(f"{file}: other bytes")
-    more = {path.relative_to(found) for path in found.rglob("*") if path.is_file()} - files
+    more = {path.relative_to(actual) for path in actual.rglob("*") if path.is_file()} - files
     return lines + [f"{file}: too much" for file in sorted(more) if file.name != "output.log"]
 
 
@@ -74,11 +76,15 @@ def _checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def _same(one: Any, two: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return isinstance(two, torch.Tensor) and one.dtype == two.dtype and torch.equal(one, two)
-    if isinstance(one, dict):
-        return isinstance(two, dict) and one.keys() == two.keys() and all(_same(one[key], two[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return isinstance(two, list | tuple) and len(one) == len(two) and all(map(_same, one, two))
-    return bool(one == two)
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, torch.Tensor):
+        return isinstance(second, torch.Tensor) and first.dtype == second.dtype and torch.equal(first, second)
+    if isinstance(first, dict):
+        return (
+            isinstance(second, dict)
+            and first.keys() == second.keys()
+            and all(_same(first[key], second[key]) for key in first)
+        )
+    if isinstance(first, list | tuple):
+        return isinstance(second, list | tuple) and len(first) == len(second) and all(map(_same, first, second))
+    return bool(first == second)

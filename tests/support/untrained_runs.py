@@ -43,11 +43,11 @@ def write_run(
     torch.manual_seed(seed)
     made = build(net, "net", num_classes=len(class_names), **encoder_from_state(encoder.state()).net_arguments)
     with torch.no_grad():
-        for one in made.parameters():
-            one.add_(torch.randn_like(one) * 0.1).mul_(spread)  # some nets begin at 0
-        for name, one in made.named_buffers():
+        for tensor in made.parameters():
+            tensor.add_(torch.randn_like(tensor) * 0.1).mul_(spread)  # some nets begin at 0
+        for name, tensor in made.named_buffers():
             if name.endswith("running_mean"):
-                one.normal_()
+                tensor.normal_()
     target = {"_target_": "smoothlab.tasks.ClassificationTask", "num_bins": 15}
     config = {
         "name": "untrained",

@@ -55,19 +55,22 @@ def read_run(folder: Path) -> dict[str, Any]:
         kind = record.WhichOneof("record_type")
         if kind == "run":
             run["run"] = record.run
-            run["config"] |= {one.key: json.loads(one.value_json) for one in record.run.config.update}
+            run["config"] |= {update.key: json.loads(update.value_json) for update in record.run.config.update}
         elif kind == "config":
-            run["config"] |= {one.key or one.nested_key[0]: json.loads(one.value_json) for one in record.config.update}
+            run["config"] |= {
+                update.key or update.nested_key[0]: json.loads(update.value_json) for update in record.config.update
+            }
         elif kind == "history":
             run["history"].append(
-                {".".join(one.nested_key) or one.key: json.loads(one.value_json) for one in record.history.item}
+                {".".join(item.nested_key) or item.key: json.loads(item.value_json) for item in record.history.item}
             )
         elif kind == "summary":
             run["summary"] |= {
-                ".".join(one.nested_key) or one.key: json.loads(one.value_json) for one in record.summary.update
+                ".".join(update.nested_key) or update.key: json.loads(update.value_json)
+                for update in record.summary.update
             }
         elif kind == "files":
-            run["files"] += [one.path for one in record.files.files]
+            run["files"] += [file.path for file in record.files.files]
         elif kind == "artifact":
             run["artifacts"].append(record.artifact)
         elif kind == "exit":

@@ -12,7 +12,7 @@ from smoothlab.sweeps import cluster_job
 
 
 @pytest.fixture
-def told(monkeypatch):
+def requeued(monkeypatch):
     """What happened, in order, where a run is told to end by a signal."""
     happened = []
     monkeypatch.setattr(cluster_job.time, "sleep", lambda seconds: happened.append("waits"))
@@ -33,24 +33,24 @@ def told(monkeypatch):
         signal.signal(number, handler)
 
 
-def test_at_the_end_of_the_time_the_run_stops_before_it_is_put_back(told, tmp_path, monkeypatch):
+def test_at_the_end_of_the_time_the_run_stops_before_it_is_put_back(requeued, tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     with pytest.raises(Terminated):
         cluster_job.run_cluster_job({"signal": signal.SIGUSR2}, tmp_path, resume=False)
-    assert told == ["stops", "is put back", "waits"]
+    assert requeued == ["stops", "is put back", "waits"]
 
 
-def test_a_preempted_job_waits_for_its_end(told, tmp_path, monkeypatch):
+def test_a_preempted_job_waits_for_its_end(requeued, tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     with pytest.raises(Terminated):
         cluster_job.run_cluster_job({"signal": signal.SIGTERM}, tmp_path, resume=False)
-    assert told == ["stops", "waits"]
+    assert requeued == ["stops", "waits"]
     os.kill(os.getpid(), signal.SIGUSR2)
-    assert told[-1] == "is put back"  # the handler of before
+    assert requeued[-1] == "is put back"  # the handler of before
 
 
-def test_elsewhere_a_job_ends_at_once(told, tmp_path, monkeypatch):
+def test_elsewhere_a_job_ends_at_once(requeued, tmp_path, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     with pytest.raises(Terminated):
         cluster_job.run_cluster_job({"signal": signal.SIGTERM}, tmp_path, resume=False)
-    assert told == ["stops"]
+    assert requeued == ["stops"]

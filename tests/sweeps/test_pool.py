@@ -43,7 +43,7 @@ class Made:
         return child
 
     def wait_any(self, children, timeout=None) -> list[Child]:
-        return [one for one in children if one.poll()]
+        return [child for child in children if child.poll()]
 
     def end(self, number: int, ending: Ending, **status: object) -> None:
         run = RunDirectory(self.launched[number]["directory"])
@@ -77,16 +77,16 @@ def test_so_many_run_at_a_time_in_the_order_of_submission(made, tmp_path):
         assert set(pool.ended()) == {jobs[0], jobs[2]}
         assert pool.wait_any() == []
         assert pool.free == 2
-    assert [one["resume"] for one in made.launched] == [False, True, False]
-    assert {one["threads"] for one in made.launched} == {2}
-    assert {one["env"]["OMP_NUM_THREADS"] for one in made.launched} == {"2"}
-    assert not any("CUDA_VISIBLE_DEVICES" in one["env"] for one in made.launched)
+    assert [launch["resume"] for launch in made.launched] == [False, True, False]
+    assert {launch["threads"] for launch in made.launched} == {2}
+    assert {launch["env"]["OMP_NUM_THREADS"] for launch in made.launched} == {"2"}
+    assert not any("CUDA_VISIBLE_DEVICES" in launch["env"] for launch in made.launched)
 
 
 def test_each_run_has_a_gpu_of_its_own_and_waits_for_it(made, tmp_path):
     with JobPool(devices=Devices(3, 4, ["4", "7"]), server=made) as pool:
         jobs = [pool.submit(RUN, tmp_path / str(number)) for number in range(3)]
-        assert [one["env"]["CUDA_VISIBLE_DEVICES"] for one in made.launched] == ["4", "7"]
+        assert [launch["env"]["CUDA_VISIBLE_DEVICES"] for launch in made.launched] == ["4", "7"]
         assert jobs[2].state == "waiting"
         made.end(1, Ending(0), state="done")
         pool.wait_any()
@@ -109,12 +109,12 @@ def test_status_json_says_how_a_run_ended_whatever_happened(made, tmp_path, endi
         job = pool.submit(RUN, tmp_path / "run")
         made.end(0, ending, **status)
         assert pool.wait_any() == [job]
-    told = RunDirectory(tmp_path / "run").read_status()
-    assert (job.state, told["state"]) == (state, state)
+    written_status = RunDirectory(tmp_path / "run").read_status()
+    assert (job.state, written_status["state"]) == (state, state)
     if error:
         assert job.error is not None
         assert error in job.error
-        assert error in told["error"]
+        assert error in written_status["error"]
 
 
 def test_leaving_the_pool_ends_what_runs_and_forgets_what_waits(made, tmp_path):
@@ -165,7 +165,7 @@ def test_a_server_that_is_killed_is_started_again_and_its_runs_go_on(made, tmp_p
         second.end(1, Ending(0), state="done")
         pool.wait_any()
         assert capsys.readouterr().err.count("the warm server was killed") == 1
-        assert sorted((one["directory"][-1], one["resume"]) for one in second.launched) == [
+        assert sorted((launch["directory"][-1], launch["resume"]) for launch in second.launched) == [
             ("0", False),
             ("1", True),
             ("2", False),

@@ -43,7 +43,7 @@ def test_a_step_of_plain_descent_is_as_long_as_the_norm_that_is_asked_for(fused,
         return torch.optim.SGD(parameters, lr=1.0, fused=fused)
 
     task = ClassificationTask(MLP(4, 2, hidden=[8]), smoother, ["no", "yes"], optimizer=descent)
-    before = torch.cat([one.detach().double().flatten() for one in task.parameters()])
+    before = torch.cat([parameter.detach().double().flatten() for parameter in task.parameters()])
     with quiet_lightning():
         Trainer(
             max_epochs=1,
@@ -56,5 +56,5 @@ def test_a_step_of_plain_descent_is_as_long_as_the_norm_that_is_asked_for(fused,
             enable_progress_bar=False,
             enable_model_summary=False,
         ).fit(task, OneBatch())
-    after = torch.cat([one.detach().double().flatten() for one in task.parameters()])
+    after = torch.cat([parameter.detach().double().flatten() for parameter in task.parameters()])
     assert float((after - before).norm()) == pytest.approx(0.01, rel=1e-3)

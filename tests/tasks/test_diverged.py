@@ -54,7 +54,7 @@ def batches(labels: torch.Tensor | None = None, scale: float = 1.0, several: boo
     return DataLoader(made, batch_size=None, collate_fn=lambda batch: batch)  # type: ignore[arg-type]
 
 
-def said(
+def message_of(
     net: nn.Module | None = None, val: DataLoader[Any] | None = None, kind: Any = ClassificationTask, **options: Any
 ):
     """The error of a training of a few epochs."""
@@ -82,7 +82,7 @@ def said(
 @pytest.mark.parametrize("kind", [ClassificationTask, MultilabelTask])
 def test_a_weight_decay_that_makes_the_weights_grow_is_named_with_its_factor(optimizer, kind):
     smoother = {"smoother": MultilabelSmoother(Constant(0.1), Half())} if kind is MultilabelTask else {}
-    error = said(optimizer=partial(optimizer, lr=0.01, weight_decay=1e10), kind=kind, **smoother)
+    error = message_of(optimizer=partial(optimizer, lr=0.01, weight_decay=1e10), kind=kind, **smoother)
     assert error.step > 0
     assert "the weights are no longer finite" in error.cause
     assert "optimizer.weight_decay=1e+10 is too high: with optimizer.lr=0.01 it multiplies the weights by -1e+08" in (
@@ -92,7 +92,7 @@ def test_a_weight_decay_that_makes_the_weights_grow_is_named_with_its_factor(opt
 
 
 def test_a_learning_rate_that_is_too_high_is_named_with_what_else_is_in_reach():
-    error = said(optimizer=partial(SGD, lr=1e38, weight_decay=1e-4))
+    error = message_of(optimizer=partial(SGD, lr=1e38, weight_decay=1e-4))
     assert error.step > 0
     assert "the learning rate optimizer.lr=1e+38 is probably too high" in error.cause
     assert "in reach too: optimizer.weight_decay=0.0001" in error.cause
@@ -100,18 +100,18 @@ def test_a_learning_rate_that_is_too_high_is_named_with_what_else_is_in_reach():
 
 def test_a_rate_that_its_schedule_has_lowered_since_is_named_as_it_began():
     schedule = partial(torch.optim.lr_scheduler.LambdaLR, lr_lambda=lambda step: float(step < 20))
-    error = said(optimizer=partial(SGD, lr=1e38), scheduler=schedule)
+    error = message_of(optimizer=partial(SGD, lr=1e38), scheduler=schedule)
     assert "optimizer.lr=1e+38" in error.cause
 
 
 def test_what_learns_is_not_blamed_for_what_it_was_taught():
-    error = said(optimizer=partial(SGD, lr=1e38), smoother=Smoother(Constant(0.1), Online("uniform", "uniform")))
+    error = message_of(optimizer=partial(SGD, lr=1e38), smoother=Smoother(Constant(0.1), Online("uniform", "uniform")))
     assert "optimizer.lr=1e+38" in error.cause
     assert "smoothing" not in error.cause
 
 
 def test_a_loss_that_bears_no_ordinary_logits_is_named_with_its_settings():
-    error = said(loss=LogitNorm(temperature=1e-30))
+    error = message_of(loss=LogitNorm(temperature=1e-30))
     assert str(error).startswith("the loss became non-finite at step ")
     assert "loss (LogitNorm)" in error.cause
     assert "loss.temperature=1e-30" in error.cause
@@ -119,39 +119,39 @@ def test_a_loss_that_bears_no_ordinary_logits_is_named_with_its_settings():
 
 
 def test_a_penalty_is_named_where_it_alone_is_no_number():
-    error = said(penalties={"confidence": ConfidencePenalty(1e38), "mild": ConfidencePenalty(0.1)})
+    error = message_of(penalties={"confidence": ConfidencePenalty(1e38), "mild": ConfidencePenalty(0.1)})
     assert str(error).startswith("the penalty confidence became non-finite at step 0: ")
     assert "penalty.confidence.weight=1e+38" in error.cause
     assert "mild" not in error.cause
 
 
 def test_targets_that_are_no_numbers_name_the_smoothing():
-    error = said(smoother=Smoother(NoNumbers(1e-30), Uniform()))  # type: ignore[arg-type]
+    error = message_of(smoother=Smoother(NoNumbers(1e-30), Uniform()))  # type: ignore[arg-type]
     assert "smoothing (Smoother) makes targets that are no numbers" in error.cause
     assert "smoothing.strength.temperature=1e-30" in error.cause
 
 
 def test_before_the_first_step_the_optimizer_is_ruled_out():
-    error = said(net=Divided(0.0), optimizer=partial(SGD, lr=1e18, weight_decay=1e18))
+    error = message_of(net=Divided(0.0), optimizer=partial(SGD, lr=1e18, weight_decay=1e18))
     assert error.step == 0
     assert "before the optimizer's first step" in error.cause
     assert "optimizer." not in error.cause
 
 
 def test_a_number_of_the_net_that_is_far_from_usual_is_named():
-    error = said(net=Divided(1e-39))
+    error = message_of(net=Divided(1e-39))
     assert "net.temperature=1e-39 is far from usual values" in error.cause
 
 
 def test_floats_of_16_bits_are_named_with_the_learning_rate(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Trainer, "precision", property(lambda self: "16-mixed"))
-    error = said(optimizer=partial(SGD, lr=1e38))
+    error = message_of(optimizer=partial(SGD, lr=1e38))
     assert "16-bit floats overflow beyond 65504" in error.cause
     assert "in reach too: trainer.precision=16-mixed, optimizer.lr=1e+38" in error.cause
 
 
 def test_logits_of_validation_are_named_where_the_training_was_well():
-    error = said(val=batches(scale=1e39))
+    error = message_of(val=batches(scale=1e39))
     assert str(error).startswith("the logits of validation became non-finite at step 2: the weights are finite, up to ")
     assert "the learning rate" not in error.cause
 

@@ -57,7 +57,7 @@ def train_a_step(kind: str, strength: dict, prior: dict, **more: object) -> None
     net = MLP(2, 2, hidden=[4], dropout=0.0)
     make_task = MultilabelTask if several else ClassificationTask
     task = make_task(net, smoother, INFO.class_names, optimizer=torch.optim.SGD).train()
-    before = [one.detach().clone() for one in net.parameters()]
+    before = [parameter.detach().clone() for parameter in net.parameters()]
     optimizer = torch.optim.SGD(task.parameters(), lr=0.1)
     generator = torch.Generator().manual_seed(0)
     metadata = {"agreement": torch.rand(8, generator=generator)}
@@ -67,7 +67,7 @@ def train_a_step(kind: str, strength: dict, prior: dict, **more: object) -> None
     target.validate()
     (loss / 8).backward()
     optimizer.step()
-    assert all(one.isfinite().all() for one in net.parameters())
+    assert all(parameter.isfinite().all() for parameter in net.parameters())
     assert any(not torch.equal(new, old) for new, old in zip(net.parameters(), before, strict=True))
 
 

@@ -60,6 +60,6 @@ def test_the_first_bad_step_is_found(bad):
 
 def test_a_full_buffer_reports_without_waiting_for_the_epochs_end():
     meter = LossMeter()
-    found = [meter.add(torch.tensor(math.nan), 1, 0.0, 0.0, step) for step in range(READ_EVERY)]
-    assert found[-1] == 0
-    assert found[:-1] == [None] * (READ_EVERY - 1)
+    messages = [meter.add(torch.tensor(math.nan), 1, 0.0, 0.0, step) for step in range(READ_EVERY)]
+    assert messages[-1] == 0
+    assert messages[:-1] == [None] * (READ_EVERY - 1)

@@ -42,44 +42,44 @@ def results(*words):
 def predicted(run, split="test"):
     table = pd.read_parquet(run / "predictions" / f"{split}.parquet")
     names = [name for name in table.columns if name.startswith("prob_")]
-    return table[names].to_numpy(), [names.index(f"prob_{one}") for one in table["label"]], table
+    return table[names].to_numpy(), [names.index(f"prob_{label}") for label in table["label"]], table
 
 
 def test_ordered_classes_bring_the_error_in_classes_and_kappa():
-    told = results(*ORDINAL, "data.drop=[tags,day]", "callbacks.best_checkpoint.monitor=val/ordinal_mae")
+    results_of_run = results(*ORDINAL, "data.drop=[tags,day]", "callbacks.best_checkpoint.monitor=val/ordinal_mae")
     run = only_run()
     p, y, table = predicted(run)
     expected = ordinal_metrics(p, y, from_logits=False)
-    test = told["metrics"]["test"]
+    test = results_of_run["metrics"]["test"]
     assert test["ordinal_mae"] == pytest.approx(expected["ordinal_mae"])
     order = ["low", "middle", "high"]
     kappa = cohen_kappa_score(table["label"], table["prediction"], labels=order, weights="quadratic")
     assert test["quadratic_kappa"] == pytest.approx(kappa)
     assert {"val/ordinal_mae", "val/quadratic_kappa"} <= set(pd.read_csv(run / "metrics.csv"))
-    assert "slices" not in told
-    assert "by_label" not in told
+    assert "slices" not in results_of_run
+    assert "by_label" not in results_of_run
 
 
 def test_costs_are_reported_and_monitored():
     costs = "task.costs={low: {middle: 1, high: 2}, middle: {low: 1, high: 1}, high: {low: 10, middle: 5}}"
     monitor = "callbacks.best_checkpoint.monitor=val/expected_cost"
-    told = results(*ORDINAL, "data.drop=[tags,day]", "task.ordered=false", costs, monitor)["metrics"]["test"]
+    test = results(*ORDINAL, "data.drop=[tags,day]", "task.ordered=false", costs, monitor)["metrics"]["test"]
     p, y, _ = predicted(only_run())
     expected = cost_metrics(p, y, [[0, 1, 2], [1, 0, 1], [10, 5, 0]], from_logits=False)
-    assert {name: told[name] for name in expected} == pytest.approx(expected, abs=1e-6)
-    assert told["expected_cost"] < told["expected_cost_of_argmax"]
-    assert "ordinal_mae" not in told
+    assert {name: test[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert test["expected_cost"] < test["expected_cost_of_argmax"]
+    assert "ordinal_mae" not in test
 
 
 def test_a_split_by_time_is_told_apart_by_time():
     time = ["data.split=time", "data.split_column=day", "data.drop=[tags]", "task.num_slices=4"]
-    told = results(*ORDINAL, *time)["slices"]
-    assert told["column"] == "day"
+    slices = results(*ORDINAL, *time)["slices"]
+    assert slices["column"] == "day"
     for split, rows in (("val", 64), ("test", 80)):
-        assert sum(one["rows"] for one in told[split]) == rows
-    parts = told["test"]
-    assert [one["rows"] for one in parts] == [20] * 4
-    assert all(one["to"] < other["from"] for one, other in pairwise(parts))
+        assert sum(part["rows"] for part in slices[split]) == rows
+    parts = slices["test"]
+    assert [part["rows"] for part in parts] == [20] * 4
+    assert all(part["to"] < other["from"] for part, other in pairwise(parts))
     p, y, table = predicted(only_run())
     first = (table["row"].sort_values().index[:20]).to_numpy()
     assert parts[0]["accuracy"] == pytest.approx(np.mean(p[first].argmax(1) == np.array(y)[first]))
@@ -89,18 +89,18 @@ def test_a_split_by_time_is_told_apart_by_time():
 
 
 def test_any_metadata_column_tells_the_metrics_apart():
-    told = results(*ORDINAL, "data.drop=[tags,day]", "data.metadata=[region]", "task.slices=region")["slices"]
-    assert [one["value"] for one in told["test"]] == ["north", "south", "west"]
+    slices = results(*ORDINAL, "data.drop=[tags,day]", "data.metadata=[region]", "task.slices=region")["slices"]
+    assert [part["value"] for part in slices["test"]] == ["north", "south", "west"]
 
 
 def test_several_labels_a_sample_are_ranked_and_told_apart():
     labels = ["data.target=tags", "data.labels=multilabel", "data.label_separator=/", "data.drop=[day,grade]"]
-    told = results(*RUN, *labels, "task=multilabel", "smoothing=multilabel", "trainer.max_epochs=2")
-    test = told["metrics"]["test"]
+    run_results = results(*RUN, *labels, "task=multilabel", "smoothing=multilabel", "trainer.max_epochs=2")
+    test = run_results["metrics"]["test"]
     assert {"macro_map", "micro_map", "ranking_loss", "coverage_error", "ranking_precision"} < set(test)
-    assert set(told["by_label"]["test"]) == {"any", "blue", "red"}
-    apart = told["by_label"]["test"]
-    assert np.mean([one["ece"] for one in apart.values()]) == pytest.approx(test["ece_labelwise"])
+    assert set(run_results["by_label"]["test"]) == {"any", "blue", "red"}
+    apart = run_results["by_label"]["test"]
+    assert np.mean([label["ece"] for label in apart.values()]) == pytest.approx(test["ece_labelwise"])
     assert "val/macro_map" in set(pd.read_csv(only_run() / "metrics.csv"))
 
 
@@ -127,10 +127,10 @@ SINGLE = ["data.target=grade", "data.drop=[day,tags]"]
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(words, message):
-    with pytest.raises(UserMistake) as told:
+    with pytest.raises(UserMistake) as caught:
         smoothlab.train([*RUN, *words])
-    assert message in str(told.value)
-    assert "\n" not in str(told.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_inspect_shows_several_labels_a_sample(capsys):

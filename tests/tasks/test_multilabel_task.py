@@ -250,11 +250,11 @@ def test_strengths_priors_losses_and_penalties_train_from_the_command_line(own_d
     ],
 )
 def test_mistakes_are_one_line(own_data, options, message):
-    of_tree = any(one.startswith("task.tree=[") for one in options)
-    with pytest.raises(UserMistake) as told:
-        smoothlab.train([*(one for one in RUN if not (of_tree and one.startswith("task.tree"))), *options])
-    assert message in str(told.value)
-    assert "\n" not in str(told.value)
+    of_tree = any(option.startswith("task.tree=[") for option in options)
+    with pytest.raises(UserMistake) as caught:
+        smoothlab.train([*(option for option in RUN if not (of_tree and option.startswith("task.tree"))), *options])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_tree_of_classes_adds_its_metrics_to_a_classification(own_data):
@@ -286,6 +286,6 @@ def test_a_metric_that_is_not_defined_is_left_out_of_the_results():
         def loader(self, split):
             return split
 
-    (one,) = score(Perfect(), Data(), Trainer(), ["test"]).values()
-    assert "mistake_severity" not in one.metrics
-    assert one.metrics["accuracy_level_1"] == 1.0
+    (scores,) = score(Perfect(), Data(), Trainer(), ["test"]).values()
+    assert "mistake_severity" not in scores.metrics
+    assert scores.metrics["accuracy_level_1"] == 1.0

@@ -48,8 +48,8 @@ def test_whole_weights_count_as_copies(kind, own_loss):
     labels = torch.tensor([0, 1, 2, 0])
     if kind is MultilabelTask:
         labels = torch.tensor([[1.0, 0, -1], [0, 1, 1], [0, 0, 0], [1, 1, -1]])
-    one, copied = batch(labels), batch(labels, None).take(torch.tensor([1, 2, 2, 3, 3, 3]))
-    weighted, repeated = task(kind, **options).terms(one), task(kind, **options).terms(copied)
+    with_weights, copied = batch(labels), batch(labels, None).take(torch.tensor([1, 2, 2, 3, 3, 3]))
+    weighted, repeated = task(kind, **options).terms(with_weights), task(kind, **options).terms(copied)
     assert_close(weighted[1], repeated[1])
     assert_close(weighted[2]["confidence"], repeated[2]["confidence"])
 

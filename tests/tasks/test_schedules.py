@@ -24,7 +24,7 @@ def rates(steps, peak=0.5, **options):
 def test_inverse_sqrt_is_the_curve_of_the_paper_up_to_its_height(options, warmup):
     width = 512
     paper = [width**-0.5 * min(step**-0.5, step * warmup**-1.5) for step in range(1, 201)]
-    assert rates(200, **options) == pytest.approx([0.5 * one / max(paper) for one in paper], rel=1e-12)
+    assert rates(200, **options) == pytest.approx([0.5 * rate / max(paper) for rate in paper], rel=1e-12)
 
 
 def test_inverse_sqrt_peaks_at_the_end_of_the_warm_up_and_halves_at_four_times_it():

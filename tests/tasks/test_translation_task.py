@@ -80,13 +80,19 @@ def one_step(task, cuts, **options):
         )
         trainer.fit(task, Batches([batch_of(cut) for cut in cuts]))
     assert trainer.global_step == 1
-    return {name: one.detach().clone() for name, one in task.net.state_dict().items()}
+    return {name: tensor.detach().clone() for name, tensor in task.net.state_dict().items()}
 
 
 def on_one_rank(rank, prior, fused):
     """The same in a process of two, each with the sentences of one micro-batch."""
-    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "TORCHELASTIC_RUN_ID": "test"}
-    os.environ.update({name: str(value) for name, value in told.items()})
+    environment = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": 2,
+        "LOCAL_WORLD_SIZE": 2,
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+    os.environ.update({name: str(value) for name, value in environment.items()})
     os.environ.update({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"})
     cut = [[0, 1, 2], [3, 4, 5]][rank]
     return one_step(task_of(prior, fused_loss=fused), [cut], strategy="ddp", devices=2)
@@ -102,8 +108,8 @@ def test_a_step_is_the_same_at_once_in_two_parts_and_on_two_ranks(prior, fused):
     halves = one_step(task_of(prior, fused_loss=fused), [[0, 1, 2], [3, 4, 5]])
     assert max(float((whole[name] - start[name]).abs().max()) for name in whole) > 1e-3
     for other in (halves, *on_ranks(on_one_rank, prior, fused)):
-        for name, one in whole.items():
-            assert_close(other[name], one, rtol=0, atol=1e-6, msg=name)
+        for name, tensor in whole.items():
+            assert_close(other[name], tensor, rtol=0, atol=1e-6, msg=name)
 
 
 def test_gradients_of_parts_are_not_means_of_means():
@@ -115,8 +121,8 @@ def test_gradients_of_parts_are_not_means_of_means():
 @pytest.mark.parametrize("prior", list(PRIORS))
 def test_the_fused_loss_takes_the_step_of_the_other(prior):
     plain, fused = (one_step(task_of(prior, fused_loss=chosen), [range(6)]) for chosen in (False, True))
-    for name, one in plain.items():
-        assert_close(fused[name], one, rtol=0, atol=1e-10)
+    for name, tensor in plain.items():
+        assert_close(fused[name], tensor, rtol=0, atol=1e-10)
 
 
 def test_the_loss_is_that_of_the_tokens_without_padding():

@@ -90,10 +90,10 @@ def test_final_and_best_numbers_are_in_every_logger(trained):
 
 def test_checkpoints_that_were_asked_for_are_versions_of_one_artifact(trained):
     run, wandb_run, _ = trained
-    models = [one for one in wandb_run["artifacts"] if one.type == "model"]
-    assert {one.name for one in models} == {f"medical-{run.results['identity'][:8]}"}
-    assert [{*one.aliases} - {"latest"} for one in models] == [{"best"}, {"last"}]
-    assert [[file.path for file in one.manifest.contents] for one in models] == [["best.ckpt"], ["last.ckpt"]]
+    models = [artifact for artifact in wandb_run["artifacts"] if artifact.type == "model"]
+    assert {model.name for model in models} == {f"medical-{run.results['identity'][:8]}"}
+    assert [{*model.aliases} - {"latest"} for model in models] == [{"best"}, {"last"}]
+    assert [[file.path for file in model.manifest.contents] for model in models] == [["best.ckpt"], ["last.ckpt"]]
     about = json.loads(models[0].metadata)
     assert about["epoch"] == run.results["best_epoch"]
     assert about["metrics"]["val"]["nll"] == run.results["metrics"]["val"]["nll"]
@@ -133,7 +133,11 @@ def test_a_resumed_run_hides_the_events_after_its_checkpoint_and_writes_them_aga
     second = TensorBoardLogger(tmp_path, resume_step=2)
     second.log_metrics({"val/nll": 30.0}, 3)
     finish([second], failed=False)
-    assert [(one.step, one.value) for one in events(tmp_path).Scalars("val/nll")] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+    assert [(event.step, event.value) for event in events(tmp_path).Scalars("val/nll")] == [
+        (1, 1.0),
+        (2, 2.0),
+        (3, 30.0),
+    ]
 
 
 def test_a_cell_of_a_table_cannot_break_the_table(tmp_path):

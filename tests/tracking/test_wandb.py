@@ -50,7 +50,7 @@ def test_a_run_is_shown_with_its_config_place_and_words():
     shown = seen["run"]
     assert (shown.project, shown.entity, shown.run_group, shown.job_type) == ("smoothlab", "us", "medical", "train")
     assert (list(shown.tags), shown.notes, shown.display_name) == (["first"], "as an example", run.path.name)
-    assert not [one for one in seen["artifacts"] if one.type == "model"]  # nobody asked for them
+    assert not [artifact for artifact in seen["artifacts"] if artifact.type == "model"]  # nobody asked for them
     assert not list(run.path.glob("**/diff.patch"))
     (line,) = [line for line in (run.path / "run.log").read_text().splitlines() if "wandb sync" in line]
     (written,) = run.path.resolve().glob("wandb/offline-run-*")
@@ -64,8 +64,10 @@ def test_a_failed_run_ends_with_exit_code_one():
 
 
 def test_runs_of_one_process_do_not_share_a_wandb_run():
-    one, two = (smoothlab.train(["trainer.max_epochs=1", "logger=wandb", f"seed={seed}"]) for seed in (0, 1))
-    first, second = read_run(one.path), read_run(two.path)
+    first_run, second_run = (
+        smoothlab.train(["trainer.max_epochs=1", "logger=wandb", f"seed={seed}"]) for seed in (0, 1)
+    )
+    first, second = read_run(first_run.path), read_run(second_run.path)
     assert first["run"].run_id != second["run"].run_id
     assert (first["config"]["seed"], second["config"]["seed"]) == (0, 1)
 
@@ -161,12 +163,12 @@ def test_online_by_choice_that_cannot_be_is_a_mistake_before_any_directory(refus
     if chosen.startswith("WANDB_MODE"):
         monkeypatch.setenv(*chosen.split("="))
     code = main(["train", *([chosen] if chosen.startswith("logger") else [])])
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert code == 2
-    assert "mode = 'online': expected a key and a server that take the run" in said
-    assert said.startswith("smoothlab: W&B: no key;" if key is None else "smoothlab: W&B: ")
-    assert said.count("\n") == 1
-    assert key is None or key not in said
+    assert "mode = 'online': expected a key and a server that take the run" in output
+    assert output.startswith("smoothlab: W&B: no key;" if key is None else "smoothlab: W&B: ")
+    assert output.count("\n") == 1
+    assert key is None or key not in output
     assert not Path("outputs").exists()
 
 
@@ -195,7 +197,7 @@ def test_a_sweep_asks_the_server_once_and_before_its_directory_is_made(monkeypat
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "message"),
     [
         ("logger.wandb.tags=one", "logger.wandb.tags = 'one': expected a list"),
         ("logger.wandb.checkpoints=[first]", "logger.wandb.checkpoints = ['first']: expected a list of best, last"),
@@ -205,10 +207,10 @@ def test_a_sweep_asks_the_server_once_and_before_its_directory_is_made(monkeypat
         (f"+logger.wandb.api_key={KEY}", "logger.wandb.api_key: "),
     ],
 )
-def test_options_that_are_none_are_a_mistake_before_any_directory(capsys, option, said):
+def test_options_that_are_none_are_a_mistake_before_any_directory(capsys, option, message):
     assert main(["train", option]) == 2
     line = capsys.readouterr().err
-    assert said in line
+    assert message in line
     assert line.count("\n") == 1
     assert KEY not in line
     assert not Path("outputs").exists()
@@ -229,38 +231,40 @@ class Mute(http.server.BaseHTTPRequestHandler):
 
 def waits(monkeypatch) -> list[tuple[str, float]]:
     """Fills up with what is asked of a server, and how long an answer may take; waits for a tenth of that."""
-    found: list[tuple[str, float]] = []
+    values: list[tuple[str, float]] = []
     within = wandb_server.within
 
     def noted(seconds, ask, *arguments):
-        found.append((ask.__name__, seconds))
+        values.append((ask.__name__, seconds))
         return within(seconds / 10, ask, *arguments)
 
     monkeypatch.setattr("smoothlab.tracking.wandb_server.within", noted)
-    return found
+    return values
 
 
 def warnings(monkeypatch) -> list[str]:
     """Fills up with the log's warnings."""
-    said: list[str] = []
-    monkeypatch.setattr("smoothlab.tracking.wandb_server.log.warning", lambda text, *values: said.append(text % values))
-    return said
+    messages: list[str] = []
+    monkeypatch.setattr(
+        "smoothlab.tracking.wandb_server.log.warning", lambda text, *values: messages.append(text % values)
+    )
+    return messages
 
 
 def test_a_server_that_accepts_and_never_answers_costs_one_short_wait_and_one_warning(monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    asked, said = waits(monkeypatch), warnings(monkeypatch)
+    asked, messages = waits(monkeypatch), warnings(monkeypatch)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # the system accepts, nobody reads
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setattr("smoothlab.tracking.wandb_server.base_url", lambda: url)
         assert choose_mode("auto") == "offline"
     assert asked == [("answers", 3.0)]
-    assert said == [f"W&B: {url} did not answer within 3 s; the run is written offline"]
+    assert messages == [f"W&B: {url} did not answer within 3 s; the run is written offline"]
 
 
 def test_a_server_that_is_there_and_never_takes_the_key_costs_less_than_ten_seconds(monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    asked, said = waits(monkeypatch), warnings(monkeypatch)
+    asked, messages = waits(monkeypatch), warnings(monkeypatch)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mute) as server:
         server.closing = threading.Event()  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -271,20 +275,20 @@ def test_a_server_that_is_there_and_never_takes_the_key_costs_less_than_ten_seco
         server.shutdown()
     assert asked == [("answers", 3.0), ("verify_key", 5.0)]
     assert sum(seconds for _, seconds in asked) < 10
-    (line,) = said
+    (line,) = messages
     assert "did not say within 5 s whether it takes the key; the run is written offline" in line
 
 
 def test_a_run_that_wandb_does_not_start_goes_offline_under_another_id(tmp_path, refusing, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     monkeypatch.setattr("smoothlab.tracking.wandb_server.has_key", lambda verify=False: True)
-    said = warnings(monkeypatch)
+    messages = warnings(monkeypatch)
     logger = make_wandb_logger(tmp_path / "run", project="one", config={}, identity="1", name="one")
     assert logger is not None
     finish([logger], failed=False)
     seen = read_run(tmp_path / "run")  # one .wandb file: nothing is left of the first attempt
     assert seen["run"].run_id == (tmp_path / "run" / "wandb" / "run-id.txt").read_text().strip()
-    (warning,) = said
+    (warning,) = messages
     assert warning.endswith("the run is written offline")
     assert "\n" not in warning
 
@@ -368,16 +372,16 @@ def test_processes_that_are_forked_after_wandb_was_imported_do_not_share_its_fol
     from wandb.sdk.data_types._private import MEDIA_TMP
 
     folder = Path(MEDIA_TMP.name)
-    told = tmp_path / "told"
+    notice = tmp_path / "told"
     child = os.fork()
     if child == 0:  # it ends as Python does, but for this test's own fixtures
         MEDIA_TMP.cleanup()  # of a process that starts no run of W&B
         wandb_media.own_folder()
-        told.write_text(f"{MEDIA_TMP.name} {Path(MEDIA_TMP.name).is_dir()}")
+        notice.write_text(f"{MEDIA_TMP.name} {Path(MEDIA_TMP.name).is_dir()}")
         MEDIA_TMP.cleanup()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    own, was_there = told.read_text().split()
+    own, was_there = notice.read_text().split()
     assert own != str(folder)
     assert was_there == "True"
     assert folder.is_dir()

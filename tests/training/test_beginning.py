@@ -40,8 +40,10 @@ def test_it_begins_with_weights_and_encoder_and_reports_both_models(old, tmp_pat
     assert known["accuracy"] == pytest.approx(new.results["metrics"]["test"]["accuracy"])
     rows = pd.read_parquet(new.path / "predictions" / "test.parquet")["row"]
     frame = pd.read_csv(tmp_path / "second.csv").iloc[rows]
-    told = smoothlab.load(old.path).predict(frame)
-    nll = -sum(torch.tensor(told[f"prob_{name}"].iloc[k]).log() for k, name in enumerate(frame["label"])) / len(frame)
+    predictions = smoothlab.load(old.path).predict(frame)
+    nll = -sum(torch.tensor(predictions[f"prob_{name}"].iloc[k]).log() for k, name in enumerate(frame["label"])) / len(
+        frame
+    )
     assert known["nll"] == pytest.approx(float(nll), abs=1e-5)
 
 

@@ -43,26 +43,26 @@ def options(group):
 def parts():
     """Smoothers, losses and penalties by their options' names; as few compositions as can be, since they take long."""
     strengths, losses = options("smoothing/strength"), options("loss")
-    found = {"strength": {}, "loss": {}, "penalty": {"none": {}}}
+    choices = {"strength": {}, "loss": {}, "penalty": {"none": {}}}
     for number, strength in enumerate(strengths):
         loss = losses[number % len(losses)]
         words = [f"smoothing/strength={strength}", *TOLD.get(f"smoothing/strength/{strength}", [])]
         config = plain(compose_config("train", [*words, f"loss={loss}", *LOSS_TOLD.get(loss, [])]))
-        found["strength"][strength] = made(without_teachers(config["smoothing"]), "smoothing")
-        found["loss"][loss] = made(config["loss"], "loss")
+        choices["strength"][strength] = made(without_teachers(config["smoothing"]), "smoothing")
+        choices["loss"][loss] = made(config["loss"], "loss")
     others = [name for name in options("penalty") if name != "none"]
     penalties = made(plain(compose_config("train", [f"penalty=[{','.join(others)}]"]))["penalty"], "penalty")
-    found["penalty"] |= {name: {name: one} for name, one in penalties.items()}
-    assert set(found["loss"]) == set(losses)
-    assert set(found["penalty"]) == {*others, "none"}
-    return found
+    choices["penalty"] |= {name: {name: penalty} for name, penalty in penalties.items()}
+    assert set(choices["loss"]) == set(losses)
+    assert set(choices["penalty"]) == {*others, "none"}
+    return choices
 
 
 def made(node, key):
     part = build(node, key)
-    for one in part.values() if isinstance(part, dict) else [part]:
-        if isinstance(one, NeedsClasses):
-            one.bind(INFO)
+    for choice in part.values() if isinstance(part, dict) else [part]:
+        if isinstance(choice, NeedsClasses):
+            choice.bind(INFO)
     return part
 
 
@@ -90,7 +90,7 @@ def train(smoother, loss, penalties):
         of_teacher = Step(labels, logits.detach(), progress, torch.arange(12), metadata, as_logits)
         target = smoother.target(of_teacher)
         rows = loss(logits, target, step) if loss else soft_cross_entropy(logits, target, reduction="none")
-        total = sum((one(logits, target, step) for one in penalties.values()), rows).mean()
+        total = sum((penalty(logits, target, step) for penalty in penalties.values()), rows).mean()
         total.backward()
         optimizer.step()
         optimizer.zero_grad()

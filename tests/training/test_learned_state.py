@@ -46,7 +46,7 @@ def learns(node):
     if "_target_" in node:
         with suppress(UserMistake):  # tests of the options themselves find a target that is not there
             made = resolve_target(node["_target_"], ALLOWED)
-    return (inspect.isclass(made) and issubclass(made, Learner)) or any(learns(one) for one in node.values())
+    return (inspect.isclass(made) and issubclass(made, Learner)) or any(learns(part) for part in node.values())
 
 
 OPTIONS = {
@@ -114,7 +114,7 @@ def fit(run, *callbacks, epochs=EPOCHS, folder=None, resume=None, **others):
 
 
 def learners(task):
-    return [one for found in task.learners.values() for one in found]
+    return [learner for learners_of_part in task.learners.values() for learner in learners_of_part]
 
 
 def state(task, *parts):
@@ -123,9 +123,9 @@ def state(task, *parts):
         {
             f"{part}.{key}": value.clone()
             for part in parts or ("kept", "seen", "validated")
-            for key, value in of(one, part)
+            for key, value in of(learner, part)
         }
-        for one in learners(task)
+        for learner in learners(task)
     ]
 
 
@@ -133,9 +133,9 @@ def of(learner, part):
     return getattr(learner, part).items()
 
 
-def assert_same(one, two, **tolerance):
-    assert len(one) == len(two) > 0
-    for mine, theirs in zip(one, two, strict=True):
+def assert_same(first, second, **tolerance):
+    assert len(first) == len(second) > 0
+    for mine, theirs in zip(first, second, strict=True):
         assert_close(mine, theirs, equal_nan=True, **tolerance or {"rtol": 0, "atol": 0})
 
 
@@ -235,7 +235,7 @@ def test_it_learns_in_other_precisions_and_its_sums_stay_wide(options, precision
                 assert value.isfinite().all(), (part, key)
     resumed = prepared(options, f"trainer.precision={precision}")
     fit(resumed, resume="run/last.ckpt", epochs=3, folder="run")
-    assert all(math.isfinite(value) for one in learners(resumed.task) for value in one.record().values())
+    assert all(math.isfinite(value) for learner in learners(resumed.task) for value in learner.record().values())
 
 
 def whole(loader):
@@ -271,7 +271,7 @@ def learned_on(rank, options, shares):
         for learner in learners(task):
             learner.end_validation()
             learner.end_epoch()
-    return [{key: value.tolist() for key, value in one.items()} for one in state(task)]
+    return [{key: value.tolist() for key, value in state_of_part.items()} for state_of_part in state(task)]
 
 
 def all_learned_on(rank, shares):

@@ -30,8 +30,8 @@ def test_mixup_and_standard_smoothing_smooth_exactly_once(prior):
     target, loss, _ = run.task.terms(batch)
 
     torch.manual_seed(3)  # the same draws: the share, then the partners
-    one = torch.tensor(1.0, dtype=torch.float64)
-    share = torch.distributions.Beta(one, one).sample().item()
+    unit = torch.tensor(1.0, dtype=torch.float64)
+    share = torch.distributions.Beta(unit, unit).sample().item()
     partner = torch.randperm(50)
     mixed = share * batch.features + (1 - share) * batch.features[partner]
     labels = F.one_hot(batch.labels, 2).float()

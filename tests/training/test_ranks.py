@@ -152,16 +152,22 @@ def trained(case: str, ranks: int, folder: str) -> dict[str, Any]:
         seen = Seen(task)
         trainer.test(task, datamodule=data, verbose=False)
         tested = {name: value for name, value in seen.published.items() if name.startswith("test/")}
-    weights = {name: one for name, one in task.state_dict().items() if isinstance(one, torch.Tensor)}
-    kept = [dict(one.kept) for one in learners_in(task)]
+    weights = {name: tensor for name, tensor in task.state_dict().items() if isinstance(tensor, torch.Tensor)}
+    states = [dict(learner.kept) for learner in learners_in(task)]
     best = float(stopping.best_score)
-    told = {"rows": rows.rows, "weights": weights, "kept": kept, "steps": steps, "test": tested, "best": best}
-    return told | {"tested": seen.rows}
+    report = {"rows": rows.rows, "weights": weights, "kept": states, "steps": steps, "test": tested, "best": best}
+    return report | {"tested": seen.rows}
 
 
 def on_one_rank(rank: int, folder: str, cases: list[str]) -> dict[str, dict[str, Any]]:
-    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "TORCHELASTIC_RUN_ID": "test"}
-    os.environ.update({name: str(value) for name, value in told.items()})
+    environment = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": 2,
+        "LOCAL_WORLD_SIZE": 2,
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+    os.environ.update({name: str(value) for name, value in environment.items()})
     os.environ.update({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"})
     torch.set_num_threads(1)
     return {case: trained(case, 2, folder) for case in cases}
@@ -210,7 +216,7 @@ def test_what_the_cases_are_for(on_two):
     assert all(rank["none"]["tested"] for rank in on_two)
     epsilons = [row["smoothing/epsilon"] for row in first["adaptive"]["rows"]]
     assert len(set(epsilons)) > 2
-    assert all(any(one.any() for one in first[case]["kept"][0].values()) for case in ("online", "self_distilled"))
+    assert all(any(tensor.any() for tensor in first[case]["kept"][0].values()) for case in ("online", "self_distilled"))
     assert "train/penalty/confidence" in first["standard"]["rows"][0]
     assert "val/bleu" in first["translation"]["rows"][0]
 
@@ -224,5 +230,5 @@ def test_each_test_sample_is_counted_once(on_two):
 
 def test_ranks_hold_the_same_weights_to_the_last_bit(on_two):
     for case in CASES:
-        one, other = (rank[case]["weights"] for rank in on_two)
-        assert all(torch.equal(one[name], other[name]) for name in one), case
+        first, other = (rank[case]["weights"] for rank in on_two)
+        assert all(torch.equal(first[name], other[name]) for name in first), case

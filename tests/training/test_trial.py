@@ -34,8 +34,8 @@ def test_each_epoch_is_reported_once_and_read_once(tmp_path, files):
     for epoch, value in enumerate([0.5, float("nan"), 0.25]):
         reports.on_validation_end(trainer(epoch, value), None)
     reports.on_validation_end(trainer(0, 0.9, sanity_checking=True), None)
-    found, offset = files.read_reports(0)
-    assert found == [(1, 0.5), (3, 0.25)]
+    read, offset = files.read_reports(0)
+    assert read == [(1, 0.5), (3, 0.25)]
     assert files.read_reports(offset) == ([], offset)
     reports.on_validation_end(trainer(3, 0.125), None)
     assert files.read_reports(offset)[0] == [(4, 0.125)]
@@ -43,8 +43,8 @@ def test_each_epoch_is_reported_once_and_read_once(tmp_path, files):
 
 def test_a_line_that_is_still_being_written_is_left_for_the_next_time(files):
     files.reports.write_text('{"epoch": 1, "value": 0.5}\n{"epoch": 2, "val')
-    found, offset = files.read_reports(0)
-    assert found == [(1, 0.5)]
+    reports, offset = files.read_reports(0)
+    assert reports == [(1, 0.5)]
     with open(files.reports, "a") as file:
         file.write('ue": 0.25}\n')
     assert files.read_reports(offset)[0] == [(2, 0.25)]
@@ -62,16 +62,16 @@ def test_a_run_that_is_asked_to_stop_ends_at_its_next_validation_and_says_why(tm
 
 def test_ranks_that_write_nothing_end_with_rank_0(tmp_path, files):
     files.ask_to_stop("no hope")
-    told = []
+    reports = []
 
     def broadcast(reason):
-        told.append(reason)
+        reports.append(reason)
         return "no hope"
 
     rank = trainer(0, 0.5, is_global_zero=False, world_size=2, strategy=SimpleNamespace(broadcast=broadcast))
     with pytest.raises(TrialPruned, match="no hope"):
         TrialReports.of(tmp_path).on_validation_end(rank, None)
-    assert told == [""]
+    assert reports == [""]
     assert not files.reports.exists()
 
 
@@ -79,5 +79,5 @@ def test_validations_within_an_epoch_are_reported_as_of_the_epochs_that_are_comp
     reports = TrialReports.of(tmp_path)
     for epoch, last, value in [(0, False, 0.9), (0, True, 0.8), (1, False, 0.7), (1, True, 0.6)]:
         reports.on_validation_end(trainer(epoch, value, is_last_batch=last), None)
-    found, _ = files.read_reports(0)
-    assert [epochs for epochs, _ in found] == [1, 1, 2]
+    read, _ = files.read_reports(0)
+    assert [epochs for epochs, _ in read] == [1, 1, 2]

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from smoothlab.api.shown import as_html
 from smoothlab.api.tables import as_frame
 from smoothlab.api.words import words_of
+from smoothlab.data.table.describing import Description
 from smoothlab.errors import UserMistake
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from smoothlab.data.table.describing import Description
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from smoothlab.classes.tree import ClassTree
 from smoothlab.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from smoothlab.classes.tree import ClassTree
 
 
 @dataclass(frozen=True)

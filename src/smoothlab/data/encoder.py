@@ -6,16 +6,13 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import pandas as pd
 from torch import Tensor
 
+from smoothlab.data.table.summary import Drift
 from smoothlab.errors import UserMistake
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from smoothlab.data.table.summary import Drift
 
 # By the kind that a state names: module and class, imported when they are asked for.
 ENCODERS = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +11,10 @@ from torch import Tensor, nn
 from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
-from smoothlab.losses import soft_cross_entropy
+from smoothlab.losses import Loss, soft_cross_entropy
 from smoothlab.smoothing.smoother import Smoother
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
-
-if TYPE_CHECKING:
-    from smoothlab.losses import Loss
 
 
 class SmoothCrossEntropy(nn.Module):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import Tensor
 
 from smoothlab.losses.dispatch import is_eager
 from smoothlab.losses.loss import check_distributions
 from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.weights import keep_rows
-from smoothlab.targets import IGNORED
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.step import Step
-    from smoothlab.targets import SoftTarget
+from smoothlab.step import Step
+from smoothlab.targets import IGNORED, SoftTarget
 
 
 def by_row(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+from torch import Tensor
 
 from smoothlab.losses.chunked import chunked_rows, chunked_sum
 from smoothlab.losses.dispatch import is_eager, wants_gradient
@@ -11,11 +13,7 @@ from smoothlab.losses.shapes import check_shapes
 from smoothlab.losses.small import dense_sum, table_sum
 from smoothlab.losses.weights import accumulator, keep_rows, row_weight
 from smoothlab.numbers import check_choice
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget
 
 
 def soft_cross_entropy(

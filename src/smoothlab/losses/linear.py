@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.losses.cross_entropy import soft_cross_entropy
@@ -14,11 +15,7 @@ from smoothlab.losses.linear_chunks import linear_sum, matmul_dtype, rows_at_onc
 from smoothlab.losses.shapes import check_factors, check_kind, check_linear, described
 from smoothlab.losses.weights import accumulator, keep_rows, row_weight
 from smoothlab.numbers import check_choice, check_whole
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget
 
 
 def linear_soft_cross_entropy(

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.reference import reference_rows
 from smoothlab.losses.weights import accumulator
 from smoothlab.numbers import check_number
-from smoothlab.targets import check_tensor
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.step import Step
-    from smoothlab.targets import SoftTarget
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget, check_tensor
 
 SHORTEST = 1e-2
 

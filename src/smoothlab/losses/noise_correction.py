@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from smoothlab.classes.info import ClassInfo
 from smoothlab.losses.by_row import by_row
 from smoothlab.losses.probabilities import probabilities
 from smoothlab.losses.transition import Noise, transition_of
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
-    from smoothlab.targets import SoftTarget
+from smoothlab.step import Step
+from smoothlab.targets import SoftTarget
 
 
 class ForwardCorrection:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from smoothlab.losses.weights import accumulator
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget
 
 
 class Probabilities(NamedTuple):

@@ -7,16 +7,12 @@ double backward, and where the target or a weight wants a gradient of its own. I
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from smoothlab.losses.weights import accumulator
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget
 
 
 def reference_rows(logits: Tensor, target: SoftTarget, weight: Tensor | None, inner_weight: Tensor | None) -> Tensor:

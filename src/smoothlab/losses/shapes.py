@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import torch
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.targets import OtherClasses, PerClass, PerSample, SoftTarget, check_tensor
-
-if TYPE_CHECKING:
-    import torch
 
 
 def check_shapes(logits: Tensor, target: SoftTarget, class_weight: Tensor | None, sample_weight: Tensor | None) -> None:

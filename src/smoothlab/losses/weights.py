@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 from torch._C import _are_functorch_transforms_active
 
 from smoothlab.errors import LabelOutOfRange
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.targets import SoftTarget
+from smoothlab.targets import SoftTarget
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:

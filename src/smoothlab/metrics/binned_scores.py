@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from smoothlab.metrics.bins import mass_bins
+from smoothlab.metrics.bins import ReliabilityBins, mass_bins
 from smoothlab.metrics.calibration_error import expected_error, maximum_error
+from smoothlab.metrics.groups import ConfidenceGroups
 from smoothlab.metrics.smooth import smooth_error
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.bins import ReliabilityBins
-    from smoothlab.metrics.groups import ConfidenceGroups
 
 
 def calibration_scores(bins: ReliabilityBins, groups: ConfidenceGroups) -> dict[str, float]:

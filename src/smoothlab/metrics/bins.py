@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.groups import ConfidenceGroups, group
-from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.inputs import Array, reads
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.numbers import check_whole
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from smoothlab.metrics.inputs import Array
 
 Scheme = Literal["width", "mass"]
 

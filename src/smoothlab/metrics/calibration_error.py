@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from smoothlab.metrics.bins import (
@@ -15,11 +13,8 @@ from smoothlab.metrics.bins import (
     check_bins,
     sums_at,
 )
-from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.inputs import Array, reads
 from smoothlab.metrics.prediction import Prediction
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 
 def expected_error(bins: ReliabilityBins) -> float:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from smoothlab.metrics.bins import sums_at
-from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.inputs import Array, reads
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.numbers import check_whole
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 
 @reads(Prediction.of)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.inputs import read, reads
+from smoothlab.metrics.inputs import Array, Batch, read, reads
 from smoothlab.metrics.prediction import Prediction
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array, Batch
 
 NAMES = ("expected_cost", "expected_cost_of_argmax")
 

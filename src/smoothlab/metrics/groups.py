@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from smoothlab.metrics.inputs import Array
 from smoothlab.ties import ROUNDING, first_of_ties
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 
 @dataclass(frozen=True)

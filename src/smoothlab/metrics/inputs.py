@@ -6,19 +6,16 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    Array = NDArray[np.float64]
-
+Array = NDArray[np.float64]
 # Half-precision softmax rows miss 1 by percents, float32 ones by 1e-6; a row of logits misses it by far more.
 SUM_TOLERANCE = {torch.float16: 2e-2, torch.bfloat16: 5e-2}
 DEFAULT_SUM_TOLERANCE = 1e-3

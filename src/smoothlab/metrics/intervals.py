@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import bin_index, binned, check_bins
 from smoothlab.metrics.calibration_error import squared_error
 from smoothlab.metrics.groups import ConfidenceGroups
-from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.inputs import Array, reads
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.smooth import smooth_error
 from smoothlab.metrics.summary import metrics_of_predicted
 from smoothlab.numbers import check_number, check_whole
 from smoothlab.ties import ROUNDING, first_of_falling_ties
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from smoothlab.metrics.inputs import Array
-
-    Positions = NDArray[np.int64]
-
+Positions = NDArray[np.int64]
 MAX_CELLS = 2048  # more samples than that are resampled in cells of like ones
 MEANS = ("nll", "brier", "accuracy", "confidence_gap", "aurc")
 ERRORS = ("ece", "ece_equal_mass", "mce", "rmsce", "smece")  # biased upwards: noise adds to them

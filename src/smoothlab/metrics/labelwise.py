@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from smoothlab.metrics.bins import check_bins
-from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.inputs import Array, reads
 from smoothlab.metrics.multilabel import Cells, labelwise_ece, read_counted
 from smoothlab.metrics.ranking import average_precision
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 
 @reads(read_counted)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.binned_scores import calibration_scores
-from smoothlab.metrics.bins import bins_of, check_bins, width_bins
+from smoothlab.metrics.bins import ReliabilityBins, bins_of, check_bins, width_bins
 from smoothlab.metrics.calibration_error import expected_error
 from smoothlab.metrics.correctness import f1_from_counts
-from smoothlab.metrics.groups import group
-from smoothlab.metrics.inputs import floating, reads, tensor, weight_vector
+from smoothlab.metrics.groups import ConfidenceGroups, group
+from smoothlab.metrics.inputs import Array, floating, reads, tensor, weight_vector
 from smoothlab.metrics.selective import RiskCoverage
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from smoothlab.metrics.bins import ReliabilityBins
-    from smoothlab.metrics.groups import ConfidenceGroups
-    from smoothlab.metrics.inputs import Array
 
 NAMES = (
     "nll",

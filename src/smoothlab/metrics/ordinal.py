@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from smoothlab.metrics.inputs import check_finite, read, reads
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array, Batch
+from smoothlab.metrics.inputs import Array, Batch, check_finite, read, reads
 
 NAMES = ("ordinal_mae", "quadratic_kappa")
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from smoothlab.metrics.groups import scaled
-from smoothlab.metrics.inputs import Batch, check_finite, check_probabilities, read
+from smoothlab.metrics.inputs import Array, Batch, check_finite, check_probabilities, read
 from smoothlab.metrics.row_sums import row_sums
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.metrics.inputs import Array
 
 
 class Prediction:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 
-from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.inputs import Array, reads
 from smoothlab.metrics.multilabel import Cells, mean_or_nan, read_counted
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 OF_SAMPLES = ("ranking_loss", "coverage_error", "ranking_precision")
 RANKING_NAMES = ("macro_map", "micro_map", *OF_SAMPLES)

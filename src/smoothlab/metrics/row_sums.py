@@ -9,18 +9,14 @@ permutations of each other stay ties. With few classes everything is float64, wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from smoothlab.metrics.inputs import Batch, check_finite, check_probabilities
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from smoothlab.metrics.inputs import Array
+from smoothlab.metrics.inputs import Array, Batch, check_finite, check_probabilities
 
 MANY_CLASSES = 128  # from here on the passes cost more than the calls, and float32 is half of float64
 BLOCK_BYTES = {

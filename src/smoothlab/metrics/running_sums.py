@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothlab.metrics.binned_scores import calibration_scores
 from smoothlab.metrics.bins import ReliabilityBins, bin_index, from_sums, sums_at
 from smoothlab.metrics.correctness import f1_from_counts
 from smoothlab.metrics.groups import ConfidenceGroups, whole
-from smoothlab.metrics.row_sums import row_sums
+from smoothlab.metrics.inputs import Array, Batch
+from smoothlab.metrics.row_sums import RowSums, row_sums
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.sketch import append, ranked
 from smoothlab.metrics.summary import NAMES, OF_PREDICTED
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from smoothlab.metrics.inputs import Array, Batch
-    from smoothlab.metrics.row_sums import RowSums
 
 TOTALS = ("weight", "nll", "brier", "confidence", "correct", "filled", "fractional", "rows")
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 NAME = "nll_scaled"
 LOG_BETAS = tuple(number / 2 for number in range(-6, 7))  # of the inverse temperature: temperatures of 0.05 to 20

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.groups import ConfidenceGroups, group, scaled
-from smoothlab.metrics.inputs import reads, vector, weight_vector
+from smoothlab.metrics.inputs import Array, reads, vector, weight_vector
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.numbers import check_number
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 Rule = Literal["mean", "trapezoid", "origin"]
 

@@ -9,15 +9,11 @@ atom becomes depends on the order of samples, not on how they were cut into batc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from smoothlab.metrics.groups import ConfidenceGroups
+from smoothlab.metrics.inputs import Array
 from smoothlab.ties import ROUNDING, first_of_ties
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 CAPACITY = 1 << 16  # samples that are kept as they are
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from smoothlab.metrics.bins import bin_index, check_bins, sums_at, width_bins
 from smoothlab.metrics.calibration_error import expected_error
-from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.inputs import Array, reads
 from smoothlab.metrics.prediction import Prediction
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 DRAW_ALL = 4096  # beyond it, sums of Bernoulli draws in a bin are taken as normal
 

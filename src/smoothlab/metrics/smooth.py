@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from smoothlab.metrics.bins import sums_at
 from smoothlab.metrics.groups import ConfidenceGroups, group
-from smoothlab.metrics.inputs import reads
+from smoothlab.metrics.inputs import Array, reads
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.numbers import check_number
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 NARROWEST = 1e-4  # no width below it is tried; a smaller error than this is reported at this width
 GRID = 1 << 15

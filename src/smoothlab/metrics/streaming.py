@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -12,13 +12,10 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import ReliabilityBins, check_bins
-from smoothlab.metrics.inputs import read
+from smoothlab.metrics.inputs import Array, read
 from smoothlab.metrics.running_sums import RunningSums
 from smoothlab.metrics.sketch import CAPACITY
 from smoothlab.numbers import check_whole
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 
 def gather_from_cpu(state: Tensor, group: Any = None) -> list[Tensor]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from smoothlab.metrics.costs import CostSums
-from smoothlab.metrics.inputs import read
+from smoothlab.metrics.inputs import Array, read
 from smoothlab.metrics.ordinal import OrdinalSums
 from smoothlab.metrics.streaming import StreamingMetric
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 
 class Sums(Protocol):

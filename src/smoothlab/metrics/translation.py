@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from smoothlab.errors import InvalidArgument, UserMistake
+from smoothlab.metrics.inputs import Array
 from smoothlab.metrics.intervals import percentile_interval
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 NAMES = ("bleu", "chrf", "exact_match", "length_ratio")
 TOKENIZERS = ("13a", "intl", "char", "zh", "none")

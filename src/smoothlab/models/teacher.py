@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from smoothlab.classes import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.models.checkpoint import KEY
 from smoothlab.models.model import model_from, run_checkpoint
-
-if TYPE_CHECKING:
-    from smoothlab.classes import ClassInfo
 
 FORMER_TARGET = "smoothlab.runs.teacher.teacher_net"  # in configs of run directories from before models/ was a room
 

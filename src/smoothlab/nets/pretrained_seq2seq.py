@@ -6,17 +6,15 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from smoothlab.data.parallel.pairs import SentencePairs
 from smoothlab.data.text.pretrained import transformers_library
 from smoothlab.errors import InvalidArgument, reason_of
-
-if TYPE_CHECKING:
-    from smoothlab.data.parallel.pairs import SentencePairs
 
 
 class PretrainedSeq2Seq(nn.Module):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from smoothlab.data.parallel.pairs import SentencePairs
+from smoothlab.data.parallel.pairs import SentencePairs
 
 
 class DecodingState(Protocol):

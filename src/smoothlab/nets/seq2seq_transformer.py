@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from smoothlab.data.parallel.pairs import SentencePairs
 from smoothlab.errors import InvalidArgument
 from smoothlab.flat_keys import takes_keys
 from smoothlab.nets.attention import DecoderBlock, EncoderBlock, KeysValues, tokens_seen
 from smoothlab.numbers import check_choice, check_share, check_whole
-
-if TYPE_CHECKING:
-    from smoothlab.data.parallel.pairs import SentencePairs
 
 GROWTH = 16  # places that a full cache gets more: few copies, little memory for nothing
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from smoothlab.metrics.inputs import Array
 from smoothlab.reports.evidence import RAW, Evidence
 from smoothlab.statistics import (
     Estimate,
@@ -20,9 +21,6 @@ from smoothlab.statistics import (
     probability_of_best,
     simultaneous_factor,
 )
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 Key = tuple[int | None, int | None]
 # What a mean can be at all: its interval ends there.

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothlab.errors import UserMistake
 from smoothlab.reports.arm_names import arm_names, tells
@@ -18,9 +19,6 @@ from smoothlab.rundir.directory import DONE, RunDirectory
 from smoothlab.rundir.identity import flat
 from smoothlab.rundir.reading import MissingFile, read_columns, read_json, read_parquet, read_yaml
 from smoothlab.yaml_limits import AlikeTexts
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 COMPARISON = "comparison.json"  # beside the run directories of a comparison: which arm each one is
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from smoothlab.reports.roles import SMOOTHING, WORDS
 from smoothlab.reports.rounding import duration, signed, unsigned
@@ -19,9 +18,7 @@ from smoothlab.reports.verdict import (
     Step,
     beyond_noise,
 )
-
-if TYPE_CHECKING:
-    from smoothlab.statistics import Estimate
+from smoothlab.statistics import Estimate
 
 SAME = 1e-4  # of an NLL: an arm that is the baseline with its temperature scaled
 

@@ -6,21 +6,18 @@ All arrays are of R runs with N samples and K classes each, without weights.
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smoothlab.metrics.bins import bin_index, sums_at
 from smoothlab.metrics.calibration_error import classwise_errors
 from smoothlab.metrics.correctness import f1_from_counts
+from smoothlab.metrics.inputs import Array
+from smoothlab.metrics.prediction import Prediction
 from smoothlab.statistics import resample_counts
 from smoothlab.ties import ROUNDING, first_of_ties
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from smoothlab.metrics.inputs import Array
-    from smoothlab.metrics.prediction import Prediction
 
 Number = TypeVar("Number", bound=np.generic)
 BLOCKS = 256  # samples are resampled in so many groups at most

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.numbers import check_number
 from smoothlab.statistics.estimate import Estimate, check_level, t_estimate
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 OVER_FOLDS = "the expected value of models trained on as many of these rows, over seeds and over rows drawn anew"
 OVER_SPLITS = "the expected value over training sets of this size drawn anew, seeds and test samples with them"

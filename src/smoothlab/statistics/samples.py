@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.statistics.estimate import Estimate, check_level
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 OVER_SAMPLES = "the difference of these two trainings, over test samples drawn anew"
 

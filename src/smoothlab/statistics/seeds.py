@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.statistics.estimate import Estimate, check_level, t_estimate
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 OVER_SEEDS = "the expected value over seeds, with training data and test samples as they are"
 OVER_BOTH = "the expected value over seeds and over test samples drawn anew"

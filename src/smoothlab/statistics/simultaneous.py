@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.statistics.estimate import check_level
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 DRAWS = 20_000
 

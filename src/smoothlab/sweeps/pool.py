@@ -20,20 +20,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from smoothlab.errors import UserMistake
-from smoothlab.processes import Ending, ServerDied
+from smoothlab.processes import Child, Ending, ServerDied, WarmServer
 from smoothlab.rundir.atomic import make_folders, write_json
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, now
 from smoothlab.rundir.reading import MissingFile
 from smoothlab.sweeps.devices import Devices, check_n_jobs
 from smoothlab.sweeps.folder import say
-
-if TYPE_CHECKING:
-    from smoothlab.processes import Child, WarmServer
 
 WAITING, STARTED = "waiting", "started"
 STOPPED = (130, 143)  # exit codes of a run that Ctrl-C or SIGTERM ended

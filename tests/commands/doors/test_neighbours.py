@@ -98,8 +98,8 @@ def test_damaged_predictions_are_named_and_the_others_reported(cli, runs, damage
     DAMAGE[damage](runs / "bad" / "predictions" / "test.parquet")
     code, _, err = cli("report", str(runs))
     assert (code, err) == (0, "")
-    told = json.loads((runs / "report" / "report.json").read_text())
-    assert [arm["runs"] for arm in told["arms"]] == [3, 3]
+    report = json.loads((runs / "report" / "report.json").read_text())
+    assert [arm["runs"] for arm in report["arms"]] == [3, 3]
     page = (runs / "report" / "report.html").read_text()
     assert "runs/bad" in page[page.index('id="table-problems"') :].split("</table>")[0]
 

@@ -47,9 +47,9 @@ def test_flips_mirror(images):
     assert torch.equal(Augmentation(horizontal_flip=1.0)(images), images.flip(-1))
     assert torch.equal(Augmentation(vertical_flip=1.0)(images), images.flip(-2))
     some = Augmentation(horizontal_flip=0.5)(images)
-    flipped = [torch.equal(one, other.flip(-1)) for one, other in zip(some, images, strict=True)]
-    kept = [torch.equal(one, other) for one, other in zip(some, images, strict=True)]
-    assert sum(flipped) + sum(kept) == len(images)
+    flipped = [torch.equal(flipped_image, other.flip(-1)) for flipped_image, other in zip(some, images, strict=True)]
+    unchanged = [torch.equal(image, other) for image, other in zip(some, images, strict=True)]
+    assert sum(flipped) + sum(unchanged) == len(images)
     assert 0 < sum(flipped) < len(images)
 
 
@@ -58,12 +58,12 @@ def test_a_shift_cuts_each_image_out_of_itself_with_black_around(images):
     moved = Augmentation(shift=2)(images)
     padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
     offsets = set()
-    for one, source in zip(moved, padded, strict=True):
+    for image, source in zip(moved, padded, strict=True):
         fits = [
             (y, x)
             for y in range(5)
             for x in range(5)
-            if torch.allclose(one, source[:, y : y + 10, x : x + 14], atol=1e-6)
+            if torch.allclose(image, source[:, y : y + 10, x : x + 14], atol=1e-6)
         ]
         assert len(fits) == 1
         offsets.add(fits[0])
@@ -73,8 +73,8 @@ def test_a_shift_cuts_each_image_out_of_itself_with_black_around(images):
 def test_light_and_holes(images):
     brighter = Augmentation(brightness=0.5)(images * 0.5) - images * 0.5
     inside = (images * 0.5 + brighter > 0) & (images * 0.5 + brighter < 1)
-    for one, mask in zip(brighter, inside, strict=True):
-        assert one[mask].std() < 1e-5  # one number an image
+    for image, mask in zip(brighter, inside, strict=True):
+        assert image[mask].std() < 1e-5  # one number an image
     torch.manual_seed(0)
     holes = Augmentation(erasing=1.0)(images + 0.1) == 0
     shares = holes.all(1).float().mean((1, 2))

@@ -42,8 +42,8 @@ def test_a_folder_an_image_and_a_table_of_paths_are_raw_rows(encoder, tmp_path):
     (tmp_path / ".hidden").mkdir()
     rows = encoder.read(tmp_path)
     assert rows.index.tolist() == [f"{name}/00{n}.png" for name in ("healthy", "spotted", "yellow") for n in range(2)]
-    one = encoder.read(tmp_path / "yellow" / "000.png")
-    assert torch.equal(encoder.encode(one)[0], encoder.encode(rows)[4])
+    image = encoder.read(tmp_path / "yellow" / "000.png")
+    assert torch.equal(encoder.encode(image)[0], encoder.encode(rows)[4])
     (tmp_path / "rows.csv").write_text("path,x\nspotted/001.png,1\nyellow/000.png,2\n")
     listed = encoder.read(tmp_path / "rows.csv")
     assert listed.index.tolist() == ["spotted/001.png", "yellow/000.png"]

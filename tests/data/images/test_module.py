@@ -37,7 +37,7 @@ def read(path: Path | str, **options) -> ImageData:
 def known(data: ImageData, split: str):
     """Features, labels and rows of a split, as a net gets them."""
     batches = [batch.ready("cpu", torch.float32) for batch in data.loader(split)]
-    return tuple(torch.cat([getattr(one, name) for one in batches]) for name in ("features", "labels", "rows"))
+    return tuple(torch.cat([getattr(part, name) for part in batches]) for name in ("features", "labels", "rows"))
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +105,9 @@ def test_idx_files_come_with_their_splits(tmp_path):
     write_idx(tmp_path, "t10k", images[30:], labels[30:])
     data = read(tmp_path, classes={0: "benign", 1: "suspicious"})
     assert data.class_names == ["benign", "suspicious"]
-    features, found, rows = known(data, "test")
+    features, read_labels, rows = known(data, "test")
     assert rows.tolist() == list(range(30, 40))
-    assert found.tolist() == labels[30:].tolist()
+    assert read_labels.tolist() == labels[30:].tolist()
     back = features[:, 0] * data.images.deviation[0] + data.images.mean[0]
     assert (back * 255).round().numpy() == pytest.approx(images[30:])
 
@@ -122,12 +122,12 @@ def test_npz_arrays_with_and_without_splits(tmp_path, split):
     np.savez(tmp_path / "set.npz", **named)
     data = read(tmp_path / "set.npz")
     assert data.class_names == ["0", "1", "2"]
-    assert sum(len(known(data, one)[1]) for one in ("train", "val", "test")) == 30
+    assert sum(len(known(data, split)[1]) for split in ("train", "val", "test")) == 30
     if split:
         assert known(data, "val")[2].tolist() == list(range(18, 24))
-    for one in ("train", "test"):
-        _, found, rows = known(data, one)
-        assert found.tolist() == labels[rows.numpy()].tolist()
+    for chosen_split in ("train", "test"):
+        _, read_labels, rows = known(data, chosen_split)
+        assert read_labels.tolist() == labels[rows.numpy()].tolist()
 
 
 def test_npz_columns_are_votes_or_several_labels(tmp_path):
@@ -135,9 +135,9 @@ def test_npz_columns_are_votes_or_several_labels(tmp_path):
     votes = np.random.default_rng(0).integers(0, 4, (40, 3)) + np.array([1, 0, 0])
     np.savez(tmp_path / "votes.npz", images=images, labels=votes)
     data = read(tmp_path / "votes.npz", labels="votes")
-    _, found, rows = known(data, "train")
+    _, labels, rows = known(data, "train")
     shares = votes / votes.sum(1, keepdims=True)
-    assert found.numpy() == pytest.approx(shares[rows.numpy()])
+    assert labels.numpy() == pytest.approx(shares[rows.numpy()])
     np.savez(tmp_path / "several.npz", images=images, labels=votes > 1)
     several = read(tmp_path / "several.npz", labels="multilabel")
     assert known(several, "train")[1].numpy().tolist() == (votes > 1)[known(several, "train")[2].numpy()].tolist()
@@ -147,8 +147,8 @@ def test_npz_columns_are_votes_or_several_labels(tmp_path):
 
 def listing(folder: Path, **columns) -> Path:
     write_folders(folder, LESIONS, 10)
-    files = sorted(str(one.relative_to(folder)) for one in folder.rglob("*.png"))
-    frame = pd.DataFrame({"path": files, "diagnosis": [Path(one).parts[0] for one in files]} | columns)
+    files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*.png"))
+    frame = pd.DataFrame({"path": files, "diagnosis": [Path(file).parts[0] for file in files]} | columns)
     frame.to_csv(folder / "list.csv", index=False)
     return folder / "list.csv"
 
@@ -164,7 +164,7 @@ def test_a_table_of_paths_splits_by_patient_and_keeps_columns_for_smoothing(tmp_
     assert batch.metadata["agreement"].tolist() == pytest.approx(np.linspace(0.5, 1, 20)[batch.rows.numpy()])
     assert data.metadata_categories["scanner"] == ["a", "b"]
     assert batch.metadata["scanner"].tolist() == [1 - int(row) % 2 for row in batch.rows]
-    folds = [set(known(read(source, fold=one, folds=4, **options), "test")[2].tolist()) for one in range(4)]
+    folds = [set(known(read(source, fold=fold, folds=4, **options), "test")[2].tolist()) for fold in range(4)]
     assert sorted(row for fold in folds for row in fold) == list(range(20))
 
 
@@ -230,8 +230,8 @@ def test_images_left_in_their_files_give_the_batches_of_images_in_memory(leaves,
     for epoch in (0, 3):
         loaders = here.train_dataloader(), there.train_dataloader()
         assert isinstance(loaders[1], FileLoader)
-        for one in loaders:
-            one.sampler.set_epoch(epoch)
+        for loader in loaders:
+            loader.sampler.set_epoch(epoch)
         random = torch.get_rng_state()
         pairs = list(zip(*loaders, strict=True))
         assert torch.equal(torch.get_rng_state(), random)  # the order has its own random numbers

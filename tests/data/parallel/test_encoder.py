@@ -42,8 +42,8 @@ def test_the_special_tokens_come_first():
 
 
 def test_what_the_net_is_told_fits_the_vocabularies():
-    told = subwords().net_arguments
-    assert told == {
+    arguments = subwords().net_arguments
+    assert arguments == {
         "source_vocab_size": len(subwords().class_names),
         "padding_index": 0,
         "begin_index": 1,

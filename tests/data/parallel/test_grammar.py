@@ -31,8 +31,8 @@ class Translator:
         return self.known[self.rest[0]][0] if self.rest and self.rest[0] in self.known else "other"
 
     def take(self, category: str):
-        found, word = self.known[self.rest.pop(0)]
-        assert found == category
+        parsed, word = self.known[self.rest.pop(0)]
+        assert parsed == category
         return word
 
     def forms(self, word, place: int = 0) -> list[list[tuple[str, float]]]:
@@ -62,19 +62,21 @@ class Translator:
 @pytest.mark.parametrize(("depth", "longest"), [(0, 8), (1, 14), (2, 30)])
 def test_a_translation_follows_from_the_source_alone(depth, longest):
     grammar = Grammar(depth=depth, longest=longest, ambiguity=0.4)
-    for one in grammar.draw(500, seed=1):
-        assert Translator(grammar, one.source).sentence() == [grammar.lexicon.slots[slot] for slot in one.slots]
+    for sentence in grammar.draw(500, seed=1):
+        assert Translator(grammar, sentence.source).sentence() == [
+            grammar.lexicon.slots[slot] for slot in sentence.slots
+        ]
 
 
 def test_sentences_differ_and_have_the_lengths_that_were_asked_for():
     for depth, longest, reached in ((0, 8, 8), (1, 14, 14), (3, 40, 25)):
         sentences = Grammar(depth=depth, longest=longest).draw(3000, seed=0)
-        assert len({one.source for one in sentences}) == 3000
-        lengths = [len(one.source) for one in sentences]
+        assert len({pair.source for pair in sentences}) == 3000
+        lengths = [len(pair.source) for pair in sentences]
         assert min(lengths) == 4
         assert reached <= max(lengths) <= longest
-        assert all(len(one.slots) <= len(one.source) for one in sentences)
-    assert sum("ko" in one.source for one in Grammar(depth=0).draw(300, seed=0)) == 0
+        assert all(len(pair.slots) <= len(pair.source) for pair in sentences)
+    assert sum("ko" in sentence.source for sentence in Grammar(depth=0).draw(300, seed=0)) == 0
 
 
 def test_the_first_sentences_are_the_same_however_many_are_drawn():
@@ -101,10 +103,10 @@ def test_the_stated_share_of_the_words_has_the_stated_translations():
         entries = [word for words in lexicon.words.values() for word in words]
         several = [word for word in entries if len(lexicon.slots[word.slots[0]]) > 1]
         assert len(several) / len(entries) == pytest.approx(ambiguity, abs=0.01)
-        found = [[share for _, share in lexicon.slots[word.slots[0]]] for word in several]
-        assert all(one in shares for one in found)
+        shares_of_slots = [[share for _, share in lexicon.slots[word.slots[0]]] for word in several]
+        assert all(share_list in shares for share_list in shares_of_slots)
         if several:
-            assert found.count(shares[0]) == pytest.approx(len(found) / 2, abs=1)
+            assert shares_of_slots.count(shares[0]) == pytest.approx(len(shares_of_slots) / 2, abs=1)
         for word in several:  # a word's forms have the same translations, each with its ending
             assert len({len(lexicon.slots[slot]) for slot in word.slots}) == 1
 
@@ -160,5 +162,5 @@ def test_more_sentences_than_there_are_are_refused():
 
 def test_every_determiner_and_category_occurs():
     grammar = Grammar()
-    words = set(itertools.chain.from_iterable(one.source for one in grammar.draw(2000, seed=0)))
+    words = set(itertools.chain.from_iterable(sentence.source for sentence in grammar.draw(2000, seed=0)))
     assert words == set(grammar.lexicon.source_words)

@@ -23,7 +23,9 @@ def sentences(count: int, seed: int = 0) -> tuple[list[list[int]], list[list[int
 
 
 def ragged(rows: list[list[int]]) -> Ragged:
-    return Ragged(np.array([one for row in rows for one in row], dtype=np.int32), np.array([len(row) for row in rows]))
+    return Ragged(
+        np.array([token for row in rows for token in row], dtype=np.int32), np.array([len(row) for row in rows])
+    )
 
 
 def corpus_of(count: int = 40, truth: bool = False) -> Corpus:
@@ -69,9 +71,9 @@ def test_the_labels_stand_where_the_positions_say():
     batch = corpus_of().batch(np.arange(10))
     read = batch.features.target
     flat = torch.cat([read[:, 1:], torch.full((10, 1), PAD)], 1).flatten()  # what is read one place later
-    told = flat[batch.features.positions]
-    assert ((told == batch.labels) | (batch.labels == END)).all()
-    assert torch.equal(batch.labels == END, told == PAD)
+    labels = flat[batch.features.positions]
+    assert ((labels == batch.labels) | (batch.labels == END)).all()
+    assert torch.equal(batch.labels == END, labels == PAD)
 
 
 @pytest.mark.parametrize(

@@ -123,9 +123,9 @@ def test_the_labels_of_a_sentence_are_its_reference(tokenizer, joint):
             for row in batch.metadata["sequence"].unique().tolist():
                 labels = batch.labels[batch.metadata["sequence"] == row]
                 assert labels[-1] == data.encoder.end_index
-                told, known = data.encoder.decode(labels), data.references(split)[row]
+                decoded, known = data.encoder.decode(labels), data.references(split)[row]
                 # a number of val is no word of the training sentences
-                assert told == known or (tokenizer == "words" and told == f"{known.rsplit(' ', 1)[0]} [UNK]")
+                assert decoded == known or (tokenizer == "words" and decoded == f"{known.rsplit(' ', 1)[0]} [UNK]")
 
 
 def test_vocabularies_learn_from_training_pairs_alone():
@@ -233,11 +233,13 @@ def test_what_looks_wrong_is_described():
     frame = frame_of(40)
     frame.loc[7, "target"] = frame.loc[7, "source"]
     frame.loc[9, "target"] = "ein " * 60
-    found = describe_pairs(data_of({"train": lambda: frame, "val": lambda: frame[:5], "test": lambda: frame_of(9, 4)}))
-    assert [one["pairs"] for one in found.splits] == [40, 5, 9]
-    assert "5 of 5 val sources are training sources too" in found.warnings
-    assert "train: 1 pairs have the same text on both sides, the first in data row 8" in found.warnings
-    (uneven,) = [line for line in found.warnings if "3 times as long" in line]
+    description = describe_pairs(
+        data_of({"train": lambda: frame, "val": lambda: frame[:5], "test": lambda: frame_of(9, 4)})
+    )
+    assert [entry["pairs"] for entry in description.splits] == [40, 5, 9]
+    assert "5 of 5 val sources are training sources too" in description.warnings
+    assert "train: 1 pairs have the same text on both sides, the first in data row 8" in description.warnings
+    (uneven,) = [line for line in description.warnings if "3 times as long" in line]
     assert uneven.startswith("train: 1 pairs")
     assert "data row 10" in uneven
 

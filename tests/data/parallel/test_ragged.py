@@ -10,7 +10,7 @@ ROWS = [[5, 6, 7], [], [8], [9, 10, 11, 12]]
 
 @pytest.fixture
 def ragged() -> Ragged:
-    flat = np.array([one for row in ROWS for one in row], dtype=np.int32)
+    flat = np.array([token for row in ROWS for token in row], dtype=np.int32)
     return Ragged(flat, np.array([len(row) for row in ROWS], dtype=np.int64))
 
 

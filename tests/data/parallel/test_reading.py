@@ -49,9 +49,9 @@ def test_pairs_are_the_same_from_two_files_tsv_json_lines_parquet_and_packed(tmp
         [str(tmp_path / "b.source.gz"), str(tmp_path / "b.target.gz")],
         *(str(tmp_path / f"a.{ending}") for ending in ("tsv", "jsonl", "csv", "parquet")),
     ]
-    for one in given:
-        read = read_pairs(one, "data.train", COLUMNS, 0)
-        assert read.to_numpy().tolist() == pairs.to_numpy().tolist(), one
+    for path in given:
+        read = read_pairs(path, "data.train", COLUMNS, 0)
+        assert read.to_numpy().tolist() == pairs.to_numpy().tolist(), path
 
 
 def test_a_table_without_names_has_numbers_for_columns(tmp_path):

@@ -40,30 +40,30 @@ def test_the_splits_have_their_sizes_and_share_no_source():
 
 @pytest.mark.parametrize("joint", [True, False])
 def test_frequencies_are_those_of_the_posterior(joint):
-    told = whole(data_of(test_rows=4000, ambiguity=0.6, joint_vocabulary=joint))
-    posterior = told["posterior"].double()
+    tokens = whole(data_of(test_rows=4000, ambiguity=0.6, joint_vocabulary=joint))
+    posterior = tokens["posterior"].double()
     torch.testing.assert_close(posterior.sum(1), torch.ones(len(posterior), dtype=torch.float64), atol=1e-6, rtol=0)
     open_ = posterior.amax(1) < 1
     assert 0.1 < open_.double().mean() < 0.6
-    assert (posterior.argmax(1)[~open_] == told["labels"][~open_]).all()
+    assert (posterior.argmax(1)[~open_] == tokens["labels"][~open_]).all()
     # of all places where a word stands with the chance p, in a share p
     for share in (0.7, 0.3, 0.5, 0.2):
         place, word = ((posterior - share).abs() < 1e-6).nonzero(as_tuple=True)
-        hit = (told["labels"][place] == word).double()
+        hit = (tokens["labels"][place] == word).double()
         error = (share * (1 - share) / len(hit)) ** 0.5
         assert len(hit) > 1000
         assert abs(hit.mean() - share) < 4 * error
     # and each word for itself
-    expected, found = posterior.sum(0), torch.bincount(told["labels"], minlength=posterior.shape[1]).double()
+    expected, counts = posterior.sum(0), torch.bincount(tokens["labels"], minlength=posterior.shape[1]).double()
     deviation = (posterior * (1 - posterior)).sum(0).sqrt()
-    assert ((found - expected).abs() <= 4.5 * deviation + 1e-3).all()
+    assert ((counts - expected).abs() <= 4.5 * deviation + 1e-3).all()
 
 
 def test_synonyms_are_drawn_each_for_itself():
-    told = whole(data_of(test_rows=4000, ambiguity=1.0, synonyms=[[0.7, 0.3]]))
-    first = (told["posterior"].gather(1, told["labels"][:, None]).squeeze(1) - 0.7).abs() < 1e-6
-    several = told["posterior"].amax(1) < 1
-    follows = several[1:] & several[:-1] & (told["sequence"][1:] == told["sequence"][:-1])
+    tokens = whole(data_of(test_rows=4000, ambiguity=1.0, synonyms=[[0.7, 0.3]]))
+    first = (tokens["posterior"].gather(1, tokens["labels"][:, None]).squeeze(1) - 0.7).abs() < 1e-6
+    several = tokens["posterior"].amax(1) < 1
+    follows = several[1:] & several[:-1] & (tokens["sequence"][1:] == tokens["sequence"][:-1])
     after_first = first[1:][follows & first[:-1]].double()
     after_second = first[1:][follows & ~first[:-1]].double()
     error = (0.21 / len(after_first) + 0.21 / len(after_second)) ** 0.5
@@ -72,9 +72,9 @@ def test_synonyms_are_drawn_each_for_itself():
 
 def test_a_sentence_without_synonyms_is_certain_everywhere_and_said_to_be():
     data = data_of()
-    told, ambiguous = whole(data), data.sentence_metadata("test")["ambiguous"]
-    uncertain = told["posterior"].amax(1) < 1
-    of_sentence = torch.zeros(300).index_put((told["sequence"],), uncertain.float(), accumulate=True)
+    tokens, ambiguous = whole(data), data.sentence_metadata("test")["ambiguous"]
+    uncertain = tokens["posterior"].amax(1) < 1
+    of_sentence = torch.zeros(300).index_put((tokens["sequence"],), uncertain.float(), accumulate=True)
     assert torch.equal((of_sentence > 0).long(), ambiguous)
     assert 0 < ambiguous.sum() < 300
     assert data_of(ambiguity=0.0).sentence_metadata("test")["ambiguous"].sum() == 0
@@ -89,10 +89,10 @@ def test_training_batches_do_not_have_the_truth():
 
 def test_labels_read_as_the_reference():
     data = data_of()
-    told = whole(data)
+    tokens = whole(data)
     for row in (0, 17, 299):
-        assert data.encoder.decode(told["labels"][told["sequence"] == row]) == data.references("test")[row]
-    assert (told["labels"] != data.encoder.unknown_index).all()
+        assert data.encoder.decode(tokens["labels"][tokens["sequence"] == row]) == data.references("test")[row]
+    assert (tokens["labels"] != data.encoder.unknown_index).all()
 
 
 def test_everything_follows_from_the_seeds():

@@ -114,7 +114,7 @@ def test_shards_of_ranks_and_workers_partition_the_rows(path, ranks, workers, sp
     data = stream(path, window=150)
     expected = rows_of(data.train_dataloader() if split == "train" else data.loader(split))
     seed = 2 if split == "train" else None
-    found, steps = [], []
+    rows, steps = [], []
     for rank in range(ranks):
         batches = ParquetBatches(
             data.source, split, 32, window=150, shuffle_seed=seed, rank=rank, ranks=ranks, workers=workers
@@ -124,12 +124,12 @@ def test_shards_of_ranks_and_workers_partition_the_rows(path, ranks, workers, sp
             info = type("Info", (), {"id": worker})() if workers else None
             monkeypatch.setattr("smoothlab.data.parquet.stream.get_worker_info", lambda info=info: info)
             own.append(rows_of(batches))
-        found += own
+        rows += own
         steps.append(len(batches))
-        assert sum(-(-len(one) // 32) for one in own) <= len(batches)
-    lengths = [len(one) for one in found]
+        assert sum(-(-len(part) // 32) for part in own) <= len(batches)
+    lengths = [len(part) for part in rows]
     assert max(lengths) - min(lengths) <= 1
-    assert sorted(row for one in found for row in one) == sorted(expected)
+    assert sorted(row for part in rows for row in part) == sorted(expected)
     assert len(set(steps)) == 1  # all ranks take so many steps
 
 
@@ -166,8 +166,8 @@ def test_encoder_and_features_are_those_of_the_table_in_memory(path, tmp_path, c
     assert streamed.class_names == whole.class_names
     assert streamed.class_counts == whole.class_counts
     theirs, ours = whole.net_arguments, streamed.net_arguments
-    for one, other in zip(theirs.pop("quantiles"), ours.pop("quantiles"), strict=True):
-        assert one == pytest.approx(other, rel=1e-6, abs=1e-6)
+    for quantile, other in zip(theirs.pop("quantiles"), ours.pop("quantiles"), strict=True):
+        assert quantile == pytest.approx(other, rel=1e-6, abs=1e-6)
     assert ours == theirs
     assert streamed.encoder.names == whole.encoder.names
     assert streamed.metadata_categories == whole.metadata_categories
@@ -207,11 +207,13 @@ def test_words_for_missing_and_bounds_are_those_of_the_table_in_memory(tmp_path,
 
 def test_features_labels_and_rows_stay_together_when_they_are_shuffled(path):
     data = stream(path, window=150)
-    kept = {int(row): (feature, label) for batch in data.loader("train") for row, feature, label in triples(batch)}
+    first_epoch = {
+        int(row): (feature, label) for batch in data.loader("train") for row, feature, label in triples(batch)
+    }
     for batch in data.train_dataloader():
         for row, feature, label in triples(batch):
-            assert torch.equal(kept[int(row)][0], feature)
-            assert kept[int(row)][1] == label
+            assert torch.equal(first_epoch[int(row)][0], feature)
+            assert first_epoch[int(row)][1] == label
 
 
 def triples(batch):
@@ -279,8 +281,8 @@ def test_weights_are_those_of_the_table_in_memory(tmp_path):
     streamed, whole = ParquetStream(file, target="label", **chosen), TableData(path=file, target="label", **chosen)
     streamed.setup()
     whole.setup()
-    found = torch.cat([batch.metadata["sample_weight"] for batch in streamed.loader("train")])
-    torch.testing.assert_close(found, whole.split("train").metadata["sample_weight"])
+    weights = torch.cat([batch.metadata["sample_weight"] for batch in streamed.loader("train")])
+    torch.testing.assert_close(weights, whole.split("train").metadata["sample_weight"])
 
 
 @pytest.mark.parametrize("kind", ["votes", "multilabel"])

@@ -89,21 +89,21 @@ def test_an_address_without_the_file_says_its_status(shapes, served, tmp_path):
 
 
 def test_two_that_fetch_at_once_both_have_the_whole_file(shapes, tmp_path):
-    found, failed = [], []
+    fetched, failed = [], []
 
     def work():
         try:
-            found.append(fetch_set(shapes).paths["shapes.csv"].read_bytes())
+            fetched.append(fetch_set(shapes).paths["shapes.csv"].read_bytes())
         except Exception as error:
             failed.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert failed == []
-    assert found == [CONTENT] * 4
+    assert fetched == [CONTENT] * 4
     assert os.listdir(cached(tmp_path).parent) == ["shapes.csv"]
 
 

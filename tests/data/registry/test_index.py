@@ -10,14 +10,17 @@ from smoothlab.data.registry.readers import READERS
 from smoothlab.errors import UserMistake
 
 
-@pytest.mark.parametrize("one", public_sets().values(), ids=lambda one: one.name)
-def test_every_set_is_described(one):
-    assert one.domain in ("medical", "retail", "translation", "finance", "agriculture")
-    assert one.terms in ("open", "non-commercial", "unclear")
-    assert (one.warning is None) == (one.terms == "open")
-    assert min(map(len, (one.title, one.shape, one.licence, one.citation, one.notes))) > 2
-    assert one.reader is None or one.reader in READERS
-    for file in one.files:
+@pytest.mark.parametrize("public_set", public_sets().values(), ids=lambda public_set: public_set.name)
+def test_every_set_is_described(public_set):
+    assert public_set.domain in ("medical", "retail", "translation", "finance", "agriculture")
+    assert public_set.terms in ("open", "non-commercial", "unclear")
+    assert (public_set.warning is None) == (public_set.terms == "open")
+    assert (
+        min(map(len, (public_set.title, public_set.shape, public_set.licence, public_set.citation, public_set.notes)))
+        > 2
+    )
+    assert public_set.reader is None or public_set.reader in READERS
+    for file in public_set.files:
         assert urlparse(file.address).scheme == "https"
         assert len(file.sha256) == 64
         int(file.sha256, 16)
@@ -26,15 +29,15 @@ def test_every_set_is_described(one):
 
 def test_addresses_sizes_and_checksums_are_those_of_the_shared_index(shared):
     theirs = {}
-    for one in json.loads((shared / "data" / "index.json").read_text(encoding="utf-8"))["sets"]:
-        for file in one["files"]:
+    for entry in json.loads((shared / "data" / "index.json").read_text(encoding="utf-8"))["sets"]:
+        for file in entry["files"]:
             if file["origin"].startswith("wheel"):
                 continue  # comes with scikit-learn
             theirs[file["file"]] = (file["raw_url"], file["bytes"], file["sha256"])
     ours = {
-        f"{one.folder}/{file.name}": (file.address, file.bytes, file.sha256)
-        for one in public_sets().values()
-        for file in one.files
+        f"{public_set.folder}/{file.name}": (file.address, file.bytes, file.sha256)
+        for public_set in public_sets().values()
+        for file in public_set.files
     }
     assert ours == theirs
 

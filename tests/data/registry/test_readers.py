@@ -33,13 +33,13 @@ def mirror(shared, monkeypatch):
 
 
 def baselines(mirror):
-    found = {}
-    for one in json.loads((mirror / "index.json").read_text(encoding="utf-8"))["sets"]:
-        folder = one["files"][0]["file"].rsplit("/", 1)[0]
-        for about in one["baselines"].values():
+    frames = {}
+    for entry in json.loads((mirror / "index.json").read_text(encoding="utf-8"))["sets"]:
+        folder = entry["files"][0]["file"].rsplit("/", 1)[0]
+        for about in entry["baselines"].values():
             if "classes" in about:
-                found[folder] = about
-    return found
+                frames[folder] = about
+    return frames
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -123,8 +123,8 @@ def test_product_tags_hold_every_tag_above_them():
     frame = public_set("product_tags")
     nodes = set(frame.attrs["hierarchy"]["tags"])
     assert len(nodes) == 48
-    for one in frame["tags"].drop_duplicates():
-        tags = set(one.split(";"))
+    for frame_tags in frame["tags"].drop_duplicates():
+        tags = set(frame_tags.split(";"))
         assert tags <= nodes
         assert {tag.rpartition("/")[0] for tag in tags} - {""} <= tags
     assert frame["tags"].str.split(";").str.len().between(3, 5).all()

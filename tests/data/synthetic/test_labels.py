@@ -14,7 +14,7 @@ ROWS = 40_000
 @pytest.mark.parametrize("noise", ["symmetric", "pair"])
 def test_labels_change_with_the_rate_and_to_the_classes_that_the_noise_names(noise):
     clean, noisy = (
-        rows_of(conditional(), ROWS, noise=one).batch("train", 0, ROWS, truth=False) for one in ("none", noise)
+        rows_of(conditional(), ROWS, noise=kind).batch("train", 0, ROWS, truth=False) for kind in ("none", noise)
     )
     assert torch.equal(clean.features, noisy.features)
     moved = torch.zeros(4, 4).index_put((clean.labels, noisy.labels), torch.ones(ROWS), accumulate=True)
@@ -51,9 +51,9 @@ def test_sources_err_at_rates_from_none_to_twice_the_mean():
     rows = rows_of(conditional(), ROWS, noise="symmetric", noise_rate=0.25, sources=3)
     frame, source = rows.frame("train", 0, ROWS), rows.batch("train", 0, ROWS, truth=False).metadata["source"]
     wrong = (frame["label"] != frame["class"]).to_numpy()
-    for one, rate in enumerate((0.0, 0.25, 0.5)):
-        assert wrong[source.numpy() == one].mean() == pytest.approx(rate, abs=0.012)
-        assert (source == one).double().mean() == pytest.approx(1 / 3, abs=0.01)
+    for label, rate in enumerate((0.0, 0.25, 0.5)):
+        assert wrong[source.numpy() == label].mean() == pytest.approx(rate, abs=0.012)
+        assert (source == label).double().mean() == pytest.approx(1 / 3, abs=0.01)
 
 
 @pytest.mark.parametrize("noise", ["none", "symmetric"])

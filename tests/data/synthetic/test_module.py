@@ -44,9 +44,9 @@ def gathered(loader) -> Batch:
     return everything.take(everything.rows.argsort())
 
 
-def same(one: Batch, other: Batch) -> bool:
-    tensors = [(one.features, other.features), (one.labels, other.labels), (one.rows, other.rows)]
-    tensors += [(one.metadata[name], other.metadata[name]) for name in {*one.metadata, *other.metadata}]
+def same(first: Batch, other: Batch) -> bool:
+    tensors = [(first.features, other.features), (first.labels, other.labels), (first.rows, other.rows)]
+    tensors += [(first.metadata[name], other.metadata[name]) for name in {*first.metadata, *other.metadata}]
     return all(torch.equal(a, b) for a, b in tensors)
 
 
@@ -102,8 +102,8 @@ def test_every_row_comes_once_and_ranks_take_as_many_steps(batch_size, ranks, wo
         assert batches <= len(loader)
         steps.add((len(loader), sum(1 for _ in loader)))
     assert sorted(given) == list(range(1000))
-    ((told, taken),) = steps
-    assert told == taken
+    ((logged, taken),) = steps
+    assert logged == taken
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

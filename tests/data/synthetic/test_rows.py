@@ -14,9 +14,9 @@ from smoothlab.data.synthetic.draws import choices, uniforms
 from smoothlab.errors import InvalidArgument, UserMistake
 
 
-def same(one, other) -> bool:
-    tensors = [(one.features, other.features), (one.labels, other.labels), (one.rows, other.rows)]
-    tensors += [(one.metadata[name], other.metadata[name]) for name in {*one.metadata, *other.metadata}]
+def same(first, other) -> bool:
+    tensors = [(first.features, other.features), (first.labels, other.labels), (first.rows, other.rows)]
+    tensors += [(first.metadata[name], other.metadata[name]) for name in {*first.metadata, *other.metadata}]
     return all(torch.equal(a, b) for a, b in tensors)
 
 
@@ -35,8 +35,8 @@ def test_any_cut_of_the_rows_gives_the_same_rows(world, monkeypatch):
 @given(st.integers(0, 2**40), st.integers(1, 50), st.integers(1, 13), st.integers(0, 2**32 - 1))
 def test_a_row_is_reached_without_those_before_it(start, count, width, seed):
     drawn = uniforms(seed, "world", start, start + count, width)
-    one = count // 2
-    np.testing.assert_array_equal(drawn[one], uniforms(seed, "world", start + one, start + one + 1, width)[0])
+    half = count // 2
+    np.testing.assert_array_equal(drawn[half], uniforms(seed, "world", start + half, start + half + 1, width)[0])
     assert ((drawn > 0) & (drawn < 1)).all()
 
 
@@ -61,18 +61,18 @@ def test_choices_by_a_shared_and_by_own_distributions_agree():
 
 
 def test_seeds_of_rows_and_of_the_world_are_two():
-    one, other = rows_of(conditional(), seed=1), rows_of(conditional(), seed=2)
+    first, other = rows_of(conditional(), seed=1), rows_of(conditional(), seed=2)
     assert not torch.equal(
-        one.batch("train", 0, 9, truth=False).features, other.batch("train", 0, 9, truth=False).features
+        first.batch("train", 0, 9, truth=False).features, other.batch("train", 0, 9, truth=False).features
     )
-    np.testing.assert_array_equal(one.domain.means, other.domain.means)
-    assert not np.array_equal(one.domain.means, conditional(seed=6).means)
+    np.testing.assert_array_equal(first.domain.means, other.domain.means)
+    assert not np.array_equal(first.domain.means, conditional(seed=6).means)
 
 
 def test_knobs_of_the_labels_leave_the_features_as_they_are():
     plain = rows_of(conditional()).batch("train", 0, 50, truth=False)
-    told = rows_of(conditional(), noise="pair", readers=7, label="votes").batch("train", 0, 50, truth=False)
-    assert torch.equal(plain.features, told.features)
+    batch = rows_of(conditional(), noise="pair", readers=7, label="votes").batch("train", 0, 50, truth=False)
+    assert torch.equal(plain.features, batch.features)
 
 
 def test_splits_follow_one_another_in_number_and_time():

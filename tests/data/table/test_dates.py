@@ -32,9 +32,9 @@ def times(style: str) -> pd.Series:
 )
 def test_a_format_with_a_months_name_or_without_a_day_is_found(style):
     words = times(style)
-    (found,) = date_formats(words)
+    (formats,) = date_formats(words)
     expected = pd.to_datetime(words, format=style)
-    assert parse(words, found).tolist() == expected.tolist()
+    assert parse(words, formats).tolist() == expected.tolist()
 
 
 def mixed(style: str, last: int = 28) -> pd.Series:

@@ -62,8 +62,8 @@ def test_rows_measured_several_times_are_near_twins_and_others_are_not(table):
     twice = np.concatenate([once, once + draw.normal(0, 1e-3, once.shape)])
     for values, near in ((twice, True), (draw.normal(size=(400, 4)), False)):
         frame = pd.DataFrame(values, columns=list("wxyz")).assign(label=["a", "b"] * 200)
-        said = "\n".join(describe(table(frame, target="label")).warnings)
-        assert ("nearly the same as a training row" in said) == near
+        warnings = "\n".join(describe(table(frame, target="label")).warnings)
+        assert ("nearly the same as a training row" in warnings) == near
 
 
 def test_columns_that_cannot_be_read_do_not_end_a_description(table):
@@ -116,7 +116,7 @@ def test_training_rows_are_known_again(table):
     features = torch.from_numpy(np.random.default_rng(0).normal(size=(3 * MOST_SEEN, 3)).astype(np.float32))
     encoder = TableEncoder([])
     encoder.remember(features)
-    kept = TableEncoder.from_state(encoder.state())
-    seen, looked_at = kept.known_again(features[:6000])
+    restored = TableEncoder.from_state(encoder.state())
+    seen, looked_at = restored.known_again(features[:6000])
     assert seen == looked_at > 1000
-    assert kept.known_again(features[:6000] + 1)[0] == 0
+    assert restored.known_again(features[:6000] + 1)[0] == 0

@@ -197,9 +197,9 @@ def test_instance_noise_depends_on_the_features():
     ],
 )
 def test_mistakes(table, frame, options, message):
-    with pytest.raises((UserMistake, InvalidArgument), match=message) as told:
+    with pytest.raises((UserMistake, InvalidArgument), match=message) as caught:
         table(frame, **{"target": None, **options})
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,9 @@ def test_mistakes(table, frame, options, message):
     ],
 )
 def test_tables_that_cannot_be_used(table, frame, change, options, message):
-    with pytest.raises(UserMistake, match=message) as told:
+    with pytest.raises(UserMistake, match=message) as caught:
         table(frame.drop(columns=["path", "tags"]).assign(**change), **options)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_votes_of_nobody_are_left_out():

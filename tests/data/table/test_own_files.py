@@ -78,7 +78,7 @@ def test_quoted_newlines_and_commas_are_one_cell(table, awkward):
     assert (note.kind, note.distinct, note.role) == ("text", ROWS, "feature")
     words = {name.removeprefix("note: ") for name in data.encoder.names if name.startswith("note: ")}
     assert {"said", "ja", "nein", "then", "left"} <= words
-    assert any("'note'" in one or "note" in one for one in data.encoder.names)
+    assert any("'note'" in name or "note" in name for name in data.encoder.names)
 
 
 def test_three_hundred_categories_are_folded(table, awkward):
@@ -144,9 +144,9 @@ def test_a_run_on_votes_is_scored_against_their_shares(tmp_path, monkeypatch):
     options = ["data=table", "data.path=votes.parquet", "data.target=[a,b,c]", "data.labels=votes"]
     more = ["smoothing=none", "logger=csv", "trainer.max_epochs=2", "progress=none", "threads=1"]
     run = smoothlab.train([*options, *more])
-    told = pd.read_parquet(run.path / "predictions" / "test.parquet")
-    shares = votes[told["row"]] / 5
-    log_p = np.log(told[["prob_a", "prob_b", "prob_c"]].to_numpy())
+    predictions = pd.read_parquet(run.path / "predictions" / "test.parquet")
+    shares = votes[predictions["row"]] / 5
+    log_p = np.log(predictions[["prob_a", "prob_b", "prob_c"]].to_numpy())
     assert run.results["metrics"]["test"]["nll"] == pytest.approx(float(-(shares * log_p).sum(1).mean()), rel=1e-5)
 
 
@@ -166,11 +166,11 @@ def test_what_looks_wrong_is_said(table):
         }
     )
     frame.loc[:3, "label"] = "c"
-    told = describe(table(frame, target="label"))
-    by_name = {column["name"]: column for column in told.columns}
+    description = describe(table(frame, target="label"))
+    by_name = {column["name"]: column for column in description.columns}
     assert by_name["row"]["kind"] == "id"
     assert by_name["site"]["kind"] == "constant"
-    text = "\n".join(told.warnings)
+    text = "\n".join(description.warnings)
     assert "column 'label_again' has the target's name in its own" in text
     assert "column 'hollow' is empty in" in text
     assert "class 'c' has 4 rows, fewer than data.folds = 5" in text
@@ -181,8 +181,8 @@ def test_what_looks_wrong_is_said(table):
     assert "column 'x'" not in text
     twins = pd.concat([frame[["x", "label"]]] * 2, ignore_index=True)
     assert "rows have the same features as a training row" in "\n".join(describe(table(twins, target="label")).warnings)
-    kept = table(twins, target="label", deduplicate=True)
-    assert any("rows that are equal to another one are left out" in note for note in kept.notes)
+    deduplicated = table(twins, target="label", deduplicate=True)
+    assert any("rows that are equal to another one are left out" in note for note in deduplicated.notes)
 
 
 def test_hierarchical_labels_bring_their_tree(table, shared):
@@ -194,7 +194,7 @@ def test_hierarchical_labels_bring_their_tree(table, shared):
     assert len(data.class_tree.names) == 97  # and the root
     assert data.split("train").labels.sum(1).unique().tolist() == [3.0]
     node = data.class_tree.node("2/1/3")
-    assert [data.class_tree.names[one] for one in data.class_tree.ancestors(node)] == ["2/1", "2", "root"]
+    assert [data.class_tree.names[ancestor] for ancestor in data.class_tree.ancestors(node)] == ["2/1", "2", "root"]
 
 
 def test_columns_without_names_are_numbers(table, tmp_path):

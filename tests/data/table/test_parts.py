@@ -35,8 +35,8 @@ def same(path, **reading) -> None:
         assert together.index.tolist() == list(range(len(whole)))
         for name in whole:
             if name in WORDS:
-                found = np.concatenate([as_words(part[name]) for part in parts])
-                assert found.tolist() == as_words(whole[name]).tolist(), name
+                words = np.concatenate([as_words(part[name]) for part in parts])
+                assert words.tolist() == as_words(whole[name]).tolist(), name
             else:
                 assert together[name].to_numpy(float) == pytest.approx(whole[name].to_numpy(float), nan_ok=True)
 

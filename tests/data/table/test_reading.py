@@ -109,9 +109,9 @@ def test_words_for_missing(tmp_path):
     everywhere = read_table(tmp_path / "a.csv", missing_words=["-1", "unknown"])
     assert everywhere["a"].isna().tolist() == [True, False, False]
     assert everywhere["b"].isna().tolist() == [True, True, True]
-    one = read_table(tmp_path / "a.csv", missing_words={"a": ["-1"]})
-    assert one["a"].isna().tolist() == [True, False, False]
-    assert one["b"].isna().tolist() == [False, True, False]
+    frame = read_table(tmp_path / "a.csv", missing_words={"a": ["-1"]})
+    assert frame["a"].isna().tolist() == [True, False, False]
+    assert frame["b"].isna().tolist() == [False, True, False]
     with pytest.raises(InvalidArgument, match="missing_words = 'c': expected columns of the table"):
         read_table(tmp_path / "a.csv", missing_words={"c": ["-1"]})
 
@@ -140,9 +140,9 @@ def test_words_for_missing(tmp_path):
 def test_files_that_cannot_be_read(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(UserMistake, match=message) as told:
+    with pytest.raises(UserMistake, match=message) as caught:
         read_table(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     with pytest.raises(UserMistake, match="no such file"):
         read_table(tmp_path / "nowhere.csv")
 

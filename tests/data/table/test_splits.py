@@ -106,8 +106,8 @@ def test_columns_that_say_the_split_are_no_features(table, frame):
     assert by_time.split("val").metadata["when"].tolist() == days[by_time.split("val").rows].tolist()
 
     by_column = table(frame, target="y", split="column", split_column="part", drop=["when", "patient"])
-    said = frame["part"].str.lower().str[:3].to_numpy()
-    assert all(set(said[by_column.split(part).rows]) == {part[:3]} for part in PARTS)
+    parts = frame["part"].str.lower().str[:3].to_numpy()
+    assert all(set(parts[by_column.split(part).rows]) == {part[:3]} for part in PARTS)
 
 
 def test_files_of_their_own(table, frame, tmp_path):
@@ -145,9 +145,9 @@ def test_files_of_their_own(table, frame, tmp_path):
     ],
 )
 def test_mistakes(table, frame, options, message):
-    with pytest.raises((UserMistake, InvalidArgument), match=message) as told:
+    with pytest.raises((UserMistake, InvalidArgument), match=message) as caught:
         table(frame, target="y", **options)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_classes_that_are_too_small():

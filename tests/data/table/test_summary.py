@@ -34,24 +34,24 @@ def encoder() -> TableEncoder:
     return TableEncoder.from_state(json.loads(json.dumps(made.state())))  # as a checkpoint keeps it
 
 
-def found(encoder: TableEncoder, frame: pd.DataFrame) -> dict:
-    return {one.column: one for one in drifts(encoder.summary, frame, encoder.columns, where="new")}
+def drifts_of(encoder: TableEncoder, frame: pd.DataFrame) -> dict:
+    return {drift.column: drift for drift in drifts(encoder.summary, frame, encoder.columns, where="new")}
 
 
 def test_rows_like_those_of_training_are_chance_as_often_as_chance_says(encoder):
     above = noted = 0
     for seed in range(1, 41):
-        for one in found(encoder, rows(500, seed)).values():
-            above += one.index > one.chance
-            noted += one.noted
+        for drift in drifts_of(encoder, rows(500, seed)).values():
+            above += drift.index > drift.chance
+            noted += drift.noted
     assert above <= 8  # of 200, expected 2; P(more than 8) is 3e-4
     assert noted == 0
 
 
 def test_the_distance_is_that_of_kolmogorov_and_smirnov_to_two_hundredths(encoder):
-    new = rows(800, 5).assign(size=lambda one: one["size"] * 1.4)
+    new = rows(800, 5).assign(size=lambda frame: frame["size"] * 1.4)
     exact = ks_2samp(rows(3000, 0)["size"].dropna(), new["size"].dropna()).statistic
-    distance = found(encoder, new)["size"].distance
+    distance = drifts_of(encoder, new)["size"].distance
     assert exact - 0.02 <= distance <= exact + 1e-12
 
 
@@ -70,22 +70,22 @@ def test_the_distance_is_that_of_kolmogorov_and_smirnov_to_two_hundredths(encode
 )
 def test_the_column_that_moved_is_noted_and_no_other(encoder, column, change):
     new = rows(600, 3)
-    told = found(encoder, new.assign(**{column: change(new[column])}))
-    assert [name for name, one in told.items() if one.noted] == [column]
-    assert next(iter(told)) == column  # the furthest first
+    by_column = drifts_of(encoder, new.assign(**{column: change(new[column])}))
+    assert [name for name, drift in by_column.items() if drift.noted] == [column]
+    assert next(iter(by_column)) == column  # the furthest first
 
 
 def test_words_that_the_model_does_not_know_are_counted(encoder):
     new = rows(600, 3)
     new.loc[:59, "colour"] = "violet"
-    told = found(encoder, new)["colour"]
-    assert told.unseen == 0.1
-    assert told.distance is None
+    drift = drifts_of(encoder, new)["colour"]
+    assert drift.unseen == 0.1
+    assert drift.distance is None
 
 
 def test_the_index_is_the_sum_that_its_formula_says():
     p, q = np.array([100.0, 300.0, 600.0]), np.array([50.0, 25.0, 25.0])
-    smooth = [(one + 0.5) / (one + 0.5).sum() for one in (p, q)]
+    smooth = [(shares + 0.5) / (shares + 0.5).sum() for shares in (p, q)]
     by_hand = sum((b - a) * np.log(b / a) for a, b in zip(*smooth, strict=True))
     index, chance = stability_index([*p, 0], [*q, 0])
     assert index == pytest.approx(by_hand)

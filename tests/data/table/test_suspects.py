@@ -40,9 +40,9 @@ def with_code(code: float, share: float, low: float, high: float):
 def test_a_code_for_missing_is_named_with_its_rows_and_the_option(table, tmp_path, code, low, high):
     frame = frame_of(x=with_code(code, 0.1, low, high))
     count = int((frame["x"] == code).sum())
-    said = warnings_of(table, frame)
-    assert f"column 'x' holds {code} in {count} of 300 rows" in said
-    assert f"data.missing_words={{x: ['{code}']}}" in said
+    warnings = warnings_of(table, frame)
+    assert f"column 'x' holds {code} in {count} of 300 rows" in warnings
+    assert f"data.missing_words={{x: ['{code}']}}" in warnings
     frame.to_csv(tmp_path / "coded.csv", index=False)
     for source in (tmp_path / "coded.csv", frame):
         declared = table(source, target="label", missing_words={"x": [str(code)]})
@@ -111,19 +111,19 @@ def test_columns_that_give_the_label_away_together_are_named(table):
 def test_sound_tables_are_not_suspected(table, load):
     raw = load(as_frame=True)
     frame = raw.data.assign(label=raw.target.map(lambda place: f"class {place}"))
-    said = warnings_of(table, frame)
+    warnings = warnings_of(table, frame)
     for word in ("holds", "row of cells", "split_column", "together give", "own:"):
-        assert word not in said
+        assert word not in warnings
 
 
 def test_the_targets_name_counts_as_a_whole_word(table):
     assert words_of("isOver_limit") == ["is", "over", "limit"]
     columns = {name: lambda draw, rows: draw.normal(size=rows) for name in ("majorcards", "card_limit", "lastCard")}
     frame = frame_of(**columns).rename(columns={"label": "card"})
-    said = warnings_of(table, frame, target="card")
-    assert "'card_limit' has the target's name" in said
-    assert "'lastCard' has the target's name" in said
-    assert "majorcards" not in said
+    warnings = warnings_of(table, frame, target="card")
+    assert "'card_limit' has the target's name" in warnings
+    assert "'lastCard' has the target's name" in warnings
+    assert "majorcards" not in warnings
 
 
 def test_every_spelling_of_a_class_is_named_and_the_advice_works(table):

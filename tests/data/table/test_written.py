@@ -85,8 +85,8 @@ def test_a_column_with_a_word_for_missing_is_learned_and_predicted(table):
     assert features.equal(plain.encode(pd.DataFrame({"x": [np.nan, 1.5, 0.25]}), where="rows"))
     with pytest.raises(UserMistake, match=r"column 'x', data row 2: expected a finite number, got 'soon'"):
         encoder.encode(pd.DataFrame({"x": ["-", "soon"]}), where="rows")
-    kept = table(frame, target="label", kinds={"x": "categorical"})
-    assert {column.name: column.kind for column in kept.columns}["x"] == "categorical"
+    written = table(frame, target="label", kinds={"x": "categorical"})
+    assert {column.name: column.kind for column in written.columns}["x"] == "categorical"
 
 
 def test_a_bound_counts_as_its_number_and_a_feature_says_that_it_is_one(table):

@@ -26,14 +26,18 @@ def test_phrasebank_comes_with_the_agreement_of_each_sentence():
     data = data_of("phrasebank_text")
     assert data.class_names == ["negative", "neutral", "positive"]
     agreement = data.split("train").metadata["agreement"]
-    assert sorted({round(float(one), 2) for one in agreement}) == [0.5, 0.66, 0.75, 1.0]
+    assert sorted({round(float(share), 2) for share in agreement}) == [0.5, 0.66, 0.75, 1.0]
 
 
 def test_titles_of_a_product_are_in_one_split_and_every_label_is_below_its_groups():
     data = data_of("pricerunner_tags", "data.vocab_size=300", "data.max_length=4")
     products = product_tags()["product"].to_numpy()
-    found = [set(products[data.split(split).rows.numpy()]) for split in ("train", "val", "test")]
-    assert not (found[0] & found[1] | found[0] & found[2] | found[1] & found[2])
+    products_of_splits = [set(products[data.split(split).rows.numpy()]) for split in ("train", "val", "test")]
+    assert not (
+        products_of_splits[0] & products_of_splits[1]
+        | products_of_splits[0] & products_of_splits[2]
+        | products_of_splits[1] & products_of_splits[2]
+    )
     labels = data.split("train").labels
     assert labels.shape[1] == 35
     assert labels.any(0).all()
@@ -49,6 +53,6 @@ def test_an_attribute_holds_for_every_title_of_a_product_whose_words_one_shop_sa
     for product, rows in frame.groupby("product").groups.items():
         if product % 50:  # one in fifty
             continue
-        assert {"Freestanding" in one for one in tagged[rows]} == {bool(says[rows].any())}
-    share = says[tagged.map(lambda one: "Freestanding" in one)].mean()
+        assert {"Freestanding" in tags for tags in tagged[rows]} == {bool(says[rows].any())}
+    share = says[tagged.map(lambda tags: "Freestanding" in tags)].mean()
     assert 0.2 < share < 0.6  # many titles lack the word

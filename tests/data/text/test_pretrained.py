@@ -126,15 +126,15 @@ def test_models_in_a_nets_place_take_one_vector_a_text(folder, table):
 
 
 def test_what_is_no_encoder_is_refused_in_a_line(folder, table, tmp_path, cli):
-    for name, said in (
+    for name, message in (
         ("nowhere", "an installed package with one"),
         (str(tmp_path), "config.json"),
         ("json", "holds 0"),
     ):
         code, _, err = cli("train", *words_of(table, "net=pretrained", f"net.pretrained={name}"))
         assert code == 2
-        assert said in err
-    for words, said in (
+        assert message in err
+    for words, message in (
         (("data.layers=[7]",), "layers"),
         (("data.max_length=100",), "max_length"),
         (("net.encoder=warm",), "encoder"),
@@ -142,7 +142,7 @@ def test_what_is_no_encoder_is_refused_in_a_line(folder, table, tmp_path, cli):
     ):
         code, _, err = cli("train", *words_of(table, "net=pretrained", f"net.pretrained={folder}", *words))
         assert code == 2
-        assert said in err
+        assert message in err
         assert len(err.strip().splitlines()) == 1
 
 

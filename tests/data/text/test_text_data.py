@@ -81,7 +81,7 @@ def test_other_columns_are_no_features_and_metadata_comes_along():
     assert list(batch.metadata) == ["agreement"]
     expected = frame_of()["agreement"].to_numpy(dtype=np.float32)[batch.rows.numpy()]
     assert np.array_equal(batch.metadata["agreement"].numpy(), expected)
-    assert {one.name: one.role for one in data.columns} == {
+    assert {column.name: column.role for column in data.columns} == {
         "title": "feature",
         "label": "target",
         "agreement": "metadata",
@@ -130,9 +130,9 @@ def test_cut_texts_are_noted():
 
 
 def test_describe_says_what_was_understood():
-    found = describe(data_of(metadata=["agreement"]))
-    assert {one["name"]: one["role"] for one in found.columns}["title"] == "feature"
-    assert found.splits == {"train": 36, "val": 12, "test": 12}
+    description = describe(data_of(metadata=["agreement"]))
+    assert {column["name"]: column["role"] for column in description.columns}["title"] == "feature"
+    assert description.splits == {"train": 36, "val": 12, "test": 12}
 
 
 def mistake(path, content, **options) -> str:

@@ -15,10 +15,10 @@ def with_cross_entropy():
     def compute(case, penalty, ignore_index=-100, step=None):
         logits = torch.tensor(case["inputs"]["logits"], dtype=torch.float64, requires_grad=True)
         labels = torch.tensor(case["inputs"]["target"])
-        kept = labels != ignore_index
-        target = SoftTarget(labels.where(kept, -100))
+        counted = labels != ignore_index
+        target = SoftTarget(labels.where(counted, -100))
         rows = soft_cross_entropy(logits, target, reduction="none")
-        loss = (rows + penalty(logits, target, step)).sum() / kept.sum()
+        loss = (rows + penalty(logits, target, step)).sum() / counted.sum()
         loss.backward()
         return loss.detach(), logits.grad
 

@@ -56,13 +56,13 @@ def bound(penalty, classes):
     return penalty
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["bound", "by its first validation"])
-def test_published_numbers_over_the_epochs(vectors, told):
+@pytest.mark.parametrize("published", [True, False], ids=["bound", "by its first validation"])
+def test_published_numbers_over_the_epochs(vectors, published):
     cases = vectors("cals")["cases"]
     assert {case["params"]["penalty"] for case in cases} == set(FUNCTIONS)
     for case in cases:
         penalty = penalty_of(case["params"])
-        if told:
+        if published:
             bound(penalty, case["params"]["num_classes"])
         for epoch in case["epochs"]:
             logits = number(epoch["train_logits"], requires_grad=True)
@@ -101,8 +101,8 @@ def derivatives_by_hand(function, logits, margin, multiplier, rho):
     rows = []
     for z in logits.tolist():
         row = []
-        for one in z:
-            h = max(z) - one - margin
+        for logit in z:
+            h = max(z) - logit - margin
             if function == "phr":
                 row.append(max(multiplier + rho * h, 0.0))
             elif h < 0:

@@ -77,7 +77,9 @@ def test_the_parts_in_which_pairs_are_made_change_nothing(monkeypatch, at_once):
 
 def test_what_is_kept_for_the_gradient_does_not_grow_with_the_pairs():
     saved = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda one: saved.append(one.numel()) or one, lambda one: one):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: saved.append(tensor.numel()) or tensor, lambda tensor: tensor
+    ):
         CPC()(draw(4, 300).requires_grad_(), SoftTarget(torch.arange(4)))
     assert max(saved) == 4 * 300
 

@@ -63,7 +63,7 @@ def value_and_gradient(penalty, logits, labels=None):
 
 def test_every_one_is_exported_and_tested():
     classes = {getattr(penalties, name) for name in penalties.__all__} - {penalties.Penalty}
-    assert classes == {type(one) for one in EVERY.values()}
+    assert classes == {type(penalty) for penalty in EVERY.values()}
 
 
 def test_a_row_sees_no_other_row(penalty):

@@ -43,10 +43,10 @@ def test_the_original_counts_rows_ignored_by_minus_100_and_we_do_not(vectors, wi
         logits = torch.tensor(case["inputs"]["logits"], dtype=torch.float64)
         labels = torch.tensor(case["inputs"]["target"])
         rows = penalty_of(case)(logits, SoftTarget(labels.clamp_min(0)))  # all of them, since it sees no label
-        alpha, kept = case["params"]["alpha"], labels != -100
+        alpha, counted = case["params"]["alpha"], labels != -100
         assert_close(rows.mean().item(), alpha * case["reg"], rtol=1e-8, atol=0)  # theirs
         loss, _ = with_cross_entropy(case, penalty_of(case))
-        assert_close(loss.item(), case["loss_ce"] + rows[kept].mean().item(), rtol=1e-8, atol=0)
+        assert_close(loss.item(), case["loss_ce"] + rows[counted].mean().item(), rtol=1e-8, atol=0)
         assert loss.item() != pytest.approx(case["loss"], rel=1e-6)
 
 

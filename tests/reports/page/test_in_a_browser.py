@@ -15,8 +15,8 @@ ROWS = "Array.from(document.querySelectorAll('#table-{table} tbody tr'))"
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    with Browser(tmp_path_factory.mktemp("profile")) as one:
-        yield one
+    with Browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def column(page, table: str, place: int) -> list[str]:
 
 def numbers(page, table: str, place: int) -> list[float]:
     cells = ROWS.format(table=table) + f".map((row) => row.cells[{place}].dataset.value)"
-    return [float(one) if one is not None else float("nan") for one in page.run(cells)]
+    return [float(cell) if cell is not None else float("nan") for cell in page.run(cells)]
 
 
 def press(page, table: str, place: int) -> str:
@@ -50,23 +50,23 @@ def test_it_opens_runs_nothing_of_the_names_and_asks_nobody_for_anything(page, m
     title = page.run("document.title")
     assert title.startswith("medical & <b>more</b>")
     assert page.run("document.images.length") == 0
-    assert [one for one in page.requests if not one.startswith(("file:", "data:"))] == []
+    assert [request for request in page.requests if not request.startswith(("file:", "data:"))] == []
 
 
 def test_a_heading_sorts_by_number_up_and_then_down_with_missing_numbers_last(page):
     place = 7  # the difference to the baseline, which the baseline has not
     before = numbers(page, "numbers", place)
-    held = [one for one in before if one == one]
+    held = [value for value in before if value == value]
     assert 0 < len(held) < len(before)
     page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert press(page, "numbers", place) == "ascending"
     after = numbers(page, "numbers", place)
     assert after[: len(held)] == sorted(held)
-    assert all(one != one for one in after[len(held) :])
+    assert all(value != value for value in after[len(held) :])
     assert press(page, "numbers", place) == "descending"
     after = numbers(page, "numbers", place)
     assert after[: len(held)] == sorted(held, reverse=True)
-    assert all(one != one for one in after[len(held) :])
+    assert all(value != value for value in after[len(held) :])
 
 
 def test_another_heading_takes_the_order_over_and_texts_sort_as_texts(page):

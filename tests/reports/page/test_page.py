@@ -114,7 +114,7 @@ def test_every_text_of_the_runs_is_there_word_for_word(made, read):
 def test_the_policy_allows_its_own_style_and_script_alone(made):
     text = made.page.read_text()
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text).group(1)
-    rules = dict(one.split(" ", 1) for one in policy.split("; "))
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules["default-src"] == "'none'"
     for tag, rule in (("style", "style-src"), ("script", "script-src")):
         (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", text, flags=re.DOTALL)
@@ -141,9 +141,9 @@ def test_table_and_files_hold_the_numbers_of_the_comparison(made, read):
     table = made.comparison.table
     csv = pd.read_csv(made.folder / "table.csv")
     assert list(csv.columns) == list(table.columns)
-    told = json.loads((made.folder / "report.json").read_text())["table"]
+    listed = json.loads((made.folder / "report.json").read_text())["table"]
     shown = read.tables["table-numbers"][1:]
-    assert len(csv) == len(table) == len(told) == len(shown)
+    assert len(csv) == len(table) == len(listed) == len(shown)
     columns = [name for name in table.columns if name != "better"]
     for row in range(len(table)):
         for place, name in enumerate(columns[3:], start=3):
@@ -151,12 +151,12 @@ def test_table_and_files_hold_the_numbers_of_the_comparison(made, read):
             in_page = shown[row][place][1].get("data-value")
             if np.isnan(value):
                 assert in_page is None
-                assert told[row][name] is None
+                assert listed[row][name] is None
                 assert np.isnan(csv[name].iloc[row])
             else:
-                assert float(in_page) == told[row][name] == value
+                assert float(in_page) == listed[row][name] == value
                 assert csv[name].iloc[row] == pytest.approx(value, rel=1e-12)
-        assert shown[row][0][0] == told[row]["arm"] == table["arm"].iloc[row]
+        assert shown[row][0][0] == listed[row]["arm"] == table["arm"].iloc[row]
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_text_in_the_csv(made):
@@ -179,7 +179,7 @@ def test_every_chart_of_the_page_is_a_file_too_and_says_what_is_in_it(made, read
     for path in (made.folder / "figures").glob("*.svg"):
         root = ElementTree.parse(path).getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
-        assert not [one for one in root.iter() if one.tag.endswith("script")]
+        assert not [element for element in root.iter() if element.tag.endswith("script")]
         alone.append(root.get("aria-label"))
     assert set(inside) <= set(alone)
     in_files_alone = set(alone) - set(inside)  # reliability of arms that the answer is not about
@@ -192,7 +192,7 @@ def test_every_chart_of_the_page_is_a_file_too_and_says_what_is_in_it(made, read
 def test_names_of_elements_are_unique(read):
     names = [attributes["id"] for _, attributes in read.elements if "id" in attributes]
     assert len(names) == len(set(names))
-    labels = {one for _, attributes in read.elements for one in (attributes.get("aria-labelledby") or "").split()}
+    labels = {label for _, attributes in read.elements for label in (attributes.get("aria-labelledby") or "").split()}
     assert labels <= set(names)
     targets = {attributes["href"][1:] for tag, attributes in read.elements if tag == "a"}
     assert targets <= set(names)
@@ -252,7 +252,7 @@ def test_a_report_is_replaced_as_a_whole(made, tmp_path):
     write_page(made.comparison, made.records, folder, title="two")
     assert not (folder / "report.md").exists()
     assert "two" in (folder / "report.html").read_text()
-    assert [one.name for one in tmp_path.iterdir()] == ["report"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
 def test_a_report_that_fails_leaves_the_old_one_as_it_was(made, tmp_path, monkeypatch):
@@ -267,7 +267,7 @@ def test_a_report_that_fails_leaves_the_old_one_as_it_was(made, tmp_path, monkey
     with pytest.raises(UserMistake, match="No space left"):
         write_page(made.comparison, made.records, folder, title="two")
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
-    assert [one.name for one in tmp_path.iterdir()] == ["report"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
 def test_a_folder_with_something_else_in_it_is_refused_and_stays(made, tmp_path):
@@ -305,7 +305,7 @@ def test_a_setting_that_varies_as_a_number_becomes_a_curve(tmp_path):
     read = Read(page.read_text())
     labels = [attributes["aria-label"] for tag, attributes in read.elements if tag == "svg"]
     (curve,) = [label for label in labels if label.startswith("Test NLL over noise_rate")]
-    by_epsilon = {one.flat["smoothing.strength.epsilon"]: one for one in records.records}
+    by_epsilon = {record.flat["smoothing.strength.epsilon"]: record for record in records.records}
     assert len(by_epsilon) == 2
     assert curve.count(" from 0.") + curve.count(" from 1.") == 2  # a line an epsilon, not one a pair
 
@@ -353,7 +353,7 @@ def test_label_noise_that_is_off_stands_at_zero_in_a_noise_curve(tmp_path):
     page = write_page(draw_comparison(records.records), records, tmp_path / "page", title="noise")
     labels = [attributes["aria-label"] for tag, attributes in Read(page.read_text()).elements if tag == "svg"]
     (curve,) = [label for label in labels if label.startswith("Test NLL over noise_rate")]
-    at = {one.results["metrics"]["test"]["nll"]: one.path.name for one in records.records}
+    at = {record.results["metrics"]["test"]["nll"]: record.path.name for record in records.records}
     ends = re.search(r"none from ([0-9]\.[0-9]+) to ([0-9]\.[0-9]+)", curve)
     first, last = float(ends.group(1)), float(ends.group(2))
     assert at[min(at, key=lambda nll: abs(nll - first))] == "0.0"
@@ -412,17 +412,18 @@ def test_the_table_of_two_classes_names_the_positive_one(tmp_path, classes, expe
 def test_the_first_screen_says_what_the_data_say(made, tmp_path, kind):
     verdict = EVERY[kind]()
     page = write_page(replace(made.comparison, verdict=verdict), made.records, tmp_path, title="a")
-    said = json.loads(json.dumps(plain_values(asdict(verdict))))  # as comparison.json has it
+    comparison = json.loads(json.dumps(plain_values(asdict(verdict))))  # as comparison.json has it
     text = "".join(Read(page.read_text()).texts)
     screen = text[: text.index("The arms side by side")]
-    assert said["kind"] == kind
-    smoothing = said["findings"][0]
-    for sentence in (*said["findings"], *(step["says"] for step in said["steps"])):
+    assert comparison["kind"] == kind
+    smoothing = comparison["findings"][0]
+    for sentence in (*comparison["findings"], *(step["says"] for step in comparison["steps"])):
         assert sentence in screen
-    told = said["equivalence" if kind == "no_difference" else "difference"]
+    interval = comparison["equivalence" if kind == "no_difference" else "difference"]
     sign = -1 if kind == "helps" else 1
-    expected = [sign * told["mean"], *sorted((sign * told["low"], sign * told["high"]))]
-    expected = {"no_difference": [said["margin"], *expected], "cannot_tell": [*expected, said["detectable"]]}.get(
-        kind, expected
-    )
+    expected = [sign * interval["mean"], *sorted((sign * interval["low"], sign * interval["high"]))]
+    expected = {
+        "no_difference": [comparison["margin"], *expected],
+        "cannot_tell": [*expected, comparison["detectable"]],
+    }.get(kind, expected)
     assert numbers(smoothing)[: len(expected)] == pytest.approx(expected, abs=6e-4)

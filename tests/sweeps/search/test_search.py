@@ -33,8 +33,8 @@ def study_in(folder, *, params=None, sampler="tpe", pruner="none", objectives=(N
     )
 
 
-def told(study):
-    return [(one.number, one.state, one.overrides, one.values) for one in study.trials()]
+def summary(study):
+    return [(trial.number, trial.state, trial.overrides, trial.values) for trial in study.trials()]
 
 
 @pytest.mark.parametrize("storage", ["journal", "sqlite"])
@@ -45,10 +45,10 @@ def test_every_sampler_runs_as_many_trials_as_asked_and_none_more_when_started_a
     runner = Here(bowl)
     assert run_trials(again, runner)
     assert runner.started == []
-    assert [one.state for one in again.trials()] == [DONE] * 7
-    for one in again.trials():
-        assert one.values == pytest.approx((bowl(**floats(one)),), abs=0)
-    assert len({one.overrides for one in again.trials()}) == 7
+    assert [trial.state for trial in again.trials()] == [DONE] * 7
+    for trial in again.trials():
+        assert trial.values == pytest.approx((bowl(**floats(trial)),), abs=0)
+    assert len({trial.overrides for trial in again.trials()}) == 7
 
 
 def test_more_trials_are_added_to_a_search_by_a_greater_total(tmp_path):
@@ -56,7 +56,7 @@ def test_more_trials_are_added_to_a_search_by_a_greater_total(tmp_path):
     study = study_in(tmp_path, total=5)
     runner = Here(bowl)
     run_trials(study, runner)
-    assert [one.number for one in runner.started] == [3, 4]
+    assert [trial.number for trial in runner.started] == [3, 4]
     assert len(study.trials()) == 5
 
 
@@ -81,22 +81,22 @@ def test_a_search_that_was_cut_off_ends_as_an_undisturbed_one(tmp_path, sampler)
         with pytest.raises(Killed):
             run_trials(study_in(cut, sampler=sampler, total=16), Here(dies))
     resumed = study_in(cut, sampler=sampler, total=16)
-    assert [one.state for one in resumed.trials()].count(RUNNING) == 1
+    assert [trial.state for trial in resumed.trials()].count(RUNNING) == 1
     runner = Here(bowl)
     run_trials(resumed, runner)
     assert runner.started[0].directory == f"trial-{runner.started[0].number}"
-    assert told(resumed) == told(undisturbed)
+    assert summary(resumed) == summary(undisturbed)
 
 
 def test_another_seed_tries_other_values_and_the_same_seed_the_same(tmp_path):
-    found = []
+    overrides = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         (tmp_path / name).mkdir()
         study = study_in(tmp_path / name, seed=seed, total=4)
         run_trials(study, Here(bowl))
-        found.append([one.overrides for one in study.trials()])
-    assert found[0] == found[1]
-    assert not set(found[0]) & set(found[2])
+        overrides.append([trial.overrides for trial in study.trials()])
+    assert overrides[0] == overrides[1]
+    assert not set(overrides[0]) & set(overrides[2])
 
 
 def test_tpe_finds_the_bottom_better_than_chance(tmp_path):
@@ -133,13 +133,13 @@ def test_failed_trials_keep_their_reason_and_nan_is_never_told_as_a_value(tmp_pa
 
     study = study_in(tmp_path, total=6)
     run_trials(study, Here(objective))
-    assert [one.state for one in study.trials()] == [FAILED] * 4 + [DONE] * 2
-    reasons = [one.reason for one in study.trials()]
+    assert [trial.state for trial in study.trials()] == [FAILED] * 4 + [DONE] * 2
+    reasons = [trial.reason for trial in study.trials()]
     assert reasons == ["loss is not a number", "val/nll is nan", "val/nll is missing", "val/nll is inf", None, None]
     assert study.best()[0].number == 4
     # what Optuna itself has stored
     stored = optuna.load_study(study_name=None, storage=open_storage(tmp_path, "journal")).trials
-    assert [one.value for one in stored] == [None] * 4 + [1.0, 2.0]
+    assert [trial.value for trial in stored] == [None] * 4 + [1.0, 2.0]
 
 
 def test_failed_trials_stay_failed_unless_they_are_to_be_tried_again_in_their_place(tmp_path):
@@ -152,7 +152,7 @@ def test_failed_trials_stay_failed_unless_they_are_to_be_tried_again_in_their_pl
 
     run_trials(study_in(tmp_path, total=8), Here(objective))
     first = study_in(tmp_path, total=8)
-    failed = [one.overrides for one in first.trials() if one.state == FAILED]
+    failed = [trial.overrides for trial in first.trials() if trial.state == FAILED]
     assert 0 < len(failed) < 8
     runner = Here(objective)
     run_trials(first, runner)
@@ -161,8 +161,8 @@ def test_failed_trials_stay_failed_unless_they_are_to_be_tried_again_in_their_pl
     broken = False
     again, runner = study_in(tmp_path, total=8), Here(objective)
     run_trials(again, runner, retry_failed=True)
-    assert [one.overrides for one in runner.started] == failed
-    assert [one.state for one in again.trials()] == [DONE] * 8
+    assert [trial.overrides for trial in runner.started] == failed
+    assert [trial.state for trial in again.trials()] == [DONE] * 8
 
 
 def test_a_trial_that_was_interrupted_alone_is_gone_on_with_by_the_next_start(tmp_path):
@@ -177,11 +177,11 @@ def test_a_trial_that_was_interrupted_alone_is_gone_on_with_by_the_next_start(tm
 
     study = study_in(tmp_path, total=3)
     assert not run_trials(study, Here(objective))
-    assert [one.state for one in study.trials()] == [DONE, RUNNING, DONE]
+    assert [trial.state for trial in study.trials()] == [DONE, RUNNING, DONE]
     again, runner = study_in(tmp_path, total=3), Here(objective)
     assert run_trials(again, runner)
-    assert [one.number for one in runner.started] == [1]
-    assert [one.state for one in again.trials()] == [DONE] * 3
+    assert [trial.number for trial in runner.started] == [1]
+    assert [trial.state for trial in again.trials()] == [DONE] * 3
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -201,8 +201,8 @@ def test_a_grid_has_each_point_once_in_order_also_when_it_is_continued(tmp_path,
         run_trials(study_in(tmp_path, params=params, sampler="grid", total=6), Here(dies, jobs=jobs))
     study = study_in(tmp_path, params=params, sampler="grid", total=99)
     run_trials(study, Here(lambda x, y: x, jobs=jobs))
-    assert [" ".join(one.overrides) for one in study.trials()] == expected
-    assert [one.state for one in study.trials()] == [DONE] * 6
+    assert [" ".join(trial.overrides) for trial in study.trials()] == expected
+    assert [trial.state for trial in study.trials()] == [DONE] * 6
 
 
 def test_the_pareto_front_is_what_nothing_beats(tmp_path):
@@ -215,10 +215,10 @@ def test_the_pareto_front_is_what_nothing_beats(tmp_path):
         for a in done
         if not any(b.values[0] <= a.values[0] and b.values[1] >= a.values[1] and b.values != a.values for b in done)
     }
-    assert {one.number for one in study.best()} == by_hand
+    assert {trial.number for trial in study.best()} == by_hand
     assert 1 < len(by_hand) < 30
     stored = optuna.load_study(study_name=None, storage=open_storage(tmp_path, "journal"))
-    assert {one.number for one in stored.best_trials} == by_hand
+    assert {trial.number for trial in stored.best_trials} == by_hand
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband", "asha"])
@@ -230,14 +230,14 @@ def test_hopeless_trials_are_pruned_and_the_best_ones_are_not(tmp_path, pruner):
     runner = Here(lambda x, y: bowl(x, y), jobs=2, curve=curve, epochs=9)
     run_trials(study, runner, pruning=True)
     trials = study.trials()
-    pruned = [one for one in trials if one.state == PRUNED]
+    pruned = [trial for trial in trials if trial.state == PRUNED]
     assert pruned
-    assert {one.state for one in trials} == {DONE, PRUNED}
-    assert all(one.reason.startswith("no hope after epoch ") for one in pruned)
-    best = min(bowl(**floats(one)) for one in trials)
+    assert {trial.state for trial in trials} == {DONE, PRUNED}
+    assert all(trial.reason.startswith("no hope after epoch ") for trial in pruned)
+    best = min(bowl(**floats(trial)) for trial in trials)
     assert study.best()[0].values == (best,)
-    worse = sum(bowl(**floats(one)) for one in pruned) / len(pruned)
-    assert worse > sum(one.values[0] for one in trials if one.state == DONE) / (len(trials) - len(pruned))
+    worse = sum(bowl(**floats(trial)) for trial in pruned) / len(pruned)
+    assert worse > sum(trial.values[0] for trial in trials if trial.state == DONE) / (len(trials) - len(pruned))
 
 
 def test_reports_of_before_an_interruption_are_not_reported_twice(tmp_path, recwarn):
@@ -280,7 +280,7 @@ def test_a_journal_whose_last_line_was_cut_off_and_whose_lock_was_left_goes_on(t
     (tmp_path / "search.journal.lock").symlink_to(journal)
     study = study_in(tmp_path, total=5)
     run_trials(study, Here(bowl))
-    assert [one.state for one in study.trials()] == [DONE] * 5
+    assert [trial.state for trial in study.trials()] == [DONE] * 5
 
 
 @pytest.mark.parametrize(

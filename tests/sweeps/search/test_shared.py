@@ -60,7 +60,7 @@ def command(tmp_path):
 
 
 def tried(study):
-    return [one.overrides for one in study.trials()]
+    return [trial.overrides for trial in study.trials()]
 
 
 def test_commands_share_the_trials_out_and_try_what_one_would_try_alone(command, tmp_path):
@@ -73,9 +73,9 @@ def test_commands_share_the_trials_out_and_try_what_one_would_try_alone(command,
         thread.join()
     alone = command(name="alone")
     run_trials(alone, Here(bowl))
-    assert [one.state for one in studies[0].trials()] == [DONE] * 8
+    assert [trial.state for trial in studies[0].trials()] == [DONE] * 8
     assert tried(studies[0]) == tried(alone)
-    started = [one.overrides for runner in runners for one in runner.started]
+    started = [trial.overrides for runner in runners for trial in runner.started]
     assert sorted(started) == sorted(tried(alone))
     assert studies[0].best()[0].values == alone.best()[0].values
 
@@ -96,13 +96,13 @@ def test_a_trial_of_a_command_without_a_sign_of_life_is_tried_again_in_its_place
     clock.seconds = 12.0
     alive.keep_alive()
     assert run_trials(alive, runner)
-    assert [one.overrides for one in runner.started] == [lost.overrides]
-    assert [one.state for one in alive.trials()] == [DONE, DONE]
+    assert [trial.overrides for trial in runner.started] == [lost.overrides]
+    assert [trial.state for trial in alive.trials()] == [DONE, DONE]
     assert tried(alive)[0] == lost.overrides
     late = dead.tell(lost.number, [0.1])  # it was not dead: what it says comes too late
     assert late.state == FAILED
     assert "gave no sign of life" in late.reason
-    assert next(one.values for one in alive.trials()) == (bowl(**floats(lost)),)
+    assert next(trial.values for trial in alive.trials()) == (bowl(**floats(lost)),)
     trials, total = stored_trials("ours/bowl", f"sqlite:///{tmp_path}/search.db")
     assert all_well(trials, total)
     assert "2 of 2 trials: 2 done; machines: 1" in as_text(trials, total)
@@ -115,7 +115,7 @@ def test_a_sign_of_life_keeps_a_trial(command):
     for clock.seconds in range(0, 60, 3):
         slow.keep_alive()
         watcher.keep_alive()
-    assert [one.state for one in watcher.trials()] == [RUNNING]
+    assert [trial.state for trial in watcher.trials()] == [RUNNING]
 
 
 def test_what_a_stopped_command_let_go_is_taken_at_once_and_counts_as_no_try(command):
@@ -126,7 +126,7 @@ def test_what_a_stopped_command_let_go_is_taken_at_once_and_counts_as_no_try(com
         stopped.let_all_go()
     last = command(total=1)
     assert run_trials(last, Here(bowl))
-    assert [one.state for one in last.trials()] == [DONE]
+    assert [trial.state for trial in last.trials()] == [DONE]
 
 
 def test_a_trial_whose_commands_die_is_given_up_for_good(command):
@@ -146,7 +146,7 @@ def test_a_trial_whose_commands_die_is_given_up_for_good(command):
     last.keep_alive()
     clock.seconds += 11
     assert run_trials(last, Here(bowl))
-    assert [(one.state, "no sign of life" in one.reason) for one in last.trials()] == [(FAILED, True)]
+    assert [(trial.state, "no sign of life" in trial.reason) for trial in last.trials()] == [(FAILED, True)]
 
 
 def test_a_point_of_a_grid_is_given_once(command):

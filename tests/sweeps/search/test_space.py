@@ -78,7 +78,7 @@ def test_the_command_line_wins_over_the_file_and_the_rest_is_the_same_in_every_t
         {"optimizer.lr": "interval(0, 1)", "seed": 3, "net.width": "8,16"},
         ["optimizer.lr=0.5", "smoothing=none,standard", "+net.extra=1"],
     )
-    assert [one.key for one in space] == ["net.width", "smoothing"]
+    assert [dimension.key for dimension in space] == ["net.width", "smoothing"]
     assert space.fixed == ("seed=3", "optimizer.lr=0.5", "+net.extra=1")
 
 
@@ -136,12 +136,12 @@ def test_a_condition_on_an_option_that_is_not_there_is_refused():
 
 def test_the_corners_show_each_option_and_both_ends_under_their_conditions():
     corners = Space.read(CONDITIONAL).corners()
-    assert {one["smoothing"] for one in corners} == {"none", "standard", "gradual"}
-    assert {one["seed"] for one in corners} == {"0", "1"}
-    ends = {one["smoothing.strength.epsilon"] for one in corners if "smoothing.strength.epsilon" in one}
+    assert {corner["smoothing"] for corner in corners} == {"none", "standard", "gradual"}
+    assert {corner["seed"] for corner in corners} == {"0", "1"}
+    ends = {corner["smoothing.strength.epsilon"] for corner in corners if "smoothing.strength.epsilon" in corner}
     assert ends == {0.1, 0.3}
-    for one in corners:
-        assert ("smoothing.strength.epsilon" in one) == (one["smoothing"] == "standard")
+    for corner in corners:
+        assert ("smoothing.strength.epsilon" in corner) == (corner["smoothing"] == "standard")
 
 
 def test_values_are_written_as_the_command_line_takes_them():

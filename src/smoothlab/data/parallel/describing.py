@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from smoothlab.data.module import SPLITS
 from smoothlab.data.parallel.encoder import ParallelEncoder
-
-if TYPE_CHECKING:
-    from smoothlab.data.parallel.module import ParallelData
+from smoothlab.data.parallel.module import ParallelData
 
 RATIO, DIFFERENCE = 3.0, 10  # tokens of one side for each of the other, and more of them, that make a pair look wrong
 EXAMPLES = 2

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from smoothlab.data.parts.columns import notes_on
-from smoothlab.data.rows import Understood, with_plain_numbers
+from smoothlab.data.rows import RowData, Understood, with_plain_numbers
 from smoothlab.data.table.held_out import measured_splits, twins
 from smoothlab.data.table.histograms import histograms
 from smoothlab.data.table.kinds import MANY_NUMBERS, Column, check_columns, listed
@@ -20,9 +20,6 @@ from smoothlab.data.table.splits import Rows
 from smoothlab.data.table.suspects import leaks_together, misread
 from smoothlab.data.table.words import as_words
 from smoothlab.errors import UserMistake
-
-if TYPE_CHECKING:
-    from smoothlab.data.rows import RowData
 
 LEAK = 0.98  # mean recall of the classes from one column alone, above which it probably is the target in other words
 LEAK_ROWS = 5_000

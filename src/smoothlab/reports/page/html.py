@@ -6,18 +6,14 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from smoothlab.reports.page.contents import Contents
 from smoothlab.reports.page.palette import chart_css
-from smoothlab.reports.page.svg import printable
+from smoothlab.reports.page.svg import Chart, printable
 from smoothlab.version import __version__
-
-if TYPE_CHECKING:
-    from smoothlab.reports.page.contents import Contents
-    from smoothlab.reports.page.svg import Chart
 
 
 def render_html(report: Contents) -> str:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from smoothlab.reports.page.contents import Contents
 from smoothlab.reports.page.section import MARKDOWN, Block, Figures, Heading, Listing, Paragraph
-from smoothlab.reports.page.svg import printable
+from smoothlab.reports.page.svg import Chart, printable
+from smoothlab.reports.page.tables import Table
 from smoothlab.version import __version__
-
-if TYPE_CHECKING:
-    from smoothlab.reports.page.contents import Contents
-    from smoothlab.reports.page.svg import Chart
-    from smoothlab.reports.page.tables import Table
 
 # What Markdown, or HTML inside of it, could take for more than text.
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from smoothlab.metrics.bins import from_sums
+from smoothlab.metrics.inputs import Array
 from smoothlab.reports.evidence import NUM_BINS, POINTS, Shown
 from smoothlab.reports.reliability import Reliability
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.smoothing.priors.distribution import check_classes
 from smoothlab.smoothing.priors.table import Table
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 
 class CountPrior(ABC):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.inverse_temperature import (
     LOG_BETAS,
@@ -16,12 +18,7 @@ from smoothlab.inverse_temperature import (
 )
 from smoothlab.learner import Learner
 from smoothlab.numbers import check_number, check_share
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.classes.info import ClassInfo
-    from smoothlab.step import Step
+from smoothlab.step import Step
 
 
 class Auto(Learner):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from torch import Tensor
+
+from smoothlab.step import Step
 from smoothlab.targets import checked_epsilon
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from smoothlab.step import Step
 
 
 class Strength(Protocol):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from smoothlab.metrics.inputs import Array
 from smoothlab.reports.page.palette import ARMS, mark_of
 from smoothlab.reports.page.svg import Chart, Drawing, Panel, limits, ticks_of
 from smoothlab.reports.page.wording import metric_name
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 WIDTH, HEIGHT = 340, 230
 # Columns of metrics.csv, and what they are called.

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
+from smoothlab.metrics.inputs import Array
 from smoothlab.reports.page.palette import ARMS, mark_of
 from smoothlab.reports.page.seen import Seen
 from smoothlab.reports.page.svg import Chart, Drawing, Panel, percent_form, plain_form, ticks_of
 from smoothlab.reports.page.wording import counted, number
-
-if TYPE_CHECKING:
-    from smoothlab.metrics.inputs import Array
 
 WIDTH, HEIGHT = 640, 360
 FEWEST = 10  # accepted samples: below, a risk says nothing

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from smoothlab.reports.page.charts.differences import Difference, differences, judged
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Block, Figures, Heading, Listing, Section, VariantSwitch
 from smoothlab.reports.page.strengths import strengths_of
+from smoothlab.reports.page.svg import Chart
 from smoothlab.reports.page.tables import Cell, Column, Row, Table, number_cell
 from smoothlab.reports.page.wording import ARMS, BETTER, MEANS, interval, metric_name, number, probability
 from smoothlab.reports.roles import WORDS
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from smoothlab.reports.page.svg import Chart
 
 MOST_ROWS = 30  # arms in the chart of differences
 # Metrics of the first table and of the chart of differences, as far as they are there.

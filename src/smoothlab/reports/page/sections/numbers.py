@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from smoothlab.reports.comparison import Comparison
 from smoothlab.reports.page.material import Material
 from smoothlab.reports.page.section import PAGE, Block, Glossary, Heading, Listing, Section
 from smoothlab.reports.page.tables import Cell, Column, Table, number_cell, rows_of, text_cell
 from smoothlab.reports.page.wording import ARMS, MEANS, metric_name, probability
-
-if TYPE_CHECKING:
-    from smoothlab.reports.comparison import Comparison
 
 PROBABILITIES = ("p", "p_holm", "prob_best")
 # Columns of table.csv, what the page calls them and what they hold.
