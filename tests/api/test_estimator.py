@@ -320,7 +320,7 @@ def test_wrong_rows_are_one_line(fitted):
         (lambda X: (row for row in X), None, "X: generator; expected a table"),
         (lambda X: "my.csv", None, "X: str; expected a table"),
         (lambda X: pd.DataFrame(index=range(len(X))), None, "X: a table without columns"),
-        (lambda X: np.where(X > X.max() - 0.1, np.nan, X), None, "X: contains NaN; cells may be missing in a table"),
+        (lambda X: np.where(X.max() == X, np.nan, X), None, "X: contains NaN; cells may be missing in a table"),
         (None, lambda y: np.where(y == 1, None, "a"), "y: expected labels of one type, none of them missing"),
         (None, lambda y: np.array(["a", 1, 2] * 30, dtype=object), "y: expected labels of one type"),
         (None, lambda y: pd.to_datetime(y), "y: datetime64"),
