@@ -5,7 +5,10 @@ import sys
 import tomllib
 from pathlib import Path
 
-from smoothlab.errors import FRAMEWORK
+import pytest
+
+from smoothlab.commands import main
+from smoothlab.errors import FRAMEWORK, framework_needed
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 CODE = """
@@ -44,6 +47,12 @@ except ImportError as error:
     assert "smoothlab.calibration needs the framework: pip install 'smoothlab[train]'" in str(error), error
 else:
     raise AssertionError("smoothlab.calibration")
+try:
+    from smoothlab.loops import SmoothingCallback
+except ImportError as error:
+    assert "smoothlab.loops.SmoothingCallback needs the framework" in str(error), error
+else:
+    raise AssertionError("SmoothingCallback")
 from smoothlab.commands.main import main
 sys.exit(main(["train"]))
 """
@@ -55,6 +64,21 @@ def test_the_library_alone_imports_torch_and_numpy_and_names_the_extra_for_the_r
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("smoothlab: smoothlab train needs the framework: pip install 'smoothlab[train]'")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_torchvision_of_another_torch_is_said_in_one_line(monkeypatch, capsys):
+    def broken(*_):  # as torchmetrics finds it, in a process of the warm server too
+        raise RuntimeError("Traceback:\n  ...\nRuntimeError: operator torchvision::nms does not exist\n")
+
+    monkeypatch.setattr(sys.modules[main.__module__], "_dispatch", broken)
+    assert main(["train"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("smoothlab: smoothlab train: the installed torchvision was built for another torch")
+    assert err.count("\n") == 1
+    with pytest.raises(ImportError, match="for another torch"), framework_needed("smoothlab.train"):
+        broken()
+    with pytest.raises(RuntimeError, match="no reason"), framework_needed("smoothlab.train"):
+        raise RuntimeError("for no reason")
 
 
 def test_the_core_asks_for_torch_and_numpy_and_every_other_extra_for_the_framework():

@@ -11,7 +11,7 @@ SOURCE = ROOT / "src"
 # From the lowest floor up. A room imports from the floors below it and from itself; docs/contributing.md draws it.
 FLOORS = (
     ("errors", "version"),
-    ("flat_keys", "numbers", "own_code", "starters", "ties", "unpacking", "yaml_limits"),
+    ("flat_keys", "numbers", "own_code", "packaged_files", "progress", "starters", "ties", "unpacking", "yaml_limits"),
     ("targets", "classes", "statistics", "processes", "rundir"),
     ("step", "soft_labels", "inverse_temperature"),
     ("learner", "kinds"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from smoothlab.errors import missing_framework
+from smoothlab.errors import framework_needed
 from smoothlab.version import __version__
 
 if TYPE_CHECKING:
@@ -72,12 +72,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'smoothlab' has no attribute {name!r}")
-    try:
+    with framework_needed(f"smoothlab.{name}"):
         value = getattr(importlib.import_module(_HOME[name]), name)
-    except ModuleNotFoundError as error:
-        if (line := missing_framework(error, f"smoothlab.{name}")) is None:
-            raise
-        raise ImportError(line) from None
     globals()[name] = value
     return value
 

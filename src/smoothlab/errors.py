@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,8 @@ FRAMEWORK = frozenset(
         *("torchmetrics", "wandb", "yaml"),
     }
 )
+# What the import of a torchvision says whose compiled operators do not load beside this torch; torchmetrics imports it.
+OTHER_TORCHVISION = re.compile(r"operator torchvision::\w+ does not exist")
 
 
 class UserMistake(Exception):
@@ -33,17 +36,41 @@ class BadRow(UserMistake):
     """A row of a table that cannot be read; its line has the row's number, to which a reader of parts adds a place."""
 
 
-def missing_framework(error: ModuleNotFoundError, what: str) -> str | None:
-    """One line where a package is missing that the extra ``train`` installs; None where it is another one.
+def unusable_framework(error: Exception, what: str) -> str | None:
+    """One line where a package is missing that the extra ``train`` installs, or cannot be imported; else None.
 
     Args:
-        error: of the import.
+        error: of the import, here or in the warm server, whose trace is then its text.
         what: was asked for.
     """
-    package = str(error.name).partition(".")[0]
-    if package not in FRAMEWORK:
-        return None
-    return f"{what} needs the framework: pip install 'smoothlab[train]' (there is no package {package!r})"
+    if isinstance(error, ModuleNotFoundError):
+        package = str(error.name).partition(".")[0]
+        if package in FRAMEWORK:
+            return f"{what} needs the framework: pip install 'smoothlab[train]' (there is no package {package!r})"
+    elif OTHER_TORCHVISION.search(str(error)):
+        return (
+            f"{what}: the installed torchvision was built for another torch, so that Lightning cannot be imported; "
+            "install the one of torch's release and build, or pip uninstall torchvision"
+        )
+    return None
+
+
+@contextmanager
+def framework_needed(what: str) -> Iterator[None]:
+    """Let imports say in one line that the framework is missing or cannot be imported.
+
+    Args:
+        what: needs it.
+
+    Raises:
+        ImportError: in place of what the import raised.
+    """
+    try:
+        yield
+    except (ModuleNotFoundError, RuntimeError) as error:
+        if (line := unusable_framework(error, what)) is None:
+            raise
+        raise ImportError(line) from None
 
 
 def reason_of(error: BaseException) -> str:

@@ -312,6 +312,56 @@ def test_wrong_rows_are_one_line(fitted):
         made.predict(frame.drop(columns="size"))
 
 
+@pytest.mark.parametrize(
+    ("rows", "labels", "says"),
+    [
+        (lambda X: {"a": X[:, 0]}, None, "X: dict; expected a table"),
+        (lambda X: list(pd.DataFrame(X).to_dict("records")), None, "X: list of mappings; expected"),
+        (lambda X: (row for row in X), None, "X: generator; expected a table"),
+        (lambda X: "my.csv", None, "X: str; expected a table"),
+        (lambda X: pd.DataFrame(index=range(len(X))), None, "X: a table without columns"),
+        (lambda X: np.where(X.max() == X, np.nan, X), None, "X: contains NaN; cells may be missing in a table"),
+        (None, lambda y: np.where(y == 1, None, "a"), "y: expected labels of one type, none of them missing"),
+        (None, lambda y: np.array(["a", 1, 2] * 30, dtype=object), "y: expected labels of one type"),
+        (None, lambda y: pd.to_datetime(y), "y: datetime64"),
+        (None, iter, "y: list_iterator; expected labels"),
+        (None, np.zeros_like, "y: 1 class, 0; expected two or more"),
+    ],
+)
+def test_what_is_no_table_and_what_are_no_labels_is_one_line(rows, labels, says):
+    features, classes = numbers()
+    X = rows(features) if rows else features
+    y = labels(classes.tolist() if labels is iter else classes) if labels else classes
+    with pytest.raises(smoothlab.errors.WrongInput, match=says) as caught:
+        smoothlab.SmoothClassifier(**QUICK).fit(X, y)
+    assert "\n" not in str(caught.value)
+
+
+def test_mistakes_in_rows_of_validation_and_in_the_seed_say_where_they_are():
+    features, labels = numbers()
+    model = smoothlab.SmoothClassifier(**QUICK)
+    for eval_set, says in (
+        ((features[:, :2], labels), "eval_set: X has 2 features"),
+        ((features, labels[:-1]), "eval_set: y: 89 labels for 90 rows"),
+        ([(features, labels)] * 2, r"eval_set: expected one pair, \(X, y\)"),
+        ((features, labels + 1), "eval_set: class 3 is not among"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            model.fit(features, labels, eval_set=eval_set)
+    with pytest.raises(ValueError, match="random_state = -1: expected a number"):
+        clone(model).set_params(random_state=-1).fit(features, labels)
+    with pytest.raises(smoothlab.errors.WrongInput, match="4 rows are too few"):
+        model.fit(features[:4], [0, 0, 1, 1])
+
+
+@pytest.mark.filterwarnings("ignore:X has feature names")
+def test_a_model_of_an_array_takes_a_table_with_names_by_its_places():
+    features, labels = numbers()
+    model = smoothlab.SmoothClassifier(**QUICK).fit(features, labels)
+    named = pd.DataFrame(features, columns=list("abcd"))
+    np.testing.assert_array_equal(model.predict_proba(named), model.predict_proba(features))
+
+
 def test_a_question_mark_is_a_missing_cell():
     frame, labels = table()
     marked = frame.assign(size=frame["size"].astype(object).fillna("?"))

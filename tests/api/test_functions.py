@@ -127,6 +127,7 @@ def test_a_description_of_a_table_writes_nothing(graded, tmp_path, monkeypatch):
         (lambda frame: smoothlab.train(frame, target="no_such"), "no_such"),
         (lambda frame: smoothlab.train(frame, target="grade", smothing="none"), "smothing"),
         (lambda frame: smoothlab.train(3), "expected a table"),
+        (lambda frame: smoothlab.train(frame, 3), "3: expected an override"),
         (lambda frame: smoothlab.train(frame.iloc[:0], target="grade"), "no rows"),
         (lambda frame: smoothlab.train(frame.assign(x=[{1}] * len(frame)), target="grade"), "x"),
         (lambda frame: smoothlab.train("no_such.csv", target="grade"), "no_such.csv"),

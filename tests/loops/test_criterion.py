@@ -104,6 +104,19 @@ def test_arguments_out_of_range():
         SmoothCrossEntropy(total_steps=0)
     with pytest.raises(InvalidArgument, match="reduction"):
         SmoothCrossEntropy(reduction="median")
+    with pytest.raises(InvalidArgument, match="smoother = 'a'"):
+        SmoothCrossEntropy("a")
+    with pytest.raises(InvalidArgument, match="logits = 'ndarray': expected a tensor"):
+        SmoothCrossEntropy()(np.ones((2, 3)), torch.zeros(2, dtype=torch.int64))
+
+
+def test_a_schedule_without_an_end_is_refused_in_training(batch):
+    criterion = SmoothCrossEntropy(Smoother(Cosine(0.0, 0.4), Uniform()))
+    with pytest.raises(InvalidArgument, match="total_steps = None: expected a number: Cosine changes"):
+        criterion(*batch)
+    criterion.eval()(*batch)
+    criterion.at_step(0, 10)
+    criterion.train()(*batch)
 
 
 def test_smoothed_labels_as_arrays():
@@ -117,6 +130,7 @@ def test_smoothed_labels_as_arrays():
     )
     np.testing.assert_allclose(smooth_labels([0], 0.5, prior=[0.2, 0.8], num_classes=2), [[0.6, 0.4]], atol=1e-7)
     np.testing.assert_allclose(smooth_labels([0, 1], [0.0, 0.5]), [[1, 0], [0.25, 0.75]], atol=1e-7)
+    assert smooth_labels([], 0.1, num_classes=3).shape == (0, 3)
     for wrong in (
         {"labels": [-1, 2]},
         {"labels": [3], "num_classes": 2},

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -161,3 +162,24 @@ def test_a_folder_is_made_whole_or_not_at_all(tmp_path):
         (folder / "part").write_text("all")
         assert not (tmp_path / "made").exists()
     assert (tmp_path / "made" / "part").read_text() == "all"
+
+
+def test_what_a_killed_process_left_of_a_folder_goes_and_that_of_a_living_one_stays(tmp_path):
+    program = """
+import os, pathlib, signal, sys
+from smoothlab.rundir.atomic import folder_in_one_step
+with folder_in_one_step(pathlib.Path(sys.argv[1])) as folder:
+    (folder / "part").write_text("some")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", program, str(tmp_path / "made")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == 1
+    (tmp_path / ".made.yaml").mkdir()
+    with folder_in_one_step(tmp_path / "made") as first:
+        assert not left & {path.name for path in tmp_path.iterdir()}
+        with folder_in_one_step(tmp_path / "made"):
+            assert first.exists()
+        (tmp_path / "made").rmdir()
+    assert {path.name for path in tmp_path.iterdir()} == {".made.yaml", "made"}

@@ -53,6 +53,7 @@ def test_files_below_a_folder_count(tmp_path, monkeypatch):
         ["data=table", "data.target=y", "data.source={_target_:mine.rows,_partial_:true}"],
         ["data=images", "net=convnet", "data.path=list.csv", "data.target=label", "data.size=8"],
         ["data=text", "net=pretrained", "data.path=rows.csv", "data.text=text", "data.target=label"],
+        ["data=text", "data.path=rows.csv", "data.text=text", "data.target=label", "data.pretrained=some_package"],
         ["data=parallel", "data.train=a.csv"],
     ],
 )

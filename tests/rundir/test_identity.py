@@ -71,3 +71,19 @@ def test_what_a_training_begins_with_counts_by_its_content_whichever_way_it_is_n
     assert before == same
     file.write_bytes(b"others, of a later training")
     assert run_identity(named[0], "data") != before
+
+
+def test_weights_of_others_count_by_their_content_in_a_package_and_in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "weights_of_somebody" / "net" / "model.pt"
+    file.parent.mkdir(parents=True)
+    named = [
+        CONFIG | {"net": {"weights": "weights_of_somebody"}},
+        CONFIG | {"net": {"pretrained": str(file.parent)}},
+        CONFIG | {"net": {"weights": "no_such_package"}},
+    ]
+    file.write_bytes(b"one")
+    before = [run_identity(config, "data") for config in named]
+    file.write_bytes(b"another")
+    after = [run_identity(config, "data") for config in named]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, False, True]

@@ -23,7 +23,7 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, check_r
 
 from smoothlab.api.fitting_rows import FittingRows, checked_weights, source_of
 from smoothlab.api.kept_run import files_of, model_of, run_folder, write_files
-from smoothlab.api.tables import as_frame, is_table
+from smoothlab.api.tables import as_frame, check_rows, is_table
 from smoothlab.config.compose import all_groups, compose_config, plain
 from smoothlab.config.overrides import overrides_of
 from smoothlab.data.held import holding
@@ -148,13 +148,11 @@ class SmoothClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rows = rows.in_any_order()
         self.classes_ = np.unique(rows.labels)
         if len(self.classes_) < 2:
-            raise WrongInput(f"y: 1 class, {self.classes_[0]!r}; expected two or more")
-        seed = self.random_state
-        if not isinstance(seed, int | np.integer):
-            seed = check_random_state(seed).randint(2**31 - 1)
-        train, val = self._split(rows, eval_set, int(seed))
+            raise WrongInput(f"y: 1 class, {_plain(self.classes_[0])!r}; expected two or more")
+        seed = self._seed()
+        train, val = self._split(rows, eval_set, seed)
         target, weight = _names(features, y)
-        values = self._config(table, target, weight if rows.weights is not None else None, int(seed))
+        values = self._config(table, target, weight if rows.weights is not None else None, seed)
         with holding(source_of(train, val, target, weight)) as source:
             values["data"]["source"] = source
             self._train(values)
@@ -167,18 +165,32 @@ class SmoothClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(share, bool) or not isinstance(share, float | int | np.number) or not 0 < share < 1:
             raise WrongInput(f"validation_fraction = {share!r}: expected a number in (0, 1)")
 
+    def _seed(self) -> int:
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            return int(check_random_state(seed).randint(2**31 - 1))
+        if not 0 <= seed < 2**32:
+            raise WrongInput(f"random_state = {seed}: expected a number in [0, 2**32)")
+        return int(seed)
+
     def _rows(self, X: Any, *, reset: bool) -> pd.DataFrame | np.ndarray:
         """X as a table or as numbers, its columns checked against those of ``fit``."""
-        if is_table(X):
+        check_rows(X)
+        if is_table(X) and (reset or hasattr(self, "_columns")):
             frame = as_frame(X)
             validate_data(self, X if isinstance(X, pd.DataFrame) else frame, reset=reset, skip_check_array=True)
             if not len(frame):
                 raise WrongInput("X: 0 rows; expected at least one")
-            if reset or not hasattr(self, "_columns"):
+            if reset:
                 self._columns = list(frame.columns)
             return usually_emptied(frame.copy(deep=False))
         options: dict[str, Any] = {"dtype": [np.float64, np.float32]}
-        numbers = np.array(validate_data(self, X, reset=reset, **options), order="C")
+        try:
+            numbers = np.array(validate_data(self, X, reset=reset, **options), order="C")
+        except ValueError as error:
+            if "contains NaN" not in str(error):
+                raise
+            raise WrongInput("X: contains NaN; cells may be missing in a table with named columns only") from None
         if reset:
             self.__dict__.pop("_columns", None)
         elif hasattr(self, "_columns"):
@@ -190,30 +202,40 @@ class SmoothClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise WrongInput("y: expected labels, one a row; requires y to be passed, but the target y is None")
         if not isinstance(y, pd.Series | np.ndarray) and hasattr(y, "to_numpy"):
             y = y.to_numpy()
+        if not hasattr(y, "__len__") and not hasattr(y, "__array__"):
+            raise WrongInput(f"y: {type(y).__name__}; expected labels, one a row")
         labels = column_or_1d(y, warn=True)
+        if labels.dtype == object and (pd.isna(labels).any() or len(set(map(type, labels))) > 1):
+            raise WrongInput("y: expected labels of one type, none of them missing")
+        if labels.dtype.kind in "mM":
+            raise WrongInput(f"y: {labels.dtype.name}; expected words or whole numbers, such as y.astype(str)")
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         if len(labels) != count:
             raise WrongInput(f"y: {len(labels)} labels for {count} rows of X")
-        if labels.dtype == object and (pd.isna(labels).any() or len(set(map(type, labels))) > 1):
-            raise WrongInput("y: expected labels of one type, none of them missing")
         return np.asarray(labels)
 
     def _split(self, rows: FittingRows, eval_set: Any, seed: int) -> tuple[FittingRows, FittingRows | None]:
         """Rows to train on and rows for validation; None where the config splits them."""
         given = [name for name in OF_SPLITS if name in self._settings]
         if eval_set is None:
-            return (rows, None) if given else rows.held_out(float(self.validation_fraction), seed)
+            try:
+                return (rows, None) if given else rows.held_out(float(self.validation_fraction), seed)
+            except UserMistake as mistake:
+                raise WrongInput(str(mistake)) from None
         if given:
             raise WrongInput(f"eval_set: the rows of validation are given twice, by {given[0]} too")
         pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise WrongInput("eval_set: expected (X, y)")
-        features = self._rows(pair[0], reset=False)
-        labels = self._labels(pair[1], len(features))
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or all(isinstance(part, tuple) for part in pair):
+            raise WrongInput("eval_set: expected one pair, (X, y)")
+        try:
+            features = self._rows(pair[0], reset=False)
+            labels = self._labels(pair[1], len(features))
+        except ValueError as error:
+            raise WrongInput(f"eval_set: {error}") from None
         unknown = np.setdiff1d(labels, rows.labels)
         if len(unknown):
-            raise WrongInput(f"eval_set: class {unknown[0]!r} is not among the labels to train on")
+            raise WrongInput(f"eval_set: class {_plain(unknown[0])!r} is not among the labels to train on")
         return rows, FittingRows(features, labels)
 
     def _config(self, table: bool, target: str, weight: str | None, seed: int) -> dict[str, Any]:
@@ -253,7 +275,7 @@ class SmoothClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         places: np.ndarray = pd.Index(self.model_.class_names).get_indexer([as_word(label) for label in self.classes_])
         if (places < 0).any():
             label = self.classes_[int(np.flatnonzero(places < 0)[0])]
-            raise WrongInput(f"y: the class {label!r} reads as a missing label; name it otherwise")
+            raise WrongInput(f"y: the class {_plain(label)!r} reads as a missing label; name it otherwise")
         if len(set(places)) < len(places):
             raise WrongInput("y: two classes read as the same word; name one of them otherwise")
         return places
@@ -394,6 +416,11 @@ def _frame_of(numbers: np.ndarray, columns: Sequence[str]) -> pd.DataFrame:
     """Numbers with the names of the encoder's columns, or x0, x1, ... where it does not use all of them."""
     names = columns if len(columns) == numbers.shape[1] else [f"x{place}" for place in range(numbers.shape[1])]
     return pd.DataFrame(numbers, columns=list(names))
+
+
+def _plain(label: Any) -> Any:
+    """A label as Python writes it, for errors."""
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def _is_plain(value: Any) -> bool:

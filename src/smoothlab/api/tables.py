@@ -20,10 +20,26 @@ def is_table(rows: Any) -> bool:
         named = any(isinstance(name, str) for name in rows.columns)
         return named or any(dtype.kind not in "iufb" for dtype in rows.dtypes)
     if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__dataframe__"):
-        return True
-    if isinstance(rows, pd.Series) or not isinstance(rows, np.ndarray) or rows.ndim != 2:
+        return hasattr(rows, "columns") or hasattr(rows, "schema")  # a Series, one column, has neither
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2:
         return False
     return rows.dtype.kind in "US" or (rows.dtype == object and any(isinstance(cell, str) for cell in rows.flat))
+
+
+def check_rows(rows: Any) -> None:
+    """Refuse what is neither a table nor an array.
+
+    Raises:
+        WrongInput: it is a mapping, a path, a generator, None, or the like, or has no columns.
+    """
+    records = isinstance(rows, list | tuple) and bool(rows) and isinstance(rows[0], Mapping)
+    shaped = hasattr(rows, "shape")  # so are sparse matrices of scipy, of which one kind is a mapping
+    held = shaped or hasattr(rows, "__len__") or hasattr(rows, "__array__") or is_table(rows)
+    if records or (isinstance(rows, str | bytes | Mapping) and not shaped) or not held:
+        what = f"{type(rows).__name__} of mappings" if records else type(rows).__name__
+        raise WrongInput(f"X: {what}; expected a table, as of pandas or polars, or an array (N, F)")
+    if isinstance(rows, pd.DataFrame) and not rows.shape[1]:
+        raise WrongInput("X: a table without columns; expected at least one")
 
 
 def as_frame(rows: Any, *, where: str = "X") -> pd.DataFrame:
@@ -59,7 +75,7 @@ def _interchanged(rows: Any, where: str) -> pd.DataFrame:
     import pyarrow as pa
 
     try:
-        if hasattr(rows, "__arrow_c_stream__"):
+        if hasattr(rows, "__arrow_c_stream__") and is_table(rows):
             return pa.table(rows).to_pandas()
         if hasattr(rows, "__dataframe__"):
             from pyarrow.interchange import from_dataframe

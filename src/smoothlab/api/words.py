@@ -78,7 +78,7 @@ def saved(frame: pd.DataFrame, root: Path) -> Path:
         make_folders(path.parent)
         try:
             write_atomically(path, partial(_write, frame))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, NotImplementedError) as error:  # the last of Arrow
             reason = str(error).splitlines()[0]
             raise WrongInput(
                 f"data: cannot be written as Parquet ({reason}); expected a type of cell a column"

@@ -1,8 +1,8 @@
 """Post-hoc calibration: maps of logits, sets of classes and decisions, fitted to validation data."""
 
-from smoothlab.errors import missing_framework
+from smoothlab.errors import framework_needed
 
-try:
+with framework_needed(__name__):
     from smoothlab.calibration.answers import EachAnswer
     from smoothlab.calibration.beta import Beta
     from smoothlab.calibration.calibrator import Calibrator
@@ -15,10 +15,6 @@ try:
     from smoothlab.calibration.scaling import Dirichlet, MatrixScaling, VectorScaling
     from smoothlab.calibration.temperature import Temperature
     from smoothlab.calibration.unsmooth import Unsmooth
-except ModuleNotFoundError as error:
-    if (line := missing_framework(error, __name__)) is None:
-        raise
-    raise ImportError(line) from None
 
 __all__ = [
     "APS",

@@ -22,6 +22,7 @@ from smoothlab.config.repeated import Repeated
 from smoothlab.errors import UserMistake
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.rundir.files_read import State, files_read, is_file, states
+from smoothlab.rundir.named_files import weights_of
 from smoothlab.training.stacked.stackable import check_engine, settled
 
 if TYPE_CHECKING:
@@ -241,9 +242,11 @@ class Composer:
         places += [Path(place.split("file://", 1)[1].rstrip("'] ")) for place in self._words if "file://" in place]
         arms = [word for arm in read_arms(self._settings["arms"]).values() for word in arm.overrides]
         for word in (*self._words, *arms):  # a file, or a run's folder
-            named = Path(word.partition("=")[2].strip("'\" "))
-            run = RunDirectory(named)
-            places += [file for file in (named, run.best_checkpoint, run.last_checkpoint) if is_file(file)]
+            key, _, value = word.partition("=")
+            name = value.strip("'\" ")
+            run = RunDirectory(name)
+            places += [file for file in (Path(name), run.best_checkpoint, run.last_checkpoint) if is_file(file)]
+            places += weights_of(key, name)
         return [*data, *(state for place in places for state in states(place))]
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:

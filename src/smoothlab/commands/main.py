@@ -13,7 +13,7 @@ from typing import NoReturn
 from smoothlab.commands.help import HELP, WITHOUT_CONFIG, command_help, overview
 from smoothlab.commands.hydra_questions import QUESTIONS, ask_hydra
 from smoothlab.commands.manual import ELSEWHERE, PAGES
-from smoothlab.errors import Terminated, UserMistake, disk_refusal, missing_framework
+from smoothlab.errors import Terminated, UserMistake, disk_refusal, unusable_framework
 from smoothlab.starters import TORCHRUN, found_ranks
 
 DONE, FAILED, MISTAKE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -45,8 +45,8 @@ def _run(words: list[str]) -> int:
     except UserMistake as mistake:
         print(f"smoothlab: {mistake}", file=sys.stderr)
         return MISTAKE
-    except ModuleNotFoundError as error:
-        if (line := missing_framework(error, f"smoothlab {words[0]}" if words else "smoothlab")) is None:
+    except (ModuleNotFoundError, RuntimeError) as error:
+        if (line := unusable_framework(error, f"smoothlab {words[0]}" if words else "smoothlab")) is None:
             raise
         print(f"smoothlab: {line}", file=sys.stderr)
         return MISTAKE

@@ -33,8 +33,12 @@ def overrides_of(*settings: Mapping[str, Any] | Sequence[str] | str) -> list[str
             words += [word for key, value in some.items() for word in _of(_dotted(key), value)]
         elif isinstance(some, str):
             words.append(some)
-        else:
+        elif isinstance(some, Sequence):
             words += [str(word) for word in some]
+        else:
+            raise UserMistake(
+                f"{some!r}: expected an override such as 'optimizer.lr=0.1', or a mapping of keys to values"
+            )
     return words
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from smoothlab.errors import framework_needed
 from smoothlab.loops.arrays import smooth_labels
 from smoothlab.loops.criterion import SmoothCrossEntropy
 
@@ -27,4 +28,5 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'smoothlab.loops' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"smoothlab.loops.{_HOME[name]}"), name)
+    with framework_needed(f"smoothlab.loops.{name}"):
+        return getattr(importlib.import_module(f"smoothlab.loops.{_HOME[name]}"), name)

@@ -32,7 +32,8 @@ def smooth_labels(labels: Any, epsilon: Any = 0.1, *, num_classes: int | None = 
     given = np.asarray(labels)
     if given.ndim == 0 or given.dtype.kind not in "iufb":
         raise InvalidArgument("labels", labels, "class indices (...,), or distributions (..., K)")
-    index = given.dtype.kind in "iu" and (given.ndim == 1 or num_classes is not None)
+    none = given.shape == (0,)  # no labels, whose type NumPy does not know
+    index = none or (given.dtype.kind in "iu" and (given.ndim == 1 or num_classes is not None))
     if index:
         most = int(given.max(initial=-1)) + 1
         classes = most if num_classes is None else num_classes

@@ -12,6 +12,7 @@ from smoothlab.classes.info import ClassInfo
 from smoothlab.errors import InvalidArgument
 from smoothlab.learner import learners_in
 from smoothlab.losses import Loss, soft_cross_entropy
+from smoothlab.progress import following_progress
 from smoothlab.smoothing.smoother import Smoother
 from smoothlab.step import Step
 from smoothlab.targets import SoftTarget
@@ -32,12 +33,13 @@ class SmoothCrossEntropy(nn.Module):
     Args:
         smoother: a number is the epsilon of uniform smoothing, in [0, 1); or a :class:`smoothlab.Smoother`.
         loss: in the cross-entropy's place, such as ``Focal()``; None: the cross-entropy.
-        total_steps: optimizer steps of the whole training; None: progress stays 0.
+        total_steps: optimizer steps of the whole training; None: of a strategy that does not change with progress, or
+            known later, by :meth:`at_step`.
         ignore_index: rows with this label do not count, such as padding.
         reduction: ``mean`` (by the rows that count), ``sum``, or ``none``.
 
     Raises:
-        InvalidArgument: an epsilon outside [0, 1), no steps, or another loss with an ``ignore_index`` of its own.
+        InvalidArgument: an epsilon outside [0, 1), no smoother, no steps, or another reduction.
     """
 
     steps: Tensor
@@ -56,6 +58,8 @@ class SmoothCrossEntropy(nn.Module):
             from smoothlab.smoothing import Constant, Uniform
 
             smoother = Smoother(Constant(smoother), Uniform())
+        if not callable(getattr(smoother, "target", None)):
+            raise InvalidArgument("smoother", smoother, "a number in [0, 1), or a smoothlab.Smoother")
         if total_steps is not None and total_steps < 1:
             raise InvalidArgument("total_steps", total_steps, "an integer of at least 1, or None")
         if reduction not in ("mean", "sum", "none"):
@@ -67,6 +71,8 @@ class SmoothCrossEntropy(nn.Module):
         self.reduction = reduction
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self._done = 0
+        follower = following_progress([smoother, loss])
+        self._follower = "" if follower is None else type(follower).__name__
 
     @property
     def progress(self) -> float:
@@ -88,12 +94,23 @@ class SmoothCrossEntropy(nn.Module):
             labels: class indices ``(...,)``, or distributions ``(..., K)`` as of voters or mixup.
             rows: numbers of the samples ``(...,)``, for strategies that remember samples.
             metadata: columns ``(...,)`` by name, for strategies that look at them.
+
+        Raises:
+            InvalidArgument: other shapes, labels outside the classes, or a strategy that changes with progress while
+                nobody has said how many steps there are.
         """
+        for name, value in (("logits", logits), ("labels", labels)):
+            if not isinstance(value, Tensor):
+                raise InvalidArgument(name, type(value).__name__, "a tensor")
         if self.ignore_index != -100 and not labels.is_floating_point():
             labels = labels.masked_fill(labels == self.ignore_index, -100)
         reduction: Any = self.reduction
         if not self.training:
             return soft_cross_entropy(logits, SoftTarget(labels), reduction=reduction)
+        if self._follower and self.total_steps is None:
+            raise InvalidArgument(
+                "total_steps", None, f"a number: {self._follower} changes with the training's progress"
+            )
         step = Step(labels, logits.detach(), self.progress, rows, metadata)
         target = self.smoother.target(step)
         if self.loss is None:

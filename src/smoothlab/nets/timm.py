@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,8 +12,8 @@ from torch import Tensor, nn
 
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.numbers import check_number, check_share
+from smoothlab.packaged_files import WEIGHTS, files_of_package, weights_of_package
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 Training = Literal["tuned", "frozen"]
 
 
@@ -45,18 +44,16 @@ def weights_file(weights: str) -> Path:
     Raises:
         InvalidArgument: there is none.
     """
-    path = Path(weights)
+    path, endings = Path(weights), " ".join(WEIGHTS)
     if path.is_file():
-        if path.suffix not in SUFFIXES:
-            raise InvalidArgument("weights", weights, f"a file of weights ({' '.join(SUFFIXES)})")
+        if path.suffix not in WEIGHTS:
+            raise InvalidArgument("weights", weights, f"a file of weights ({endings})")
         return path
-    spec = importlib.util.find_spec(weights) if weights.isidentifier() else None
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    inside = [file for place in places for file in sorted(Path(place).rglob("*")) if file.suffix in SUFFIXES]
+    inside = weights_of_package(weights)
     if len(inside) == 1:
         return inside[0]
-    why = f"; the package holds {len(inside)} such files" if places else ""
-    raise InvalidArgument("weights", weights, f"a file of weights ({' '.join(SUFFIXES)}), or a package with one{why}")
+    why = "" if files_of_package(weights) is None else f"; the package holds {len(inside)} such files"
+    raise InvalidArgument("weights", weights, f"a file of weights ({endings}), or a package with one{why}")
 
 
 class Timm(nn.Module):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import json
 import os
 import re
@@ -46,20 +48,52 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 def folder_in_one_step(folder: Path) -> Iterator[Path]:
     """A temporary folder beside ``folder``, which takes its place once the block has filled it; else there is none.
 
+    What killed processes have left of the same ``folder`` is removed first.
+
     Args:
         folder: to make; nothing stands there.
 
     Raises:
         OSError: the disk refuses it, or something stands there by now.
     """
-    temporary = folder.with_name(f".{folder.name}.{_number()}")
-    make_folders(temporary)
-    try:
-        yield temporary
-        os.rename(temporary, folder)
-        sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    for other in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        if other.name.rpartition(".")[2].isdigit():
+            _remove_unless_held(other)
+    with _held_folder(folder) as temporary:
+        try:
+            yield temporary
+            os.rename(temporary, folder)
+            sync_folder(folder.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held_folder(folder: Path) -> Iterator[Path]:
+    """A new folder beside ``folder`` that is locked by this process: the lock goes with the process."""
+    while True:
+        temporary = folder.with_name(f".{folder.name}.{_number()}")
+        make_folders(temporary)
+        handle = os.open(temporary, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # some network file systems lock no folders; then nobody removes one
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if temporary.exists():  # else another process has taken it for that of a dead one, before the lock
+                yield temporary
+                return
+        finally:
+            os.close(handle)
+
+
+def _remove_unless_held(folder: Path) -> None:
+    """Remove a temporary folder whose process is dead."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(handle)
 
 
 def _number() -> str:

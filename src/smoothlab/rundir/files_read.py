@@ -32,7 +32,7 @@ def files_read(config: Mapping[str, Any]) -> list[State] | None:
     data = config["data"]
     texts = list(_texts([data, config.get("code")]))
     of_table = str(data.get("_target_")).endswith("ImageData") and any(text.endswith(TABLES) for text in texts)
-    pretrained = data.get("encoder", "pooled") != "pooled"
+    pretrained = data.get("pretrained") is not None or data.get("encoder", "pooled") != "pooled"
     if data.get("_target_") not in BY_NAME or any(map(_foreign, data.values())) or of_table or pretrained:
         return None
     read: list[State] = [[name, version(name)] for name in PACKAGES]

@@ -8,10 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from smoothlab.packaged_files import WEIGHTS, weights_of_package
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.rundir.files_read import is_file
 
 TEACHER = "smoothlab.models.teacher.teacher_net"
+OF_OTHERS = {"weights", "pretrained"}  # keys that name a file, a folder or an installed package with weights
 OF_DATA = {"tree"}  # what a data module's fingerprint, which is of its rows, does not tell
 
 
@@ -43,6 +45,24 @@ def _files(node: Any, key: str) -> Iterator[tuple[str, Path]]:
             yield from _files(value, f"{key}[{index}]")
     elif isinstance(node, str) and "\n" not in node and Path(node).suffix and is_file(Path(node)):
         yield key, Path(node)
+    elif isinstance(node, str):
+        yield from ((key, file) for file in weights_of(key, node))
+
+
+def weights_of(key: str, named: str) -> list[Path]:
+    """Files with weights in the folder, or else in the installed package, that a key of a config names.
+
+    Args:
+        key: with those above it; none but ``weights`` and ``pretrained`` name some.
+        named: its value.
+    """
+    if key.rpartition(".")[2] not in OF_OTHERS:
+        return []
+    try:
+        inside = sorted(Path(named).iterdir())
+    except (OSError, ValueError):
+        return weights_of_package(named)
+    return [file for file in inside if file.suffix in WEIGHTS]
 
 
 def checkpoint_in(named: str, checkpoint: str = "best") -> str:

@@ -17,7 +17,6 @@ from smoothlab.config.allowed import ALLOWED, add_code, check_targets, code_fing
 from smoothlab.config.build import build
 from smoothlab.config.opening import open_data
 from smoothlab.config.packages import check_packages
-from smoothlab.config.progress import following_progress
 from smoothlab.config.scheduling import try_schedule, without_timing
 from smoothlab.config.trainer_arguments import check_trainer_arguments, lightning_arguments
 from smoothlab.data.module import DataModule
@@ -25,6 +24,7 @@ from smoothlab.errors import InvalidArgument, UserMistake, reason_of
 from smoothlab.learner import learners_in
 from smoothlab.models.kinds import check_task_class
 from smoothlab.models.making import target_of
+from smoothlab.progress import following_progress
 from smoothlab.rivals import OtherBoosting, Rival
 from smoothlab.rundir.identity import run_identity
 from smoothlab.scoring.calibrating import Afterwards, check_groups, make_afterwards

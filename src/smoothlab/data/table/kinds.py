@@ -461,7 +461,7 @@ def _lower(value: object) -> str:
 def _distinct(name: str, present: pd.Series) -> int:
     try:
         return int(present.nunique())
-    except TypeError:
+    except (TypeError, NotImplementedError):  # the latter of Arrow
         kind = type(present.iloc[0]).__name__
         raise UserMistake(f"data: column {name!r} holds values of the kind {kind}; name it in data.drop") from None
 

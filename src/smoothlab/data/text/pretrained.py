@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from smoothlab.errors import InvalidArgument, UserMistake, reason_of
+from smoothlab.packaged_files import files_of_package
 
 CONFIG, TOKENIZER, WEIGHTS = "config.json", "tokenizer.json", "*.safetensors"
 PARTS = f"{CONFIG}, {TOKENIZER} and {WEIGHTS}"
@@ -116,13 +116,12 @@ def folder_of(pretrained: str) -> Path:
         if missing:
             raise InvalidArgument("pretrained", pretrained, f"a folder with {PARTS}; {', '.join(missing)} is missing")
         return folder.resolve()
-    spec = importlib.util.find_spec(pretrained) if pretrained.isidentifier() else None
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    inside = [path.parent for place in places for path in sorted(Path(place).rglob(TOKENIZER))]
+    files = files_of_package(pretrained)
+    inside = [file.parent for file in files or () if file.name == TOKENIZER]
     whole = [path for path in inside if (path / CONFIG).is_file() and any(path.glob(WEIGHTS))]
     if len(whole) == 1:
         return whole[0].resolve()
-    why = f"; the package holds {len(whole)} such folders" if places else ""
+    why = "" if files is None else f"; the package holds {len(whole)} such folders"
     raise InvalidArgument("pretrained", pretrained, f"a folder with {PARTS}, or an installed package with one{why}")
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from smoothlab import Smoother, UserMistake
 from smoothlab.config.compose import compose_config, plain
-from smoothlab.config.progress import following_progress
 from smoothlab.losses.penalties import MarginPenalty
+from smoothlab.progress import following_progress
 from smoothlab.smoothing import Constant, Half, Linear, MultilabelSmoother, Negative, Uniform
 from smoothlab.training.preparing import check_config
 
