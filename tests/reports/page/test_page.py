@@ -413,7 +413,7 @@ WORDS = {
     "helps": ("Smoothing helps: {hero} lowers the test NLL of no smoothing by ", "Use {arm}."),
     "hurts": ("Smoothing hurts: {hero} raises the test NLL of no smoothing by ", "Use {arm}."),
     "no_difference": ("Smoothing makes no difference larger than ", "Keep no smoothing"),
-    "cannot_tell": ("Whether smoothing helps cannot be told from these rows and runs: {hero} changes ", "To tell more,"),
+    "cannot_tell": ("Whether smoothing helps cannot be told from these rows and runs: {hero} ", "To tell more,"),
 }
 
 
