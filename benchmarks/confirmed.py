@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--archive", type=lambda text: Path(text).resolve())
     parser.add_argument("--splits", type=int, default=SPLITS)
     parser.add_argument("--questions", nargs="+", choices=list(QUESTIONS), default=list(QUESTIONS))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     if arguments.verb == "run":
         run(arguments.tables, arguments.questions, arguments.archive, arguments.splits)

@@ -20,7 +20,7 @@ from smoothlab.smoothing import Auto, ClassInfo, Constant, Step, Uniform
 from smoothlab.training.preparing import check_config
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-INFO = ClassInfo(["cat", "dog", "elk"], [50, 30, 20])
+INFO = ClassInfo(["cat", "dog", "elk"], [500, 300, 200])
 
 
 def samples(count, beta, seed=0):
@@ -91,15 +91,31 @@ def test_the_limit_holds():
     assert epsilon_of(strength) == 0.05
 
 
+def after_an_epoch(rows: int) -> float:
+    """Epsilon, which starts at 0, after one epoch of an over-confident model on so many training samples."""
+    smoother = Smoother(from_zero(), Uniform())
+    smoother.bind(ClassInfo(["a", "b"], [rows - rows // 2, rows // 2], rows))
+    smoother(torch.zeros(rows, dtype=torch.int64))
+    return epsilon_of(validated(smoother.strength, *samples(50_000, 0.6), batch=50_000))
+
+
+def test_a_short_epoch_moves_it_by_its_share_of_640_samples():
+    """Two steps of a batch do not show yet what epsilon does: a rule that moved on would swing between its ends."""
+    whole = after_an_epoch(640)
+    assert after_an_epoch(5000) == pytest.approx(whole)
+    for rows in (96, 320):
+        assert after_an_epoch(rows) == pytest.approx(0.02 * (whole / 0.02 + 1) ** (rows / 640) - 0.02)
+
+
 @pytest.mark.parametrize("every", [0.25, 0.5, 1.0, 2.0])
 def test_epsilon_moves_with_the_training_however_often_it_is_validated(every):
-    """100 training samples are an epoch, and four epochs are trained."""
+    """1,000 training samples are an epoch, and four epochs are trained."""
     smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
     logits, labels = samples(50_000, 0.6)
     for _ in range(round(4 / every)):
         for _ in range(round(4 * every)):
-            smoother(torch.zeros(25, dtype=torch.int64))
+            smoother(torch.zeros(250, dtype=torch.int64))
         validated(smoother.strength, logits, labels, batch=50_000)
     assert epsilon_of(smoother.strength) == pytest.approx(0.02 * 0.6 ** (-4 * 1.5) - 0.02, rel=0.1)
 
@@ -115,7 +131,7 @@ def test_a_rare_validation_does_not_lead_too_far():
     smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
     for _ in range(50):
-        smoother(torch.zeros(100, dtype=torch.int64))
+        smoother(torch.zeros(1000, dtype=torch.int64))
     validated(smoother.strength, *samples(50_000, 0.6))
     assert epsilon_of(smoother.strength) == pytest.approx(0.02 * 0.6 ** (-2 * 1.5) - 0.02, rel=0.1)
 
@@ -123,7 +139,7 @@ def test_a_rare_validation_does_not_lead_too_far():
 def test_vote_labels_count_as_one_each():
     smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
-    smoother(torch.eye(3)[torch.zeros(100, dtype=torch.int64)])
+    smoother(torch.eye(3)[torch.zeros(1000, dtype=torch.int64)])
     logits, labels = samples(50_000, 0.6)
     votes = validated(smoother.strength, logits, torch.eye(3)[labels])
     assert epsilon_of(votes) == pytest.approx(epsilon_of(validated(from_zero(), logits, labels)), rel=1e-5)
@@ -252,7 +268,7 @@ def one_rank(rank: int) -> list[float]:
     part = [slice(0, 20), slice(20, 90)][rank]
     smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
-    smoother(torch.zeros([30, 70][rank], dtype=torch.int64))
+    smoother(torch.zeros([300, 700][rank], dtype=torch.int64))
     strength = validated(smoother.strength, logits[part], labels[part])
     return [epsilon_of(strength), strength.record()["inverse_temperature"]]
 
@@ -260,7 +276,7 @@ def one_rank(rank: int) -> list[float]:
 def test_two_ranks_move_as_one_process_does():
     smoother = Smoother(from_zero(), Uniform())
     smoother.bind(INFO)
-    smoother(torch.zeros(100, dtype=torch.int64))
+    smoother(torch.zeros(1000, dtype=torch.int64))
     strength = validated(smoother.strength, *samples(90, 0.6))
     first, second = on_ranks(one_rank)
     expected = [epsilon_of(strength), strength.record()["inverse_temperature"]]

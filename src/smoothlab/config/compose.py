@@ -22,6 +22,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from smoothlab.config.allowed import ALLOWED, resolve_target
+from smoothlab.config.contradictions import refuse_contradictions
 from smoothlab.config.foreign_files import GuardedLoader
 from smoothlab.config.loader import parse_override
 from smoothlab.config.places import check_below, check_name, checked_values, path_as_typed
@@ -237,7 +238,11 @@ def typed_value(overrides: Sequence[str], key: str) -> Any:
 
 
 def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
-    """Each job's overrides, for lists of values as Hydra's basic sweeper reads them."""
+    """Each job's overrides, for lists of values as Hydra's basic sweeper reads them.
+
+    Where ``smoothing`` is listed with ``none`` among its options, its keys are those of the other options, and there is
+    one job without smoothing for all of their values.
+    """
     choices = []
     for override in parse_overrides(overrides):
         if override.is_sweep_override():
@@ -251,14 +256,25 @@ def expand_sweep(overrides: Sequence[str]) -> list[list[str]]:
                 ) from None
         else:
             choices.append([str(override.input_line)])
-    return [list(job) for job in itertools.product(*choices)]
+    listed = any("smoothing=none" in values for values in choices if len(values) > 1)
+    jobs: list[list[str]] = []
+    for job in itertools.product(*choices):
+        own = _without_its_keys(job) if listed and "smoothing=none" in job else list(job)
+        if len(own) == len(job) or own not in jobs:
+            jobs.append(own)
+    return jobs
+
+
+def _without_its_keys(job: Sequence[str]) -> list[str]:
+    return [word for word in job if not word.lstrip("+").startswith(("smoothing.", "smoothing/"))]
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """The config as plain values, resolved, without Hydra's own node.
 
     Raises:
-        UserMistake: a mandatory key is missing, an interpolation names nothing, or a path leads out of output_root.
+        UserMistake: a mandatory key is missing, an interpolation names nothing, a path leads out of output_root, or a
+            key contradicts the option of its group.
     """
     with _resolvable(config):
         nodes = {str(key): config[key] for key in config if key != "hydra"}
@@ -266,6 +282,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     for group in OF_MEMBERS & values.keys():
         if isinstance(values[group], dict):  # callbacks.early_stopping=null: without it
             values[group] = {name: node for name, node in values[group].items() if node is not None}
+    refuse_contradictions(values, OmegaConf.select(config, "hydra.runtime.choices") or {})
     if "output_root" in values:
         check_name(values["name"], "name")
         if isinstance(values.get("output"), str):

@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
 from smoothlab.config.compose import OF_MEMBERS, compose_config, parse_overrides, plain
+from smoothlab.config.contradictions import refuse_contradictions
 from smoothlab.config.places import path_as_typed
 
 Path = tuple[Any, ...]  # the keys that lead to a leaf
@@ -29,7 +30,7 @@ class Repeated:
     """
 
     def __init__(self, config: DictConfig, *, held: Sequence[str] = ()) -> None:
-        self.choices = frozenset(config.hydra.runtime.choices)
+        self.choices = dict(config.hydra.runtime.choices)
         raw = OmegaConf.to_container(config, resolve=False)
         assert isinstance(raw, dict)
         raw.pop("hydra")
@@ -64,6 +65,7 @@ class Repeated:
                 return None
             for place in places:
                 _put(values, place, path_as_typed(value, key) if isinstance(value, str) else value)
+        refuse_contradictions(values, self.choices)
         return values
 
     def _places(self, key: str) -> list[Path] | None:

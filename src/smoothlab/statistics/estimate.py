@@ -29,6 +29,7 @@ class Estimate:
         of_runs: the part of the squared error that more runs on the same rows make smaller; the rest needs more rows.
         parts: variances whose sum is the squared error, each with its degrees of freedom; empty where it has none.
         shares: of the critical value that each part's own has; empty: those of the variances.
+        tails: times 1 - level at which each part's own critical value is taken; empty: once.
     """
 
     mean: float
@@ -41,12 +42,13 @@ class Estimate:
     of_runs: float = 0.0
     parts: tuple[tuple[float, float], ...] = ()
     shares: tuple[float, ...] = ()
+    tails: tuple[float, ...] = ()
 
     def widened(self, factor: float, level: float) -> Estimate:
         """With an interval of ``level`` that is so many times as wide, and the p-value that goes with it."""
         if math.isnan(self.low) or not self.parts:
             return self
-        p = t_estimate(self.mean / factor, self.parts, level, self.estimand, shares=self.shares).p
+        p = t_estimate(self.mean / factor, self.parts, level, self.estimand, shares=self.shares, tails=self.tails).p
         low, high = (self.mean + factor * (end - self.mean) for end in (self.low, self.high))
         return replace(self, low=low, high=high, p=p)
 
@@ -75,13 +77,14 @@ def t_estimate(
     estimand: str,
     *,
     shares: Sequence[float] = (),
+    tails: Sequence[float] = (),
 ) -> Estimate:
     """The estimate whose error has the sum of some variances, each known with its own degrees of freedom.
 
-    The critical value is the mean of the t distributions' own, weighted by the variances. It never covers less than
-    ``level``, where the usual single number of degrees of freedom (Satterthwaite's, which is what ``freedom`` tells)
-    makes of a 95% interval over 3 seeds one of 92%, and of a 98.75% interval one of 96%: a variance that is small by
-    chance gets the degrees of freedom of the other one.
+    The critical value is a weighted mean of the t distributions' own. Weighted by the variances (Cochran) it never
+    covers less than ``level``, where the usual single number of degrees of freedom (Satterthwaite's, which is what
+    ``freedom`` tells) makes of a 95% interval over 3 seeds one of 92%, and of a 98.75% interval one of 96%: a variance
+    that is small by chance gets the degrees of freedom of the other one.
 
     Without a variance (NaN) there is no interval. A variance of 0 says that nothing varied: p is then 1 for a
     mean of 0, and otherwise 0.
@@ -92,6 +95,7 @@ def t_estimate(
         level: of the interval.
         estimand: what it is of.
         shares: weights of the parts' own critical values, which sum to 1; empty: those of the variances.
+        tails: times 1 - level at which each part's own critical value is taken; empty: once.
 
     Source: Cochran, Approximate Significance Levels of the Behrens-Fisher Test, Biometrics 1964.
     """
@@ -104,10 +108,10 @@ def t_estimate(
     weights = [variance / total for variance, _ in parts]
     inverse = sum(weight**2 / freedom for weight, (_, freedom) in zip(weights, parts, strict=True))
     freedom = 1.0 / inverse if inverse > 0 else math.inf
-    weights = list(shares) or weights
+    weights, times = list(shares) or weights, list(tails) or [1.0] * len(parts)
 
     def critical(tail: float) -> float:
-        own = (_quantile(freedom, tail) for _, freedom in parts)
+        own = (_quantile(freedom, min(0.5, tail * more)) for more, (_, freedom) in zip(times, parts, strict=True))
         return sum(weight * value for weight, value in zip(weights, own, strict=True) if weight > 0)
 
     error = math.sqrt(total)
@@ -119,9 +123,8 @@ def t_estimate(
         p = 2 * SMALLEST
     else:
         p = 2 * math.exp(brentq(lambda tail: critical(math.exp(tail)) - reached, math.log(SMALLEST), math.log(0.5)))
-    return Estimate(
-        mean, mean - half, mean + half, error, freedom, p, estimand, parts=tuple(parts), shares=tuple(shares)
-    )
+    low, high, of = mean - half, mean + half, tuple(parts)
+    return Estimate(mean, low, high, error, freedom, p, estimand, parts=of, shares=tuple(shares), tails=tuple(tails))
 
 
 def _quantile(freedom: float, tail: float) -> float:

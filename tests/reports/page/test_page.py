@@ -408,7 +408,16 @@ def test_the_table_of_two_classes_names_the_positive_one(tmp_path, classes, expe
     assert "<b>ill" not in page
 
 
-@pytest.mark.parametrize("kind", ["helps", "hurts", "no_difference", "cannot_tell"])
+# By the kind of a verdict: how its first sentence begins, and what the first step advises.
+WORDS = {
+    "helps": ("Smoothing helps: {hero} lowers the test NLL of no smoothing by ", "Use {arm}."),
+    "hurts": ("Smoothing hurts: {hero} raises the test NLL of no smoothing by ", "Use {arm}."),
+    "no_difference": ("Smoothing makes no difference larger than ", "Keep no smoothing"),
+    "cannot_tell": ("Whether smoothing helps cannot be told from these rows and runs: {hero} ", "To tell more,"),
+}
+
+
+@pytest.mark.parametrize("kind", list(WORDS))
 def test_the_first_screen_says_what_the_data_say(made, tmp_path, kind):
     verdict = EVERY[kind]()
     page = write_page(replace(made.comparison, verdict=verdict), made.records, tmp_path, title="a")
@@ -419,6 +428,11 @@ def test_the_first_screen_says_what_the_data_say(made, tmp_path, kind):
     smoothing = comparison["findings"][0]
     for sentence in (*comparison["findings"], *(step["says"] for step in comparison["steps"])):
         assert sentence in screen
+    begins, advises = (words.format(**comparison) for words in WORDS[comparison["kind"]])
+    assert smoothing.startswith(begins)
+    assert comparison["steps"][0]["says"].startswith(advises)
+    others = [words[0].split("{")[0] for name, words in WORDS.items() if name != kind]
+    assert not any(words in screen for words in others)
     interval = comparison["equivalence" if kind == "no_difference" else "difference"]
     sign = -1 if kind == "helps" else 1
     expected = [sign * interval["mean"], *sorted((sign * interval["low"], sign * interval["high"]))]

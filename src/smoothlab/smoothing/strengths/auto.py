@@ -33,7 +33,9 @@ class Auto(Learner):
     It starts high, since what a net has memorised before epsilon rises stays, while too much smoothing is soon taken
     back; and it moves by shares, since what matters between 0 and 0.02 does not between 0.3 and 0.32. ``a`` is
     the amount of training since the last validation, in epochs and at most 2: validation several times an epoch, or
-    every few epochs, moves epsilon about as fast. Where the smoother is not bound to data, ``a`` is 1.
+    every few epochs, moves epsilon about as fast. An epoch of fewer than 640 samples counts as that share of one: a net
+    that has taken two steps cannot show yet what the present epsilon does, and a rule that moves on meanwhile swings
+    between 0 and the limit. Where the smoother is not bound to data, ``a`` is 1.
 
     beta comes from sums of the NLL's slope and curvature at nine values of it, so that no logits are kept. Validation
     samples without a label, or whose label's logit is -inf, are left out. The rule uses validation labels, as early
@@ -57,6 +59,7 @@ class Auto(Learner):
     offset = 0.02  # epsilon moves by a share of it and this, so that it can leave 0
     doubt = 0.5  # a standard error of log(beta) as large as this halves what it moves
     longest = 2.0  # epochs at once, lest an old beta lead too far
+    least = 640  # samples of an epoch that moves it as far as an epoch does, lest it outrun the net
 
     def __init__(self, start: float = 0.3, rate: float = 1.5, limit: float = 0.5) -> None:
         super().__init__()
@@ -101,7 +104,7 @@ class Auto(Learner):
         if not count:
             raise InvalidArgument("validation", "no sample with a label", "some: smoothing=auto learns from them")
         log_beta, error = inverse_temperature(*(self.validated[name].tolist() for name in SUMS))
-        amount = min(trained / self._epoch, self.longest) if self._epoch else 1.0
+        amount = min(trained / max(self._epoch, self.least), self.longest) if self._epoch else 1.0
         self.kept["epsilon"].fill_(self.moved(self._epsilon, log_beta, error, amount))
         self.kept["log_beta"].fill_(log_beta)
         self._read()
