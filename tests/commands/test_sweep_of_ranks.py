@@ -61,7 +61,7 @@ def the_runs(expected: int) -> dict[Path, dict[str, Any]]:
     assert len(files) == expected
     assert {file.parents[2] for file in files} == found
     seen = {path: read_run(path) for path in found}
-    assert {one["run"].run_group for one in seen.values()} == {f"medical-{ledger.parent.name}"}
+    assert {one["run"].run_group for one in seen.values()} == {f"synthetic_medical-{ledger.parent.name}"}
     assert len({one["run"].run_id for one in seen.values()}) == expected
     assert {one["exit_code"] for one in seen.values()} == {0}
     return seen
