@@ -75,7 +75,7 @@ def test_commands_that_are_killed_lose_no_trial_and_find_what_one_finds(database
     for kill in range(KILLS):
         target = (kill + 1) * TRIALS // (KILLS + 2)
         until = time.monotonic() + 600
-        while ended_trials(storage, "medical/mine") < target:
+        while ended_trials(storage, "synthetic_medical/mine") < target:
             assert time.monotonic() < until, (tmp_path / "first.log").read_text()[-3000:]
             time.sleep(0.5)
         time.sleep(chance.random())
@@ -85,7 +85,7 @@ def test_commands_that_are_killed_lose_no_trial_and_find_what_one_finds(database
         commands[place] = begin(machines[place])
     assert [command.wait(1800) for command in commands] == [0] * 4, (tmp_path / "first.log").read_text()[-3000:]
 
-    stored = optuna.load_study(study_name="medical/mine", storage=storage).trials
+    stored = optuna.load_study(study_name="synthetic_medical/mine", storage=storage).trials
     states = optuna.trial.TrialState
     done = [trial for trial in stored if trial.state == states.COMPLETE]
     assert len(done) == TRIALS
@@ -97,7 +97,7 @@ def test_commands_that_are_killed_lose_no_trial_and_find_what_one_finds(database
     assert sum(DIRECTORY in trial.user_attrs for trial in stored) <= TRIALS + KILLS  # none ran twice but those
 
     environment = {**os.environ, "SEARCH_STORAGE": database.url}
-    words = [SMOOTHLAB, "sweep", "status", "medical/mine", f"storage={URL}", "--json"]
+    words = [SMOOTHLAB, "sweep", "status", "synthetic_medical/mine", f"storage={URL}", "--json"]
     answer = subprocess.run(words, capture_output=True, text=True, env=environment)
     assert answer.returncode == 0, answer.stderr
     seen = json.loads(answer.stdout)

@@ -23,7 +23,7 @@ def root(tmp_path_factory) -> Path:
 @pytest.fixture
 def compared(cli, root) -> Path:
     """The folder of a comparison that the first test makes and all others look at."""
-    folder = root / "comparisons" / "medical"
+    folder = root / "comparisons" / "synthetic_medical"
     if not (folder / "comparison.json").is_file():
         code, out, err = cli(*TINY, "take=[none,standard,ensemble,temperature]", f"output_root={root}")
         assert code == 0, err
@@ -141,10 +141,10 @@ def test_a_run_that_fails_is_named_and_the_others_are_compared(cli):
     bad = "arms.bad=[optimizer.lr=1e30]"
     code, out, err = cli(*TINY, "seeds=2", "take=[none,standard,bad]", "grid=1", bad)
     assert code == 1
-    assert err.count("failed: outputs/comparisons/medical/runs/bad,") == 2
+    assert err.count("failed: outputs/comparisons/synthetic_medical/runs/bad,") == 2
     assert "bad" not in [line.split()[0] for line in out.splitlines() if line.strip()]
     assert "standard" in out
-    told_of = comparison_of(Path("outputs/comparisons/medical"))
+    told_of = comparison_of(Path("outputs/comparisons/synthetic_medical"))
     assert [run["arm"] for run in told_of["failed"]] == ["bad", "bad"]
 
 
@@ -166,11 +166,11 @@ def test_a_comparison_that_is_interrupted_goes_on_where_it_was(cli, monkeypatch)
         code, out, err = cli(*words)
     assert (code, out) == (130, "")
     assert "interrupted with 2 of 4 runs done" in err
-    before = written(Path("outputs/comparisons/medical"))
+    before = written(Path("outputs/comparisons/synthetic_medical"))
     code, out, err = cli(*words)
     assert code == 0, err
     assert "4 runs, 2 of them done before" in err
-    assert before.items() < written(Path("outputs/comparisons/medical")).items()
+    assert before.items() < written(Path("outputs/comparisons/synthetic_medical")).items()
 
 
 def own_file(rows: int = 90) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def root(tmp_path_factory) -> str:
 
 
 def folder(root: str) -> Path:
-    return Path(root.split("=")[1]) / "comparisons" / "medical"
+    return Path(root.split("=")[1]) / "comparisons" / "synthetic_medical"
 
 
 def test_each_level_is_a_comparison_of_its_own(cli, root, drawn_figures):

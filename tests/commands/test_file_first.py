@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from run_directories import only_run
 
-from smoothlab.commands.file_first import named_by_file, with_file
+from smoothlab.commands.file_first import named_by_data, with_file
 
 SHORT = ("trainer.max_epochs=1", "logger=none", "figures=false", "progress=none")
 
@@ -89,8 +89,11 @@ def test_a_key_of_the_command_is_none_of_the_data(tmp_path):
         (["data.path=a.csv", "name=b"], None),
         (["data.path=a.csv", "experiment=retail"], None),
         (["data.path=a.csv,b.csv"], None),
-        (["data=wheat_seeds"], None),
+        (["data=wheat_seeds"], "wheat_seeds"),
+        (["data=table", "data.path={train: a.csv, test: b.csv}"], "table"),
+        (["data=wheat_seeds,sp500"], None),
+        (["seed=1"], None),
     ],
 )
-def test_a_sweep_of_a_file_has_its_name(words, name):
-    assert named_by_file(words) == [*words, *([] if name is None else [f"name='{name}'"])]
+def test_a_run_has_the_name_of_its_data(words, name):
+    assert named_by_data(words) == [*words, *([] if name is None else [f"name='{name}'"])]

@@ -268,7 +268,7 @@ def test_a_database_holds_the_study_and_its_url_stands_in_no_file(cli, monkeypat
     code, _, err = cli(*words, storage)
     assert code == 0, err
     assert "1 of 1 trials: 1 done" in err
-    code, out, err = cli("sweep", "status", "medical/mine", "storage=${oc.env:SEARCH_STORAGE}", "--json")
+    code, out, err = cli("sweep", "status", "synthetic_medical/mine", "storage=${oc.env:SEARCH_STORAGE}", "--json")
     assert code == 0, err
     (trial,) = json.loads(out)
     assert Path(trial["directory"], "results.json").is_file()
@@ -283,7 +283,7 @@ def test_a_database_holds_the_study_and_its_url_stands_in_no_file(cli, monkeypat
 def test_other_launchers_run_the_trials_in_batches_and_leave_the_same_directories(cli):
     words = ["train", *SEARCH[:2], *SHORT, RANGES[1], "hydra.sweeper.n_trials=2"]
     batches = [*words, "hydra/launcher=basic", "hydra.sweeper.batch_size=2", "hydra.sweeper.sampler=random"]
-    code, _, err = cli(*batches, "hydra.sweep.dir=outputs/sweeps/medical/mine")
+    code, _, err = cli(*batches, "hydra.sweep.dir=outputs/sweeps/synthetic_medical/mine")
     assert code == 0, err
     first = ledger()["trials"]
     for trial in first:
@@ -295,7 +295,7 @@ def test_other_launchers_run_the_trials_in_batches_and_leave_the_same_directorie
     jobs = json.loads((folder() / "sweep.json").read_text())["jobs"]
     assert [job["directory"] for job in jobs] == [trial["directory"] for trial in first]
     assert {path.name for path in folder().glob("*/")} == {trial["directory"] for trial in first}
-    assert cli(*batches, "hydra.sweep.dir=outputs/sweeps/medical/mine")[0] == 0
+    assert cli(*batches, "hydra.sweep.dir=outputs/sweeps/synthetic_medical/mine")[0] == 0
     assert ledger()["trials"] == first
 
 

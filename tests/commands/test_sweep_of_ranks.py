@@ -61,7 +61,7 @@ def the_runs(expected: int) -> dict[Path, dict[str, Any]]:
     assert len(files) == expected
     assert {file.parents[2] for file in files} == folders
     seen = {path: read_run(path) for path in folders}
-    assert {online["run"].run_group for online in seen.values()} == {f"medical-{ledger.parent.name}"}
+    assert {online["run"].run_group for online in seen.values()} == {f"synthetic_medical-{ledger.parent.name}"}
     assert len({online["run"].run_id for online in seen.values()}) == expected
     assert {online["exit_code"] for online in seen.values()} == {0}
     return seen

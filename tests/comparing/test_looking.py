@@ -102,7 +102,7 @@ def test_looks_end_with_the_verdict_and_the_same_command_trains_nothing(cli, tmp
     code, out, err = cli(*words)
     assert code == 0, err
     assert "look 1 of at most 2, 4 runs an arm: the verdict is clear" in err
-    folder = tmp_path / "comparisons" / "medical"
+    folder = tmp_path / "comparisons" / "synthetic_medical"
     content = json.loads((folder / "comparison.json").read_text())
     assert content["looks"] == 1
     assert content["verdict"]["kind"] == "no_difference"

@@ -80,7 +80,7 @@ def test_the_commands_that_read_a_run_read_this_one(cli, table, model):
     assert cli("predict", f"run={first}", f"input={table}", "output=predicted.csv")[0] == 0
     assert len(pd.read_csv("predicted.csv")) == 400
     assert cli("ensemble", f"runs=[{first},{runs[1].path}]", "output=together")[0] == 0
-    assert cli("report", "outputs/medical")[0] == 0
+    assert cli("report", "outputs/table")[0] == 0
 
 
 def test_boosting_exports_to_a_graph_with_the_same_probabilities(cli, table):

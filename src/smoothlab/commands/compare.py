@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from smoothlab.commands.file_first import with_file
+from smoothlab.commands.file_first import named_by_data, with_file
 from smoothlab.comparing.arm import Arm, Settings, read_arms, take
 from smoothlab.comparing.condition import Condition, read_condition
 from smoothlab.comparing.plan import signature
@@ -50,6 +50,7 @@ def asked(words: Sequence[str]) -> tuple[Question, Resolve]:
         UserMistake: one of them is wrong.
     """
     overrides = no_sweep("compare", [quoted_arm(word) for word in with_file(words, "compare")])
+    overrides = named_by_data(overrides)
     config = compose_config("compare", overrides)
     settings = plain(config)
     for key in ("resume", "figures"):

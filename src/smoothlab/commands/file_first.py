@@ -46,8 +46,10 @@ def with_file(words: Sequence[str], command: str = "train") -> list[str]:
     return [*chosen, *rest]
 
 
-def named_by_file(overrides: Sequence[str]) -> list[str]:
-    """The overrides of a sweep, with the ``name`` of the file that ``data.path`` gives, where nothing else names it."""
-    named = any(word.lstrip("+").partition("=")[0] in ("name", "experiment") for word in overrides)
-    place = None if named else typed_value(overrides, "data.path")
-    return [*overrides, f"name={quoted(name_of(place))}"] if isinstance(place, str) and place else list(overrides)
+def named_by_data(overrides: Sequence[str]) -> list[str]:
+    """The overrides with a ``name`` of what ``data.path`` or ``data`` gives, where neither it nor a preset is given."""
+    if any(word.lstrip("+~").partition("=")[0] in ("name", "experiment") for word in overrides):
+        return list(overrides)
+    place, option = typed_value(overrides, "data.path"), typed_value(overrides, "data")
+    name = name_of(place) if isinstance(place, str) and place and "$" not in place else option
+    return [*overrides, f"name={quoted(name)}"] if isinstance(name, str) else list(overrides)

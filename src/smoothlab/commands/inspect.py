@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smoothlab.commands.file_first import named_by_data
 from smoothlab.commands.predict import check_text
 from smoothlab.config.compose import compose_config, no_sweep, plain
 from smoothlab.errors import UserMistake
@@ -20,7 +21,7 @@ OF_A_RUN = ("run", "checkpoint", "output", "code")  # what a run does not say it
 def run(words: Sequence[str]) -> int:
     """The command: prints what it finds, and puts figures and numbers where ``output`` says."""
     overrides = no_sweep("inspect", words)
-    values = plain(compose_config("inspect", overrides))
+    values = plain(compose_config("inspect", named_by_data(overrides)))
     path, checkpoint = values.pop("run"), values.pop("checkpoint")
     output = values.pop("output")
     if output is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from smoothlab.commands.file_first import named_by_file, with_file
+from smoothlab.commands.file_first import named_by_data, with_file
 from smoothlab.config.compose import (
     compose_config,
     directory_of,
@@ -59,7 +59,7 @@ def run(words: Sequence[str]) -> int:
     overrides, many = split_options(with_file(words))
     try:
         if many:
-            return sweep(named_by_file(overrides))
+            return sweep(named_by_data(overrides))
         run = train(overrides)
     except RunFailed:
         return 1  # the run said why
@@ -122,6 +122,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
         RunFailed: training failed; the run directory says why.
     """
     refuse_without_effect(overrides, many=False)
+    overrides = named_by_data(overrides)
     config = compose_config("train", overrides)
     refuse_preset(config, overrides)
     refuse_of_nets(config, overrides)
