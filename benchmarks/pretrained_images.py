@@ -89,7 +89,7 @@ def figures(arm: str, seed: int) -> dict[str, float]:
         return {**results["metrics"]["test"], "seconds": time.process_time() - started}
 
 
-def report(found: dict[str, dict[str, dict[str, float]]]) -> str:
+def report(results: dict[str, dict[str, dict[str, float]]]) -> str:
     """The figures as Markdown."""
     lines = [
         "# An image net of timm on few images",
@@ -102,7 +102,7 @@ def report(found: dict[str, dict[str, dict[str, float]]]) -> str:
         f"| arm | seeds | {' | '.join(SHOWN)} | CPU seconds |",
         f"|---|---|{'---|' * len(SHOWN)}---|",
     ]
-    for arm, seeds in found.items():
+    for arm, seeds in results.items():
         rows = list(seeds.values())
         cells = []
         for name in SHOWN:
@@ -122,17 +122,17 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.mkdtemp()))
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
-    kept = options.cache / "pretrained_images.json"
-    found: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
+    file = options.cache / "pretrained_images.json"
+    results: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
     for seed in options.seeds:
         for arm in (arm for arm in ARMS if any(arm.startswith(start) for start in options.arms)):
-            if str(seed) in found.get(arm, {}):
+            if str(seed) in results.get(arm, {}):
                 continue
             got = figures(arm, seed)
-            found.setdefault(arm, {})[str(seed)] = {name: got[name] for name in (*SHOWN, "seconds")}
-            kept.write_text(json.dumps(found))
-            print(arm, seed, found[arm][str(seed)], flush=True)
-            RESULT.write_text(report({arm: found[arm] for arm in ARMS if arm in found}))
+            results.setdefault(arm, {})[str(seed)] = {name: got[name] for name in (*SHOWN, "seconds")}
+            file.write_text(json.dumps(results))
+            print(arm, seed, results[arm][str(seed)], flush=True)
+            RESULT.write_text(report({arm: results[arm] for arm in ARMS if arm in results}))
 
 
 if __name__ == "__main__":
