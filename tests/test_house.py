@@ -141,7 +141,7 @@ def test_a_function_has_at_most_sixty_lines_below_its_docstring():
 def files_of_names() -> Iterator[tuple[str, ast.Module]]:
     """The source, and what stands beside it: tests, benchmarks, examples, scripts."""
     yield from TREES.items()
-    for folder in ("tests", "benchmarks", "examples", "scripts"):
+    for folder in ("tests", "benchmarks", "examples", "scripts", "docs"):
         for path in (ROOT / folder).rglob("*.py"):
             yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
 

@@ -31,8 +31,8 @@ def main() -> None:
     smoother = Smoother(Constant(0.3), Sord(alpha=1.0))
     smoother.bind(ClassInfo(names, counts, len(labels)))
     rows = Batch(torch.zeros(len(labels), 1), labels, torch.arange(len(labels)))
-    found = Inspection(smoother, Probe.of(rows, len(names)), names, counts)
-    soft_target_map(found).savefig(folder / "inspect_ordinal.png")
+    inspection = Inspection(smoother, Probe.of(rows, len(names)), names, counts)
+    soft_target_map(inspection).savefig(folder / "inspect_ordinal.png")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def split(title: str, classes: list[str], columns: np.ndarray, labels: np.ndarra
 def sets() -> dict[str, Set]:
     """The three sets of the page."""
     cancer, digits = datasets.load_breast_cancer(), datasets.load_digits()
-    found = {
+    by_name = {
         "breast_cancer": split("Breast cancer", list(cancer.target_names), cancer.data, cancer.target),
         "digits": split("Digits", [str(k) for k in range(10)], digits.data, digits.target),
     }
@@ -63,11 +63,11 @@ def sets() -> dict[str, Set]:
         # grades 3 and 9 have 25 wines between them: too few to score, so they join their neighbours
         grades = np.clip(table[:, -1].astype(np.int64), 4, 8)
         names = ["4 or less", "5", "6", "7", "8 or more"]
-        found["wine_quality"] = split("White wine quality", names, table[:, :-1], grades - 4)
+        by_name["wine_quality"] = split("White wine quality", names, table[:, :-1], grades - 4)
     else:
         wine = datasets.load_wine()
-        found["wine"] = split("Wine", list(wine.target_names), wine.data, wine.target)
-    return found
+        by_name["wine"] = split("Wine", list(wine.target_names), wine.data, wine.target)
+    return by_name
 
 
 def fit(data: Set, epsilon: float) -> tuple[Tensor, Tensor, dict[str, list[float]]]:

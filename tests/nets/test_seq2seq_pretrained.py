@@ -98,6 +98,25 @@ def test_decoding_finds_translations_with_the_log_probabilities_of_training(net)
             assert decoded.log_probabilities[row].item() == pytest.approx(-loss.item(), abs=1e-10)
 
 
+def test_greedy_search_is_that_of_generate(net):
+    from transformers import GenerationConfig
+
+    source = pairs_of(random_sentences([2, 7, 1, 4], 9), [[]] * 4)[0].source
+    net.net.generation_config = GenerationConfig()
+    config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=7,
+        decoder_start_token_id=net.start_index,
+        eos_token_id=END,
+        forced_eos_token_id=END,
+        pad_token_id=PADDING,
+        suppress_tokens=[BEGIN, PADDING],
+    )
+    mask = (source != PADDING).long()
+    rows = net.net.generate(input_ids=source, attention_mask=mask, generation_config=config)[:, 1:].tolist()
+    assert greedy(net, source, max_length=6, **SPECIAL).tokens == [row[: row.index(END)] for row in rows]
+
+
 def test_selected_rows_go_on_as_if_they_had_been_alone(net):
     sources = random_sentences([2, 7, 1], 9)
     state = net.begin(pairs_of(sources, [[]] * 3)[0].source)

@@ -96,7 +96,9 @@ def test_votes_stand_in_for_a_prediction_that_is_not_there(limit):
 
 def test_ignored_labels_have_a_distribution_too():
     batch = draw(0, [0, 1]) | {"labels": torch.tensor([-100, 1])}
-    prior_of(bound(), batch)
+    rows = prior_of(bound(), batch)
+    assert rows.shape == batch["logits"].shape
+    assert_close(rows.sum(1), torch.ones(2, dtype=rows.dtype))
 
 
 def test_evaluation_writes_nothing_down(limit, tmp_path):

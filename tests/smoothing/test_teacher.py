@@ -158,7 +158,9 @@ def test_a_teacher_in_another_precision_is_asked_in_its_own():
 def test_ignored_labels_have_a_distribution_and_an_epsilon_too():
     _, teacher, features, _ = nets()
     smoother = Smoother(TeacherConfidence(teacher, 0.5, "falling", 1.0), Teacher(teacher, 1.0, exclusive=True))
-    smoother(torch.full((6,), -100), features=features).validate()
+    target = smoother(torch.full((6,), -100), features=features).validate()
+    assert ((target.epsilon >= 0) & (target.epsilon <= 0.5)).all()
+    assert_close(target.prior.rows.sum(1), torch.ones(6, dtype=target.prior.rows.dtype))
 
 
 def test_what_is_no_teacher_for_the_batch_is_refused():

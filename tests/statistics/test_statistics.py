@@ -155,12 +155,21 @@ def test_an_arm_without_a_test_does_not_count_for_holm():
     np.testing.assert_allclose(holm([0.01, np.nan, 0.04]), [0.02, np.nan, 0.04])
 
 
-def test_friedmans_test_agrees_with_scipy_ties_included():
-    random = np.random.default_rng(7)
-    scores = random.integers(0, 4, (9, 5)) + np.arange(5) * 0.5
+@pytest.mark.parametrize("arms", [2, 3, 5])
+def test_friedmans_test_is_the_scatter_of_mean_ranks_over_that_within_data_sets(arms):
+    """The general form, which is right with ties."""
+    scores = np.random.default_rng(7).integers(0, 4, (9, arms)) + np.arange(arms) // 2
     ranks = friedman_nemenyi(scores)
-    assert ranks.p == pytest.approx(stats.friedmanchisquare(*scores.T).pvalue)
-    np.testing.assert_allclose(ranks.ranks, stats.rankdata(scores, axis=1).mean(0))
+    by_set = stats.rankdata(scores, axis=1)
+    away = by_set - (arms + 1) / 2
+    chi_square = 9 * (away.mean(0) ** 2).sum() / ((away**2).sum() / (9 * (arms - 1)))
+    assert ranks.p == pytest.approx(stats.chi2.sf(chi_square, arms - 1))
+    np.testing.assert_allclose(ranks.ranks, by_set.mean(0))
+
+
+def test_arms_that_are_equal_everywhere_are_not_told_apart():
+    assert friedman_nemenyi([[1.0, 1.0], [2.0, 2.0]]).p == 1.0
+    assert friedman_nemenyi([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]).p == 1.0
 
 
 def test_critical_differences_are_those_of_demsars_table():

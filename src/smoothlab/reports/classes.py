@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from smoothlab.errors import InvalidArgument
+from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.reports.stack import Stack
 
 
-def class_table(
-    values: Any, labels: Any, *, from_logits: bool, class_names: Sequence[str], num_bins: int = 15
-) -> pd.DataFrame:
+@reads(Prediction.of, weights=False)
+def class_table(prediction: Prediction, *, class_names: Sequence[str], num_bins: int = 15) -> pd.DataFrame:
     """The calibration of each class, NaN where there is nothing to tell from.
 
     Columns: ``class``; ``samples`` with this label and their ``share``; ``predicted``, how many; ``mean_probability``
@@ -28,13 +27,13 @@ def class_table(
         values: ``(..., K)`` probabilities or logits.
         labels: ``(...)`` class indices, or ``(..., K)`` votes, whose mode is the label.
         from_logits: whether ``values`` are logits.
+        mask: ``(...)`` bools, False where a position does not count.
         class_names: K names.
         num_bins: bins of the calibration error.
 
     Raises:
         InvalidArgument: as many names as classes were expected.
     """
-    prediction = Prediction.of(values, labels, from_logits=from_logits)
     if len(class_names) != prediction.num_classes:
         raise InvalidArgument("class_names", len(class_names), f"{prediction.num_classes} names")
     numbers = {name: values[0] for name, values in Stack(prediction, 1).of_classes(num_bins).items()}

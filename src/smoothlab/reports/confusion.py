@@ -8,6 +8,7 @@ import numpy as np
 
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.bins import sums_at
+from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.reports.figures import MODEL, _figure, _percent, short_name
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 MOST_NUMBERS = 12  # classes up to which each cell says its number
 
 
-def confusion_counts(values: Any, labels: Any, *, from_logits: bool, sample_weight: Any = None) -> Array:
+@reads(Prediction.of)
+def confusion_counts(prediction: Prediction) -> Array:
     """(K, K) weight of the samples of each label (row) that were predicted as each class (column).
 
     Args:
@@ -30,8 +32,8 @@ def confusion_counts(values: Any, labels: Any, *, from_logits: bool, sample_weig
         labels: ``(...)`` class indices, or ``(..., K)`` votes, whose mode is the label.
         from_logits: whether ``values`` are logits.
         sample_weight: ``(...)`` numbers >= 0.
+        mask: ``(...)`` bools, False where a position does not count.
     """
-    prediction = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight)
     cells = prediction.labels.numpy() * prediction.num_classes + prediction.predicted.numpy()
     counts = sums_at(cells, prediction.weights, prediction.num_classes**2)
     return counts.reshape(prediction.num_classes, -1)

@@ -15,9 +15,11 @@ import numpy as np
 from smoothlab.errors import InvalidArgument
 from smoothlab.metrics.calibration_error import classwise_bins, expected_error
 from smoothlab.metrics.groups import group
+from smoothlab.metrics.inputs import reads
 from smoothlab.metrics.prediction import Prediction
 from smoothlab.metrics.selective import RiskCoverage
 from smoothlab.metrics.small_samples import calibrated_eces
+from smoothlab.reports.curve import Curve
 from smoothlab.reports.reliability import Bin, Reliability, filled_bins
 
 if TYPE_CHECKING:
@@ -78,16 +80,8 @@ def short_name(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 3] + "..."
 
 
-def reliability_diagram(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    sample_weight: Any = None,
-    mask: Any = None,
-    num_bins: int = 15,
-    title: str | None = None,
-) -> Figure:
+@reads(Prediction.of)
+def reliability_diagram(prediction: Prediction, *, num_bins: int = 15, title: str | None = None) -> Figure:
     """Accuracy over confidence, the gap to the diagonal coloured by its sign, and the counts below.
 
     Grey is where the accuracies of a calibrated model would fall, bin by bin, in 95% of test sets of this
@@ -96,7 +90,6 @@ def reliability_diagram(
     Source: DeGroot and Fienberg, The Statistician 1983; the band, Bröcker and Smith, Weather and Forecasting
         2007.
     """
-    prediction = Prediction.of(values, labels, from_logits=from_logits, sample_weight=sample_weight, mask=mask)
     with _figure(4.6, 5.2, title) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         upper.set_title(_reliability(upper, lower, prediction, num_bins), loc="left", fontsize=8)
@@ -206,21 +199,13 @@ def _legend(figure: Figure, columns: int) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=1.6)
 
 
-def confidence_histogram(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    mask: Any = None,
-    num_bins: int = 30,
-    title: str | None = None,
-) -> Figure:
+@reads(Prediction.of, weights=False)
+def confidence_histogram(prediction: Prediction, *, num_bins: int = 30, title: str | None = None) -> Figure:
     """How confident the model was where it was right, and where it was wrong.
 
     The two have axes of their own, since a good model is seldom wrong. Arguments as in
     ``smoothlab.metrics.reliability_bins``.
     """
-    prediction = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
     right = prediction.correct > 0
     with _figure(4.6, 4.2, title) as figure:
         panels = figure.subplots(2, 1, sharex=True)
@@ -246,12 +231,10 @@ def confidence_histogram(
     return figure
 
 
+@reads(Prediction.of, weights=False)
 def classwise_reliability(
-    values: Any,
-    labels: Any,
+    prediction: Prediction,
     *,
-    from_logits: bool,
-    mask: Any = None,
     class_names: Sequence[str] | None = None,
     num_bins: int = 10,
     most: int = 12,
@@ -262,7 +245,6 @@ def classwise_reliability(
     With more than ``most`` classes, those with the largest class-wise ECE are drawn. Other arguments as in
     ``smoothlab.metrics.reliability_bins``.
     """
-    prediction = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
     classes = class_names or [f"class {k}" for k in range(prediction.num_classes)]
     if len(classes) != prediction.num_classes:
         raise InvalidArgument("class_names", len(classes), f"{prediction.num_classes} names")
@@ -297,14 +279,9 @@ def classwise_reliability(
     return figure
 
 
+@reads(Prediction.of, weights=False)
 def risk_coverage_curve(
-    values: Any,
-    labels: Any,
-    *,
-    from_logits: bool,
-    mask: Any = None,
-    target_risk: float | None = None,
-    title: str | None = None,
+    prediction: Prediction, *, target_risk: float | None = None, title: str | None = None
 ) -> Figure:
     """Error rate among the accepted samples over their share, beside the best and the useless ranking.
 
@@ -316,14 +293,15 @@ def risk_coverage_curve(
         target_risk: marks how much can be accepted at this error rate.
         title: of the figure.
     """
-    prediction = Prediction.of(values, labels, from_logits=from_logits, mask=mask)
     curve = RiskCoverage(group(prediction.confidence, prediction.correct))
     oracle = curve.oracle()
     with _figure(4.6, 3.6, title) as figure:
         axes = figure.subplots()
         points = min(2000, len(prediction.confidence))
-        axes.plot(*curve.curve(points), color=UNDER, label=f"model, AURC {curve.area():.4f}")
-        axes.plot(*oracle.curve(points), color=MODEL, linestyle=":", label=f"errors last, AURC {oracle.area():.4f}")
+        lines = Curve.of("model", *curve.curve(points)), Curve.of("errors last", *oracle.curve(points))
+        areas = curve.area(), oracle.area()
+        for line, area, colour, style in zip(lines, areas, (UNDER, MODEL), ("-", ":"), strict=True):
+            axes.plot(line.at, line.value, color=colour, linestyle=style, label=f"{line.name}, AURC {area:.4f}")
         axes.axhline(curve.error_rate, color=GUIDE, linestyle="--", label=f"random order, {curve.error_rate:.4f}")
         if target_risk is not None:
             coverage = curve.coverage_at(target_risk)
@@ -362,11 +340,12 @@ def calibration_over_epochs(
     with _figure(4.8, 1.7 * len(panels) + 0.5, title) as figure:
         stack = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (label, names) in zip(stack, panels, strict=True):
-            for name, colour, line in zip(names, (UNDER, OVER, MODEL), ("-", "--", ":"), strict=False):
-                axes.plot(epochs, metrics[name], color=colour, linestyle=line, label=name)
+            lines = [Curve.of(name, epochs, metrics[name]) for name in names]
+            for line, colour, style in zip(lines, (UNDER, OVER, MODEL), ("-", "--", ":"), strict=False):
+                axes.plot(line.at, line.value, color=colour, linestyle=style, label=line.name)
             axes.set_ylabel(label)
             if names[0] == "confidence_gap":
-                _fill_gap(axes, np.asarray(epochs, float), np.asarray(metrics["confidence_gap"], float))
+                _fill_gap(axes, lines[0].at, lines[0].value)
             elif len(names) > 1:
                 axes.legend(**ABOVE, ncols=len(names))
         if "nll" in metrics:

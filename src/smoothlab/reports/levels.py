@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smoothlab.reports.curve import Curve
 from smoothlab.reports.figures import ABOVE, GUIDE, _figure
 
 if TYPE_CHECKING:
@@ -39,13 +40,17 @@ def level_figure(table: pd.DataFrame, *, axis: str, baseline: str, metric: str =
                 "marker": MARKERS[number % len(MARKERS)],
                 "markersize": 4,
             }
-            left.plot(own["at"], own["mean"], label=arm, **style)
+            line = Curve.of(arm, own["at"].to_numpy(), own["mean"].to_numpy())
+            left.plot(line.at, line.value, label=arm, **style)
             if arm != baseline:
                 moved = 1 + 0.015 * (number - len(arms) / 2)  # so that the bars do not hide each other
                 width = (places[-1] - places[0]) * 0.006 * (number - len(arms) / 2)
-                at = own["at"] * moved if far else own["at"] + width
-                errors = [own["difference"] - own["difference_low"], own["difference_high"] - own["difference"]]
-                right.errorbar(at, own["difference"], errors, elinewidth=0.9, capsize=2, **style)
+                away = Curve(
+                    arm, *(own[name].to_numpy() for name in ("at", "difference", "difference_low", "difference_high"))
+                )
+                at = away.at * moved if far else away.at + width
+                errors = [away.value - away.low, away.high - away.value]
+                right.errorbar(at, away.value, errors, elinewidth=0.9, capsize=2, **style)
         right.axhline(0, color=GUIDE, linewidth=1.0)
         left.set_ylabel(f"test {metric}")
         right.set_ylabel(f"difference to {baseline}; below 0 is better")

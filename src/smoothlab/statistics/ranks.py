@@ -51,19 +51,28 @@ def friedman_nemenyi(scores: ArrayLike, *, level: float = 0.95) -> RankCompariso
     sets, arms = given.shape
     each: NDArray[np.float64] = stats.rankdata(given, axis=1)
     ranks = each.mean(0)
-    # The general form, which is right with ties: between-arm over within-data-set scatter of ranks.
-    scatter = float(((each - (arms + 1) / 2) ** 2).sum()) / (sets * (arms - 1))
-    chi_square = sets * float(((ranks - (arms + 1) / 2) ** 2).sum()) / scatter if scatter > 0 else 0.0
     quantile = float(stats.studentized_range.ppf(level, arms, math.inf)) / math.sqrt(2)
     critical = quantile * math.sqrt(arms * (arms + 1) / (6 * sets))
     order = np.argsort(ranks, kind="stable")
     return RankComparison(
         ranks=tuple(float(number) for number in ranks),
         critical_difference=critical,
-        p=float(stats.chi2.sf(chi_square, arms - 1)),
+        p=_friedman(given),
         groups=_groups(ranks[order], critical),
         order=tuple(int(number) for number in order),
     )
+
+
+def _friedman(scores: NDArray[np.float64]) -> float:
+    """The p-value of Friedman's test, which of two arms is the chi-square test of how often each is the better one."""
+    from scipy import stats
+
+    if (scores == scores[:, :1]).all():
+        return 1.0
+    if scores.shape[1] > 2:
+        return float(stats.friedmanchisquare(*scores.T).pvalue)
+    first, second = scores.T
+    return float(stats.chisquare([(first < second).sum(), (second < first).sum()]).pvalue)
 
 
 def _groups(ranks: NDArray[np.float64], critical: float) -> tuple[tuple[int, int], ...]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smoothlab.metrics.bins import from_sums
-from smoothlab.metrics.inputs import Array
+from smoothlab.reports.curve import Curve
 from smoothlab.reports.evidence import NUM_BINS, POINTS, Shown
 from smoothlab.reports.reliability import Reliability
 
@@ -22,8 +22,7 @@ class Seen:
         runs: how many runs had predictions.
         samples: how many predictions in all.
         reliability: of what the model gives.
-        coverage: (P,) shares of samples accepted.
-        risk: (P,) error rate among them, mean over the runs.
+        risk: error rate among the accepted samples over their share, mean over the runs.
         aurc: mean over the runs.
         classes: a row a class, mean over the runs; empty where there are too many.
     """
@@ -31,8 +30,7 @@ class Seen:
     runs: int
     samples: int
     reliability: Reliability
-    coverage: Array
-    risk: Array
+    risk: Curve
     aurc: float
     classes: pd.DataFrame
 
@@ -55,8 +53,7 @@ def look(runs: Sequence[Shown]) -> Seen | None:
         runs=len(runs),
         samples=samples,
         reliability=reliability,
-        coverage=np.arange(1, POINTS + 1) / POINTS,
-        risk=np.mean([run.risk for run in runs], axis=0),
+        risk=Curve.of("risk", np.arange(1, POINTS + 1) / POINTS, np.mean([run.risk for run in runs], axis=0)),
         aurc=float(np.mean([run.aurc for run in runs])),
         classes=_of_classes(runs),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -175,7 +175,7 @@ class Panel:
             self.drawing.add("path", "grid", d=f"M{_n(self.left)} {_n(y)}h{_n(self.width)}")
             self.drawing.text(self.left - 6, y + 4, form(tick), "soft", anchor="end")
 
-    def line(self, xs: Sequence[float], ys: Sequence[float], mark: str, says: str = "") -> None:
+    def line(self, xs: Iterable[float], ys: Iterable[float], mark: str, says: str = "") -> None:
         """A line through the points, broken where a value is missing."""
         path, pen_up = [], True
         for x, y in zip(xs, ys, strict=True):
@@ -188,7 +188,7 @@ class Panel:
         if path:
             self.drawing.add("path", mark, says, d="".join(path))
 
-    def area(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], mark: str) -> None:
+    def area(self, xs: Iterable[float], lows: Iterable[float], highs: Iterable[float], mark: str) -> None:
         """What lies between two lines."""
         finite = [point for point in zip(xs, lows, highs, strict=True) if all(map(math.isfinite, point))]
         if len(finite) < 2:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from smoothlab.reports.curve import Curve
 from smoothlab.reports.page.palette import ARMS, mark_of
 from smoothlab.reports.page.svg import Chart, Drawing, Panel, limits, ticks_of
 from smoothlab.reports.page.wording import BETTER, metric_name, number
@@ -43,13 +44,13 @@ def condition_curve(
     ends: list[str] = []
     for index, arm in reversed(list(enumerate(names))):
         own = points[points["arm"] == arm]
-        means = own.groupby("condition")["value"].mean().sort_index()
-        panel.line(list(means.index), list(means), f"line {mark_of(index)}", arm)
+        line = Curve.of_points(arm, own["condition"].to_numpy(), own["value"].to_numpy())
+        panel.line(line.at, line.value, f"line {mark_of(index)}", arm)
         for at, value in zip(own["condition"], own["value"], strict=True):
             mark = f"fill {mark_of(index)} pale"
             panel.dot(at, value, mark, f"{arm}: {number(value)} at {condition} {at:g}", radius=2.4)
         if index < ARMS:
-            ends.insert(0, f"{arm} from {number(means.iloc[0])} to {number(means.iloc[-1])}")
+            ends.insert(0, f"{arm} from {number(line.value[0])} to {number(line.value[-1])}")
     return drawing.chart(
         title,
         f"From {condition} {x[0]:.4g} to {x[1]:.4g}, mean over the runs: {'; '.join(ends)}.",

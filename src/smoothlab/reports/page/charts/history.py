@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from smoothlab.metrics.inputs import Array
+from smoothlab.reports.curve import Curve
 from smoothlab.reports.page.palette import ARMS, mark_of
 from smoothlab.reports.page.svg import Chart, Drawing, Panel, limits, ticks_of
 from smoothlab.reports.page.wording import metric_name
@@ -38,11 +38,11 @@ def histories(epochs: Mapping[str, Sequence[Mapping[str, Array]]]) -> list[Chart
     charts = []
     known = {arm: [_with_epochs(table) for table in tables] for arm, tables in epochs.items()}
     for column, name in SHOWN.items():
-        lines = {arm: _over_runs(tables, column) for arm, tables in known.items()}
+        lines = {arm: _over_runs(arm, tables, column) for arm, tables in known.items()}
         lines = {arm: line for arm, line in lines.items() if len(line)}
         if not lines or max(len(line) for line in lines.values()) < 2:
             continue
-        if column == "smoothing/epsilon" and max(float(line["high"].abs().max()) for line in lines.values()) < SMALLEST:
+        if column == "smoothing/epsilon" and max(float(np.abs(line.high).max()) for line in lines.values()) < SMALLEST:
             continue
         places = {arm: place for place, arm in enumerate(epochs)}
         charts.append(_chart(column, name, lines, places))
@@ -57,34 +57,20 @@ def _with_epochs(table: Mapping[str, Array]) -> dict[str, Array]:
     return {name: values[known] for name, values in table.items()}
 
 
-def _over_runs(tables: Sequence[Mapping[str, Array]], column: str) -> pd.DataFrame:
-    """Mean, lowest and highest value over the runs, by epoch, as long as all runs go on.
-
-    Beyond, the mean would jump as runs leave it.
-    """
-    held = []
-    for table in tables:
-        if column in table:
-            finite = np.isfinite(table[column])
-            by_epoch = dict(zip(table["epoch"][finite].tolist(), table[column][finite].tolist(), strict=True))
-            held += [by_epoch] if by_epoch else []
-    if not held:
-        return pd.DataFrame()
-    shared = sorted(set.intersection(*(set(by_epoch) for by_epoch in held)))
-    values = np.array([[by_epoch[epoch] for epoch in shared] for by_epoch in held])
-    if not shared:
-        return pd.DataFrame()
-    return pd.DataFrame({"mean": values.mean(0), "low": values.min(0), "high": values.max(0)}, index=shared)
+def _over_runs(arm: str, tables: Sequence[Mapping[str, Array]], column: str) -> Curve:
+    """Mean, lowest and highest value over the runs that have some, by epoch."""
+    finite = [(table, np.isfinite(table[column])) for table in tables if column in table]
+    return Curve.over_runs(arm, [(table["epoch"][held], table[column][held]) for table, held in finite if held.any()])
 
 
-def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Mapping[str, int]) -> Chart:
+def _chart(column: str, name: str, lines: Mapping[str, Curve], places: Mapping[str, int]) -> Chart:
     coloured = [arm for arm in lines if places[arm] < ARMS]
     legend = 16 * -(-len(coloured) // 2)
     drawing = Drawing(f"epochs_{column.replace('/', '_')}", WIDTH, HEIGHT + legend)
     drawing.text(10, 18, name[0].upper() + name[1:], "head")
     drawing.legend([(mark_of(places[arm]), arm) for arm in coloured], 10, 26, WIDTH - 20)
-    last = max(float(line.index.max()) for line in lines.values())
-    first = min(float(line.index.min()) for line in lines.values())
+    last = max(float(line.at[-1]) for line in lines.values())
+    first = min(float(line.at[0]) for line in lines.values())
     inside = _inner([lines[arm] for arm in coloured or lines], MANY if column != "smoothing/epsilon" else math.inf)
     gap = column.endswith("confidence_gap")
     panel = Panel(drawing, 50, 38 + legend, WIDTH - 62, HEIGHT - 80, (first, last), limits(inside, zero=gap))
@@ -96,23 +82,21 @@ def _chart(column: str, name: str, lines: Mapping[str, pd.DataFrame], places: Ma
         panel.line([first, last], [0, 0], "guide")
     with drawing.clipped(panel):
         for arm in coloured:
-            line = lines[arm]
-            panel.area(list(line.index), list(line["low"]), list(line["high"]), f"range {mark_of(places[arm])}")
+            panel.area(lines[arm].at, lines[arm].low, lines[arm].high, f"range {mark_of(places[arm])}")
         for arm in sorted(lines, key=lambda arm: -places[arm]):
-            line = lines[arm]
-            panel.line(list(line.index), list(line["mean"]), f"line {mark_of(places[arm])}", arm)
-    ends = ", ".join(f"{arm} {line['mean'].iloc[-1]:.4g}" for arm, line in list(lines.items())[:ARMS])
+            panel.line(lines[arm].at, lines[arm].value, f"line {mark_of(places[arm])}", arm)
+    ends = ", ".join(f"{arm} {line.value[-1]:.4g}" for arm, line in list(lines.items())[:ARMS])
     return drawing.chart(
         f"{name[0].upper()}{name[1:]} over the epochs",
         f"{metric_name(name)} from epoch {first:.0f} to {last:.0f}, mean over the runs. At the end: {ends}.",
     )
 
 
-def _inner(lines: Sequence[pd.DataFrame], many: float) -> list[float]:
+def _inner(lines: Sequence[Curve], many: float) -> list[float]:
     """The values that set the scale: of many epochs those after the first ones, which would squeeze the others."""
     if max(len(line) for line in lines) < many:
-        return [float(value) for line in lines for value in line[["low", "high"]].to_numpy().ravel()]
-    means = np.concatenate([line["mean"].to_numpy()[int(FIRST * len(line)) :] for line in lines])
+        return [float(value) for line in lines for value in (*line.low, *line.high)]
+    means = np.concatenate([line.value[int(FIRST * len(line)) :] for line in lines])
     low, high = float(means.min()), float(means.max())
     room = 0.15 * (high - low)
     return [low - room, high + room]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from smoothlab.metrics.inputs import Array
+from smoothlab.reports.curve import Curve
 from smoothlab.reports.page.palette import ARMS, mark_of
 from smoothlab.reports.page.seen import Seen
 from smoothlab.reports.page.svg import Chart, Drawing, Panel, percent_form, plain_form, ticks_of
@@ -27,14 +27,14 @@ def risk_coverage(seen: Mapping[str, Seen]) -> Chart:
         WIDTH - 64,
     )
     curves = {name: _meaningful(of_arm) for name, of_arm in seen.items()}
-    highest = max((float(risk.max()) for _, risk in curves.values()), default=1.0)
+    highest = max((float(curve.value.max()) for curve in curves.values()), default=1.0)
     panel = Panel(drawing, 52, 20 + legend, WIDTH - 68, HEIGHT - 64, (0, 1), (0, min(1.0, max(1e-3, highest * 1.08))))
     ticks = ticks_of(*panel.high)
     panel.vertical(ticks, _percent(ticks))
     panel.horizontal(ticks_of(0, 1), "coverage: share of samples accepted, most confident first", percent_form)
-    for place, (name, (coverage, risk)) in reversed(list(enumerate(curves.items()))):
+    for place, name in reversed(list(enumerate(names))):
         panel.line(
-            coverage.tolist(), risk.tolist(), f"line {mark_of(place)}", f"{name}: AURC {number(seen[name].aurc)}"
+            curves[name].at, curves[name].value, f"line {mark_of(place)}", f"{name}: AURC {number(seen[name].aurc)}"
         )
     order = sorted(names, key=lambda name: seen[name].aurc)
     areas = ", ".join(f"{name} {number(seen[name].aurc)}" for name in order[:ARMS])
@@ -47,10 +47,9 @@ def risk_coverage(seen: Mapping[str, Seen]) -> Chart:
     )
 
 
-def _meaningful(seen: Seen) -> tuple[Array, Array]:
+def _meaningful(seen: Seen) -> Curve:
     """The part of a curve that is made of some samples."""
-    enough = seen.coverage * seen.samples / seen.runs >= FEWEST
-    return seen.coverage[enough], seen.risk[enough]
+    return seen.risk.where(seen.risk.at * seen.samples / seen.runs >= FEWEST)
 
 
 def _percent(ticks: list[float]) -> Callable[[float], str]:
