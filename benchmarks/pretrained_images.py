@@ -69,7 +69,7 @@ def images(seed: int, path: Path) -> None:
         pixels = read_idx(files[f"{name}-images-idx3-ubyte.gz"], 3)
         labels = read_idx(files[f"{name}-labels-idx1-ubyte.gz"], 1)
         drawn[name] = pixels, labels, np.random.default_rng(seed).permutation(len(labels))
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for split, (name, start, end) in ROWS.items():
         pixels, labels, order = drawn[name]
         arrays |= {f"{split}_images": pixels[order[start:end]], f"{split}_labels": labels[order[start:end]]}

@@ -74,9 +74,11 @@ def evaluate(
     """
     place = _path(run)
     if data is None:
+        from smoothlab.tracking.console import quiet_lightning
         from smoothlab.training.evaluating import evaluate as evaluate_run
 
-        return Evaluation(evaluate_run(place, checkpoint=checkpoint, splits=splits, code=code))
+        with quiet_lightning():
+            return Evaluation(evaluate_run(place, checkpoint=checkpoint, splits=splits, code=code))
     from smoothlab.models.new_rows import evaluate_file, evaluate_frame
 
     if isinstance(data, str | os.PathLike):
