@@ -12,7 +12,7 @@ NLL is what the verdict is held against:
 
 - helps, hurts: the mean has the sign;
 - no difference larger than the margin: the mean is within it;
-- cannot be told: the mean is at most three times the smallest difference that the comparison says it could show.
+- cannot be verdict: the mean is at most three times the smallest difference that the comparison says it could show.
 
 Rows with a missing value are left out, words are 0/1 columns. What is done stands below build/confirmed.
 """
@@ -154,40 +154,47 @@ def run(names: list[str], questions: list[str], archive: Path | None, splits: in
         print(name, question, *summary, flush=True)
 
 
-def report(question: str) -> str:
-    """A row a table, and how many verdicts held."""
+def row_of(name: str, question: str) -> list[str] | None:
+    """A table's cells; None where it was not run here."""
+    file = FOLDER / f"{name}-{question}.json"
+    if not file.is_file():
+        return None
+    content = json.loads(file.read_text(encoding="utf-8"))
+    verdict, values = content["verdict"], np.array(content["differences"])
+    mean = float(values.mean())
+    error = float(values.std(ddof=1) / len(values) ** 0.5)
+    change = verdict["difference"]
+    strength = ", ".join(f"{value}" for value in verdict["chosen"][verdict["hero"]].values())
+    return [
+        name,
+        f"{content['rows']}, {content['columns']}, {content['classes']}",
+        verdict["kind"].replace("_", " "),
+        f"{verdict['hero']}{' ' if strength else ''}{strength}",
+        f"{change['mean']:+.4f} ({change['low']:+.4f} to {change['high']:+.4f})",
+        f"{verdict['margin']:.4f}",
+        f"{verdict['detectable']:.4f}",
+        f"{mean:+.4f} ± {error:.4f} ({len(values)})",
+        f"{np.mean(np.sign(values) == np.sign(mean)):.2f}",
+        "yes" if holds(verdict, mean) else "no",
+    ]
+
+
+def report(question: str, before: str = "") -> str:
+    """A row a table, and how many verdicts held; what was not run here stays as it was written before."""
     heads = (
         *("table", "rows, columns, classes", "verdict", "arm", "difference (interval)", "margin", "shows from"),
         *("splits: mean ± error", "share of its sign", "holds"),
     )
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    written = {
+        cells[0]: cells for line in before.splitlines() if len(cells := line.strip("| ").split(" | ")) == len(heads)
+    }
     counts: dict[str, list[bool]] = {}
     for name in NAMES:
-        file = FOLDER / f"{name}-{question}.json"
-        if not file.is_file():
-            continue
-        content = json.loads(file.read_text(encoding="utf-8"))
-        verdict, values = content["verdict"], np.array(content["differences"])
-        mean = float(values.mean())
-        error = float(values.std(ddof=1) / len(values) ** 0.5)
-        good = holds(verdict, mean)
-        counts.setdefault(verdict["kind"], []).append(good)
-        change = verdict["difference"]
-        strength = ", ".join(f"{value}" for value in verdict["chosen"][verdict["hero"]].values())
-        cells = [
-            f"{name}",
-            f"{content['rows']}, {content['columns']}, {content['classes']}",
-            verdict["kind"].replace("_", " "),
-            f"{verdict['hero']}{' ' if strength else ''}{strength}",
-            f"{change['mean']:+.4f} ({change['low']:+.4f} to {change['high']:+.4f})",
-            f"{verdict['margin']:.4f}",
-            f"{verdict['detectable']:.4f}",
-            f"{mean:+.4f} ± {error:.4f} ({len(values)})",
-            f"{np.mean(np.sign(values) == np.sign(mean)):.2f}",
-            "yes" if good else "no",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    held = [f"{kind.replace('_', ' ')} {sum(good)} of {len(good)}" for kind, good in sorted(counts.items())]
+        if (cells := row_of(name, question) or written.get(name)) is not None:
+            lines.append("| " + " | ".join(cells) + " |")
+            counts.setdefault(cells[2], []).append(cells[-1] == "yes")
+    held = [f"{kind} {sum(good)} of {len(good)}" for kind, good in sorted(counts.items())]
     return "\n".join([*lines, "", f"Verdicts that hold: {'; '.join(held)}."])
 
 
@@ -211,7 +218,8 @@ def main() -> None:
         for question in QUESTIONS:
             begin, end = f"<!-- {question} -->\n", f"<!-- end of {question} -->"
             head, rest = text.split(begin)
-            text = head + begin + report(question) + "\n" + end + rest.split(end, 1)[1]
+            before, tail = rest.split(end, 1)
+            text = head + begin + report(question, before) + "\n" + end + tail
         page.write_text(text, encoding="utf-8")
 
 

@@ -155,6 +155,8 @@ def _of_scaling(case: Case, hero: Candidate | None) -> str:
     size = unsigned(change.mean, change.error)
     if change.high < 0:
         return f"Temperature scaling after {base} does not do as well: its test NLL is {size} higher."
+    if change.low > 0:
+        return f"Temperature scaling after {base} does better, without training anew: its test NLL is {size} lower."
     as_well = f"Temperature scaling after {base} does as well, without training anew: its test NLL is {size}"
     if change.mean > 0:
         return f"{as_well} lower."
