@@ -2,6 +2,8 @@
 
     python benchmarks/answer.py                    medical, a quick budget: first, and again with nothing to train
     python benchmarks/answer.py --members 64       that many nets as one stack beside as many single trainings
+    python benchmarks/answer.py --members 64 --peers   the same nets in a plain loop over torch.func.vmap, and so many
+                                                   of pytabkit's RealMLP, trained as one too (pip install pytabkit)
     python benchmarks/answer.py --sweep 300        a sweep of so many runs of two epochs, and again
     python benchmarks/answer.py --parts            what one run costs beside its steps, by profile
 
@@ -135,6 +137,76 @@ def stack(members: int, rounds: int) -> None:
     print(f"ratio {statistics.median(ratios):.3f} (median of {rounds})")
 
 
+def peers(members: int, rounds: int) -> None:
+    """CPU time of the same nets, rows, batches and epochs in a plain vmap loop, and of RealMLPs of their width."""
+    import torch
+
+    from smoothlab.config.opening import open_data
+    from smoothlab.training.stacked.job import run_stacked
+
+    torch.set_num_threads(1)
+    values = configs(members, "trainer.max_epochs=20", "callbacks.early_stopping=null")
+    data = open_data(values[0])
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.process_time()
+            run_stacked([(of_run, f"{folder}/{n}") for n, of_run in enumerate(values)])
+            print(f"smoothlab, {members} runs with all their files: {time.process_time() - start:.1f} CPU s")
+        for count in (members, 1):
+            start = time.process_time()
+            plain_loop(data, count)
+            used = time.process_time() - start
+            print(f"plain vmap loop, {count} nets: {used:.2f} CPU s, {used / count:.3f} a net")
+        try:
+            from pytabkit import RealMLP_TD_S_Classifier as RealMLP
+        except ImportError:
+            print("pytabkit is not there")
+            continue
+        train, val = data.split("train"), data.split("val")
+        for count in (members, 1):
+            start = time.process_time()
+            options = {"hidden_sizes": [64, 64, 64], "batch_size": 32, "n_epochs": 20, "n_threads": 1}
+            model = RealMLP(device="cpu", random_state=0, n_cv=count, val_metric_name="cross_entropy", **options)
+            model.fit(train.features.numpy(), train.labels.numpy(), val.features.numpy(), val.labels.numpy())
+            used = time.process_time() - start
+            print(f"pytabkit RealMLP_TD_S, {count} nets: {used:.2f} CPU s, {used / count:.3f} a net")
+
+
+def plain_loop(data: Any, members: int, epochs: int = 20, batch: int = 32) -> None:
+    """Nets over ``torch.func.vmap``, each with its own order and epsilon; validated each epoch, best weights kept."""
+    import torch
+    from torch.func import functional_call, stack_module_state
+
+    from smoothlab.nets import MLP
+
+    train, val = data.split("train"), data.split("val")
+    nets = [MLP(train.features.shape[1], len(data.class_names), hidden=[64, 64, 64]) for _ in range(members)]
+    weights, _ = stack_module_state(nets)
+    run = torch.vmap(lambda own, features: functional_call(nets[0], own, (features,)))
+    epsilon = 0.01 * (torch.arange(members) % 20).view(-1, 1)
+    optimizer = torch.optim.AdamW(weights.values(), lr=1e-3, fused=True)
+    best = torch.full((members,), float("inf"))
+    kept = {name: weight.detach().clone() for name, weight in weights.items()}
+    for _ in range(epochs):
+        orders = torch.stack([torch.randperm(len(train)) for _ in range(members)])
+        for positions in orders.split(batch, 1):
+            log_p = torch.log_softmax(run(weights, train.features[positions]), -1)
+            right = -log_p.gather(-1, train.labels[positions].unsqueeze(-1)).squeeze(-1)
+            loss = ((1 - epsilon) * right - epsilon * log_p.mean(-1)).mean(1).sum()
+            for weight, gradient in zip(
+                weights.values(), torch.autograd.grad(loss, list(weights.values())), strict=True
+            ):
+                weight.grad = gradient.contiguous()
+            optimizer.step()
+        with torch.no_grad():
+            log_p = torch.log_softmax(run(weights, val.features.expand(members, *val.features.shape)), -1)
+            nll = -log_p.gather(-1, val.labels.expand(members, -1).unsqueeze(-1)).mean((1, 2))
+            better = nll < best
+            best = torch.minimum(nll, best)
+            for name, weight in weights.items():
+                kept[name][better] = weight.detach()[better]
+
+
 def parts(members: int) -> None:
     """Where the time of a stack goes, in milliseconds a run."""
     import torch
@@ -160,12 +232,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--members", type=int)
+    parser.add_argument("--peers", action="store_true")
     parser.add_argument("--sweep", type=int)
     parser.add_argument("--parts", action="store_true")
     parser.add_argument("words", nargs="*", help="of another comparison, such as compare data=dry_bean budget=quick")
     options = parser.parse_args()
     if options.parts:
         parts(options.members or 16)
+    elif options.peers:
+        peers(options.members or 64, options.rounds)
     elif options.members:
         stack(options.members, options.rounds)
     elif options.sweep:

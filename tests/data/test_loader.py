@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from smoothlab.data import Batch, MemoryLoader
+from smoothlab.data import Batch, Loading, MemoryLoader
 from smoothlab.errors import InvalidArgument
 
 
@@ -49,3 +49,18 @@ def test_features_labels_and_rows_stay_together(data):
 def test_a_batch_size_below_one_is_refused(data):
     with pytest.raises(InvalidArgument, match="batch_size = 0"):
         MemoryLoader(data, 0)
+
+
+@pytest.mark.parametrize(
+    ("samples", "ranks", "size"),
+    [(0, 1, 32), (2896, 1, 32), (2897, 1, 64), (8667, 1, 128), (8667, 3, 43), (10**6, 1, 1024)],
+)
+def test_a_batch_size_that_grows_with_the_samples(samples, ranks, size):
+    assert Loading(batch_size="auto").samples_of_a_batch(samples, ranks) == size
+    assert Loading(batch_size=7).samples_of_a_batch(samples, ranks) == 7
+
+
+@pytest.mark.parametrize("value", ["automatic", 0, 2.5, True])
+def test_what_is_no_batch_size_is_refused(value):
+    with pytest.raises(InvalidArgument, match=r"an integer of at least 1, or auto"):
+        Loading(batch_size=value)

@@ -10,7 +10,7 @@ import pytest
 from faulty_disk import CUT, KILL, case, run_command, undisturbed_disk
 from undisturbed import differences, finished
 
-from smoothlab.rundir.atomic import make_folders, write_json
+from smoothlab.rundir.atomic import make_folders, names_wait_together, write_json
 
 TRAIN = ["train", "trainer.max_epochs=2", "logger=csv", "progress=none", "figures=false", "threads=1"]
 TRAIN += ["net.dropout=0.3", "scheduler=cosine", "resume=auto"]
@@ -79,3 +79,26 @@ def test_the_disk_of_these_tests_loses_what_was_not_synced(tmp_path):
         assert disk.cut(nothing_kept()) == ["the name of after/lost.txt", "the name of after/unsynced"]
         assert json.loads((disk.root / "a" / "b" / "synced.json").read_text()) == {"value": 1}
         assert {path.name for path in Path(disk.root).iterdir()} == {"a"}
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_names_that_wait_together_are_on_the_disk_when_the_block_ends(tmp_path, ended):
+    with case(tmp_path / "case") as disk:
+        if (process := os.fork()) == 0:
+            from faulty_disk import install
+
+            install(disk)
+            with names_wait_together():
+                for name in ("a", "b"):
+                    make_folders(disk.root / name)
+                    write_json(disk.root / name / "one.json", {})
+                    write_json(disk.root / name / "two.json", {})
+                if not ended:
+                    os._exit(0)
+            os._exit(0)
+        os.waitpid(process, 0)
+        lost = disk.cut(nothing_kept())
+        assert len([path for path in disk.root.rglob("*.json") if json.loads(path.read_text()) == {}]) == (
+            4 if ended else 0
+        )
+        assert bool(lost) != ended

@@ -114,6 +114,7 @@ def describe_data(words: list[str]) -> None:
     from smoothlab.config.opening import make_data
     from smoothlab.data import ParallelData, RowData
     from smoothlab.data.parallel import describe_pairs
+    from smoothlab.data.parts.loading import AUTO
     from smoothlab.data.table.sampling import described
 
     data = make_data(values)
@@ -126,6 +127,8 @@ def describe_data(words: list[str]) -> None:
             print(json.dumps(plain_json(asdict(description)), indent=1, ensure_ascii=False, allow_nan=False))
         else:
             show(description, console)
+            if (rows := description.splits.get("train")) and data.loading.batch_size == AUTO:
+                console.print(f"training batches of {data.loading.samples_of_a_batch(rows, 1)} rows (batch_size=auto)")
         return
     if page is not None or as_json:
         raise UserMistake("data describe: html= and --json are for tables")

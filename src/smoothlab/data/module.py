@@ -14,7 +14,7 @@ from smoothlab.classes import ClassTree
 from smoothlab.data.batch import Batch
 from smoothlab.data.encoder import Encoder
 from smoothlab.data.loader import MemoryLoader
-from smoothlab.data.parts.loading import Loading
+from smoothlab.data.parts.loading import AUTO, Loading
 from smoothlab.data.ranks import this_rank
 from smoothlab.errors import UserMistake
 from smoothlab.flat_keys import takes_keys
@@ -31,7 +31,7 @@ class DataModule(LightningDataModule, ABC):
             from the labels, where they tell.
 
     Attributes:
-        batch_size: samples a training batch of a rank; a step is of so many times the number of ranks.
+        loading: what was asked for.
         eval_batch_size: samples a batch in validation, test and prediction.
         shuffle_seed: decides the order of the training batches.
         class_names: K names, in the order of the logits.
@@ -50,7 +50,7 @@ class DataModule(LightningDataModule, ABC):
     @takes_keys
     def __init__(self, *, loading: Loading = Loading(), label_kind: str | None = None) -> None:
         super().__init__()
-        self.batch_size = loading.batch_size
+        self.loading = loading
         self.eval_batch_size = loading.eval_batch_size
         self.shuffle_seed = loading.shuffle_seed
         self.label_kind = label_kind
@@ -77,6 +77,16 @@ class DataModule(LightningDataModule, ABC):
         self.class_names = list(names)
         self.class_tree = tree
         self.class_order = ordered or self.label_kind == "ordinal"
+
+    @property
+    def batch_size(self) -> int:
+        """Samples a training batch of a rank; a step is of so many times the number of ranks. Known after ``setup``."""
+        return self.batch_size_of(this_rank()["ranks"])
+
+    def batch_size_of(self, ranks: int) -> int:
+        """The same where so many ranks train."""
+        samples = self.num_samples if self.loading.batch_size == AUTO else 0
+        return self.loading.samples_of_a_batch(samples, ranks)
 
     @property
     def slice_column(self) -> str | None:

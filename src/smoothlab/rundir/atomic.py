@@ -11,11 +11,13 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from smoothlab.errors import of_file
 
+_FOLDERS: ContextVar[set[Path] | None] = ContextVar("folders whose names wait for the disk together", default=None)
 _TEMPORARY = re.compile(r"\..+\.\d+(\.\w+)?")  # what `write_atomically` calls a file until it is whole
 
 
@@ -23,7 +25,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step; then it is on the disk.
 
     The temporary file stands in the same folder, since a move between file systems is a copy that can be cut off.
-    Without the waits for the disk a power cut may leave an empty file, or none.
+    Without the waits for the disk a power cut may leave an empty file, or none. Within :func:`names_wait_together` the
+    file's name is on the disk when that ends.
 
     Args:
         path: the file to make or replace.
@@ -38,7 +41,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             write(temporary)
             sync_file(temporary)
             os.replace(temporary, path)
-        sync_folder(path.parent)
+        _name_written(path.parent)
     finally:
         with contextlib.suppress(OSError):  # what went wrong before says more
             temporary.unlink()
@@ -108,11 +111,42 @@ def sync_file(path: Path) -> None:
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, where it is not there; then their names are on the disk."""
+    """Make a folder, and those above it that are missing, where it is not there; then their names are on the disk.
+
+    Within :func:`names_wait_together` they are when that ends.
+    """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:
-        sync_folder(path.parent)
+        _name_written(path.parent)
+
+
+@contextlib.contextmanager
+def names_wait_together() -> Iterator[None]:
+    """Within it each file that is written is whole at once, but its name is on the disk only when the block ends.
+
+    A folder's names are one wait, however many files it gets. A power cut before leaves some of the files, each whole:
+    what says that all are there, such as ``done`` in status.json, is to be written behind the block.
+    """
+    if _FOLDERS.get() is not None:
+        yield
+        return
+    folders: set[Path] = set()
+    token = _FOLDERS.set(folders)
+    try:
+        yield
+    finally:
+        _FOLDERS.reset(token)
+        for folder in sorted(folders):
+            sync_folder(folder)
+
+
+def _name_written(folder: Path) -> None:
+    folders = _FOLDERS.get()
+    if folders is None:
+        sync_folder(folder)
+    else:
+        folders.add(folder)
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from smoothlab.data.module import DataModule
 from smoothlab.errors import RunFailed, UserMistake, reason_of
 from smoothlab.rundir.atomic import make_folders
 from smoothlab.rundir.directory import FAILED, INTERRUPTED, RunDirectory, StatusFile
@@ -21,7 +23,9 @@ from smoothlab.training.train import follow
 log = logging.getLogger("smoothlab")
 
 
-def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> None:
+def run_job(
+    values: dict[str, Any], directory: str, *, resume: bool = False, data: Callable[[], DataModule | None] | None = None
+) -> None:
     """Prepare and train; status.json says how it ended, whatever happened.
 
     Where a cluster has started several ranks of the run, each calls this.
@@ -30,6 +34,8 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
         values: the resolved config.
         directory: the run directory, made where it is not there.
         resume: continue from its last checkpoint, if it has one.
+        data: gives them as the config has them, set up, where other runs of this process have read them; None: they are
+            read.
 
     Raises:
         UserMistake: another process holds the directory, or the run in it is finished.
@@ -45,7 +51,7 @@ def run_job(values: dict[str, Any], directory: str, *, resume: bool = False) -> 
     make_folders(run.path)
     with stopped_by_signals(), server_for(values) as server:  # while this process is still fit to be forked
         try:
-            prepared = prepare(values)
+            prepared = prepare(values, None if data is None else data())
         except KeyboardInterrupt:
             with run.held():
                 _ended_early(run, values).update(state=INTERRUPTED)

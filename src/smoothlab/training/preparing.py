@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -267,7 +268,9 @@ def _check_limits(trainer: Mapping[str, Any], data: DataModule, ranks: int) -> N
         limit = trainer.get(name, 1.0)
         if name == "limit_val_batches" and limit == 0:
             continue  # no validation, on purpose
-        batches = -(-len(loader) // ranks)  # no group is there yet: the loader is that of one process
+        # no group is there yet: the loader is that of one process
+        shares = ranks * (data.batch_size_of(ranks) / data.batch_size if name == "limit_train_batches" else 1)
+        batches = math.ceil(len(loader) / shares)
         if limit is not None and (limit if isinstance(limit, int) else int(limit * batches)) < 1:
             raise UserMistake(f"trainer.{name} = {limit}: less than one of the {batches} batches")
 

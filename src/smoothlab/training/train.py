@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from smoothlab.config.build import build
 from smoothlab.data.module import KnownData
+from smoothlab.data.parts.loading import AUTO
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.models.checkpoint import (
     KEY,
@@ -31,7 +32,7 @@ from smoothlab.models.checkpoint import (
 )
 from smoothlab.reports.confidence import Confidence
 from smoothlab.rivals import Rival
-from smoothlab.rundir.atomic import make_folders, remove_leftovers, write_json, write_text
+from smoothlab.rundir.atomic import make_folders, names_wait_together, remove_leftovers, write_json, write_text
 from smoothlab.rundir.directory import DONE, FAILED, INTERRUPTED, PRUNED, RunDirectory, StatusFile
 from smoothlab.rundir.provenance import peak_memory, provenance
 from smoothlab.scoring.outcome import write_outcome
@@ -212,6 +213,13 @@ def finish_run(
     Returns:
         The content of results.json.
     """
+    with names_wait_together():
+        return _finished(prepared, run, loggers, fitted, started)
+
+
+def _finished(
+    prepared: Prepared, run: RunDirectory, loggers: list[Any], fitted: Fitted, started: float
+) -> dict[str, Any]:
     best, scored = _score(prepared, run, loggers, fitted)
     callbacks = prepared.callbacks
     results = {
@@ -224,6 +232,7 @@ def finish_run(
         "best_epoch": int(best["epoch"]),
         "epochs": fitted.epochs,
         "steps": fitted.steps,
+        **({"batch_size": size} if (size := _batch_size_became(prepared)) else {}),
         **({} if fitted.engine is None else {"engine": fitted.engine}),
         "seconds": {"fit": round(fitted.seconds, 3), "total": round(time.monotonic() - started, 3)},
         "peak_memory_mib": round(peak_memory() / 2**20, 1),
@@ -293,6 +302,9 @@ def begin_run(
             log.info("data: %s", note)
         for warning in prepared.data.warnings:
             log.warning("data: %s", warning)
+        if size := _batch_size_became(prepared):
+            samples = prepared.data.num_samples or "unknown"
+            log.info("data: batch_size=auto is %d (training samples: %s)", size, samples)
     if rows := content[KEY].get("rows"):  # the file may have lost some of them, or be gone
         write_text(run.metrics, rows)
     make_folders(run.checkpoints)
@@ -396,6 +408,12 @@ def _became(task: Any) -> dict[str, Any]:
     if not isinstance(strength, Auto) or not (sentence := strength.became()):
         return {}
     return {"epsilon": strength.epsilon, **strength.record(), "says": sentence}
+
+
+def _batch_size_became(prepared: Prepared) -> int | None:
+    """Samples of a rank's training batch where ``data.batch_size=auto`` chose it, else None."""
+    data = prepared.data
+    return data.batch_size_of(prepared.ranks) if data.loading.batch_size == AUTO and not prepared.rival else None
 
 
 def _smoothing_lines(results: Mapping[str, Any]) -> list[str]:

@@ -190,3 +190,16 @@ def test_what_is_cut_off_counts_as_interrupted_and_is_trained_again(tmp_path, mo
     monkeypatch.setattr(stacked_job.Stack, "train", whole)
     run_stacked(jobs[1:])
     assert results(tmp_path / "1")["epochs"] == 3
+
+
+def test_runs_of_one_process_read_their_data_once_and_say_what_auto_became(tmp_path, monkeypatch):
+    opened = []
+    real = stacked_job.open_data
+    monkeypatch.setattr(stacked_job, "open_data", lambda values: opened.append(values) or real(values))
+    words = ("data.batch_size=auto", "trainer.max_epochs=1", "smoothing=none")
+    jobs = {"net": values_of(*words), "other": values_of(*words, "model=logistic_regression")}
+    run_stacked([(values, str(tmp_path / name)) for name, values in jobs.items()])
+    assert len(opened) == 1
+    assert results(tmp_path / "net")["batch_size"] == 32
+    assert "batch_size=auto is 32 (training samples: 364)" in (tmp_path / "net" / "run.log").read_text()
+    assert "batch_size" not in results(tmp_path / "other")

@@ -47,7 +47,7 @@ class TableData(RowData):
         weights: Weights = Weights(),
         training: Training = Training(),
         splits: Splits = Splits(),
-        loading: Loading = Loading(),
+        loading: Loading = Loading(batch_size="auto"),
     ) -> None:
         super().__init__(
             TableSource(source, path, reading),

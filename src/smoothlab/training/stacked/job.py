@@ -20,7 +20,7 @@ from smoothlab.config.opening import open_data
 from smoothlab.data.module import DataModule
 from smoothlab.errors import RunFailed, UserMistake, reason_of
 from smoothlab.models.checkpoint import AtomicCheckpointIO
-from smoothlab.rundir.atomic import make_folders, remove_leftovers
+from smoothlab.rundir.atomic import make_folders, names_wait_together, remove_leftovers
 from smoothlab.rundir.directory import DONE, FAILED, HEARTBEAT_SECONDS, INTERRUPTED, RunDirectory, StatusFile
 from smoothlab.rundir.identity import in_order
 from smoothlab.rundir.provenance import code_state
@@ -56,8 +56,9 @@ def run_stacked(jobs: Sequence[tuple[dict[str, Any], str]]) -> None:
     with stopped_by_signals():
         stacked.train()
     for values, directory in stacked.alone:
+        single = {**values, "engine": SINGLE} if values.get("engine") != BATCHED else values
         with contextlib.suppress(RunFailed):  # its status.json says so
-            run_job({**values, "engine": SINGLE} if values.get("engine") != BATCHED else values, directory)
+            run_job(single, directory, data=partial(stacked.data_of, single))
     failed = [directory for _, directory in jobs if RunDirectory(directory).read_status().get("state") != DONE]
     if failed:
         raise RunFailed(f"{len(failed)} of {len(jobs)} runs failed ({failed[0]})")
@@ -85,7 +86,9 @@ class StackedRuns:
         """Train those that stack, and note which do not."""
         with contextlib.ExitStack() as held:
             try:
-                stacks = self._stacks(self._members(held))
+                with names_wait_together():
+                    members = self._members(held)
+                stacks = self._stacks(members)
                 with self._heartbeat():
                     for members in stacks:
                         self._train(members)
@@ -138,6 +141,10 @@ class StackedRuns:
         prepared = prepare(values, data)
         self._rehearsed.add(kind)
         return prepared
+
+    def data_of(self, values: dict[str, Any]) -> DataModule | None:
+        """A run's data, read once for all runs of this process; None where a model says how they are read."""
+        return None if values.get("init") is not None else self._data_of(values)
 
     def _data_of(self, values: dict[str, Any]) -> DataModule:
         node = {name: value for name, value in values["data"].items() if name != "shuffle_seed"}
@@ -203,7 +210,8 @@ class StackedRuns:
         try:
             with run_log(member.run.log):
                 try:
-                    self._finish(member, last, best, optimizer)
+                    with names_wait_together():
+                        self._finish(member, last, best, optimizer)
                 except Exception as error:
                     status.update(state=FAILED, error=reason_of(error))
                     log.error(
@@ -222,9 +230,8 @@ class StackedRuns:
         try:
             prepared, run = member.prepared, member.run
             begin_run(prepared, run, loggers, None, NOTHING)
-            for row, step in member.rows.rows:
-                for logger in loggers:
-                    logger.log_metrics(row, step=step)
+            for logger in loggers:
+                _log(logger, member.rows.rows)
             save = AtomicCheckpointIO().save_checkpoint
             save(member.checkpoint(last, best=False, optimizer=optimizer), run.last_checkpoint)
             content = member.checkpoint(best, best=True)
@@ -287,6 +294,15 @@ def _stacks(member: Member) -> bool:
     needs = all(parameter.requires_grad for parameter in task.net.parameters())
     free = not member.run.last_checkpoint.is_file() and not prepared.rival and prepared.ranks == 1
     return small and learned and needs and free and loads_from_memory(member)
+
+
+def _log(logger: Any, rows: Sequence[tuple[dict[str, float], int]]) -> None:
+    """Log the rows of a training that is over."""
+    if hasattr(logger, "log_rows"):
+        logger.log_rows(rows)
+    else:
+        for row, step in rows:
+            logger.log_metrics(row, step=step)
 
 
 def _step_of(member: Member) -> int:
