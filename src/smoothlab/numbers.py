@@ -62,9 +62,8 @@ def check_choice(name: str, value: object, choices: Iterable[Text]) -> Text:
         InvalidArgument: for anything else, with the choices.
     """
     names = tuple(choices)
-    for choice in names:
-        if isinstance(value, str) and value == choice:
-            return choice
+    if isinstance(value, str) and value in names:
+        return names[names.index(value)]
     raise InvalidArgument(name, value, f"one of {', '.join(names)}")
 
 

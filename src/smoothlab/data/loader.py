@@ -94,7 +94,7 @@ class EpochOrder(Sampler[slice | Tensor]):
             return
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
         for positions in torch.randperm(self.count, generator=generator).split(size * ranks):
-            yield positions[rank::ranks]
+            yield positions if ranks == 1 else positions[rank::ranks]
 
 
 class MemoryLoader(EpochLoader):

@@ -25,5 +25,7 @@ def wants_gradient(target: SoftTarget, *weights: Tensor | None) -> bool:
     """Whether a factor of the target or a weight is learned; the fast paths make no gradient of those."""
     if not torch.is_grad_enabled():
         return False
-    factors = (target.base, target.epsilon, target.prior_tensor, *weights)
-    return any(isinstance(factor, Tensor) and factor.requires_grad for factor in factors)
+    for factor in (target.base, target.epsilon, target.prior_tensor, *weights):
+        if isinstance(factor, Tensor) and factor.requires_grad:
+            return True
+    return False

@@ -38,6 +38,7 @@ from smoothlab.tasks.rates import RATE, by_rate
 from smoothlab.tasks.schedule import Schedule, is_plateau
 
 TINY = 1e-20  # a sum of weights that counts as none
+PLAIN = frozenset((type(None), str, int, float))
 WEIGHT = "sample_weight"  # the metadata column of a row's weight in training
 
 
@@ -202,7 +203,7 @@ class Task(LightningModule):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning notes the name of each hook that it enters: torch asks of each value whether it is a parameter.
-        if (value is None or type(value) is str) and name in self.__dict__:
+        if type(value) in PLAIN and name in self.__dict__:
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
@@ -307,6 +308,15 @@ class Task(LightningModule):
             grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             torch._foreach_mul_(grads, factor)
         self._gathered = 0
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Drop the gradients, as the optimizer does, without a record for torch's profiler."""
+        if type(optimizer).zero_grad is not Optimizer.zero_grad:
+            optimizer.zero_grad()
+            return
+        for group in optimizer.param_groups:
+            for weights in group["params"]:
+                weights.grad = None
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

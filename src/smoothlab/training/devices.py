@@ -25,10 +25,12 @@ from smoothlab.rundir.directory import RunDirectory
 from smoothlab.starters import found_ranks
 from smoothlab.tasks.task import Task
 from smoothlab.training.clusters import choose_interface, cluster_environment
-from smoothlab.training.direct import DirectSteps, NoProfiler
+from smoothlab.training.direct import DirectSteps, DirectTrainer, NoProfiler
 from smoothlab.training.meeting import hosts_of_ranks, join, starts_again
 
 FORKING = ("spawn", "fork", "notebook")
+TRAINER = "pytorch_lightning.Trainer"
+DIRECT = f"{DirectTrainer.__module__}.{DirectTrainer.__qualname__}"
 NO_GPU = "No supported gpu backend found"  # Lightning's words
 
 
@@ -61,12 +63,15 @@ def make_trainer(
         )
     if isinstance(strategy, str):
         node.pop("strategy", None)
-        more["strategy"] = DirectSteps() if _is_one_cpu(node, strategy) else _strategy(strategy, config["trainer"])
+        one_cpu = _is_one_cpu(node, strategy)
+        more["strategy"] = DirectSteps() if one_cpu else _strategy(strategy, config["trainer"])
+        if one_cpu and node["_target_"] == TRAINER:
+            node["_target_"] = DIRECT
     if node.get("profiler") is None and more.get("profiler") is None:
         more["profiler"] = NoProfiler()
     more["plugins"] = [environment or cluster_environment(), *plugins]
     try:
-        made: Trainer = build(node, "trainer", allowed=allowed, **more)
+        made: Trainer = build(node, "trainer", allowed=(*allowed, DirectTrainer.__module__), **more)
     except UserMistake as mistake:
         if NO_GPU not in str(mistake):
             raise

@@ -16,10 +16,12 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from pytorch_lightning.plugins.precision import DoublePrecision, Precision
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
+from pytorch_lightning.trainer.states import RunningStage
 from torch import Tensor
 from torch.optim import Optimizer
 
 from smoothlab.tasks.task import Task
+from smoothlab.training.fused_step import FusedStep
 
 NOTHING = contextlib.nullcontext()
 BEFORE_STEP = "on_before_optimizer_step"
@@ -35,6 +37,19 @@ class NoProfiler(PassThroughProfiler):
         return NOTHING
 
 
+class DirectTrainer(Trainer):
+    """Lightning's Trainer, which asks itself a dozen times a step whether it trains."""
+
+    @property
+    def training(self) -> bool:
+        """See the Trainer, which compares the names of the stages."""
+        return self.state.stage is RunningStage.TRAINING
+
+    @training.setter
+    def training(self, val: bool) -> None:
+        Trainer.training.fset(self, val)  # type: ignore[attr-defined]
+
+
 class DirectSteps(SingleDeviceStrategy):
     """One CPU, on which a step goes straight to the backward pass and to the optimizer where nothing listens between.
 
@@ -46,6 +61,10 @@ class DirectSteps(SingleDeviceStrategy):
     def __init__(self) -> None:
         super().__init__("cpu")
         self._stays = self._goes_back = self._steps = False
+        self._loss: Tensor | None = None  # of the step, with its graph
+        self._fused: FusedStep | None = None
+        self._callbacks: list[Callback] = []
+        self._heard: frozenset[str] = frozenset()
 
     def setup(self, trainer: Trainer) -> None:
         """Set up net and optimizer, and find out who listens."""
@@ -61,6 +80,7 @@ class DirectSteps(SingleDeviceStrategy):
             and _has(task, Task, BEFORE_STEP, "configure_gradient_clipping")
             and all(_takes_no_closure(optimizer) for optimizer in self.optimizers)
         )
+        self._fused = FusedStep(self.optimizers[0]) if len(self.optimizers) == 1 else None
 
     def batch_to_device(self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0) -> Any:
         """See the strategy of Lightning."""
@@ -70,16 +90,32 @@ class DirectSteps(SingleDeviceStrategy):
         assert task is not None
         return task.transfer_batch_to_device(batch, self.root_device, dataloader_idx)
 
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        """See the strategy of Lightning; its loss has no graph, so that what it does to it costs no gradient."""
+        self._loss = None
+        loss = super().training_step(*args, **kwargs)
+        trainer = self.lightning_module.trainer  # type: ignore[union-attr]
+        # of several micro-batches the loss is divided by their number
+        if trainer.accumulate_grad_batches != 1 or not isinstance(loss, Tensor) or not self._goes_straight_back():
+            return loss
+        self._loss = loss
+        return loss.detach()
+
     def backward(self, closure_loss: Tensor, optimizer: Optimizer | None, *args: Any, **kwargs: Any) -> Tensor:
         """See the strategy of Lightning."""
-        if not self._goes_back or self._heard(AROUND_BACKWARD):
+        if not self._goes_straight_back():
             return super().backward(closure_loss, optimizer, *args, **kwargs)
-        closure_loss.backward(*args, **kwargs)
+        loss, self._loss = closure_loss if self._loss is None else self._loss, None
+        loss.backward(*args, **kwargs)
         return closure_loss.detach()
+
+    def _goes_straight_back(self) -> bool:
+        """Whether nobody listens around the backward pass."""
+        return self._goes_back and self._listeners().isdisjoint(AROUND_BACKWARD)
 
     def optimizer_step(self, optimizer: Optimizer, closure: Callable[[], Any], model: Any = None, **kwargs: Any) -> Any:
         """See the strategy of Lightning."""
-        if not self._steps or self._heard((BEFORE_STEP,)):
+        if not self._steps or BEFORE_STEP in self._listeners():
             return super().optimizer_step(optimizer, closure, model, **kwargs)
         loss = closure()
         task = self.lightning_module
@@ -87,14 +123,24 @@ class DirectSteps(SingleDeviceStrategy):
         task.on_before_optimizer_step(optimizer)
         trainer = task.trainer
         task.configure_gradient_clipping(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
-        optimizer.step(**kwargs)
+        if self._fused is not None and not kwargs:
+            self._fused()
+        else:
+            optimizer.step(**kwargs)
         return loss
 
-    def _heard(self, hooks: tuple[str, ...]) -> bool:
-        """Whether a callback has one of the hooks."""
+    def _listeners(self) -> frozenset[str]:
+        """The hooks between batch and step that a callback has; looked up again where the callbacks are others."""
         assert self.lightning_module is not None
         callbacks: list[Callback] = self.lightning_module.trainer.callbacks  # type: ignore[attr-defined]
-        return any(callable(getattr(callback, hook)) for callback in callbacks for hook in hooks)
+        if callbacks != self._callbacks:
+            self._callbacks = list(callbacks)
+            self._heard = frozenset(
+                hook
+                for hook in (BEFORE_STEP, *AROUND_BACKWARD)
+                if any(callable(getattr(callback, hook)) for callback in callbacks)
+            )
+        return self._heard
 
 
 def _has(instance: Any, base: type, *hooks: str) -> bool:
