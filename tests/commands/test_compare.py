@@ -149,20 +149,20 @@ def test_a_run_that_fails_is_named_and_the_others_are_compared(cli):
 
 
 def test_a_comparison_that_is_interrupted_goes_on_where_it_was(cli, monkeypatch):
-    from smoothlab.comparing.running import Meter
+    from smoothlab.sweeps.board import Board
 
     # one by one; those that train as one end together (tests/training/stacked/test_stacked_runs.py interrupts such)
     words = ("compare", *DATA, "trainer.max_epochs=1", "seeds=2", "grid=1", "take=[none,standard]", "n_jobs=1")
     words += ("engine=single",)
-    advance = Meter.advance
+    advance = Board.advance
 
-    def stop_after_two(meter, *what, **how):
-        advance(meter, *what, **how)
-        if meter.done == 2:
+    def stop_after_two(board, *what, **how):
+        advance(board, *what, **how)
+        if board.done == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Meter, "advance", stop_after_two)
+        patched.setattr(Board, "advance", stop_after_two)
         code, out, err = cli(*words)
     assert (code, out) == (130, "")
     assert "interrupted with 2 of 4 runs done" in err

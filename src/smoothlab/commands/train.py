@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ from smoothlab.training.stacked.stackable import SINGLE, check_engine, settled
 
 if TYPE_CHECKING:
     from smoothlab.models.run import Run
+    from smoothlab.sweeps.board import Board
     from smoothlab.sweeps.launcher_pool import Pool
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -65,6 +66,19 @@ def run(words: Sequence[str]) -> int:
     if ((place := found_ranks(os.environ)) is None or place.rank == 0) and run.status.get("state") == DONE:
         print(f"next: {next_command(words, run)}", file=sys.stderr)
     return 0
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say on a terminal what is waited for, as long as it takes."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    print(f"{what} ...", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def next_command(words: Sequence[str], run: Run) -> str:
@@ -115,11 +129,12 @@ def train(overrides: Sequence[str] = ()) -> Run:
     check_engine(values["engine"])
     values["engine"] = SINGLE  # there is no other run
 
-    from smoothlab.models.run import Run
-    from smoothlab.training.preparing import prepare
-    from smoothlab.training.ranks import leave_status, server_for, train_on_devices
-    from smoothlab.training.stopping import stopped_by_signals
-    from smoothlab.training.train import follow
+    with waiting("importing torch and Lightning"):
+        from smoothlab.models.run import Run
+        from smoothlab.training.preparing import prepare
+        from smoothlab.training.ranks import leave_status, server_for, train_on_devices
+        from smoothlab.training.stopping import stopped_by_signals
+        from smoothlab.training.train import follow
 
     with stopped_by_signals(), server_for(values) as server:
         prepared = prepare(values)
@@ -316,21 +331,24 @@ def sweep(overrides: Sequence[str]) -> int:
     if str(OmegaConf.select(base, "hydra.sweeper._target_")) != BASIC_SWEEPER:
         return _hydra_sweep(overrides, base)
     with contextlib.ExitStack() as stack:
+        from smoothlab.sweeps.board import Board
+
+        board = stack.enter_context(Board("jobs", "objective"))
         if str(OmegaConf.select(base, "hydra.launcher._target_")) == OUR_LAUNCHER:
             from smoothlab.sweeps.pool import JobPool
 
             wandb = "wandb" in str(OmegaConf.select(base, "logger"))
             pool = stack.enter_context(JobPool(base.hydra.launcher.n_jobs, wandb=wandb))
-            return _run_jobs(overrides, base, pool)
+            return _run_jobs(overrides, base, pool, board)
         from smoothlab.sweeps.launcher_pool import LauncherPool
 
         words = [override for override in overrides if not is_list(override)]
         words.append(f"hydra.sweep.dir={quoted(sweep_folder(base, overrides))}")
         launcher = stack.enter_context(hydra_launcher("train", words, _sweep_job))  # such as submitit's on a cluster
-        return _run_jobs(overrides, base, LauncherPool(launcher))
+        return _run_jobs(overrides, base, LauncherPool(launcher), board)
 
 
-def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
+def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool, board: Board) -> int:
     """The runs of a sweep, in directories of their own."""
     jobs = expand_sweep(with_params(base, overrides))
     composed = compose_jobs("train", jobs)
@@ -358,7 +376,7 @@ def _run_jobs(overrides: Sequence[str], base: DictConfig, pool: Pool) -> int:
     def check(left: Sequence[Planned]) -> None:
         pool.call(check_configs, [job.values for job in left], ours)
 
-    ledger = run_sweep(planned, folder, pool, check)
+    ledger = run_sweep(planned, folder, pool, check, board=board)
     return 0 if all(row.state == DONE for row in rows(ledger)) else 1
 
 

@@ -13,6 +13,7 @@ from smoothlab.comparing.question import Question
 from smoothlab.comparing.repetition import Resolve
 from smoothlab.comparing.training import train
 from smoothlab.processes import ServerDied, call
+from smoothlab.sweeps.board import Board
 from smoothlab.sweeps.folder import say
 from smoothlab.sweeps.ledger import is_done
 
@@ -40,17 +41,17 @@ def answer(question: Question, resolve: Resolve) -> int:
         from smoothlab.processes import PRELOAD, WITHOUT_WANDB, WarmServer
 
         logged = any(word.startswith("logger") for word in question.typed)  # else metrics.csv is all that there is
-        with WarmServer(
-            PRELOAD if logged else WITHOUT_WANDB
-        ) as server:  # imports what this process then need not: for the plan, the runs, the answer
+        # imports what this process then need not: for the plan, the runs, the answer
+        with Board("arm", "val NLL", answers=True) as board, WarmServer(PRELOAD if logged else WITHOUT_WANDB) as server:
             if question.judging.looks:
                 from smoothlab.comparing.looking import by_looks
 
-                plan, failed = by_looks(question, resolve, places, server)
+                plan, failed = by_looks(question, resolve, places, server, board)
                 if file and not failed:
                     plan.write(file)
             else:
-                plan, failed = train(question, resolve, places, server, file=file)
+                plan, failed = train(question, resolve, places, server, board, file=file)
+            board.phase("judging and drawing")
             try:
                 out, err = call(server, _written, question, plan, places, failed)
             except ServerDied:

@@ -19,6 +19,7 @@ from smoothlab.reports.roles import smooths
 from smoothlab.reports.verdict import CANNOT_TELL, Verdict
 from smoothlab.rundir.identity import flat
 from smoothlab.statistics import cannot_win, levels_of_looks
+from smoothlab.sweeps.board import Board
 from smoothlab.sweeps.folder import say
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ class Race:
         return behind
 
 
-def by_looks(question: Question, resolve: Resolve, places: Places, server: WarmServer) -> tuple[Plan, Failed]:
+def by_looks(
+    question: Question, resolve: Resolve, places: Places, server: WarmServer, board: Board
+) -> tuple[Plan, Failed]:
     """Train until the verdict is clear, or until more runs would tell no more.
 
     Three runs of every setting come first; then as many as the first look asks for of those that can still win, of
@@ -103,6 +106,7 @@ def by_looks(question: Question, resolve: Resolve, places: Places, server: WarmS
         resolve: gives the config of a run.
         places: where the runs stand.
         server: makes the processes.
+        board: shows how far it is.
 
     Returns:
         All runs that were asked for, and why runs failed.
@@ -113,18 +117,19 @@ def by_looks(question: Question, resolve: Resolve, places: Places, server: WarmS
     left_out: dict[str, str] = {}
     shares: tuple[float, ...] = ()
     asked = replace(question, repetition=replace(question.repetition, runs=looks[0]))
-    plan, failed = train(replace(asked, arms=race.arms), resolve, places, server, most=FIRST)
+    plan, failed = train(replace(asked, arms=race.arms), resolve, places, server, board, most=FIRST)
     race.add(plan)
     _say_behind(race.narrow(plan, question.baseline, places, settle=False))
     for number, runs in enumerate(looks, 1):
         asked = replace(asked, repetition=replace(asked.repetition, runs=runs), arms=race.arms)
-        plan, more = train(asked, resolve, places, server, gone=race.gone)
+        plan, more = train(asked, resolve, places, server, board, gone=race.gone)
         asked = replace(asked, repetition=replace(asked.repetition, folds=_folds(plan)))
         failed |= more
         left_out |= plan.left_out
         race.add(plan)
         dropped = [name for name in question.arms if name not in race.arms and name not in left_out]
         whole = Plan(list(race.runs.values()), left_out, plan.values, plan.foldable, number, level, dropped)
+        board.phase("judging")
         shares = (*shares, share_of(judged(question, whole, places, level).verdict, runs / looks[-1], shares))
         whole.level = levels_of_looks(shares, level=level)[-1]
         clear = judged(question, whole, places, whole.level).verdict.kind != CANNOT_TELL

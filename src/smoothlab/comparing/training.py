@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from smoothlab.comparing.planning import make_plan
 from smoothlab.comparing.question import Question
 from smoothlab.comparing.repetition import Resolve
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.sweeps.board import Board
 from smoothlab.sweeps.folder import make_folder, say
 from smoothlab.sweeps.ledger import is_done
 
@@ -28,6 +28,7 @@ def train(
     resolve: Resolve,
     places: Places,
     server: WarmServer,
+    board: Board,
     *,
     file: Path | None = None,
     most: int | None = None,
@@ -40,6 +41,7 @@ def train(
         resolve: gives the config of a run.
         places: where the runs stand.
         server: makes the processes.
+        board: shows how far it is.
         file: where the plan is kept; None: nowhere.
         most: runs of each setting, the first ones of the plan; None: all.
         gone: arms and settings, as text, that are not run.
@@ -51,8 +53,7 @@ def train(
         UserMistake: before anything is written: the config, an arm or the data will not do.
         KeyboardInterrupt: the user stopped it; the same command goes on with it.
     """
-    if sys.stderr.isatty():  # who waits before a screen sees at once that something happens
-        say(f"comparing {len(question.arms)} arms: their configs are composed and tried on the data")
+    board.phase(f"composing {len(question.arms)} arms")
     from smoothlab.comparing.running import run_all
     from smoothlab.rundir.writable import check_folder
     from smoothlab.sweeps.pool import JobPool
@@ -69,7 +70,7 @@ def train(
             if file is not None:
                 plan.write(file)
             try:
-                return plan, run_all(plan, left, places, pool) if left else {}
+                return plan, run_all(plan, left, places, pool, board) if left else {}
             except KeyboardInterrupt:
                 with contextlib.suppress(OSError):
                     done = sum(is_done(places.of(run)) for run in plan.runs)

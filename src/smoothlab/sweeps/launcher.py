@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,21 +14,28 @@ from omegaconf import DictConfig
 
 from smoothlab.errors import RunFailed, UserMistake
 from smoothlab.rundir.directory import DONE, RUNNING, RunDirectory
+from smoothlab.sweeps.board import Board
 from smoothlab.sweeps.fingerprints import Fingerprints
 from smoothlab.sweeps.folder import make_folder, refuse_held, say
-from smoothlab.sweeps.launcher_pool import Pool
-from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, is_done, prefixes
+from smoothlab.sweeps.launcher_pool import LauncherPool, Pool
+from smoothlab.sweeps.ledger import FILE, Entry, Ledger, common, identifying, is_done, key_of, prefixes
 from smoothlab.sweeps.pool import Job, JobPool, Planned
 from smoothlab.sweeps.space import check_space, estimate
 from smoothlab.sweeps.table import Row, as_text, rows
 from smoothlab.training.stacked.stackable import bundles, settled
 from smoothlab.training.stopping import stopped_by_signals
 
+REPEATED = ("seed", "data.fold")  # of which the jobs of one row differ
 LARGE = 10  # runs from which on the disk is thought of before the first one is there
 
 
 def run_sweep(
-    jobs: Sequence[Planned], folder: Path, pool: Pool, check: Callable[[Sequence[Planned]], None] | None = None
+    jobs: Sequence[Planned],
+    folder: Path,
+    pool: Pool,
+    check: Callable[[Sequence[Planned]], None] | None = None,
+    *,
+    board: Board,
 ) -> Ledger:
     """Run what is not done yet of a sweep's jobs; a job that fails does not stop the others.
 
@@ -36,6 +44,7 @@ def run_sweep(
         folder: the sweep's directory.
         pool: runs them; it is closed before the table is printed.
         check: refuses jobs that cannot run; it gets those that are not done.
+        board: shows how far it is.
 
     Returns:
         The sweep's ledger; its table has been printed.
@@ -65,16 +74,20 @@ def run_sweep(
         _write(ledger)
         try:
             with stopped_by_signals(), pool:
-                _run_all(left, ledger, pool, sized=size is not None)
+                _run_all(left, ledger, pool, board, sized=size is not None)
         except KeyboardInterrupt:
+            board.close()
             say(f"\n{as_text(rows(ledger))}\ninterrupted; the same command goes on with it")
             raise
+    board.close()
     say(f"\n{as_text(rows(ledger))}")
     return ledger
 
 
-def _run_all(left: Sequence[tuple[Planned, Entry]], ledger: Ledger, pool: Pool, *, sized: bool) -> None:
+def _run_all(left: Sequence[tuple[Planned, Entry]], ledger: Ledger, pool: Pool, board: Board, *, sized: bool) -> None:
     runs = [(planned, ledger.run(entry).path) for planned, entry in left]
+    names = dict(zip((path for _, path in runs), _rows_of([planned for planned, _ in runs]), strict=True))
+    board.expect(Counter(names.values()))
     if isinstance(pool, JobPool):
         shared = bundles([planned.values for planned, _ in runs], pool.devices.n_jobs)
         for places in shared:
@@ -83,11 +96,26 @@ def _run_all(left: Sequence[tuple[Planned, Entry]], ledger: Ledger, pool: Pool, 
         runs = [run for place, run in enumerate(runs) if place not in taken]
     for planned, directory in runs:
         pool.submit(planned, directory)
-    for ended, job in enumerate(pool.ended(), 1):
-        say(f"[{ended}/{len(left)}] {_ending(job)}")
-        if job.state == DONE and not sized and len(left) >= LARGE and ended < len(left):
-            sized = True
-            say(check_space(ledger.folder, len(left) - ended, estimate([job.directory.path], None) or 0))
+    if isinstance(pool, LauncherPool):
+        list(pool.ended())
+        return
+    while (ended := pool.wait_any(board.look_seconds)) or pool.running:
+        for job in ended:
+            board.advance(names[job.directory.path], _ending(job), job.objective, failed=job.state != DONE)
+            if job.state == DONE and not sized and len(left) >= LARGE and board.done < len(left):
+                sized = True
+                say(check_space(ledger.folder, len(left) - board.done, estimate([job.directory.path], None) or 0))
+        shares = [((job, *job.others), job.share) for job in pool.running]
+        board.look(
+            [(names[each.directory.path], share) for together, share in shares for each in together],
+            [(len(together), share) for together, share in shares if len(together) > 1],
+        )
+
+
+def _rows_of(jobs: Sequence[Planned]) -> list[str]:
+    """The row of a table for each job: what its overrides have that others have not, beside seeds and folds."""
+    words = [[word for word in job.overrides if key_of(word) not in REPEATED] for job in jobs]
+    return prefixes(words, otherwise=str(jobs[0].values["name"])) if jobs else []
 
 
 def _ending(job: Job) -> str:
@@ -117,8 +145,8 @@ def launch(
         values["engine"] = settled(values, by_itself=False)
         planned.append(Planned(values, tuple(overrides), partial(DictConfig.copy, composed)))
     folder = Path(str(config.hydra.sweep.dir))
-    with JobPool(n_jobs) as pool:
-        ledger = run_sweep(planned, folder, pool)
+    with Board("jobs", "objective") as board, JobPool(n_jobs) as pool:
+        ledger = run_sweep(planned, folder, pool, board=board)
     by_overrides = {identifying(entry.overrides): row for entry, row in zip(ledger.entries, rows(ledger), strict=True)}
     return [
         _returned(job.overrides, composed, by_overrides[identifying(job.overrides)])

@@ -66,7 +66,7 @@ def progress(study: Study, trial: Trial) -> str:
         outcome = f"{values}{'  best so far' if trial.number in {best.number for best in study.best()} else ''}"
     else:
         outcome = f"{trial.state}, {trial.reason}"
-    return f"[{study.ended()}/{study.total}] trial {trial.number} ({chosen}): {outcome}"
+    return f"trial {trial.number} ({chosen}): {outcome}"
 
 
 def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from smoothlab.config.compose import compose_config, plain
 from smoothlab.config.repeated import compose_jobs
 from smoothlab.errors import RunFailed, UserMistake, readable
 from smoothlab.rundir.directory import RunDirectory
+from smoothlab.sweeps.board import Board
 from smoothlab.sweeps.claims import Claims
 from smoothlab.sweeps.fingerprints import Fingerprints
 from smoothlab.sweeps.folder import make_folder, refuse_held, say
@@ -30,7 +31,7 @@ from smoothlab.sweeps.search.settings import Settings, find_objectives
 from smoothlab.sweeps.search.shared import SharedStudy
 from smoothlab.sweeps.search.space import Space
 from smoothlab.sweeps.search.storage import open_storage
-from smoothlab.sweeps.search.study import DONE, FAILED, Objective, Study
+from smoothlab.sweeps.search.study import DONE, FAILED, Objective, Study, Trial
 from smoothlab.training.stacked.stackable import SINGLE
 from smoothlab.training.stopping import stopped_by_signals
 
@@ -50,6 +51,11 @@ def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
         RunFailed: some trials failed, or none is done.
         KeyboardInterrupt: the user stopped it; the same command goes on.
     """
+    with Board("trials", "objective") as board:
+        _search(config, overrides, launcher, board)
+
+
+def _search(config: DictConfig, overrides: Sequence[str], launcher: Any, board: Board) -> None:
     load_optuna()
     node = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
     assert isinstance(node, dict)
@@ -71,7 +77,7 @@ def search(config: DictConfig, overrides: Sequence[str], launcher: Any) -> None:
     pool = JobPool(OmegaConf.select(config, "hydra.launcher.n_jobs")) if ours else LauncherPool(launcher)
     pool.warm()  # its server imports while the space is checked; it is closed while the folder is still held
     with pool, _begun(settings, space, composing, folder, pool) as (study, runner, claims), pool:
-        _run(settings, study, runner, folder, claims)
+        _run(settings, study, runner, folder, claims, board)
 
 
 class Composing:
@@ -249,7 +255,9 @@ def _begun(
             yield study, runner, claims
 
 
-def _run(settings: Settings, study: Study, runner: PoolRunner, folder: Path, claims: Claims | None) -> None:
+def _run(
+    settings: Settings, study: Study, runner: PoolRunner, folder: Path, claims: Claims | None, board: Board
+) -> None:
     before = study.ended()
     looked_for = " and ".join(f"{objective.name} ({objective.mode})" for objective in study.objectives)
     earlier = f", {before} of them done before" if before else ""
@@ -260,8 +268,12 @@ def _run(settings: Settings, study: Study, runner: PoolRunner, folder: Path, cla
         with contextlib.nullcontext() if claims is None else claims.turn():
             write_outcome(study, folder)
 
-    def ended(trial: Any) -> None:
-        say(progress(study, trial))
+    board.expect({}, total=study.total, done=before)
+
+    def ended(trial: Trial) -> None:
+        chosen = " ".join(trial.overrides[len(study.space.fixed) :])
+        value = None if trial.values is None else trial.values[0]
+        board.advance(f"{trial.number} {chosen}", progress(study, trial), value, failed=trial.state == FAILED)
         write()
 
     try:
@@ -271,9 +283,11 @@ def _run(settings: Settings, study: Study, runner: PoolRunner, folder: Path, cla
             )
     except KeyboardInterrupt:
         study.let_all_go()
+        board.close()
         say(f"\n{as_text(study)}\ninterrupted; the same command goes on with it")
         raise
     write()
+    board.close()
     say(f"\n{as_text(study)}\nbest: {folder / 'best.yaml'}" if study.best() else f"\n{as_text(study)}")
     trials = study.trials()
     failed = sum(trial.state == FAILED for trial in trials)
