@@ -135,6 +135,7 @@ class Task(LightningModule):
         self.costs = None if costs is None else cost_matrix(costs, self.class_names)
         self.slices = slices
         self.num_slices = num_slices
+        self.compiled: Callable[[Batch], Any] | None = None  # gives the terms of what the net sees, in its place
         self.train_loss = LossMeter()
         self.val_metrics = self.make_metrics()
         self.test_metrics = self.make_metrics()
@@ -253,6 +254,8 @@ class Task(LightningModule):
     def terms(self, batch: Batch) -> tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]:
         """A training batch's soft target, the sum of its losses, and the sums of its penalties by name."""
         seen = self.seen_of(batch)
+        if self.compiled is not None:
+            return self.compiled(seen)
         return self.terms_of(self.net(seen.features), seen)
 
     def seen_of(self, batch: Batch) -> Batch:
@@ -274,10 +277,10 @@ class Task(LightningModule):
         rows = seen.rows if self.mixing is None else None
         step = Step(seen.labels, logits.detach(), self.progress, rows, seen.metadata, seen.features)
         target = self.smoother.target(step)
-        return target, *self._mean_losses(members, target, step)
+        return target, *self.mean_losses(members, target, step)
 
-    def _mean_losses(self, members: Sequence[Tensor], target: Any, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
-        """``losses`` of the members' logits ``(N, K)``, their mean."""
+    def mean_losses(self, members: Sequence[Tensor], target: Any, step: Step) -> tuple[Tensor, dict[str, Tensor]]:
+        """:meth:`losses` of the members' logits ``(N, K)``, their mean."""
         if len(members) == 1:
             return self.losses(members[0], target, step)
         losses, penalties = zip(*(self.losses(logits, target, step) for logits in members), strict=True)

@@ -15,15 +15,12 @@ from lightning_fabric.utilities.distributed import _get_default_process_group_ba
 from pytorch_lightning import Trainer
 from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy, StrategyRegistry
-from torch import nn
 
 from smoothlab.config.build import build
 from smoothlab.config.trainer_arguments import lightning_arguments
 from smoothlab.errors import UserMistake
-from smoothlab.kinds import KINDS
 from smoothlab.rundir.directory import RunDirectory
 from smoothlab.starters import found_ranks
-from smoothlab.tasks.task import Task
 from smoothlab.training.clusters import choose_interface, cluster_environment
 from smoothlab.training.direct import DirectSteps, DirectTrainer, NoProfiler
 from smoothlab.training.meeting import hosts_of_ranks, join, starts_again
@@ -150,16 +147,6 @@ def wanted_ranks(trainer: Trainer) -> int:
     return int(trainer.num_devices * trainer.num_nodes)
 
 
-def check_compile(config: Mapping[str, Any], task: Task) -> None:
-    """Refuse ``compile`` where it would change nothing.
-
-    Raises:
-        UserMistake: the task does not call its net as a whole.
-    """
-    if config.get("compile") and KINDS[task.kind].decodes:
-        raise UserMistake("compile = true: a net that translates is called in parts; take false")
-
-
 @dataclass(frozen=True)
 class Start:
     """What the ranks of a run have to agree on before they train.
@@ -239,9 +226,3 @@ def on_cpu() -> Trainer:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def compile_in_place(module: nn.Module, wanted: bool) -> None:
-    """Compile a net in such a way that its weights keep their names in checkpoints; ``torch.compile(net)`` does not."""
-    if wanted:
-        module.compile()

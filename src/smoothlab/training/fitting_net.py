@@ -17,7 +17,8 @@ from smoothlab.config.trainer_arguments import AT_STEP, PROFILERS
 from smoothlab.learner import learners_in
 from smoothlab.models.checkpoint import AtomicCheckpointIO, RunState
 from smoothlab.rundir.directory import RunDirectory, StatusFile
-from smoothlab.training.devices import Start, compile_in_place, make_trainer
+from smoothlab.training.compiling import compile_in_place
+from smoothlab.training.devices import Start, make_trainer
 from smoothlab.training.hooks import skip_empty_step_hooks
 from smoothlab.training.preparing import Prepared
 from smoothlab.training.step_stop import StepStop, keep_handlers
@@ -49,7 +50,7 @@ def trainer_of(
     """
     callbacks = [*prepared.callbacks, *callbacks]
     skip_empty_step_hooks(callbacks, prepared.task)
-    compile_in_place(prepared.task.net, prepared.config.get("compile", False))
+    compile_in_place(prepared.task, prepared.config.get("compile", False))
     trainer = make_trainer(
         prepared.config,
         prepared.allowed,

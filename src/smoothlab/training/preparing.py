@@ -33,7 +33,8 @@ from smoothlab.starters import found_ranks
 from smoothlab.tasks.task import Task
 from smoothlab.tracking.console import quiet_lightning
 from smoothlab.training.beginning import Beginning, beginning_of
-from smoothlab.training.devices import check_compile, check_devices, make_trainer, wanted_ranks
+from smoothlab.training.compiling import check_compile, check_compiler
+from smoothlab.training.devices import check_devices, make_trainer, wanted_ranks
 from smoothlab.training.loggers import check_loggers
 from smoothlab.training.parts import Parts
 from smoothlab.training.rehearsal import check_callbacks, rehearse
@@ -110,6 +111,8 @@ def check_config(config: dict[str, Any]) -> Checked:
     with quiet_lightning(), determinism_kept():
         trainer = make_trainer(config, allowed, logger=False, callbacks=list(callbacks.values()))
     check_devices(config, trainer)
+    if not config.get("model"):
+        check_compiler(config, trainer)
     return Checked(parts, list(callbacks.values()), 1 if config.get("model") else wanted_ranks(trainer))
 
 
