@@ -47,7 +47,9 @@ class Times(Callback):
 def fit(hidden: str, batch_size: int, steps: int, way: str) -> tuple[list[float], torch.Tensor]:
     """CPU seconds of two epochs' steps, and the logits of the validation rows after them."""
     words = [f"net.hidden={hidden}", "net.dropout=0", f"data.batch_size={batch_size}", "trainer.max_epochs=2"]
-    config = plain(compose_config("train", [*words, "smoothing=standard", "logger=none", f"compile={way}"]))
+    config = plain(
+        compose_config("train", [*words, "smoothing=standard", "logger=none", "callbacks=none", f"compile={way}"])
+    )
     prepared = prepare(config)
     rows = prepared.data.split("val").features
     repeated(prepared.data, batch_size * steps)

@@ -62,7 +62,7 @@ class CompiledTerms:
         if self._ready is None or self._ready[0] != device:
             mode = "reduce-overhead" if device.type == "cuda" else None
             compiled = [
-                torch.compile(function, backend=self._backend, **({} if mode is None else {"mode": mode}))
+                torch.compile(function, backend=self._backend, mode=mode)
                 for function in (self._task.net.forward, self._whole)
             ]
             self._ready = (device, compiled[0], compiled[1])

@@ -39,6 +39,7 @@ from smoothlab.tasks.schedule import Schedule, is_plateau
 
 TINY = 1e-20  # a sum of weights that counts as none
 PLAIN = frozenset((type(None), str, int, float))
+Terms = tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]  # target, losses and penalties of a batch
 WEIGHT = "sample_weight"  # the metadata column of a row's weight in training
 
 
@@ -135,7 +136,7 @@ class Task(LightningModule):
         self.costs = None if costs is None else cost_matrix(costs, self.class_names)
         self.slices = slices
         self.num_slices = num_slices
-        self.compiled: Callable[[Batch], Any] | None = None  # gives the terms of what the net sees, in its place
+        self.compiled: Callable[[Batch], Terms] | None = None  # gives the terms of what the net sees, in its place
         self.train_loss = LossMeter()
         self.val_metrics = self.make_metrics()
         self.test_metrics = self.make_metrics()
@@ -251,7 +252,7 @@ class Task(LightningModule):
             [(weights * 0.0).sum().float() for weights in self.parameters() if weights.requires_grad]
         ).sum()
 
-    def terms(self, batch: Batch) -> tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]:
+    def terms(self, batch: Batch) -> Terms:
         """A training batch's soft target, the sum of its losses, and the sums of its penalties by name."""
         seen = self.seen_of(batch)
         if self.compiled is not None:
@@ -269,7 +270,7 @@ class Task(LightningModule):
         features, labels = self.mixed(batch.features, batch.labels)
         return Batch(features, labels, batch.rows)
 
-    def terms_of(self, logits: Tensor, seen: Batch) -> tuple[SoftTarget | SoftLabels, Tensor, dict[str, Tensor]]:
+    def terms_of(self, logits: Tensor, seen: Batch) -> Terms:
         """``terms`` of the logits that the net gives for what it sees of a batch."""
         members: Sequence[Tensor] = (logits,)
         if logits.ndim == 3:  # (N, members, K): an ensemble in one net, each member with its own loss
