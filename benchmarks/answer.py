@@ -146,7 +146,7 @@ def peers(members: int, rounds: int) -> None:
 
     torch.set_num_threads(1)
     values = configs(members, "trainer.max_epochs=20", "callbacks.early_stopping=null")
-    data = open_data(values[0])
+    data: Any = open_data(values[0])
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             start = time.process_time()
