@@ -73,7 +73,7 @@ def images(seed: int, path: Path) -> None:
     for split, (name, start, end) in ROWS.items():
         pixels, labels, order = drawn[name]
         arrays |= {f"{split}_images": pixels[order[start:end]], f"{split}_labels": labels[order[start:end]]}
-    np.savez(path, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]  # names of arrays
 
 
 def figures(arm: str, seed: int) -> dict[str, float]:
