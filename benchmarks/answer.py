@@ -186,7 +186,7 @@ def plain_loop(data: Any, members: int, epochs: int = 20, batch: int = 32) -> No
     epsilon = 0.01 * (torch.arange(members) % 20).view(-1, 1)
     optimizer = torch.optim.AdamW(weights.values(), lr=1e-3, fused=True)
     best = torch.full((members,), float("inf"))
-    kept = {name: weight.detach().clone() for name, weight in weights.items()}
+    best_weights = {name: weight.detach().clone() for name, weight in weights.items()}
     for _ in range(epochs):
         orders = torch.stack([torch.randperm(len(train)) for _ in range(members)])
         for positions in orders.split(batch, 1):
@@ -204,7 +204,7 @@ def plain_loop(data: Any, members: int, epochs: int = 20, batch: int = 32) -> No
             better = nll < best
             best = torch.minimum(nll, best)
             for name, weight in weights.items():
-                kept[name][better] = weight.detach()[better]
+                best_weights[name][better] = weight.detach()[better]
 
 
 def parts(members: int) -> None:

@@ -88,10 +88,10 @@ def run(names: Sequence[str], seeds: Sequence[int], sizes: Sequence[int]) -> Non
     """Measure cases, and put their rows in the place of those of the same runs."""
     for name in names or CASES:
         fresh = measured(name, sizes, seeds)
-        kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
+        measured_rows = json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
         new = {_key(row) for row in fresh}
-        kept = [row for row in kept if _key(row) not in new] + fresh
-        RESULTS.write_text("[\n" + ",\n".join(json.dumps(row) for row in kept) + "\n]\n")
+        measured_rows = [row for row in measured_rows if _key(row) not in new] + fresh
+        RESULTS.write_text("[\n" + ",\n".join(json.dumps(row) for row in measured_rows) + "\n]\n")
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -32,12 +32,12 @@ def test_resuming_keeps_rows_up_to_the_checkpoint_and_writes_the_rest_again(tmp_
 
 
 def test_rows_at_once_are_the_file_that_one_after_the_other_makes(tmp_path):
-    one, other = CSVLogger(tmp_path / "one"), CSVLogger(tmp_path / "other")
+    single, other = CSVLogger(tmp_path / "one"), CSVLogger(tmp_path / "other")
     rows = [({"epoch": n, "b": 1.0, "a": 0.5 * n, **({"new": 7.0} if n == 2 else {})}, 10 * n) for n in range(4)]
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
     for metrics, step in rows:
-        one.log_metrics(metrics, step=step)
+        single.log_metrics(metrics, step=step)
     other.log_rows(rows)
     assert (tmp_path / "one" / "metrics.csv").read_text() == (tmp_path / "other" / "metrics.csv").read_text()
 
