@@ -102,7 +102,9 @@ def test_a_temperature_is_as_good_as_any_of_a_grid(table):
     fitted = Temperature().fit(logits, labels)
     nll = torch.nn.functional.cross_entropy
     least = min(float(nll(logits.double() / t, labels)) for t in np.geomspace(0.05, 20, 41))
-    assert float(nll(fitted(logits.double()), labels)) <= least + 1e-6 * max(1.0, least)
+    # Of logits that tell no more than chance, T stays where all classes are equally likely to four digits.
+    slack = 1e-4 if least >= math.log(logits.shape[1]) else 1e-6 * max(1.0, least)
+    assert float(nll(fitted(logits.double()), labels)) <= least + slack
 
 
 @given(tables(sizes=(2, 3, 20), counts=(1, 2, 5, 30)))
@@ -112,10 +114,12 @@ def test_a_histogram_gives_groups_their_rates(table):
     calibrated = Histogram(num_bins=10_000, floor=0).fit(logits, labels)(logits).double().softmax(1)
     p = torch.softmax(logits.double(), 1).numpy()
     rates = np.empty_like(p)
-    for k in range(p.shape[1]):
+    for k in range(p.shape[1]) if p.shape[1] > 2 else [1]:  # two classes have one curve, of the second
         log_odds = np.log(p[:, k] + 1e-300) - np.log(1 - p[:, k] + 1e-10)
         near = (np.abs(log_odds[:, None] - log_odds) <= 1e-6).astype(np.float64)
         rates[:, k] = near @ (labels.numpy() == k) / near.sum(1)
+    if p.shape[1] == 2:
+        rates[:, 0] = 1 - rates[:, 1]
     rates = np.maximum(rates, 1e-12)
     np.testing.assert_allclose(calibrated.numpy(), rates / rates.sum(1, keepdims=True), atol=1e-6)
 

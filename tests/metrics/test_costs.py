@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smoothlab import InvalidArgument, metrics
+from smoothlab.calibration.decision import Costs
 
 CREDIT = {"bad": {"good": 5}, "good": {"bad": 1}}
 NAMES = ["good", "bad"]
@@ -97,3 +98,14 @@ def test_batches_add_up(predictions):
     for part in (slice(0, 7), slice(7, 7), slice(7, 200)):
         streaming.update(logits[part], labels[part])
     assert streaming.compute() == pytest.approx(metrics.cost_metrics(logits, labels, costs, from_logits=True))
+
+
+def test_equally_cheap_decisions_are_the_first_in_batches_of_any_size():
+    size = 200
+    probabilities, labels = np.full((64, size), 1 / size), np.arange(64)
+    costs = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))  # two decisions in the middle cost the same
+    together = metrics.cost_metrics(probabilities, labels, costs, from_logits=False)["expected_cost"]
+    alone = [metrics.cost_metrics(probabilities[[n]], labels[[n]], costs, from_logits=False) for n in range(64)]
+    assert together == np.mean([each["expected_cost"] for each in alone]) == np.mean(99.0 - labels)
+    decided = Costs(costs.tolist(), [f"c{n}" for n in range(size)]).decide(torch.from_numpy(probabilities))
+    assert set(decided.tolist()) == {99}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smoothlab.errors import InvalidArgument
-from smoothlab.metrics.costs import cost_matrix
+from smoothlab.metrics.costs import cost_matrix, first_of_equals
 from smoothlab.ties import ROUNDING, first_of_ties
 
 Array = NDArray[np.float64]
@@ -177,7 +177,7 @@ class Threshold(Decision):
 
 
 class Costs(Decision):
-    """The class whose expected cost is the smallest: ``argmin_j sum_i p_i C[i, j]``.
+    """The class whose expected cost is the smallest, the first of equals: ``argmin_j sum_i p_i C[i, j]``.
 
     It follows from the probabilities and is right if they are, so that nothing is fitted but the calibrator before it.
 
@@ -202,7 +202,7 @@ class Costs(Decision):
 
     def decide(self, probabilities: Tensor) -> Tensor:
         """See :class:`Decision`."""
-        return (probabilities.double() @ torch.from_numpy(self.costs)).argmin(1)
+        return (probabilities.double() @ torch.from_numpy(first_of_equals(self.costs))).argmin(1)
 
     def settings(self) -> dict[str, Any]:
         """See :class:`Decision`."""

@@ -12,6 +12,7 @@ from smoothlab.metrics.inputs import Array, Batch, read, reads
 from smoothlab.metrics.prediction import Prediction
 
 NAMES = ("expected_cost", "expected_cost_of_argmax")
+TIE = 1e-12  # of the largest cost: decisions that differ by less cost the same, whatever a product is rounded to
 
 
 def cost_matrix(costs: Any, class_names: Sequence[str]) -> Array:
@@ -36,6 +37,15 @@ def cost_matrix(costs: Any, class_names: Sequence[str]) -> Array:
     if matrix.shape != (len(names), len(names)) or not np.isfinite(matrix).all():
         raise InvalidArgument("costs", costs, expected)
     return matrix
+
+
+def first_of_equals(costs: Array) -> Array:
+    """The ``(K, K)`` costs by which the cheapest decision is looked for: each a trifle dearer than the one before it.
+
+    Sums of products are rounded differently in large and small batches, and the first of equally cheap decisions is to
+    be the same in all.
+    """
+    return costs + TIE * np.abs(costs).max() * np.arange(len(costs))
 
 
 def _rows(costs: Mapping[Any, Any], names: list[str]) -> list[list[Any]]:
@@ -79,7 +89,7 @@ class CostSums:
         if not len(batch):
             return np.zeros(self.length)
         prediction = Prediction(batch)
-        cheapest = (prediction.probabilities.numpy() @ self.costs).argmin(1)
+        cheapest = (prediction.probabilities.numpy() @ first_of_equals(self.costs)).argmin(1)
         costs = (
             self.costs[prediction.labels.numpy()]
             if prediction.votes is None

@@ -313,15 +313,6 @@ class Task(LightningModule):
             torch._foreach_mul_(grads, factor)
         self._gathered = 0
 
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """Drop the gradients, as the optimizer does, without a record for torch's profiler."""
-        if type(optimizer).zero_grad is not Optimizer.zero_grad:
-            optimizer.zero_grad()
-            return
-        for group in optimizer.param_groups:
-            for weights in group["params"]:
-                weights.grad = None
-
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
