@@ -45,7 +45,8 @@ def first_of_equals(costs: Array) -> Array:
     Sums of products are rounded differently in large and small batches, and the first of equally cheap decisions is to
     be the same in all.
     """
-    return costs + TIE * np.abs(costs).max() * np.arange(len(costs))
+    dearer: Array = TIE * np.abs(costs).max() * np.arange(len(costs), dtype=np.float64)
+    return costs + dearer
 
 
 def _rows(costs: Mapping[Any, Any], names: list[str]) -> list[list[Any]]:
