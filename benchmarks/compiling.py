@@ -51,8 +51,9 @@ def fit(hidden: str, batch_size: int, steps: int, way: str) -> tuple[list[float]
         compose_config("train", [*words, "smoothing=standard", "logger=none", "callbacks=none", f"compile={way}"])
     )
     prepared = prepare(config)
-    rows = prepared.data.split("val").features
-    repeated(prepared.data, batch_size * steps)
+    data: Any = prepared.data
+    rows = data.split("val").features
+    repeated(data, batch_size * steps)
     times = Times()
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory(folder)

@@ -191,9 +191,9 @@ def report(question: str, before: str = "") -> str:
     }
     counts: dict[str, list[bool]] = {}
     for name in NAMES:
-        if (cells := row_of(name, question) or written.get(name)) is not None:
-            lines.append("| " + " | ".join(cells) + " |")
-            counts.setdefault(cells[2], []).append(cells[-1] == "yes")
+        if (row := row_of(name, question) or written.get(name)) is not None:
+            lines.append("| " + " | ".join(row) + " |")
+            counts.setdefault(row[2], []).append(row[-1] == "yes")
     held = [f"{kind} {sum(good)} of {len(good)}" for kind, good in sorted(counts.items())]
     return "\n".join([*lines, "", f"Verdicts that hold: {'; '.join(held)}."])
 
