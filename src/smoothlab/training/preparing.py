@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from smoothlab.config.allowed import ALLOWED, add_code, check_targets, code_fingerprint, resolve_target
 from smoothlab.config.build import build
-from smoothlab.config.opening import open_data
+from smoothlab.config.opening import data_node, open_data
 from smoothlab.config.packages import check_packages
 from smoothlab.config.scheduling import try_schedule, without_timing
 from smoothlab.config.trainer_arguments import check_trainer_arguments, lightning_arguments
@@ -95,6 +95,7 @@ def check_config(config: dict[str, Any]) -> Checked:
     check_task_class(config, allowed)
     check_trainer_arguments(config["trainer"])
     others = {"scheduler": without_timing(config["scheduler"]), "trainer": lightning_arguments(config["trainer"])}
+    others["data"] = data_node(config, allowed)
     check_targets({**config, **others}, allowed)
     check_packages(config, allowed)
     check_seed(config["seed"])
