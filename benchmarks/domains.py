@@ -314,13 +314,26 @@ def table_of_scores(summaries: dict[str, Any]) -> str:
     return _table(heads, rows)
 
 
+def merged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Of each model what has more seeds, the newer of equals; seconds that were not measured again stay."""
+    both = dict(before)
+    for name, model in now.items():
+        old = before.get(name)
+        if not isinstance(model, dict) or not isinstance(old, dict) or "seeds" not in model:
+            both[name] = model  # a difference, or the first of its name
+        elif model["seeds"] >= old["seeds"]:
+            seconds = old["cpu_seconds"] if np.isnan(model["cpu_seconds"]) else model["cpu_seconds"]
+            both[name] = model | {"cpu_seconds": seconds}
+    return both
+
+
 def write() -> None:
     """Results as JSON, and the tables between the marks of the page of results and of docs/domains.md.
 
-    What has no run below build/domains stays as domains.json has it.
+    What has no run below build/domains, or fewer seeds there, stays as domains.json has it.
     """
     before = json.loads((RESULTS / "domains.json").read_text(encoding="utf-8"))
-    summaries = {experiment: before.get(experiment, {}) | summary(experiment) for experiment in EXPERIMENTS}
+    summaries = {experiment: merged(before.get(experiment, {}), summary(experiment)) for experiment in EXPERIMENTS}
     text = json.dumps(summaries, indent=1, default=float)
     (RESULTS / "domains.json").write_text(text + "\n", encoding="utf-8")
     tables = {
