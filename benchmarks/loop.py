@@ -12,6 +12,7 @@ round times all three, in changing order; ratios are medians.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import platform
@@ -98,7 +99,7 @@ def smoothlab_epoch(batch_size: int, smoothing: str) -> tuple[float, float]:
     prepared: Prepared = prepare(plain(compose_config("train", overrides)))
     assert isinstance(prepared.data, MemoryData)
     repeated(prepared.data, batch_size * STEPS[batch_size])
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # where checkpoints are written
         run = RunDirectory(folder)
         loggers: list[Any] = []
         _make_loggers(prepared, run, loggers, 0)
