@@ -39,6 +39,10 @@ def refused(cli, *words: str) -> str:
             "epsilon: no such key; this strength finds it, or has it by other keys; smoothing=standard",
         ),
         ("smoothing=standart", "smoothing = standart: no such option; nearest: standard; options: "),
+        (
+            "--seed",
+            "--seed: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help; a key and its value are ",
+        ),
         ("smoothing=null", "smoothing = null: no such option; options: adaptive, "),
         ("nets=mlp", "nets: no such key; nearest: net"),
         (

@@ -108,7 +108,8 @@ def split_options(words: Sequence[str]) -> tuple[list[str], bool]:
         elif re.match(r"--[+~]*[A-Za-z_][\w/.@:]*=", word):  # as agents of sweeps write an override
             overrides.append(word[2:])
         elif word.startswith("-"):
-            raise UserMistake(f"{word}: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help")
+            key = f"; a key and its value are one word, {word}=..." if re.fullmatch(r"--[A-Za-z_][\w.]*", word) else ""
+            raise UserMistake(f"{word}: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help{key}")
         else:
             overrides.append(word)
     return overrides, many
