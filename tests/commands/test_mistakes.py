@@ -39,7 +39,7 @@ def refused(cli, *words: str) -> str:
             "epsilon: no such key; this strength finds it, or has it by other keys; smoothing=standard",
         ),
         ("smoothing=standart", "smoothing = standart: no such option; nearest: standard; options: "),
-        (
+        ("--seed", "--seed: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help; a key and its"),
             "--seed",
             "--seed: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help; a key and its value are ",
         ),
