@@ -40,9 +40,6 @@ def refused(cli, *words: str) -> str:
         ),
         ("smoothing=standart", "smoothing = standart: no such option; nearest: standard; options: "),
         ("--seed", "--seed: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help; a key and its"),
-            "--seed",
-            "--seed: no such option; options: -m, --config-dir, --cfg, --help, --hydra-help; a key and its value are ",
-        ),
         ("smoothing=null", "smoothing = null: no such option; options: adaptive, "),
         ("nets=mlp", "nets: no such key; nearest: net"),
         (
