@@ -9,8 +9,8 @@ rate of the boosting, and fit each one's temperature. So all of them have the sa
 Every number comes from a run directory of ``smoothlab train``. A row's loss is its mean over the seeds; differences are
 paired by row, with the standard error over rows. CPU seconds are those of a whole ``smoothlab.train`` in this process
 on one thread (data, fit, scores), a mean a fold; of boosting those of both learning rates. Nets of the first seed train
-alone, for their seconds, those of the others as one stack (the same weights within rounding). Each run's result is a
-file of its own below build/domains, so that an interruption loses nothing.
+alone, for their seconds, those of the others as one stack (the same weights within rounding, but for nets with dropout,
+whose draws differ). Each run's result is a file of its own below build/domains, so that an interruption loses nothing.
 """
 
 from __future__ import annotations
