@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from smoothlab.data import Batch, Loading, MemoryLoader
+from smoothlab.data.module import MemoryData
 from smoothlab.errors import InvalidArgument
 
 
@@ -64,3 +65,18 @@ def test_a_batch_size_that_grows_with_the_samples(samples, ranks, size):
 def test_what_is_no_batch_size_is_refused(value):
     with pytest.raises(InvalidArgument, match=r"an integer of at least 1, or auto"):
         Loading(batch_size=value)
+
+
+def test_a_module_of_ones_own_may_set_its_batch_size():
+    class Own(MemoryData):
+        def __init__(self):
+            super().__init__(batch_size="auto")
+            self.batch_size = 7
+
+        def read(self):
+            raise AssertionError("nothing is read")
+
+    assert Own().batch_size == 7
+    own = Own()
+    with pytest.raises(InvalidArgument, match="batch_size = 0"):
+        own.batch_size = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import pickle
 import signal
 import sys
@@ -13,6 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from warm import PATHS, warm_server
+
+
+def be_rank_of_two(rank: int) -> None:
+    """Give this process, which :func:`on_ranks` started, what torchrun would give it."""
+    names = (
+        "RANK",
+        "LOCAL_RANK",
+        "WORLD_SIZE",
+        "LOCAL_WORLD_SIZE",
+        "TORCHELASTIC_RUN_ID",
+        "MASTER_ADDR",
+        "MASTER_PORT",
+    )
+    values = (rank, rank, 2, 2, "test", "127.0.0.1", 29500)
+    os.environ.update({name: str(value) for name, value in zip(names, values, strict=True)})
 
 
 def on_ranks(function: Callable[..., Any], *arguments: Any, ranks: int = 2, timeout: float = 240.0) -> list[Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 from pytorch_lightning import Trainer
@@ -85,15 +83,9 @@ def one_step(task, cuts, **options):
 
 def on_one_rank(rank, prior, fused):
     """The same in a process of two, each with the sentences of one micro-batch."""
-    environment = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
-        "WORLD_SIZE": 2,
-        "LOCAL_WORLD_SIZE": 2,
-        "TORCHELASTIC_RUN_ID": "test",
-    }
-    os.environ.update({name: str(value) for name, value in environment.items()})
-    os.environ.update({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"})
+    from ranks import be_rank_of_two
+
+    be_rank_of_two(rank)
     cut = [[0, 1, 2], [3, 4, 5]][rank]
     return one_step(task_of(prior, fused_loss=fused), [cut], strategy="ddp", devices=2)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
@@ -160,15 +159,9 @@ def trained(case: str, ranks: int, folder: str) -> dict[str, Any]:
 
 
 def on_one_rank(rank: int, folder: str, cases: list[str]) -> dict[str, dict[str, Any]]:
-    environment = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
-        "WORLD_SIZE": 2,
-        "LOCAL_WORLD_SIZE": 2,
-        "TORCHELASTIC_RUN_ID": "test",
-    }
-    os.environ.update({name: str(value) for name, value in environment.items()})
-    os.environ.update({"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"})
+    from ranks import be_rank_of_two
+
+    be_rank_of_two(rank)
     torch.set_num_threads(1)
     return {case: trained(case, 2, folder) for case in cases}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -82,6 +83,10 @@ class DataModule(LightningDataModule, ABC):
     def batch_size(self) -> int:
         """Samples a training batch of a rank; a step is of so many times the number of ranks. Known after ``setup``."""
         return self.batch_size_of(this_rank()["ranks"])
+
+    @batch_size.setter
+    def batch_size(self, samples: int | str) -> None:
+        self.loading = replace(self.loading, batch_size=samples)
 
     def batch_size_of(self, ranks: int) -> int:
         """The same where so many ranks train."""
